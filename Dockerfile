@@ -1,0 +1,133 @@
+# Cogitate in a container: one server, with vLLM in its own process.
+#
+#   docker build -t cogitate:cpu .                  any x86-64 machine; the last stage, so the default
+#   docker build -t cogitate:gpu --target gpu .     NVIDIA GPUs, on vLLM's own image (26 GB unpacked)
+#
+# `docker compose up` builds and runs the first together with Redis: see docker-compose.yml.
+#
+# No model is in the image. The default one, for trying things out, is fetched at the first start into the volume at
+# /home/cogitate/.cache, and so is any Hugging Face model named by COGITATE_MODEL. For a CPU image that starts without
+# a network, bake the demo model in:
+#
+#   docker build -t cogitate:cpu --build-arg DEMO_MODEL=yes .
+#
+# Behind a package mirror add --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=...
+
+# Tags name one release, but a registry may move them. For builds that are the same byte for byte add the digest that
+# `docker buildx imagetools inspect IMAGE` prints, here or as a build argument: python:3.11.16-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
+ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
+
+
+# The project as a wheel: the same pure Python for both targets.
+FROM ${PYTHON_IMAGE} AS wheel
+ARG PIP_INDEX_URL
+WORKDIR /src
+RUN pip install --no-cache-dir setuptools==78.1.1
+COPY pyproject.toml README.md LICENSE ./
+COPY strategies strategies
+COPY server server
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .
+
+
+# The CPU build of vLLM and all that it needs, in /opt/cogitate.
+FROM ${PYTHON_IMAGE} AS cpu-packages
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+ARG UV_FIND_LINKS
+# uv knows where PyTorch keeps its CPU builds; the public index has the CUDA build only. It reads this variable itself.
+ARG UV_TORCH_BACKEND=cpu
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/cogitate
+# --no-deps: the list is complete, and it leaves out on purpose what would break (its header says what). Compiled to
+# bytecode here, for at run time the root file system is read-only.
+RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/requirements.txt \
+    uv pip install --python /opt/cogitate --no-cache --compile-bytecode --no-deps --requirement /tmp/requirements.txt
+
+
+# vLLM's image has vLLM, PyTorch and CUDA in the system's Python. What it has stays at its version; what it lacks comes
+# at the version that this project pins; a conflict between the two ends the build.
+FROM ${VLLM_IMAGE} AS gpu
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/ours.txt \
+    --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
+    uv pip list --system --format=freeze > /tmp/theirs.txt \
+    && awk -F'==' '{ name = tolower($1); gsub(/[-_.]+/, "-", name) } \
+        NR == FNR { theirs[name] = 1; next } \
+        /^[A-Za-z0-9]/ && !(name in theirs)' /tmp/theirs.txt /tmp/ours.txt > /tmp/missing.txt \
+    && uv pip install --system --no-cache --compile-bytecode --constraint /tmp/theirs.txt --constraint /tmp/missing.txt \
+        /wheel/*.whl accelerate gguf \
+    && rm /tmp/theirs.txt /tmp/missing.txt \
+    && groupadd --gid 10001 cogitate \
+    && useradd --uid 10001 --gid 10001 --create-home --no-log-init cogitate \
+    && install --directory --owner=10001 --group=10001 /home/cogitate/.cache
+
+# Everything that is ever written lies in one volume, so the rest of the file system can be read-only.
+ENV HOME=/home/cogitate \
+    XDG_CACHE_HOME=/home/cogitate/.cache \
+    HF_HOME=/home/cogitate/.cache/huggingface \
+    VLLM_CONFIG_ROOT=/home/cogitate/.cache/vllm-config \
+    TORCHINDUCTOR_CACHE_DIR=/home/cogitate/.cache/torchinductor \
+    TRITON_CACHE_DIR=/home/cogitate/.cache/triton \
+    CUDA_CACHE_PATH=/home/cogitate/.cache/cuda \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DO_NOT_TRACK=1
+LABEL org.opencontainers.image.title="Cogitate" \
+    org.opencontainers.image.description="Reasoning strategies at inference time, on vLLM, behind OpenAI's API (GPU)" \
+    org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+WORKDIR /home/cogitate
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Ready, not live: a container that still loads its model, or drains, should get no traffic. A large model takes minutes.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15m --retries=3 \
+    CMD ["python3", "-c", "import http.client, os, sys; ask = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('COGITATE_PORT') or 8000), timeout=4); ask.request('GET', '/health/ready'); sys.exit(ask.getresponse().status != 200)"]
+ENTRYPOINT ["cogitate"]
+# Anything but a loopback address needs COGITATE_API_KEYS_FILE; without it the server says so and stops.
+CMD ["serve", "--host", "0.0.0.0"]
+
+
+FROM ${PYTHON_IMAGE} AS cpu
+# libnuma1: vLLM's CPU kernels link to it. libtcmalloc-minimal4: preloaded below. g++: PyTorch compiles the model with
+# it when the operator asks for that (--engine-args '{"enforce_eager": false}': slower to start, faster to decode).
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ libnuma1 libtcmalloc-minimal4 \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 cogitate \
+    && useradd --uid 10001 --gid 10001 --create-home --no-log-init cogitate \
+    && install --directory --owner=10001 --group=10001 /home/cogitate/.cache
+COPY --from=cpu-packages /opt/cogitate /opt/cogitate
+ENV PATH=/opt/cogitate/bin:$PATH
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
+    pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
+
+# Preloaded as vLLM's guide for CPUs advises: an allocator made for threads, and the OpenMP that its kernels run best on.
+ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4:/opt/cogitate/lib/libiomp5.so \
+    HOME=/home/cogitate \
+    XDG_CACHE_HOME=/home/cogitate/.cache \
+    HF_HOME=/home/cogitate/.cache/huggingface \
+    VLLM_CONFIG_ROOT=/home/cogitate/.cache/vllm-config \
+    TORCHINDUCTOR_CACHE_DIR=/home/cogitate/.cache/torchinductor \
+    TRITON_CACHE_DIR=/home/cogitate/.cache/triton \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DO_NOT_TRACK=1
+LABEL org.opencontainers.image.title="Cogitate" \
+    org.opencontainers.image.description="Reasoning strategies at inference time, on vLLM, behind OpenAI's API (CPU)" \
+    org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+WORKDIR /home/cogitate
+# Off unless asked for: it makes the image 270 MB larger, and whoever brings a model has no use for it.
+ARG DEMO_MODEL=no
+RUN if [ "$DEMO_MODEL" = yes ]; then python -m server.demo "$XDG_CACHE_HOME"; fi
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15m --retries=3 \
+    CMD ["python3", "-c", "import http.client, os, sys; ask = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('COGITATE_PORT') or 8000), timeout=4); ask.request('GET', '/health/ready'); sys.exit(ask.getresponse().status != 200)"]
+ENTRYPOINT ["cogitate"]
+CMD ["serve", "--host", "0.0.0.0"]

@@ -1,0 +1,43 @@
+## Cogitate: better answers from the model you have.
+##
+##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
+##   make test      set everything up, and run all tests, those on the real vLLM engine included
+##   make check     format, lint, types, import contracts
+##   make clean     remove .venv and what the tools left (the demo model stays in your cache)
+##
+##   make serve MODEL=/models/qwen       a model folder, or a Hugging Face id
+##   make serve ENGINE=gpu               the GPU build of vLLM (the next make remembers; back: ENGINE=cpu)
+##   make serve PORT=8001 PYTHON=python3.12
+##   make serve ARGS="--served-model-name tiny"       whatever else `cogitate serve --help` lists
+##   make test ARGS="-m 'not engine' -x tests/server" whatever pytest takes
+##
+## The first run takes a few minutes and 4 GB; the next ones start at once. REDIS_URL=redis://... lends the
+## tests a Redis server of yours.
+
+export ARGS ENGINE MODEL PORT PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check clean
+
+help:
+	@sed -n 's/^## \{0,1\}//p' Makefile
+
+serve:
+	@deploy/setup.sh serve
+	@exec .venv/bin/cogitate serve $(if $(MODEL),'$(MODEL)') $(if $(PORT),--port '$(PORT)') $(ARGS)
+
+test:
+	@deploy/setup.sh test
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest $(ARGS)
+
+check:
+	@deploy/setup.sh check
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage htmlcov
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

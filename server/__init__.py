@@ -1,0 +1,1 @@
+"""The edges: HTTP, engines, caches. May import strategies; nothing imports server."""

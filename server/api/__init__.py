@@ -1,0 +1,1 @@
+"""The wire: thin routes, OpenAI's types, streams and responses."""

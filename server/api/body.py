@@ -1,0 +1,30 @@
+"""Bytes -> a checked request: bounded in size while it is read, JSON only, and every error in the envelope."""
+
+from typing import TypeVar
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from server.errors import BadRequest, TooLarge, WrongType, invalid
+
+Model = TypeVar("Model", bound=BaseModel)
+MOST_BYTES = 32 * 1024 * 1024
+"""Room for a few images as data: URLs."""
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    """The request's body. Raises ApiError: 413, 415, or 400 with the first field that is wrong."""
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise WrongType("The body must be sent with Content-Type: application/json.")
+    body = bytearray()
+    async for stretch in request.stream():
+        body += stretch
+        if len(body) > MOST_BYTES:
+            raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
+    try:
+        return model.model_validate(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    except ValidationError as error:
+        raise invalid(error) from None

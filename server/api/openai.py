@@ -1,0 +1,232 @@
+"""OpenAI's request bodies, closed and bounded: what is not named here is refused, so that nothing is silently lost.
+
+Beside OpenAI's fields stand the sampling fields that vLLM's users send. `strategy`, `budget` and `cache` are ours.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from strategies.types import Message, Prompt
+
+JSON = Any
+Text = Annotated[str, Field(max_length=1_000_000)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Stop = Annotated[str, Field(min_length=1, max_length=256)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Wire(BaseModel):
+    """Refuses what it does not know, and numbers that are no numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class FunctionCall(Wire):
+    name: Name
+    arguments: Text
+
+
+class ToolCall(Wire):
+    id: Annotated[str, Field(max_length=256)]
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class Url(Wire):
+    url: Annotated[str, Field(max_length=20_000_000)]
+    detail: Literal["auto", "low", "high"] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _inline(cls, url: str) -> str:
+        if not url.startswith("data:"):
+            raise ValueError("only data: URLs are read; this server fetches nothing")
+        return url
+
+
+class TextPart(Wire):
+    type: Literal["text"]
+    text: Text
+
+
+class ImagePart(Wire):
+    type: Literal["image_url"]
+    image_url: Url
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+class ChatMessage(Wire):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Text | Annotated[list[Part], Field(min_length=1, max_length=1024)] | None = None
+    name: Name | None = None
+    tool_calls: Annotated[list[ToolCall], Field(max_length=128)] | None = None
+    tool_call_id: Annotated[str, Field(max_length=256)] | None = None
+    refusal: Text | None = None
+    reasoning: Text | None = None
+    reasoning_content: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ChatMessage":
+        if self.content is None and not (self.role == "assistant" and (self.tool_calls or self.refusal)):
+            raise ValueError(f"a {self.role} message needs content")
+        return self
+
+    def message(self) -> Message:
+        wire = self.model_dump(exclude_none=True)
+        content = wire.pop("content", None)
+        return Message(wire.pop("role"), tuple(content) if isinstance(content, list) else content, wire)
+
+
+class FunctionDefinition(Wire):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    description: Text | None = None
+    parameters: dict[str, JSON] | None = None
+    strict: bool | None = None
+
+
+class Tool(Wire):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class NamedFunction(Wire):
+    name: Name
+
+
+class ToolChoice(Wire):
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
+class JsonSchema(Wire):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: Text | None = None
+    schema_: Annotated[dict[str, JSON] | None, Field(alias="schema")] = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Wire):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ResponseFormat":
+        if self.type == "json_schema" and self.json_schema is None:
+            raise ValueError("type json_schema needs json_schema")
+        return self
+
+
+class StreamOptions(Wire):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+    continuous_usage_stats: bool | None = None
+    include_progress: bool | None = None
+    """Ours: progress chunks while a search runs."""
+
+
+class BudgetOptions(Wire):
+    """When it ends, the best answer so far is returned and marked."""
+
+    seconds: float | None = Field(default=None, gt=0, le=86_400)
+    tokens: int | None = Field(default=None, ge=1, le=2**31)
+
+
+def _named(value: object) -> object:
+    """A strategy by its name alone is that strategy with its defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ChatRequest(Wire):
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096)]
+    model: Annotated[str, Field(max_length=512)]
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    response_format: ResponseFormat | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+
+    # OpenAI's bookkeeping: accepted, and without effect on the answer
+    user: Annotated[str, Field(max_length=512)] | None = None
+    metadata: dict[str, str] | None = None
+    store: Literal[False] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
+    prompt_cache_key: Annotated[str, Field(max_length=512)] | None = None
+    modalities: list[Literal["text"]] | None = None
+
+    # vLLM's sampling
+    top_k: Annotated[int, Field(ge=-1, le=2**20)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    min_tokens: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    ignore_eos: bool | None = None
+    include_stop_str_in_output: bool | None = None
+    skip_special_tokens: bool | None = None
+    spaces_between_special_tokens: bool | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=128)] | None = None
+    allowed_token_ids: Annotated[list[TokenId], Field(min_length=1, max_length=1024)] | None = None
+    bad_words: Annotated[list[Stop], Field(max_length=128)] | None = None
+    include_reasoning: bool | None = None
+    thinking_token_budget: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    echo: bool | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    return_token_ids: bool | None = None
+    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+
+    # ours
+    strategy: Annotated[dict[str, JSON], BeforeValidator(_named)] | None = None
+    budget: BudgetOptions | None = None
+    cache: Literal["default", "no-store", "refresh"] = "default"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ChatRequest":
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        if self.stream_options and not self.stream:
+            raise ValueError("stream_options needs stream to be true")
+        if self.min_tokens and self.limit and self.min_tokens > self.limit:
+            raise ValueError("min_tokens is above max_tokens")
+        return self
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of the answer."""
+        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(tuple(message.message() for message in self.messages))
+
+    def forwarded(self) -> Mapping[str, JSON]:
+        """The body as a plain OpenAI server takes it: without what is ours, and without what was not said."""
+        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=OURS)
+        if options := body.get("stream_options"):
+            options.pop("include_progress", None)
+        return body
+
+
+OURS = {"strategy", "budget", "cache", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"}

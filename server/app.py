@@ -1,0 +1,92 @@
+"""The ASGI application: routes, envelopes for every error, and the engine's life."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from server.api import chat, health, models
+from server.api.json import JSON
+from server.auth import Authentication, Keys
+from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
+from server.observe import Observation
+from server.service import Service
+
+log = logging.getLogger("cogitate")
+ROUTERS = (chat.router, models.router, health.router)
+
+
+def create_app(
+    service: Service, *, on_ready: Callable[[], None] | None = None, on_death: Callable[[str], None] | None = None
+) -> FastAPI:
+    """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
+
+    async def live() -> None:
+        try:
+            await service.backend.open()
+            service.ready = True
+            if on_ready:
+                on_ready()
+            reason = await service.backend.failed()
+        except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
+            reason = f"{type(error).__name__}: {error}"
+            log.debug("the engine did not start", exc_info=error)
+        service.died(reason)
+        if on_death:
+            on_death(reason)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        engine = asyncio.ensure_future(live())
+        yield
+        engine.cancel()
+        await service.jobs.drain(0 if service.failure else service.settings.drain_seconds)
+        await service.cache.close()
+        await service.backend.close()
+
+    app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
+    app.state.service = service
+    for router in ROUTERS:
+        app.include_router(router)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return RedirectResponse("/docs")
+
+    app.add_exception_handler(ApiError, _told)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+    keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
+    app.add_middleware(Authentication, keys=keys)
+    app.add_middleware(Observation, metrics=service.metrics, endpoints=paths())
+    return app
+
+
+def paths() -> frozenset[str]:
+    """The routes' own paths: a closed set for labels."""
+    return frozenset(getattr(route, "path", "") for router in ROUTERS for route in router.routes)
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSON(error.body, error.status, headers=error.headers)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself, in OpenAI's words."""
+    assert isinstance(error, HTTPException)
+    url = f"{request.method} {request.url.path[:200]}"
+    if error.status_code == 404:
+        return await _told(request, NotFound(f"Invalid URL ({url})"))
+    if error.status_code == 405:
+        return await _told(request, NotAllowed(f"Not allowed to {request.method} on {request.url.path[:200]}."))
+    return await _told(request, BadRequest(str(error.detail)[:500]))
+
+
+async def _unexpected(request: Request, _: Exception) -> Response:
+    """The server logs the cause; the client learns that it was ours."""
+    return await _told(request, Internal("Something went wrong on our side."))

@@ -1,0 +1,106 @@
+"""Keys: who may ask. Only digests are stored; every route is closed unless it is named here."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.api.json import JSON
+from server.errors import ApiError, Unauthorized
+
+PUBLIC = frozenset({"/health/live", "/health/ready"})
+PREFIX = "cog-"
+ANYONE = ""
+"""The tenant where no keys are configured."""
+
+
+class BadKeysFile(Exception):
+    """The keys file cannot be read. One line."""
+
+
+@dataclass(slots=True)
+class Keys:
+    """The keys file: `SHA256HEX TENANT [limits...]` a line, # for comments. Read again when it changes."""
+
+    path: Path
+    _tenants: dict[bytes, str] = field(default_factory=dict)
+    _read_at: tuple[int, int] = (0, 0)
+
+    def tenant(self, key: str) -> str | None:
+        """Whose key this is. Compares with every digest, in the same time for every key."""
+        self._refresh()
+        digest, found = hashlib.sha256(key.encode(errors="replace")).digest(), None
+        for known, tenant in self._tenants.items():
+            if hmac.compare_digest(known, digest):
+                found = tenant
+        return found
+
+    def _refresh(self) -> None:
+        try:
+            stat = self.path.stat()
+            if (stat.st_mtime_ns, stat.st_size) != self._read_at:
+                self._tenants = parsed(self.path.read_text())
+                self._read_at = (stat.st_mtime_ns, stat.st_size)
+        except OSError as error:
+            raise BadKeysFile(f"the keys file cannot be read: {error.strerror}") from None
+
+
+def parsed(text: str) -> dict[bytes, str]:
+    tenants = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        try:
+            digest, tenant = bytes.fromhex(words[0]), words[1]
+        except (ValueError, IndexError):
+            raise BadKeysFile(f"line {number} of the keys file is not `SHA256HEX TENANT`") from None
+        if len(digest) != 32:
+            raise BadKeysFile(f"line {number} of the keys file does not begin with a SHA-256 digest")
+        tenants[digest] = tenant
+    return tenants
+
+
+def new_key(path: Path, tenant: str) -> str:
+    """Makes a key of 256 random bits, appends its digest to the file, and returns it: the only time it is seen."""
+    if not tenant or len(tenant.split()) != 1 or "#" in tenant:
+        raise BadKeysFile("a tenant's name is one word without #")
+    key = PREFIX + secrets.token_urlsafe(32)
+    with path.open("a") as file:
+        file.write(f"{hashlib.sha256(key.encode()).hexdigest()} {tenant}\n")
+    path.chmod(0o600)
+    return key
+
+
+@dataclass(slots=True)
+class Authentication:
+    """Names the tenant of every request, or answers 401. Without keys everyone is the same tenant."""
+
+    app: ASGIApp
+    keys: Keys | None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        tenant = ANYONE
+        if self.keys is not None and scope["path"] not in PUBLIC:
+            try:
+                tenant = self._tenant(scope, self.keys)
+            except ApiError as error:
+                answer = JSON(error.body, error.status, headers=error.headers)
+                return await answer(scope, receive, send)
+        scope.setdefault("state", {})["tenant"] = tenant
+        return await self.app(scope, receive, send)
+
+    def _tenant(self, scope: Scope, keys: Keys) -> str:
+        sent = [value for name, value in scope["headers"] if name == b"authorization"]
+        scheme, _, key = (sent[0].decode("latin-1") if len(sent) == 1 else "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise Unauthorized("You did not provide an API key: send it as `Authorization: Bearer KEY`.")
+        tenant = keys.tenant(key.strip()[:512])
+        if tenant is None:
+            raise Unauthorized("Incorrect API key provided.")
+        return tenant

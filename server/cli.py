@@ -1,0 +1,94 @@
+"""The command `cogitate`: settings -> adapters -> uvicorn."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from server.auth import BadKeysFile, new_key
+from server.settings import Settings, keys_file
+
+DESCRIPTION = "Better answers per token: an OpenAI-compatible server that reasons at inference time, around vLLM."
+SERVE = """\
+Serves MODEL on an OpenAI-compatible API. Without MODEL it serves a small demo model that comes as a package.
+
+Choose a strategy per request:
+  body        "strategy": "self_consistency"      or  {"name": "self_consistency", "n": 16}
+  model name  "model": "NAME@self_consistency"    for clients that can only set the model
+GET /v1/strategies lists them with their options. Every flag is also an environment variable, COGITATE_<FLAG>.
+"""
+EXAMPLES = """\
+examples:
+  cogitate serve
+  cogitate serve Qwen/Qwen3-8B --engine-args '{"max_model_len": 16384, "tensor_parallel_size": 2}'
+  cogitate serve ./model --redis-url redis://127.0.0.1:6379/0 --reward-model Qwen/Qwen2.5-Math-PRM-7B
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a wrong flag with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see `{self.prog} --help`)", 2)
+
+
+def fail(reason: str, code: int = 1) -> NoReturn:
+    """One clear line, and a non-zero exit."""
+    sys.stderr.write(f"cogitate: {' '.join(reason.split())}\n")
+    sys.exit(code)
+
+
+def parser() -> Parser:
+    top = Parser(prog="cogitate", description=DESCRIPTION)
+    top.add_argument("--version", action="version", version=f"cogitate {version('cogitate')}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    raw = argparse.RawDescriptionHelpFormatter
+    serve = commands.add_parser("serve", help="serve a model", description=SERVE, epilog=EXAMPLES, formatter_class=raw)
+    serve.add_argument("model", nargs="?", metavar="MODEL", help=Settings.model_fields["model"].description)
+    for name, field in Settings.model_fields.items():
+        if name != "model":
+            default = "" if field.is_required() or field.default in (None, ...) else f" (default: {field.default})"
+            flag = f"--{name.replace('_', '-')}"
+            serve.add_argument(flag, dest=name, metavar=name.upper(), help=f"{field.description}{default}".replace("%", "%%"))
+    keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
+    new = keys.add_parser("new", help="make a key, print it once, store its digest")
+    new.add_argument("tenant", metavar="TENANT")
+    new.add_argument("--api-keys-file", type=Path, required=keys_file() is None, default=keys_file())
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    if given.command == "keys":
+        return make_key(given.api_keys_file, given.tenant)
+    flags = {name: value for name, value in vars(given).items() if value is not None and name != "command"}
+    try:
+        settings = Settings(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        fail(f"--{name}: {first['msg'].removeprefix('Value error, ')}" if name else first["msg"][13:], 2)
+    from server.serving import CannotServe, serve
+
+    try:
+        asyncio.run(serve(settings))
+    except CannotServe as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def make_key(path: Path, tenant: str) -> None:
+    try:
+        sys.stdout.write(new_key(path, tenant) + "\n")
+    except (BadKeysFile, OSError) as error:
+        fail(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Where tokens come from: the Backend port, and its adapters."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from server.api.openai import ChatRequest
+from strategies.ports import Engine, Verifier
+from strategies.types import Completion, Prompt
+
+Body = dict[str, Any]
+"""A JSON object of OpenAI's API."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """The model a backend serves."""
+
+    name: str
+    revision: str
+    """Tells one set of weights and settings from another: part of every cache key."""
+    max_model_len: int
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Sequences in the engine now."""
+
+    running: int
+    waiting: int
+
+
+class Conversation(Engine, Protocol):
+    """One chat request, accepted and rendered: what strategies decode through, and what their answer is written with."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    def speaks_plainly(self) -> bool:
+        """Decoded text is the message's content as it is: no tool or reasoning parser stands between."""
+
+    async def present(self, completion: Completion) -> Body:
+        """The chat.completion with this completion as its one choice, read by the engine's own parsers."""
+
+
+class Backend(Protocol):
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def verifiers(self) -> Mapping[str, Verifier]:
+        """Verifiers of its own, such as a served reward model."""
+
+    async def open(self) -> None:
+        """Load. May take minutes; raises on failure."""
+
+    async def close(self) -> None: ...
+
+    async def failed(self) -> str:
+        """Returns, with the reason, when the engine has died."""
+
+    def load(self) -> Load: ...
+
+    async def converse(self, request: ChatRequest, prompt: Prompt) -> Conversation:
+        """The request's means to decode, its first prompt rendered.
+
+        Raises ApiError for what this engine cannot take: a context that is too long, a token out of range.
+        """
+
+    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
+        """The engine's own answer, nothing lost: a chat.completion, or its stream as SSE lines. Raises ApiError."""

@@ -1,0 +1,12 @@
+"""vLLM 0.32 in this process: the CPU and the GPU build alike. Nothing outside this folder knows vLLM's names.
+
+loading.py   arguments -> AsyncLLM and vLLM's own OpenAI handlers
+errors.py    vLLM's failures -> ours
+decode.py    submit, gather, abort
+chat.py      one request: render, sample, present
+backend.py   the Backend port
+"""
+
+from server.engine.vllm.backend import VllmBackend
+
+__all__ = ["VllmBackend"]

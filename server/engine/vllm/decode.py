@@ -1,0 +1,100 @@
+"""Submit, gather, abort: one sequence in the engine, whose end the caller's cancellation is."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vllm import SamplingParams
+from vllm.inputs import EngineInput
+from vllm.outputs import RequestOutput
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.output_processor import RequestOutputCollector
+
+from strategies.types import TokenLogprob
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What one sequence has said so far. Outputs may come whole or as deltas."""
+
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[dict[int, Any]] = field(default_factory=list)
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+    def add(self, output: RequestOutput) -> str:
+        """Takes in an output; returns its new text."""
+        (said,) = output.outputs
+        self.text += said.text
+        self.token_ids += said.token_ids
+        self.logprobs += said.logprobs or []
+        self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
+        self.prompt_tokens = len(output.prompt_token_ids or ())
+        self.cached_tokens = output.num_cached_tokens or 0
+        return said.text
+
+    @property
+    def spoken_ids(self) -> tuple[int, ...]:
+        """The tokens without the one that ended the turn."""
+        at_end_of_turn = self.finish_reason == "stop" and not isinstance(self.stop_reason, str)
+        return tuple(self.token_ids[:-1] if at_end_of_turn else self.token_ids)
+
+
+async def decode(
+    llm: AsyncLLM,
+    prompt: EngineInput,
+    params: SamplingParams,
+    request_id: str,
+    on_text: Callable[[str], None] | None,
+    on_abort: Callable[[Transcript], None] | None,
+) -> Transcript:
+    """Runs to the end. When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on.
+
+    A cancel that lands inside add_request would leak the sequence (vllm #57061), so submission is shielded and aborted
+    by id once it is through.
+    """
+    transcript = Transcript()
+    submission = asyncio.ensure_future(llm.add_request(request_id, prompt, params))
+    try:
+        collector = await asyncio.shield(submission)
+        while transcript.finish_reason is None:
+            text = transcript.add(collector.get_nowait() or await collector.get())
+            if on_text and text:
+                on_text(text)
+    except asyncio.CancelledError:
+        await asyncio.shield(_abort(llm, submission, transcript))
+        if on_abort:
+            on_abort(transcript)
+        raise
+    return transcript
+
+
+async def _abort(
+    llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", transcript: Transcript
+) -> None:
+    collector = await submission
+    await llm.abort(collector.request_id, internal=True)
+    if last := collector.get_nowait():
+        transcript.add(last)
+    if transcript.finish_reason is None:
+        transcript.finish_reason = "abort"
+
+
+def token_logprobs(token_ids: Sequence[int], positions: Sequence[dict[int, Any]], top: int) -> tuple[TokenLogprob, ...]:
+    """vLLM's dictionaries as values: the chosen token, and its `top` best alternatives, the chosen among them or not.
+
+    vLLM adds the chosen token to the alternatives where it is none of them, so a position may hold one more: only ranks
+    up to `top` are alternatives.
+    """
+    return tuple(
+        _token(token, position[token], tuple(_token(i, p) for i, p in position.items() if p.rank and p.rank <= top))
+        for token, position in zip(token_ids, positions, strict=False)
+    )
+
+
+def _token(token: int, logprob: Any, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:  # noqa: ANN401 vLLM's
+    return TokenLogprob(token, logprob.decoded_token or "", logprob.logprob, top)

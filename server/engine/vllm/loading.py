@@ -1,0 +1,83 @@
+"""Arguments -> a running AsyncLLM, and vLLM's own OpenAI handlers on top of it."""
+
+import argparse
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import State
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.platforms import current_platform
+from vllm.usage.usage_lib import UsageContext
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
+
+CPU_DEFAULTS: Mapping[str, object] = {
+    # A seeded request whose prefill is chunked kills the CPU engine for everyone ("CPU Generator does not use offset").
+    "enable_chunked_prefill": False,
+    # Compiling decodes a third faster and starts minutes later; say enforce_eager: false to choose that.
+    "enforce_eager": True,
+    "max_num_seqs": 64,
+}
+CPU_CONTEXT = 8192
+"""Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
+
+
+class BadEngineArgs(Exception):
+    """vLLM does not take these arguments. One line."""
+
+
+def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
+    """vLLM's own parser reads `engine_args`, so that every argument of `vllm serve` means here what it means there."""
+    given = dict(engine_args)
+    if current_platform.is_cpu():
+        given = {**CPU_DEFAULTS, **given}
+        given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, int(str(given.get("max_model_len", 0)))))
+    argv = ["--model", model, "--served-model-name", name, *(word for item in given.items() for word in flag(*item))]
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            args = make_arg_parser(FlexibleArgumentParser()).parse_args(argv)
+            validate_parsed_serve_args(args)
+    except (SystemExit, ValueError, TypeError) as error:
+        reason = said.getvalue().strip().splitlines() or [str(error)]
+        raise BadEngineArgs(f"--engine-args: {reason[-1].split('error: ')[-1]}") from None
+    return args
+
+
+def flag(name: str, value: object) -> list[str]:
+    """One argument as vLLM's command line writes it."""
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{dashed}" if value else f"--no-{dashed}"]
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return [f"--{dashed}", *map(str, value)]
+    return [f"--{dashed}", json.dumps(value) if isinstance(value, list | dict) else str(value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A running engine, and the state that vLLM's own server would keep beside it."""
+
+    llm: AsyncLLM
+    state: State
+    args: argparse.Namespace
+
+
+def start(args: argparse.Namespace) -> AsyncLLM:
+    """Blocks until the weights are loaded and the engine's process is ready."""
+    config = AsyncEngineArgs.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    return AsyncLLM.from_vllm_config(
+        config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
+    )
+
+
+async def handlers(llm: AsyncLLM, args: argparse.Namespace) -> State:
+    state: Any = State()
+    await init_app_state(llm, state, args, await llm.get_supported_tasks())
+    return state  # type: ignore[no-any-return]

@@ -1,0 +1,48 @@
+"""Around every request: an id, and its count and time in the metrics."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.metrics import Metrics
+
+WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+@dataclass(slots=True)
+class Observation:
+    app: ASGIApp
+    metrics: Metrics
+    endpoints: frozenset[str]
+    """The paths that are told apart; all others are `other`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        began, status = time.perf_counter(), 500
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id(scope).decode()
+        state["strategy"] = "none"
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", state["request_id"].encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, stamped)
+        finally:
+            endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
+            self.metrics.requests.labels(endpoint, state["strategy"], f"{status // 100}xx").inc()
+            self.metrics.seconds.labels(endpoint, state["strategy"]).observe(time.perf_counter() - began)
+
+
+def request_id(scope: Scope) -> bytes:
+    """The client's own id where it is well formed, else a fresh one."""
+    sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return sent if WELL_FORMED.fullmatch(sent) else secrets.token_hex(16).encode()

@@ -1,0 +1,98 @@
+"""What the operator decided: flags first, then the environment. Read once, frozen, passed on.
+
+The only module that touches the environment.
+"""
+
+import json
+import os
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Settings(BaseSettings):
+    """Every field is a flag of `cogitate serve` and an environment variable COGITATE_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="COGITATE_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    model: str | None = Field(default=None, description="A Hugging Face id or a folder; default: the demo model")
+    engine: Literal["vllm"] = Field(default="vllm", description="Where tokens come from: vLLM in this process")
+    served_model_name: str | None = Field(default=None, description="The name clients use; default: MODEL")
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free one")
+    redis_url: SecretStr | None = Field(default=None, description="redis://...; default: a cache in this process")
+    redis_password_file: Path | None = Field(default=None, description="File with Redis' password, if not in the URL")
+    cache_ttl: int = Field(default=3600, ge=1, description="Seconds that a finished answer is kept")
+    api_keys_file: Path | None = Field(default=None, description="Keys; without it only a loopback --host is accepted")
+    engine_args: Annotated[dict[str, object], NoDecode] = Field(
+        default_factory=dict, description="JSON: any of vLLM's own arguments, such as tensor_parallel_size"
+    )
+    reward_model: str | None = Field(default=None, description="A process reward model, served as verifier `reward`")
+    reward_engine_args: Annotated[dict[str, object], NoDecode] = Field(
+        default_factory=dict, description="JSON: vLLM's arguments for the reward model"
+    )
+    max_concurrent_requests: int = Field(default=256, ge=1, description="Requests in flight before clients get a 429")
+    max_cost: int = Field(default=1_000_000, ge=1, description="Completion tokens that one request may cost at most")
+    drain_seconds: float = Field(default=30, ge=0, description="What SIGTERM leaves to requests in flight")
+    engine_log: Path | None = Field(
+        default=None, description="File for the engine's own log; - for stderr; default: engine.log in the user's cache"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Our own log")
+
+    @field_validator("engine_args", "reward_engine_args", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"is not JSON ({error})") from None
+
+    @model_validator(mode="after")
+    def _closed(self) -> "Settings":
+        if self.host not in LOOPBACK and self.api_keys_file is None:
+            raise ValueError(f"host {self.host} can be reached by others: give --api-keys-file, or keep to 127.0.0.1")
+        return self
+
+    @property
+    def cache_url(self) -> str | None:
+        """The Redis URL with its password from the file, if there is one."""
+        if self.redis_url is None:
+            return None
+        url = self.redis_url.get_secret_value()
+        if self.redis_password_file and "@" not in url:
+            scheme, _, rest = url.partition("://")
+            url = f"{scheme}://:{self.redis_password_file.read_text().strip()}@{rest}"
+        return url
+
+
+def keys_file() -> Path | None:
+    """The keys file that the environment names."""
+    named = os.environ.get("COGITATE_API_KEYS_FILE")
+    return Path(named) if named else None
+
+
+def cache_folder() -> Path:
+    """Where this user's caches live."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate"
+
+
+def prepare_engine_environment(defaults: Mapping[str, str]) -> None:
+    """What vLLM reads from the environment, where the operator has not said otherwise. Before vLLM is imported."""
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def preload(*names: str) -> None:
+    """Have engine processes load these shared libraries first, where they exist (allocator, OpenMP)."""
+    folders = [Path(sysconfig.get_path("stdlib")).parent, Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib")]
+    found = [str(path) for name in names for folder in folders if (path := folder / name).exists()]
+    already = os.environ.get("LD_PRELOAD", "")
+    os.environ["LD_PRELOAD"] = ":".join(filter(None, [already, *found]))

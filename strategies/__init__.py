@@ -1,0 +1,18 @@
+"""One line per strategy: the registry is this union, and its JSON schema is the public API."""
+
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from strategies.beam_search import BeamSearch
+from strategies.best_of_n import BestOfN
+from strategies.chain_of_thought import ChainOfThought
+from strategies.self_consistency import SelfConsistency
+
+AnyStrategy = Annotated[ChainOfThought | SelfConsistency | BestOfN | BeamSearch, Field(discriminator="name")]
+
+STRATEGIES = {
+    strategy.model_fields["name"].default: strategy
+    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch)
+}
+parse: TypeAdapter[AnyStrategy] = TypeAdapter(AnyStrategy)

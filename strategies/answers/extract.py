@@ -1,0 +1,75 @@
+"""Reads the answer out of a reply: the first rule that finds one decides, and no answer is an abstention.
+
+Order: last balanced box, `####`, announced answer, option letter, last number, each only where the format or the
+question allows it. A box that the question holds too is likely an echo and is believed only if nothing else is found.
+"""
+
+from collections.abc import Iterator
+
+from strategies.answers import choice
+from strategies.answers.answer import LONGEST_ANSWER, LONGEST_TEXT, Answer, AnswerFormat, Rule
+from strategies.answers.boxed import boxes, last_box
+from strategies.answers.canonical import canonical
+from strategies.answers.numbers import last_number, numeric
+from strategies.answers.phrase import hashes, phrases
+from strategies.answers.question import asks_for_number
+from strategies.answers.structured import last_structure
+
+
+def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
+    """The answer a reply gives, or None: an abstention must not vote."""
+    reply = _after_thinking(text)
+    offered = choice.options(question[-LONGEST_TEXT:])
+    if format == "choice":
+        offered = offered or choice.USUAL_LETTERS
+    for rule, raw in _candidates(reply, format, question, offered):
+        if raw and len(raw) <= LONGEST_ANSWER and (key := _key(raw, format, offered)):
+            return Answer(raw, key, rule)
+    return None
+
+
+def _after_thinking(text: str) -> str:
+    """The end of what follows the last `</think>`; empty while a thought is still open."""
+    closed = text.rfind("</think>")
+    if text.rfind("<think>") > closed:
+        return ""
+    reply = text[closed + len("</think>") :] if closed >= 0 else text
+    return reply[-LONGEST_TEXT:].strip()
+
+
+def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -> Iterator[tuple[Rule, str | None]]:
+    match format:
+        case "json":
+            yield "json", last_structure(reply)
+        case "text":
+            yield "text", reply
+        case "boxed":
+            yield "boxed", last_box(reply, _boxes_of(question))
+            yield "boxed", last_box(reply)
+        case _:
+            yield "boxed", last_box(reply, _boxes_of(question))
+            yield from (("hash", raw) for raw in hashes(reply))
+            yield from (("phrase", raw) for raw in phrases(reply, initial_a=not offered))
+            yield from _guesses(reply, format, question, offered)
+            yield "boxed", last_box(reply)
+
+
+def _guesses(reply: str, format: AnswerFormat, question: str, offered: str) -> Iterator[tuple[Rule, str | None]]:
+    """Answers nothing announces: the last letter or number, where a letter or a number was asked for."""
+    if offered and format != "number":
+        yield "choice", choice.last_letter(reply, offered)
+    if format == "number" or (format == "auto" and asks_for_number(question)):
+        yield "number", last_number(reply)
+
+
+def _boxes_of(question: str) -> frozenset[str]:
+    return frozenset(boxes(question[-LONGEST_TEXT:]))
+
+
+def _key(raw: str, format: AnswerFormat, offered: str) -> str:
+    """The canonical form, empty where it is not of the kind that was asked for."""
+    if format in ("auto", "choice") and (letter := choice.letter(raw, offered)):
+        return letter
+    key = canonical(raw, format)
+    misread = format == "choice" or (format == "number" and numeric(key) is None)
+    return "" if misread else key

@@ -1,0 +1,40 @@
+"""What a question asks for, judged by its words alone and only where they are plain."""
+
+import re
+
+_LONGEST = 4_000
+_QUANTITY = (
+    r"(?:value|sum|total|number|amount|difference|product|quotient|remainder|average|mean|median|mode|percent(?:age)?"
+    r"|probability|odds|ratio|cost|price|profit|salary|age|area|volume|perimeter|length|width|height|weight|distance"
+    r"|speed|score|increase|decrease|earnings|income|discount|allowance|least|greatest|largest|smallest|sides?)"
+)
+_ASKS = re.compile(
+    r"\bhow (?:many|much)\b|\bhow (?:old|long|far|fast|tall|big|heavy|high|deep|wide|large|late)"
+    r"(?:,| (?:is|are|was|were|will|would|does|do|did|can|could|must|should|has|have|had)\b)"
+    r"|\bround\b.{1,40}\bto the nearest\b"
+    r"|\bexpress your answer as an? (?:decimal|integer|whole number|common fraction|mixed number|percent)"
+    r"|\b(?:what|which) (?:number|amount|percent(?:age)?|fraction)\b"
+    r"|\b(?:what(?:'s| is)|find|evaluate|simplify|work out)\W{1,9}(?:[dt]?frac\{-?[0-9]+\}\{[0-9]"
+    r"|[0-9][0-9.,]*\)?\s*(?:[-+*/^x×÷]|\\(?:cdot|times|div)|plus|minus|times|divided by|percent of|% of)\W{0,4}[0-9])"
+)
+_ASKS_IF_GIVEN_NUMBERS = re.compile(
+    r"\b(?:calculate|compute)\b"
+    r"|\b(?:what(?:'s| is| was| are| were| will(?: be)?)|find|determine|evaluate|give)(?: \w+(?:'s)?){0,4}? "
+    rf"{_QUANTITY}\b"
+)
+_NUMBERS = re.compile(
+    r"[0-9]|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty|hundred"
+    r"|thousand|million|dozen|half|third|quarter|twice|double|thrice|triple)\b"
+)
+_COMPOSES = re.compile(
+    r"(?:^|[.!?\n])\s*(?:please |can you |could you )?"
+    r"(?:write|implement|create|draft|compose|generate|design|build|prove|show that)\b(?! (?:your|the|down)\b)"
+)
+
+
+def asks_for_number(question: str) -> bool:
+    """True for a question whose answer is plainly one number; False for a task to write or prove something."""
+    words = " ".join(question[-_LONGEST:].replace("’", "'").casefold().split())
+    if _COMPOSES.search(words):
+        return False
+    return bool(_ASKS.search(words) or (_NUMBERS.search(words) and _ASKS_IF_GIVEN_NUMBERS.search(words)))

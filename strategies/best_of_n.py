@@ -1,0 +1,45 @@
+"""Best-of-N: sample N solutions and let a verifier choose. Cobbe et al., 2021, arXiv:2110.14168.
+
+`weighted` adds the scores of the solutions that agree (Li et al., 2022, arXiv:2206.02336): it degrades gracefully when
+the verifier is weak.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from strategies.options import Verified
+from strategies.run import Run
+from strategies.types import Outcome, Prompt
+from strategies.votes import best, score_of, tally
+
+
+class BestOfN(Verified):
+    """Sample n answers and take the one the verifier scores highest, or the answer whose scores add up highest."""
+
+    temperature: ClassVar[float] = 0.8
+    paper: ClassVar[str] = "arXiv:2110.14168"
+
+    name: Literal["best_of_n"] = "best_of_n"
+    n: int = Field(default=8, ge=1, le=256, description="N in the paper")
+    weighted: bool = Field(default=False, description="Choose the answer with the highest sum of scores")
+
+    def cost(self, max_tokens: int) -> int:
+        return self.n * (max_tokens + 1)
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        candidates = []
+        async with run.race(prompt, self.n) as arrivals:
+            async for completion in arrivals:
+                candidates.append(Outcome(completion, await run.read(completion)))
+                run.propose(best(candidates))
+        scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)
+        scored = [replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
+        return self.choice(scored)
+
+    def choice(self, scored: list[Outcome]) -> Outcome:
+        blocs = tally(scored, score_of)
+        if not self.weighted or not blocs:
+            return best(scored)
+        return blocs[0].representative.agreed(len(blocs[0].members) / len(scored))

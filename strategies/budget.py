@@ -1,0 +1,69 @@
+"""What one request may spend. Reserve before decoding, settle after: the cap is exact."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+SHARE = 256
+"""Tokens. Below this, a sample waits for its siblings' change rather than be cut to a stump."""
+
+
+class BudgetExhausted(Exception):
+    """Nothing is left to spend."""
+
+
+@dataclass(slots=True)
+class Grant:
+    tokens: int | None
+    """The most that may be decoded; None: no limit of ours."""
+    wanted: int | None
+    used: int = 0
+
+    @property
+    def clipped(self) -> bool:
+        """The budget, and nothing else, kept this decode from going on."""
+        return self.tokens is not None and (self.wanted is None or self.tokens < self.wanted)
+
+
+class Budget:
+    def __init__(self, tokens: int | None = None, deadline: float | None = None) -> None:
+        """`tokens`: completion tokens in all. `deadline`: seconds on the event loop's clock. None: no limit."""
+        self.left, self.deadline = tokens, deadline
+        self.clipped = False
+        self.out = 0
+        self._settled = asyncio.Condition()
+
+    @asynccontextmanager
+    async def reserve(self, wanted: int | None, among: int = 1) -> AsyncIterator[Grant]:
+        """A grant of at most `wanted` tokens, at most a fair share of what is left `among` siblings.
+
+        Waits while siblings hold the rest and may give some back. Raises BudgetExhausted when nothing will come back.
+        """
+        grant = Grant(await self._take(wanted, among), wanted)
+        try:
+            yield grant
+        finally:
+            await asyncio.shield(self._settle(grant))
+
+    async def _take(self, wanted: int | None, among: int) -> int | None:
+        if self.left is None:
+            return wanted
+        async with self._settled:
+            enough = min(SHARE, wanted or SHARE)
+            await self._settled.wait_for(lambda: self.out == 0 or (self.left or 0) >= enough)
+            if self.left <= 0:
+                raise BudgetExhausted
+            share = max(self.left // among, enough)
+            tokens = min(self.left, share, wanted or share)
+            self.left -= tokens
+            self.out += 1
+            return tokens
+
+    async def _settle(self, grant: Grant) -> None:
+        if self.left is None or grant.tokens is None:
+            return
+        async with self._settled:
+            self.left += grant.tokens - grant.used
+            self.out -= 1
+            self._settled.notify_all()

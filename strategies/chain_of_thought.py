@@ -1,0 +1,53 @@
+"""Zero-shot chain of thought: ask for the steps, then, if they end in no answer, ask for the answer.
+
+Kojima et al., 2022, arXiv:2205.11916. Deviations: the second, short call is made only when no answer can be read from
+the first, and the trigger names no format unless the request does.
+"""
+
+import re
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from strategies.options import Options
+from strategies.prompts import THEREFORE
+from strategies.run import Run
+from strategies.types import Completion, Outcome, Prompt, joined
+
+ANSWER_TOKENS = 32
+"""The paper's second call."""
+PROSE = re.compile(r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I)
+
+
+class ChainOfThought(Options):
+    """Think step by step, then answer; a second, short call reads out the answer where the first gave none."""
+
+    temperature: ClassVar[float] = 0.0
+    paper: ClassVar[str] = "arXiv:2205.11916"
+
+    name: Literal["chain_of_thought"] = "chain_of_thought"
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        chain = await run.generate(prompt, visible=True)
+        outcome = Outcome(chain, await run.read(chain))
+        run.propose(outcome)
+        if outcome.answer is None and self.answerable(prompt):
+            run.say(THEREFORE)
+            answer = await run.generate(
+                chain.path.say(THEREFORE), role="extraction", visible=True, max_tokens=ANSWER_TOKENS, greedy=True
+            )
+            outcome = await self.concluded(chain, answer, run)
+        return outcome
+
+    def cost(self, max_tokens: int) -> int:
+        return max_tokens + ANSWER_TOKENS
+
+    def answerable(self, prompt: Prompt) -> bool:
+        """Whether the question has a short answer to ask for. A poem has none."""
+        return self.answer_format not in ("text", "json") and not PROSE.match(prompt.question)
+
+    async def concluded(self, chain: Completion, answer: Completion, run: Run) -> Outcome:
+        """The chain with its conclusion written behind it. Of the answer the first line counts, as in the paper."""
+        first = answer.text.strip().split("\n")[0]
+        read = await run.read(replace(answer, text=f"The answer is {first}", finish="stop"))
+        said = replace(answer, text=THEREFORE + answer.text)
+        return Outcome(joined([chain, said]), read)

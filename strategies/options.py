@@ -1,0 +1,65 @@
+"""The options that every strategy shares."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strategies.answers import AnswerFormat
+from strategies.prompts import INSTRUCTIONS
+from strategies.types import Prompt
+from strategies.votes import Aggregation
+
+Verifier = Annotated[
+    str | None,
+    Field(default=None, max_length=64, description="judge, confidence, programmatic, or reward where one is served"),
+]
+
+
+class Options(BaseModel):
+    """A strategy's parameters: a frozen value, and the request schema at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    temperature: ClassVar[float] = 0.7
+    version: ClassVar[int] = 1
+    """Raised when the same request may be answered differently: cached answers of older versions are not used."""
+    paper: ClassVar[str]
+
+    answer_format: AnswerFormat = Field(default="auto", description="How a candidate's answer is read and compared")
+    instruction: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Appended to the last user message. null: a default that fits answer_format; empty: nothing",
+    )
+    reasoning: Literal["inline", "separate", "hidden"] = Field(
+        default="inline", description="Where the reasoning goes: in the content, in reasoning_content, or nowhere"
+    )
+    return_candidates: bool = Field(default=False, description="Adds cogitate.samples: every candidate and its score")
+
+    def instructed(self, prompt: Prompt) -> Prompt:
+        """The prompt it wants solved: the client's, with its instruction."""
+        return prompt.instruct(INSTRUCTIONS[self.answer_format] if self.instruction is None else self.instruction)
+
+    @property
+    def verifiers(self) -> tuple[str, ...]:
+        """The verifiers it may call, to be known before it starts."""
+        return ()
+
+    def cost(self, max_tokens: int) -> int:
+        """The most tokens it may decode when one answer is at most `max_tokens` long."""
+        return max_tokens
+
+
+class Verified(Options):
+    """The options of strategies that a verifier guides."""
+
+    verifier: Verifier = None
+    aggregation: Aggregation = Field(
+        default="last",
+        description="A solution's score from its steps' scores. last suits verifiers of eventual success; min and prod "
+        "suit verifiers of each step's correctness",
+    )
+
+    @property
+    def verifiers(self) -> tuple[str, ...]:
+        return (self.verifier or "judge",)

@@ -1,0 +1,286 @@
+"""Run is the one object a strategy talks to: it decodes, reads, scores, spends and records."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
+
+from strategies import answers
+from strategies.answers import Answer, AnswerFormat
+from strategies.budget import Budget, BudgetExhausted
+from strategies.ports import Engine, Prover, SampleFailed, Verifier
+from strategies.trace import Aborted, Cast, Failed, Finished, Proposed, Role, Sampled, Scored, Spoken, Stopped, Trace
+from strategies.types import Completion, Outcome, Prompt, Sampling
+from strategies.votes import Aggregation, reduce_steps
+
+PROOFS = 3
+"""Only the commonest classes are worth a proof that a new answer belongs to them (strategies are paid by the vote)."""
+
+
+class Strategy(Protocol):
+    """A frozen value with one coroutine."""
+
+    temperature: ClassVar[float]
+    """What its paper samples at, where the client does not say."""
+
+    def instructed(self, prompt: Prompt) -> Prompt:
+        """The prompt it wants solved: the client's, with its own instruction."""
+
+    async def solve(self, prompt: Prompt, run: "Run") -> Outcome: ...
+
+
+class NoAnswer(Exception):
+    """The budget ended before there was anything to answer with."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One request's means. Everything else a strategy needs is pure."""
+
+    engine: Engine
+    prover: Prover
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+    answer_format: AnswerFormat = "auto"
+    budget: Budget = field(default_factory=Budget)
+    trace: Trace = field(default_factory=Trace)
+    incumbent: Outcome | None = None
+    _count: int = 0
+    _classes: dict[str, str] = field(default_factory=dict)
+    _sizes: Counter[str] = field(default_factory=Counter)
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        *,
+        role: Role = "candidate",
+        visible: bool = False,
+        max_tokens: int | None = None,
+        greedy: bool = False,
+    ) -> Completion:
+        """One completion. `visible`: its text is the client's to see as it is decoded."""
+        index = self._take(1)
+        sampling = replace(
+            self._seeded(self.sampling, index),
+            max_tokens=least(self.sampling.max_tokens, max_tokens),
+            temperature=0.0 if greedy else self.sampling.temperature,
+            auxiliary=role == "extraction",
+        )
+        return await self._decode(index, prompt, sampling, role, visible=visible)
+
+    async def sample(self, prompt: Prompt, n: int) -> list[Completion]:
+        """n independent completions in submission order; fewer where the budget or the engine lost some."""
+        samples = await self._all([prompt] * n, [self.sampling] * n, "candidate")
+        return [sample for sample in samples if sample]
+
+    async def steps(
+        self, prompts: Sequence[Prompt], stop: str | None, limits: Sequence[int | None]
+    ) -> list[Completion | None]:
+        """One step for each prompt, up to and with `stop`, at most `limits` tokens each; None where one was lost."""
+        stops = () if stop is None else (stop,)
+        samplings = [replace(self.sampling, stop=stops, max_tokens=limit) for limit in limits]
+        return await self._all(prompts, samplings, "step")
+
+    @asynccontextmanager
+    async def race(
+        self, prompt: Prompt, n: int, *, concurrency: int | None = None
+    ) -> AsyncIterator[AsyncIterator[Completion]]:
+        """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
+
+        With a seed they come in submission order instead, so that what a stop rule sees repeats exactly.
+        """
+        first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
+        finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
+
+        async def one(index: int) -> None:
+            async with lanes:
+                sampling = self._seeded(self.sampling, index)
+                result = await self._attempt(index, prompt, sampling, "candidate", among=first + n - index)
+                finished.put_nowait((index, result))
+
+        async with _group() as group:
+            tasks = [group.create_task(one(first + at)) for at in range(n)]
+            yield _arrivals(finished, range(first, first + n), in_order=self.sampling.seed is not None)
+            for task in tasks:
+                task.cancel()
+
+    async def read(self, completion: Completion) -> Answer | None:
+        """The answer a candidate gives, None if it abstains: a truncated chain does not vote by its last number.
+
+        Answers that are mathematically the same come back under one key, that of the first one read.
+        """
+        answer = answers.extract(completion.text, self.answer_format, completion.prompt.question)
+        if answer and completion.finish != "stop" and answer.rule not in ("boxed", "json"):
+            answer = None
+        if answer:
+            answer = replace(answer, key=await self._class(answer.key))
+        self.trace.emit(Cast(completion, answer))
+        return answer
+
+    async def score(self, verifier: str, candidates: Sequence[Completion], how: Aggregation) -> list[float]:
+        """One score in [0, 1] per candidate, in order: the verifier's step scores, aggregated."""
+        if not candidates:
+            return []
+        verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self._ask)
+        for candidate, verdict in zip(candidates, verdicts, strict=True):
+            self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens))
+        return [reduce_steps(verdict.steps, how) for verdict in verdicts]
+
+    def say(self, text: str) -> None:
+        """Words of ours in the visible text."""
+        self.trace.emit(Spoken(text))
+
+    def propose(self, outcome: Outcome) -> None:
+        """The answer, should the budget end now."""
+        self.incumbent = outcome
+        self.trace.emit(Proposed(outcome))
+
+    async def _ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
+        one = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
+        return await self._all(prompts, [one] * len(prompts), "verifier")
+
+    async def _class(self, key: str) -> str:
+        if key not in self._classes:
+            self._classes[key] = key
+            for known, _ in self._sizes.most_common(PROOFS):
+                if answers.provable(key, known) and await self.prover.equal(key, known):
+                    self._classes[key] = known
+                    break
+        self._sizes[self._classes[key]] += 1
+        return self._classes[key]
+
+    async def _all(
+        self, prompts: Sequence[Prompt], samplings: Sequence[Sampling], role: Role
+    ) -> list[Completion | None]:
+        """A completion for each prompt, in order, None where it was lost. Raises the first loss if all were."""
+        first = self._take(len(prompts))
+        jobs = [
+            self._attempt(first + at, prompt, self._seeded(sampling, first + at), role, among=len(prompts) - at)
+            for at, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
+        ]
+        async with _group() as group:
+            tasks = [group.create_task(job) for job in jobs]
+        results = [task.result() for task in tasks]
+        losses = [result for result in results if isinstance(result, Exception)]
+        if len(losses) == len(results):
+            raise losses[0]
+        return [result if isinstance(result, Completion) else None for result in results]
+
+    async def _attempt(
+        self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, among: int
+    ) -> Completion | Exception:
+        """A decode whose loss its siblings survive; `among` how many still to start the budget is shared."""
+        try:
+            return await self._decode(index, prompt, sampling, role, among=among)
+        except (BudgetExhausted, SampleFailed) as loss:
+            return loss
+
+    async def _decode(
+        self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, among: int = 1, visible: bool = False
+    ) -> Completion:
+        """The one way to the engine: every token is reserved before and recorded after."""
+        async with self.budget.reserve(sampling.max_tokens, among) as grant:
+
+            def aborted(made: Completion) -> None:
+                grant.used = made.completion_tokens
+                self.trace.emit(Aborted(role, replace(made, index=index)))
+
+            try:
+                made = await self.engine.generate(
+                    prompt,
+                    replace(sampling, max_tokens=grant.tokens),
+                    on_text=(lambda text: self.trace.emit(Spoken(text))) if visible else None,
+                    on_abort=aborted,
+                )
+            except SampleFailed as failure:
+                self.trace.emit(Failed(index, role, str(failure)))
+                raise
+            made = replace(made, index=index)
+            grant.used = made.completion_tokens
+            self.trace.emit(Sampled(role, made))
+        if grant.clipped and made.finish == "length":
+            self.budget.clipped = True
+        return made
+
+    def _seeded(self, sampling: Sampling, index: int) -> Sampling:
+        return replace(sampling, seed=None if sampling.seed is None else derived_seed(sampling.seed, index))
+
+    def _take(self, n: int) -> int:
+        """The first of n fresh decode numbers: seeds derive from them, so they are given out in program order."""
+        self._count += n
+        return self._count - n
+
+
+def derived_seed(seed: int, index: int) -> int:
+    """The seed of a request's decode number `index`: independent streams, the same every time."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4])
+
+
+def least(*limits: int | None) -> int | None:
+    """The smallest of the limits; None is none."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
+    """The only place a budget's end is handled: an anytime strategy answers with its incumbent.
+
+    Raises NoAnswer when the budget ended before there was one.
+    """
+    stopped: Stopped
+    clock = asyncio.timeout_at(run.budget.deadline)
+    try:
+        async with clock:
+            outcome = await strategy.solve(prompt, run)
+    except (TimeoutError, BudgetExhausted) as end:
+        if isinstance(end, TimeoutError) and not clock.expired():
+            raise
+        outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
+    else:
+        aborted = any(isinstance(event, Aborted) for event in run.trace)
+        stopped = "budget" if run.budget.clipped else "decided" if aborted else "completed"
+    finished = Finished(outcome, stopped)
+    run.trace.emit(finished)
+    return finished
+
+
+async def salvage(run: Run) -> Outcome:
+    """The best answer so far: the incumbent, else the candidate that came furthest, one with an answer before others."""
+    if run.incumbent is not None:
+        return run.incumbent
+    decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in ("candidate", "step")]
+    outcomes = [Outcome(made, await run.read(made)) for made in decodes if made.text]
+    if not outcomes:
+        raise NoAnswer
+    return max(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)))
+
+
+async def _arrivals(
+    finished: "asyncio.Queue[tuple[int, Completion | Exception]]", indices: range, *, in_order: bool
+) -> AsyncIterator[Completion]:
+    """The completions as they come, or in order. Raises the first loss when every one was lost."""
+    waiting: dict[int, Completion | Exception] = {}
+    losses: list[Exception] = []
+    for index in indices:
+        while not waiting if not in_order else index not in waiting:
+            at, result = await finished.get()
+            waiting[at] = result
+        result = waiting.pop(index if in_order else next(iter(waiting)))
+        if isinstance(result, Completion):
+            yield result
+        else:
+            losses.append(result)
+    if len(losses) == len(indices):
+        raise losses[0]
+
+
+@asynccontextmanager
+async def _group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup that raises its first failure bare: one cause, not an ExceptionGroup."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

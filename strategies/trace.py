@@ -1,0 +1,163 @@
+"""Everything that happened in one request, in order. Usage, metrics, SSE and the response are folds over it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from strategies.answers import Answer
+from strategies.types import Completion, Outcome
+
+Role = Literal["candidate", "step", "extraction", "verifier"]
+Stopped = Literal["completed", "decided", "deadline", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A decode that ran to its end."""
+
+    role: Role
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """A decode that was stopped; what it had made is spent all the same."""
+
+    role: Role
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A decode that the engine lost."""
+
+    index: int
+    role: Role
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The answer read from a candidate; None abstains."""
+
+    completion: Completion
+    answer: Answer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    completion: Completion
+    steps: tuple[float, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Visible text, as it is decoded."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    outcome: Outcome
+    stopped: Stopped
+
+
+Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    seconds: float
+    """Since the trace began."""
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens, exactly as the engine counted them."""
+
+    prompt: int = 0
+    """Every distinct prompt once, with what reward models read."""
+    cached: int = 0
+    """Of `prompt`, those that the engine's prefix cache held."""
+    completion: int = 0
+    """Every token decoded: kept, dropped, aborted, extraction and verdicts."""
+    aborted: int = 0
+    """Of `completion`, those of decodes that were stopped."""
+    verifier: int = 0
+    """What verifying took: tokens decoded for verdicts, and tokens read by reward models."""
+
+
+class Trace:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.closed = False
+        self._began = time.monotonic()
+        self._grown = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        self.entries.append(Entry(time.monotonic() - self._began, event))
+        self._wake()
+
+    def close(self) -> None:
+        self.closed = True
+        self._wake()
+
+    def __iter__(self) -> Iterator[Event]:
+        return (entry.event for entry in self.entries)
+
+    async def follow(self, start: int = 0) -> AsyncIterator[Event]:
+        """Replay from `start`, then keep up until closed. Any number of followers, none lossy."""
+        while True:
+            while start < len(self.entries):
+                yield self.entries[start].event
+                start += 1
+            if self.closed:
+                return
+            await self._grown.wait()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+
+def usage(trace: Trace) -> Usage:
+    """The bill. A prompt shared by many samples counts once; a continued prefix was decoded here and counts as that."""
+    fresh: dict[int, list[Completion]] = {}
+    completion = aborted = verifier = read = 0
+    for event in trace:
+        if isinstance(event, Scored):
+            read += event.tokens
+        if isinstance(event, Sampled | Aborted):
+            made = event.completion
+            completion += made.completion_tokens
+            aborted += made.completion_tokens if isinstance(event, Aborted) else 0
+            verifier += made.completion_tokens if event.role == "verifier" else 0
+            fresh.setdefault(id(made.prompt.messages), []).append(made)
+    return Usage(
+        prompt=sum(map(_prompt_tokens, fresh.values())) + read,
+        cached=sum(min(decodes[0].cached_tokens, _fresh(decodes[0])) for decodes in fresh.values()),
+        completion=completion,
+        aborted=aborted,
+        verifier=verifier + read,
+    )
+
+
+def _prompt_tokens(decodes: list[Completion]) -> int:
+    """One conversation's tokens once, and what was put into the assistant's mouth each time."""
+    base = min(map(_fresh, decodes))
+    return base + sum(_fresh(made) - base for made in decodes)
+
+
+def _fresh(made: Completion) -> int:
+    """The prompt's tokens less those of a prefix that an earlier decode of this request already paid for."""
+    return made.prompt_tokens - sum(len(piece.ids) for piece in made.prompt.pieces if piece.ids)

@@ -1,0 +1,166 @@
+"""The nouns every strategy speaks in. Frozen values, no behaviour beyond copying."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from strategies.answers import Answer
+
+Finish = Literal["stop", "length", "abort"]
+Content = str | tuple[Mapping[str, object], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `extra` carries what we never read (name, tool_calls, tool_call_id) untouched to the chat template."""
+
+    role: str
+    content: Content
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, tuple):
+            return "".join(str(part["text"]) for part in self.content if part.get("type") == "text")
+        return self.content or ""
+
+    def plus(self, text: str) -> "Message":
+        if isinstance(self.content, tuple):
+            return replace(self, content=(*self.content, {"type": "text", "text": text}))
+        return replace(self, content=(self.content or "") + text)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of assistant text. With `ids` it is continued by those very tokens, never tokenised again."""
+
+    text: str
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation, and the start of the assistant's turn where it is already written."""
+
+    messages: tuple[Message, ...]
+    pieces: tuple[Piece, ...] = ()
+    asked: str | None = None
+    """The question without the instructions we added."""
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message: what verifiers and extraction are told the question is."""
+        if self.asked is not None:
+            return self.asked
+        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def prefix(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    def instruct(self, text: str) -> "Prompt":
+        """The same conversation with `text` at the end of its last user message; the question stays what it was."""
+        at = max((at for at, message in enumerate(self.messages) if message.role == "user"), default=None)
+        if not text or at is None:
+            return self
+        instructed = (*self.messages[:at], self.messages[at].plus(text), *self.messages[at + 1 :])
+        return replace(self, messages=instructed, asked=self.question)
+
+    def say(self, text: str) -> "Prompt":
+        """The same with `text` put into the assistant's mouth."""
+        return replace(self, pieces=(*self.pieces, Piece(text)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """What strategies decide of a decode. The client's other fields are merged in by the engine it is bound to."""
+
+    max_tokens: int | None = None
+    """Per completion; None: what the context leaves."""
+    temperature: float | None = None
+    """None: the engine's default."""
+    stop: tuple[str, ...] = ()
+    """Added to the client's own; kept at the end of the text, so that a step ends with its separator."""
+    seed: int | None = None
+    logprobs: int | None = None
+    """Alternatives reported per token; 0: the chosen token's log-probability alone; None: nothing."""
+    labels: tuple[str, ...] = ()
+    """Log-probabilities of exactly these next tokens are reported (a one-token verdict)."""
+    auxiliary: bool = False
+    """Our own question to the model (verdict, extraction): the client's grammar, tools, stops and biases stay out."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One decoded token, natural-log probability under the raw (untempered) softmax, and its best alternatives."""
+
+    id: int
+    text: str
+    logprob: float
+    top: tuple["TokenLogprob", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One decode. It carries its prompt, so lists of prompts and results can never fall out of step."""
+
+    prompt: Prompt
+    text: str
+    finish: Finish
+    index: int = 0
+    """Its number among the request's decodes, in the order they were asked for."""
+    stopped_by: str | None = None
+    """The stop string that ended it; None at the model's own end of turn, at a length limit and at an abort."""
+    token_ids: tuple[int, ...] = ()
+    """The decoded tokens without the end-of-turn token; empty where the engine does not tell."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """Every token decoded, the end-of-turn token included."""
+    cached_tokens: int = 0
+    """How many of prompt_tokens came from the engine's prefix cache."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    labels: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Prompt:
+        """The prompt with this text written: where a step-wise search goes next."""
+        return replace(self.prompt, pieces=(*self.prompt.pieces, Piece(self.text, self.token_ids or None)))
+
+    @property
+    def ended(self) -> bool:
+        """The model finished its turn by itself."""
+        return self.finish == "stop" and self.stopped_by is None
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Length-normalised log-probability, None where no logprobs were asked for."""
+        return sum(t.logprob for t in self.logprobs) / len(self.logprobs) if self.logprobs else None
+
+
+def joined(steps: Sequence[Completion]) -> Completion:
+    """The steps of one path as the single completion they spell."""
+    return replace(
+        steps[-1],
+        prompt=steps[0].prompt,
+        text="".join(step.text for step in steps),
+        token_ids=tuple(token for step in steps for token in step.token_ids),
+        logprobs=tuple(token for step in steps for token in step.logprobs),
+        prompt_tokens=steps[0].prompt_tokens,
+        completion_tokens=sum(step.completion_tokens for step in steps),
+        cached_tokens=steps[0].cached_tokens,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a strategy would answer with."""
+
+    completion: Completion
+    answer: Answer | None = None
+    score: float | None = None
+    """The verifier's, in [0, 1]."""
+    agreement: float | None = None
+    """The share of finished candidates that gave this answer, in [0, 1]."""
+
+    def agreed(self, share: float) -> "Outcome":
+        return replace(self, agreement=share)

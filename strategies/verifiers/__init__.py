@@ -1,0 +1,8 @@
+"""Verifiers that need only the engine, or nothing at all. Reward models are served by the engine's side."""
+
+from strategies.ports import Verifier
+from strategies.verifiers.confidence import Confidence
+from strategies.verifiers.judge import Judge
+from strategies.verifiers.programmatic import Programmatic
+
+BUILT_IN: dict[str, Verifier] = {"judge": Judge(), "confidence": Confidence(), "programmatic": Programmatic()}

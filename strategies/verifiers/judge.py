@@ -1,0 +1,36 @@
+"""A verdict in one token: P(Yes) against P(No) to "is the solution correct?". Zhang et al., 2024, arXiv:2408.15240.
+
+Deviation: no rationale is decoded. The question comes before the solution, so that all candidates of a request share its
+cached prefix; the score is read from log-probabilities alone, so that no solution can talk its way to one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strategies.ports import Ask, Verdict
+from strategies.prompts import GRADER, NO, VERDICT, YES
+from strategies.types import Completion, Message, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The engine's own model grades each solution as a whole."""
+
+    logprobs: None = None
+
+    async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+        asked = await ask([graded(question, solution) for solution in solutions], YES + NO)
+        return [Verdict((probability(verdict),) if verdict else ()) for verdict in asked]
+
+
+def graded(question: Prompt, solution: Completion) -> Prompt:
+    text = VERDICT.format(question=question.question.strip(), solution=solution.text.strip())
+    return Prompt((Message("system", GRADER), Message("user", text)))
+
+
+def probability(verdict: Completion) -> float:
+    """P(Yes) / (P(Yes) + P(No)), each summed over its spellings; 1/2 where neither was reported."""
+    yes = math.fsum(math.exp(verdict.labels[label]) for label in YES if label in verdict.labels)
+    no = math.fsum(math.exp(verdict.labels[label]) for label in NO if label in verdict.labels)
+    return yes / (yes + no) if yes + no > 0 else 0.5

@@ -1,0 +1,195 @@
+"""What every engine promises, asked of the scripted one and of the real one alike."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.api.openai import ChatRequest
+from server.engine import Backend, Conversation
+from server.errors import ApiError, ContextTooLong
+from strategies.types import Completion, Sampling
+from tests.engine.real import real_backend
+from tests.scripted import ScriptedBackend, ScriptedEngine
+
+STORY = "Once upon a time there was a king.\n\nHe had a daughter, and she had a cat, and so it went on and on.\n\nThe end."
+
+
+@contextlib.asynccontextmanager
+async def scripted() -> AsyncIterator[Backend]:
+    yield ScriptedBackend(ScriptedEngine([STORY * 20], pace=0.001))
+
+
+@pytest.fixture(
+    scope="module", params=[scripted, pytest.param(real_backend, marks=pytest.mark.engine)], ids=["scripted", "vllm"]
+)
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    async with request.param() as opened:
+        yield opened
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def request(text: str = "Tell me a long story.", **fields: object) -> ChatRequest:
+    return ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": text}], **fields})
+
+
+async def conversation(backend: Backend, asked: ChatRequest) -> Conversation:
+    return await backend.converse(asked, asked.prompt)
+
+
+async def complete(backend: Backend, asked: ChatRequest, **sampling: object) -> Completion:
+    decode = await conversation(backend, asked)
+    return await decode.generate(asked.prompt, Sampling(**{"max_tokens": 24, "temperature": 0.0, **sampling}))
+
+
+async def idle(backend: Backend) -> bool:
+    for _ in range(100):
+        if backend.load().running + backend.load().waiting == 0:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_a_limit_is_kept_and_told(backend):
+    made = await complete(backend, request(), max_tokens=5)
+    assert (made.finish, made.completion_tokens, len(made.token_ids)) == ("length", 5, 5)
+    assert not made.ended and made.prompt_tokens > 0 and made.text
+
+
+async def test_a_stop_string_ends_the_text_and_is_kept(backend):
+    made = await complete(backend, request(), stop=(" a",), max_tokens=200)
+    assert (made.finish, made.stopped_by) == ("stop", " a") and made.text.endswith(" a") and not made.ended
+
+
+async def test_a_continuation_goes_on_from_the_very_tokens(backend):
+    asked = request()
+    whole = await complete(backend, asked, max_tokens=24)
+    decode = await conversation(backend, asked)
+    first = await decode.generate(asked.prompt, Sampling(max_tokens=10, temperature=0.0))
+    assert first.token_ids == whole.token_ids[:10]
+    second = await decode.generate(first.path, Sampling(max_tokens=14, temperature=0.0))
+    assert second.prompt_tokens == whole.prompt_tokens + 10
+    assert second.prompt.pieces[0].ids == first.token_ids
+    if isinstance(backend, ScriptedBackend):
+        return
+    assert first.token_ids + second.token_ids == whole.token_ids
+    assert first.text + second.text == whole.text
+
+
+async def test_words_of_ours_are_said_after_them(backend):
+    asked = request()
+    decode = await conversation(backend, asked)
+    first = await decode.generate(asked.prompt, Sampling(max_tokens=4, temperature=0.0))
+    after = await decode.generate(first.path.say(" Therefore"), Sampling(max_tokens=2, temperature=0.0))
+    assert after.prompt.prefix == first.text + " Therefore"
+    assert after.prompt_tokens > first.prompt_tokens + 4
+
+
+async def test_text_is_heard_as_it_is_decoded(backend):
+    heard: list[str] = []
+    asked = request()
+    decode = await conversation(backend, asked)
+    made = await decode.generate(asked.prompt, Sampling(max_tokens=12, temperature=0.0), on_text=heard.append)
+    assert "".join(heard) == made.text and len(heard) > 3
+
+
+async def test_cancelling_aborts_the_decode_and_tells_what_was_made(backend):
+    parts: list[Completion] = []
+    asked = request()
+    decode = await conversation(backend, asked)
+    task = asyncio.create_task(
+        decode.generate(asked.prompt, Sampling(max_tokens=2000, temperature=0.0), on_abort=parts.append)
+    )
+    while backend.load().running == 0:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (part,) = parts
+    assert part.finish == "abort" and 0 < part.completion_tokens < 2000
+    assert part.completion_tokens == len(part.token_ids) and part.text
+    assert await idle(backend)
+
+
+@pytest.mark.parametrize("after", [0, 0.0005, 0.002, 0.01, 0.05])
+async def test_a_cancel_at_any_moment_leaves_nothing_behind(backend, after):
+    asked = request()
+    decode = await conversation(backend, asked)
+    tasks = [asyncio.create_task(decode.generate(asked.prompt, Sampling(max_tokens=500))) for _ in range(8)]
+    await asyncio.sleep(after)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks) and await idle(backend)
+
+
+async def test_logprobs_come_when_asked_and_only_then(backend):
+    asked = request()
+    plain = await complete(backend, asked, max_tokens=6)
+    bare = await complete(backend, asked, max_tokens=6, logprobs=0)
+    top = await complete(backend, asked, max_tokens=6, logprobs=5)
+    assert plain.logprobs == () and plain.mean_logprob is None
+    assert len(bare.logprobs) == len(top.logprobs) == 6
+    assert all(token.logprob <= 0 and token.top == () for token in bare.logprobs)
+    assert all(len(token.top) == 5 for token in top.logprobs)
+    assert all(a.logprob >= b.logprob for token in top.logprobs for a, b in zip(token.top, token.top[1:], strict=False))
+
+
+async def test_labels_are_reported_for_exactly_the_next_token(backend):
+    made = await complete(backend, request("Is 2+2=4? Yes or No."), max_tokens=1, labels=("Yes", "No"), auxiliary=True)
+    assert set(made.labels) == {"Yes", "No"} and all(logprob <= 0 for logprob in made.labels.values())
+    assert made.completion_tokens == 1
+
+
+async def test_samples_share_a_prompt_and_differ(backend):
+    if isinstance(backend, ScriptedBackend):
+        pytest.skip("a script says what it says")
+    asked = request()
+    decode = await conversation(backend, asked)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(decode.generate(asked.prompt, Sampling(max_tokens=16, temperature=1.0))) for _ in range(4)]
+    assert len({task.result().text for task in tasks}) > 1
+
+
+async def test_a_seed_repeats_exactly(backend):
+    asked = request()
+    first = await complete(backend, asked, temperature=1.0, seed=11)
+    again = await complete(backend, asked, temperature=1.0, seed=11)
+    assert first.text == again.text and first.token_ids == again.token_ids
+
+
+async def test_a_context_that_is_too_long_is_refused_before_anything_is_decoded(backend):
+    with pytest.raises(ContextTooLong) as refusal:
+        await conversation(backend, request("word " * 20_000))
+    assert (refusal.value.status, refusal.value.code, refusal.value.param) == (400, "context_length_exceeded", "messages")
+    assert len(refusal.value.message) < 600
+
+
+async def test_a_completion_is_presented_as_openai_would(backend):
+    asked = request(max_tokens=8)
+    decode = await conversation(backend, asked)
+    made = await decode.generate(asked.prompt, Sampling(max_tokens=8, temperature=0.0))
+    body = await decode.present(made)
+    (choice,) = body["choices"]
+    assert body["object"] == "chat.completion"
+    assert choice["message"]["content"] == made.text and choice["message"]["role"] == "assistant"
+    assert choice["finish_reason"] == "length"
+
+
+async def test_the_engine_answers_a_plain_request_by_itself(backend):
+    body = await backend.answer(request(max_tokens=6, temperature=0))
+    assert isinstance(body, dict) and body["usage"]["completion_tokens"] == 6
+    lines = [line async for line in await backend.answer(request(max_tokens=6, temperature=0, stream=True))]
+    assert lines[-1] == "data: [DONE]\n\n" and all(line.startswith("data: ") for line in lines)
+
+
+async def test_what_the_engine_refuses_is_an_api_error(backend):
+    if isinstance(backend, ScriptedBackend):
+        pytest.skip("the scripted engine has no vocabulary to be out of")
+    with pytest.raises(ApiError) as refusal:
+        await backend.answer(request(max_tokens=4, logit_bias={"9999999": 1.0}))
+    assert refusal.value.status == 400

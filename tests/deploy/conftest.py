@@ -1,0 +1,10 @@
+"""What was not checked is said, not only counted."""
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("skipped"):
+        if "tests/deploy/" in report.nodeid:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.write_line(f"NOT CHECKED  {report.nodeid}: {reason}", yellow=True)

@@ -1,0 +1,87 @@
+"""A process reward model of a megabyte, random but never the same for two texts, for vLLM to serve.
+
+`python -m tests.engine.tiny_prm FOLDER` builds one.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import nn
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
+
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>"]
+CHATML = """{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
+CORPUS = [
+    "system\nPlease reason step by step, and put your final answer within \\boxed{}.",
+    "user\nSue has 18 pink flamingos and 6 white ones. How many more pink ones are there?",
+    "assistant\nFirst we subtract: 18 - 6 = 12.\n\nSo the answer is \\boxed{12}.\n\n",
+]
+
+
+def build(folder: Path, *, length: int = 1024) -> Path:
+    """Writes a model folder; `length` is its context in tokens."""
+    tokenizer = tiny_tokenizer()
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=length,
+        tie_word_embeddings=False,
+        architectures=["Qwen2ForProcessRewardModel"],
+        dtype="float32",
+    )
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    backbone, head = tiny_weights(config)
+    tensors = {f"model.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    tensors |= {f"score.{name}": tensor for name, tensor in head.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level pairs as Qwen's, learnt from three lines."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=380, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.add_special_tokens(CONTROL)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=CHATML
+    )
+
+
+def tiny_weights(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
+    """The backbone and the head over its last hidden states, large enough that scores spread over [0, 1]."""
+    torch.manual_seed(0)
+    backbone = Qwen2Model(config).eval()
+    head = nn.Sequential(
+        nn.Linear(config.hidden_size, config.hidden_size), nn.ReLU(), nn.Linear(config.hidden_size, 2)
+    ).eval()
+    with torch.no_grad():
+        for name, parameter in [*backbone.named_parameters(), *head.named_parameters()]:
+            if "norm" not in name:
+                parameter.normal_(std=0.12)
+    return backbone, head
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1])))

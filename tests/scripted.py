@@ -1,0 +1,256 @@
+"""An engine that reads from a script: what to say, after how long. A real implementation of the ports; no patching.
+
+It decodes "tokens" (words with the blanks before them), one at a time, so that aborts, limits, stop strings and
+continuation by token ids behave as on a real engine; the contract suite holds it to that.
+"""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from server.api.openai import ChatRequest
+from server.engine import Body, Load, ModelCard
+from server.errors import ContextTooLong
+from strategies.ports import Ask, OnAbort, OnText, Verdict
+from strategies.types import Completion, Prompt, Sampling, TokenLogprob
+
+Reply = str | Exception
+Script = Callable[[Prompt, Sampling], Reply]
+END_OF_TURN = 0
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """Words get numbers as they are first met."""
+
+    ids: dict[str, int] = field(default_factory=lambda: {"": END_OF_TURN})
+
+    def encode(self, text: str) -> list[int]:
+        return [self.ids.setdefault(word, len(self.ids)) for word in re.findall(r"\n\n|\s*[^\s]+|\s", text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        words = {number: word for word, number in self.ids.items()}
+        return "".join(words[number] for number in ids)
+
+
+@dataclass(slots=True)
+class ScriptedEngine:
+    """Says its replies in turn, `pace` seconds a token (or what `pace` says for a call)."""
+
+    replies: Sequence[Reply] | Script
+    pace: float | Callable[[int], float] = 0.0
+    labels: Callable[[Prompt], Mapping[str, float]] = lambda prompt: {"Yes": math.log(0.5), "No": math.log(0.5)}
+    logprob: Callable[[int], float] = lambda call: -0.5
+    calls: list[tuple[Prompt, Sampling]] = field(default_factory=list)
+    running: int = 0
+    cancelled: int = 0
+    finished: int = 0
+    decoded: int = 0
+    """Tokens made, whatever became of them: the engine's own counter."""
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
+    ) -> Completion:
+        call = len(self.calls)
+        self.calls.append((prompt, sampling))
+        words = self.vocabulary.encode(self._reply(call, prompt, sampling))
+        decode = Decode(self, call, prompt, sampling, words)
+        self.running += 1
+        try:
+            async for text in decode.steps(self.pace(call) if callable(self.pace) else self.pace):
+                if on_text:
+                    on_text(text)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            if on_abort:
+                on_abort(decode.completion("abort"))
+            raise
+        finally:
+            self.running -= 1
+        self.finished += 1
+        return decode.completion(decode.finish or "stop")
+
+    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> str:
+        reply = self.replies(prompt, sampling) if callable(self.replies) else self.replies[call % len(self.replies)]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def prompt_ids(self, prompt: Prompt) -> list[int]:
+        """The conversation by its words, then the assistant's own: given tokens are kept as they are."""
+        ids = [i for m in prompt.messages for i in self.vocabulary.encode(f"<{m.role}> {m.text} ")]
+        for piece in prompt.pieces:
+            ids += piece.ids if piece.ids is not None else self.vocabulary.encode(piece.text)
+        return ids
+
+
+@dataclass(slots=True)
+class Decode:
+    """One sequence: the script's words, cut by limits and stop strings."""
+
+    engine: ScriptedEngine
+    call: int
+    prompt: Prompt
+    sampling: Sampling
+    words: list[int]
+    made: list[int] = field(default_factory=list)
+    finish: str | None = None
+    stopped_by: str | None = None
+
+    async def steps(self, pace: float) -> AsyncIterator[str]:
+        await asyncio.sleep(pace)
+        for word in [*self.words, END_OF_TURN]:
+            if self.sampling.max_tokens is not None and len(self.made) >= self.sampling.max_tokens:
+                self.finish = "length"
+                return
+            self.made.append(word)
+            self.engine.decoded += 1
+            yield self.engine.vocabulary.decode([word])
+            text = self.engine.vocabulary.decode(self.made)
+            self.stopped_by = next((stop for stop in self.sampling.stop if text.endswith(stop)), None)
+            if self.stopped_by:
+                return
+            if pace:
+                await asyncio.sleep(pace)
+
+    def completion(self, finish: str) -> Completion:
+        spoken = [word for word in self.made if word != END_OF_TURN]
+        engine, top = self.engine, self.sampling.logprobs
+        token = TokenLogprob(0, "", engine.logprob(self.call), tuple(_alternatives(engine.logprob(self.call), top or 0)))
+        return Completion(
+            prompt=self.prompt,
+            text=engine.vocabulary.decode(spoken),
+            finish=finish,  # type: ignore[arg-type]
+            stopped_by=self.stopped_by,
+            token_ids=tuple(spoken),
+            prompt_tokens=len(engine.prompt_ids(self.prompt)),
+            completion_tokens=len(self.made),
+            logprobs=() if top is None else (token,) * len(spoken),
+            labels=engine.labels(self.prompt) if self.sampling.labels else {},
+        )
+
+
+def _alternatives(best: float, n: int) -> list[TokenLogprob]:
+    return [TokenLogprob(i, f"alternative {i}", best - i) for i in range(n)]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedVerifier:
+    """Scores by a function of the text: a number, or one for each step."""
+
+    opinion: Callable[[str], float | Sequence[float]]
+    logprobs: int | None = None
+    tokens: int = 0
+
+    async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+        opinions = [self.opinion(solution.text) for solution in solutions]
+        return [Verdict((o,) if isinstance(o, int | float) else tuple(o), self.tokens) for o in opinions]
+
+
+@dataclass(slots=True)
+class ScriptedProver:
+    """Holds exactly the given pairs equal, and remembers what it was asked."""
+
+    equals: Sequence[tuple[str, str]] = ()
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def equal(self, a: str, b: str) -> bool:
+        self.asked.append((a, b))
+        return (a, b) in self.equals or (b, a) in self.equals
+
+
+@dataclass(slots=True)
+class ScriptedConversation:
+    engine: ScriptedEngine
+    prompt_tokens: int
+    model: str
+    speaks_plainly: bool = True
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
+    ) -> Completion:
+        return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
+
+    async def present(self, completion: Completion) -> Body:
+        return chat_completion(self.model, completion)
+
+
+@dataclass(slots=True)
+class ScriptedBackend:
+    """A backend over a ScriptedEngine. `loading` holds back open(); `death` makes it die."""
+
+    engine: ScriptedEngine
+    verifiers: Mapping[str, ScriptedVerifier] = field(default_factory=dict)
+    loading: asyncio.Event | None = None
+    death: asyncio.Event | None = None
+    max_model_len: int = 4096
+    closed: bool = False
+
+    @property
+    def card(self) -> ModelCard:
+        return ModelCard("scripted", "1", self.max_model_len, 1_700_000_000)
+
+    async def open(self) -> None:
+        if self.loading:
+            await self.loading.wait()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def failed(self) -> str:
+        await (self.death or asyncio.Event()).wait()
+        return "the script says so"
+
+    def load(self) -> Load:
+        return Load(self.engine.running, 0)
+
+    async def converse(self, request: ChatRequest, prompt: Prompt) -> ScriptedConversation:
+        tokens = len(self.engine.prompt_ids(prompt))
+        if tokens >= self.max_model_len:
+            raise ContextTooLong(f"The maximum context length is {self.max_model_len} tokens.", param="messages")
+        return ScriptedConversation(self.engine, tokens, request.model)
+
+    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
+        conversation = await self.converse(request, request.prompt)
+        sampling = Sampling(max_tokens=request.limit, temperature=request.temperature, seed=request.seed)
+        completion = await self.engine.generate(request.prompt, sampling)
+        body = await conversation.present(completion)
+        if not request.stream:
+            return body
+        return _lines(body)
+
+
+def chat_completion(model: str, completion: Completion) -> Body:
+    tokens = completion.completion_tokens
+    return {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": completion.text},
+                "logprobs": None,
+                "finish_reason": "length" if completion.finish == "abort" else completion.finish,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": tokens,
+            "total_tokens": completion.prompt_tokens + tokens,
+        },
+    }
+
+
+async def _lines(body: Body) -> AsyncIterator[str]:
+    head = {key: body[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    (choice,) = body["choices"]
+    for delta, finish in ((choice["message"], None), ({}, choice["finish_reason"])):
+        chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        yield f"data: {json.dumps(chunk)}\n\n"
+    yield "data: [DONE]\n\n"

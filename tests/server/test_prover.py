@@ -1,0 +1,261 @@
+"""The prover against real children: right answers, hostile ones, and nothing left behind."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from server.prover import LENGTH, MathProver
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 2.0
+
+EQUAL = [
+    ("1/2", "0.5"),
+    (r"\frac{1}{2}", "0.5"),
+    ("x+1", "1+x"),
+    (r"2\sqrt{2}", r"\sqrt{8}"),
+    (r"\{1,2\}", r"\{2,1\}"),
+    ("(1,2)", "(1, 2.0)"),
+    ("x=5", "5"),
+    ("x^2-1", "(x-1)(x+1)"),
+    (r"1 \le x", r"x \geq 1"),
+    ("0.333333", "1/3"),
+    ("1,000", "1000"),
+    ("5 cm", "5.0 cm"),
+    (r"\text{yes}", r"\text{Yes}"),
+    ("x>1", r"(1,\infty)"),
+    ("1<x<2", "(1,2)"),
+    ("1 and 2", "2, 1"),
+]
+DIFFERENT = [
+    ("(1,2)", "(2,1)"),
+    ("(1,2)", r"\{1,2\}"),
+    ("[1,2]", "(1,2)"),
+    ("x=5", "y=5"),
+    ("2x+3=5", "5"),
+    ("2^{0.5}", r"\sqrt{2}"),  # equal, but math-verify says so one way round only
+    ("0.33", "1/3"),
+    ("1/0", "2/0"),
+    ("10%", "10"),
+    ("10%", "0.1"),
+    ("5 cm", "5 m"),
+    (r"12\text{ am}", r"12\text{ pm}"),
+    ("listen", "silent"),
+    ("no", "on"),
+    ("3 cats", "3 acts"),
+    ("3 1/2", "2"),
+    (r"1.6\times10^{-19}", r"9.1\times10^{-31}"),
+    (r"1}\boxed{5", "5"),
+    ("", "0"),
+    ("1" * (LENGTH + 1), "1" * (LENGTH + 1)),
+]
+HOSTILE = [
+    "9**9**9**9",
+    "9^{9^{9^{9}}}",
+    "(" * LENGTH,
+    r"\frac{" * 33,
+    "100000000!",
+    "((10!)!)!",
+    r"\sum_{n=1}^{1000000000} \frac{1}{n^3+n}",
+    "(x+y+z+w)^{500}(x-y)^{500}",
+    "__import__('os').system('true')",
+    '"]\n["1","1"]\n',
+    "\x00\ud800",
+]
+
+
+@asynccontextmanager
+async def proving(workers: int = 2, seconds: float = SECONDS) -> AsyncIterator[MathProver]:
+    """A prover with its children started, closed at the end."""
+    prover = MathProver(workers=workers, seconds=seconds)
+    try:
+        async with asyncio.TaskGroup() as starts:
+            for n in range(workers):
+                starts.create_task(prover.equal(f"{n}", f"{n}.0"))
+        yield prover
+    finally:
+        await prover.close()
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "server.proving" in child.cmdline()]
+
+
+async def test_equal_whichever_way_round() -> None:
+    async with proving() as prover, proving() as other:  # another, so that nothing is remembered
+        for a, b in EQUAL:
+            assert await prover.equal(a, b) and await other.equal(b, a), (a, b)
+
+
+async def test_false_when_different_or_in_doubt_whichever_way_round() -> None:
+    async with proving() as prover, proving() as other:
+        for a, b in DIFFERENT:
+            assert not await prover.equal(a, b) and not await other.equal(b, a), (a, b)
+
+
+async def test_equal_texts_need_no_child() -> None:
+    prover = MathProver()
+    assert await prover.equal(" 9^{9^9} ", "9^{9^9}")
+    assert not children()
+
+
+async def ticks(gaps: list[float]) -> None:
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        gaps.append(time.perf_counter() - before)
+
+
+async def timed(prover: MathProver, a: str, b: str) -> tuple[str, bool, float]:
+    before = time.perf_counter()
+    return a, await prover.equal(a, b), time.perf_counter() - before
+
+
+async def test_hostile_answers_are_false_in_time_and_the_event_loop_never_waits() -> None:
+    gaps: list[float] = []
+    async with proving() as prover:
+        control = asyncio.create_task(ticks(gaps))
+        for first, second in zip(HOSTILE[::2], [*HOSTILE[1::2], "x!!!!"], strict=True):
+            async with asyncio.TaskGroup() as both:
+                asked = [both.create_task(timed(prover, text, "1")) for text in (first, second)]
+            for text, equal, took in (task.result() for task in asked):
+                assert not equal, text
+                # A replaced child's start, about a second on a busy machine, comes on top of the question's own limit.
+                assert took < SECONDS + 0.5 + 1.0, (text, took)
+            assert await prover.equal("1/2", f"0.5{'0' * len(gaps)}"[:LENGTH]), first
+        control.cancel()
+    assert max(gaps) < 0.1
+
+
+async def test_a_question_under_way_is_killed_at_the_limit() -> None:
+    async with proving(seconds=0.5) as prover:
+        _, equal, took = await timed(prover, "9^{9^{9^{9}}}", "1")
+        assert not equal
+        assert 0.5 <= took < 1.0
+
+
+async def test_what_ran_out_of_time_is_not_tried_again() -> None:
+    async with proving(seconds=0.5) as prover:
+        await prover.equal("9^{9^{9^{9}}}", "1")
+        _, equal, took = await timed(prover, "1", "9^{9^{9^{9}}}")
+        assert not equal
+        assert took < 0.05
+
+
+async def test_the_queue_is_bounded() -> None:
+    async with proving(workers=1, seconds=0.3) as prover, asyncio.TaskGroup() as crowd:
+        asked = [crowd.create_task(timed(prover, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 30)]
+    assert not any(task.result()[1] for task in asked)
+    assert max(task.result()[2] for task in asked) < 3 * 0.3 + 0.5
+
+
+async def test_a_child_that_was_killed_is_replaced() -> None:
+    async with proving() as prover:
+        for child in children():
+            child.kill()
+        await asyncio.sleep(0.1)
+        assert await prover.equal("1/2", "0.5")
+
+
+async def test_a_child_killed_over_a_question_makes_it_false() -> None:
+    async with proving(workers=1) as prover:
+        [child] = children()
+        async with asyncio.TaskGroup() as asking:
+            asked = asking.create_task(timed(prover, "9^{9^{9^{9}}}", "1"))
+            await asyncio.sleep(0.1)
+            child.kill()
+        assert asked.result()[1] is False
+        assert asked.result()[2] < 1.0
+        assert await prover.equal("1/2", "0.5")
+
+
+async def test_cancelling_the_caller_kills_the_question_and_the_pool_goes_on() -> None:
+    async with proving(workers=1) as prover:
+        for _ in range(3):
+            asked = asyncio.create_task(prover.equal("9^{9^{9^{9}}}", "1"))
+            await asyncio.sleep(0.05)
+            busy = children()
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+            assert await prover.equal("1/2", "0.50")
+            assert not await prover.equal("1/2", "0.51")
+            assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in busy)
+            prover._known.clear()
+
+
+async def test_cancelling_while_a_child_starts_leaves_it_to_the_next_caller() -> None:
+    prover = MathProver(workers=1)
+    asked = asyncio.create_task(prover.equal("1/2", "0.5"))
+    await asyncio.sleep(0.1)
+    starting = children()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert await prover.equal("1/2", "0.5")
+    assert children() == starting
+    await prover.close()
+
+
+async def test_close_leaves_no_child_and_answers_those_who_wait() -> None:
+    async with proving() as prover:
+        async with asyncio.TaskGroup() as crowd:
+            asked = [crowd.create_task(timed(prover, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 15)]
+            await asyncio.sleep(0.2)
+            assert len(children()) == 2
+            await prover.close()
+            assert not children()
+        assert not any(task.result()[1] for task in asked)
+        assert max(task.result()[2] for task in asked) < 1.0
+        assert not await prover.equal("1/2", "0.5")
+        assert not children()
+
+
+async def test_close_while_a_child_starts() -> None:
+    prover = MathProver()
+    asked = asyncio.create_task(prover.equal("1/2", "0.5"))
+    await asyncio.sleep(0)
+    await prover.close()
+    assert not await asked
+    assert not children()
+
+
+async def test_a_child_inherits_no_secret() -> None:
+    async with proving(workers=1):
+        [child] = children()
+        assert set(child.environ()) <= {"PYTHONPATH", "PYTHONHASHSEED", "LC_CTYPE"}
+
+
+ORPHAN = """
+import asyncio
+from server.prover import MathProver
+
+async def main():
+    prover = MathProver(workers=1)
+    assert await prover.equal("1/2", "0.5")
+    print(prover._children[0]._process.pid, flush=True)
+    await prover.equal({question!r}, "1")
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("question", ["2", "9^{9^{9^{9}}}"], ids=["idle", "busy"])
+def test_a_child_ends_with_its_parent(question: str) -> None:
+    command = [sys.executable, "-c", ORPHAN.format(question=question)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=os.getcwd(), text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(0.3)
+        parent.kill()
+    gone, alive = psutil.wait_procs([child], timeout=SECONDS + 2)
+    assert gone and not alive

@@ -1,0 +1,24 @@
+import dataclasses
+
+import pytest
+
+from strategies.answers import Answer
+from strategies.answers.answer import placeholder
+
+
+def test_an_answer_is_a_frozen_value() -> None:
+    answer = Answer(r"\frac12", r"\frac{1}{2}", "boxed")
+    assert answer == Answer(r"\frac12", r"\frac{1}{2}", "boxed")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        answer.key = "1"  # type: ignore[misc]
+    assert not hasattr(answer, "__dict__")
+
+
+@pytest.mark.parametrize("raw", ["", " ", "...", "[your answer]", "<answer>", r"\phantom{2}", "$", "?", "Your answer"])
+def test_an_echoed_instruction_is_a_placeholder(raw: str) -> None:
+    assert placeholder(raw)
+
+
+@pytest.mark.parametrize("raw", ["0", "x", "yes", "[1]", "the answer key"])
+def test_an_answer_is_no_placeholder(raw: str) -> None:
+    assert not placeholder(raw)

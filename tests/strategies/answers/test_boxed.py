@@ -1,0 +1,44 @@
+import pytest
+
+from strategies.answers.boxed import boxes, last_box
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"so \boxed{42}.", ["42"]),
+        (r"\fbox{42}", ["42"]),
+        (r"\boxed {42}", ["42"]),
+        (r"\boxed{\frac{1}{2}}", [r"\frac{1}{2}"]),
+        (r"\boxed{\{1, 2\}}", [r"\{1, 2\}"]),
+        (r"\boxed{[1, 2\}}", [r"[1, 2\}"]),
+        (r"\boxed{1} and \boxed{2}", ["1", "2"]),
+        (r"\boxed{x = \boxed{5}}", [r"x = \boxed{5}", "5"]),
+        (r"\boxed{3} then \boxed{\frac{1}{2}", ["3"]),
+        (r"\boxed{\boxed{5}", ["5"]),
+        (r"} \boxed{4}", ["4"]),
+        (r"\boxed{4}}}", ["4"]),
+        ("boxed{4}", []),
+        (r"\boxed 4", []),
+        (r"\boxedx{4}", []),
+        (r"{4}", []),
+        ("", []),
+    ],
+)
+def test_only_balanced_boxes_count(text: str, expected: list[str]) -> None:
+    assert boxes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "echoed", "expected"),
+    [
+        (r"\boxed{1}, no, \boxed{2}", [], "2"),
+        (r"\boxed{1}. I put my answer within \boxed{}.", [], "1"),
+        (r"\boxed{1} \boxed{\phantom{2}} \boxed{...}", [], "1"),
+        (r"\boxed{10} follows from \boxed{7}+3", ["7"], "10"),
+        (r"\boxed{7}+3", ["7"], None),
+        ("", [], None),
+    ],
+)
+def test_the_last_box_with_content_of_its_own(text: str, echoed: list[str], expected: str | None) -> None:
+    assert last_box(text, frozenset(echoed)) == expected

@@ -1,0 +1,157 @@
+import time
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.answers import AnswerFormat, canonical, numeric
+
+FORMATS: tuple[AnswerFormat, ...] = get_args(AnswerFormat)
+NOTATION = st.lists(
+    st.sampled_from(
+        [*r"\{}()[]<>.,:;=+-*/^_%$&~|!'\"` 0123456789xyzAB½²₂π√−°€×", "\n", r"\frac", r"\frac{1}{2}", r"\sqrt", "1,234"]
+        + [r"\text{", r"\text{ cm}", r"\left(", r"\right)", r"\{", r"\}", r"\boxed{", r"\,", r"\!", r"\%", r"\$", "e3"]
+        + [r"^\circ", r"\times", "10^", "million", " dollars", "p.m.", "answer is", "\\\\", "\x00", "\ufdfa", "ß", "İ"]
+    ),
+    max_size=24,
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        [
+            "18",
+            "18.0",
+            "$18",
+            r"\$18",
+            "18.",
+            " 18 ",
+            "+18",
+            "x = 18",
+            "**18**",
+            "18 dollars",
+            r"18\text{ cm}",
+            r"\(18\)",
+        ],
+        ["1234", "1,234", r"1{,}234", r"1,\!234", "1234.00"],
+        [r"\frac{1}{2}", r"\frac12", r"\dfrac{1}{2}", r"\tfrac12", "1/2", "½", "(1/2)"],
+        [r"-\frac{1}{2}", r"\frac{-1}{2}", "-1/2", "−1/2"],
+        ["0", "-0", "0.0", "-0.00"],
+        ["10%", r"10\%", "10 percent", "10.0 %"],
+        ["(1, 2)", "(1,2)", r"\left(1,\, 2.0\right)", "$(1, 2)$"],
+        [r"\{1, 2, 3\}", r"\{3,2,1\}", r"\left\{ 1, 3, 2 \right\}", "{3, 1, 2, 2}"],
+        ["A", "(A)", "A.", r"\text{A}", r"\text{(A)}"],
+        ["yes", "Yes", "YES.", r"\text{Yes}", "**Yes**", '"yes"'],
+        ["new york", "New  York", "NEW\nYORK"],
+        ["12\\frac{3}{5}", r"12 \frac{3}{5}", "12 3/5", r"12\dfrac35"],
+        ["4a-2", "4a - 2", "$4 a - 2$"],
+        [r"\sqrt{34}+3\sqrt{10}", r"\sqrt{34} + 3 \sqrt{10}", "√34 + 3√10"],
+        ["48", r"48^\circ", r"48^{\circ}", "48°", "48 degrees"],
+        [r"7\pi r", r"7 \pi  r"],
+        [r"x^2", "x²", r"x^{2}"],
+        ["4:30pm", r"4:30 \text{ p.m.}", "4:30 PM", "4:30 p.m."],
+        ["1, 2", "1,2", "1 , 2"],
+        ["[0, 1]", r"x \in [0,1]"],
+        ["(-1, 2)", "(-1.0, +2)"],
+    ],
+)
+def test_one_answer_many_spellings(group: list[str]) -> None:
+    assert {spelling: canonical(spelling) for spelling in group} == dict.fromkeys(group, group[0])
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        ["10%", "10", "0.1"],
+        ["1,2", "12", "(1,2)", r"\{1,2\}", "[1,2]"],
+        ["1,234", "(1,234)"],
+        ["100, 200", "100200"],
+        ["1 2", "12", "11/2", "1 1/2"],
+        ["10²", "102", "101₂", "1012"],
+        ["1½", "11/2"],
+        ["1/2", "0.5"],
+        ["5 million", "5 thousand", "5"],
+        ["4:30 am", "4:30 pm"],
+        ["-5", "5"],
+        ["(1, 2)", "(2, 1)"],
+        ["x", "X"],
+        [r"10 \text{ or } 20", "1020"],
+        ["2 sin x", "2"],
+        ["x=1, y=2", "1, 2"],
+        ["A", "B"],
+    ],
+)
+def test_different_answers_stay_different(group: list[str]) -> None:
+    assert len({canonical(answer) for answer in group}) == len(group)
+
+
+@pytest.mark.parametrize(
+    ("raw", "format", "expected"),
+    [
+        ("$18 dollars per day", "number", "18"),
+        ("1/2", "number", "0.5"),
+        (r"\frac12", "number", "0.5"),
+        ("25%", "number", "25"),
+        ("x = 3 + 4 = 7", "number", "7"),
+        (r"5 \text{ million}", "number", "5000000"),
+        ("no number", "number", "no number"),
+        ("(b)", "choice", "B"),
+        ("B. Paris", "choice", "B"),
+        ("Paris  Texas", "choice", "paris texas"),
+        ('{"b": 1, "a": 2.0}', "json", '{"a":2,"b":1}'),
+        ("{not json}", "json", "{not json}"),
+        ("  Some\n  TEXT. ", "text", "some text."),
+        ("ﬁne", "text", "fine"),
+        (r"\boxed{5}", "boxed", "5"),
+        ("$$", "auto", ""),
+        ("", "auto", ""),
+        ("9" * 5_000, "auto", "9" * 5_000),
+        ("(" * 1_000 + "x" + ")" * 1_000, "auto", "(" * 1_000 + "x" + ")" * 1_000),
+        ("(" * 20 + "x" + ")" * 20, "auto", "(" * 20 + "x" + ")" * 20),
+        (" " + "x " * 2_000, "text", "x " * 1_999 + "x"),
+    ],
+)
+def test_each_format_has_its_own_form(raw: str, format: AnswerFormat, expected: str) -> None:
+    assert canonical(raw, format) == expected
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(raw=st.text(max_size=60) | NOTATION)
+def test_it_never_raises_and_is_idempotent(format: AnswerFormat, raw: str) -> None:
+    once = canonical(raw, format)
+    assert canonical(once, format) == once
+    assert once == once.strip()
+
+
+@given(number=st.decimals(allow_nan=False, allow_infinity=False, places=4), format=st.sampled_from(["auto", "number"]))
+def test_a_number_is_its_own_key(number: object, format: AnswerFormat) -> None:
+    assert numeric(canonical(f"{number:f}", format)) == number
+
+
+@given(
+    st.lists(st.integers(-9, 9), min_size=1, max_size=6).flatmap(lambda xs: st.tuples(st.just(xs), st.permutations(xs)))
+)
+def test_the_order_of_a_set_does_not_matter(pair: tuple[list[int], list[int]]) -> None:
+    one, other = (canonical(rf"\{{{', '.join(map(str, items))}\}}") for items in pair)
+    assert one == other
+
+
+def _seconds(raw: str) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        for format in FORMATS:
+            canonical(raw, format)
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["1", "1,", "111,", "(", "{", "[]", "1 ", "1/", r"\frac", r"1\text{a}", "^ ", "- ", "ab ", ".", "$", "=", '{"a":'],
+)
+def test_time_grows_no_faster_than_length(unit: str) -> None:
+    half, whole = (_seconds((unit * 2_000)[:size]) for size in (1_000, 2_000))
+    assert whole <= 3 * half + 0.002

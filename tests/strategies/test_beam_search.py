@@ -1,0 +1,130 @@
+import pytest
+from pydantic import ValidationError
+
+from strategies.beam_search import STEP, BeamSearch
+from strategies.ports import SampleFailed
+from strategies.trace import Sampled, usage
+from strategies.types import Sampling
+from tests.scripted import ScriptedEngine
+from tests.strategies.solving import events, run_of, solve
+
+
+def tree(children):
+    """An engine that writes, after each prefix, that prefix's children in turn."""
+    turns: dict[str, int] = {}
+
+    def reply(prompt, sampling):
+        prefix = prompt.prefix
+        turns[prefix] = turns.get(prefix, -1) + 1
+        options = children[prefix]
+        return options[turns[prefix] % len(options)]
+
+    return ScriptedEngine(reply)
+
+
+def search(**options):
+    return BeamSearch(verifier="scripted", **options)
+
+
+def test_the_best_prefix_is_extended_and_the_best_leaf_returned():
+    engine = tree({"": ["a" + STEP, "bb" + STEP], "bb" + STEP: ["x", "yyy"], "a" + STEP: ["never"]})
+    run = run_of(engine, opinion=lambda text: len(text) / 100)
+    finished = solve(search(n=2, width=2), run)
+    assert finished.outcome.completion.text == f"bb{STEP}yyy"
+    assert [prompt.prefix for prompt, _ in engine.calls] == ["", "", f"bb{STEP}", f"bb{STEP}"]
+
+
+def test_a_beam_that_finishes_early_competes_at_the_end():
+    scores = {"early": 0.9, f"slow{STEP}": 0.5, f"slow{STEP}late": 0.6}
+    engine = tree({"": ["early", "slow" + STEP], "slow" + STEP: ["late"]})
+    finished = solve(search(n=2, width=1), run_of(engine, opinion=scores.__getitem__))
+    assert finished.outcome.completion.text == "early" and finished.outcome.score == 0.9
+
+
+def test_the_first_to_finish_is_not_simply_returned():
+    scores = {"early": 0.2, f"slow{STEP}": 0.5, f"slow{STEP}late": 0.6}
+    engine = tree({"": ["early", "slow" + STEP], "slow" + STEP: ["late"]})
+    assert solve(search(n=2, width=1), run_of(engine, opinion=scores.__getitem__)).outcome.completion.text != "early"
+
+
+def test_the_models_own_end_of_turn_ends_a_beam():
+    engine = tree({"": ["done"]})
+    solve(search(n=4, width=2), run_of(engine, opinion=len))
+    assert len(engine.calls) == 4
+
+
+def test_a_beam_that_says_nothing_is_over():
+    engine = tree({"": [STEP]})
+    solve(search(n=2, width=2, max_steps=5), run_of(engine, opinion=lambda text: 0.5))
+    assert len(engine.calls) == 2
+
+
+def test_identical_beams_are_scored_once():
+    asked = []
+    engine = tree({"": ["same" + STEP], "same" + STEP: ["end"]})
+    solve(search(n=4, width=2), run_of(engine, opinion=lambda text: asked.append(text) or 0.5))
+    assert asked == [f"same{STEP}", f"same{STEP}end"]
+
+
+def test_prefixes_are_continued_by_their_very_tokens():
+    engine = tree({"": ["a b" + STEP], "a b" + STEP: ["c"]})
+    solve(search(n=1, width=1), run_of(engine, opinion=lambda text: 0.5))
+    (first, _), (second, _) = engine.calls
+    assert engine.prompt_ids(second) == engine.prompt_ids(first) + engine.vocabulary.encode("a b" + STEP)
+    assert all(piece.ids is not None for piece in second.pieces)
+
+
+def test_the_last_step_runs_to_the_end():
+    engine = tree({"": ["a" + STEP + "b" + STEP + "c"], "a" + STEP: ["b" + STEP + "c"]})
+    finished = solve(search(n=1, width=1, max_steps=2), run_of(engine, opinion=lambda text: 0.5))
+    assert finished.outcome.completion.text == f"a{STEP}b{STEP}c"
+    assert [sampling.stop for _, sampling in engine.calls] == [(STEP,), ()]
+
+
+def test_max_tokens_is_of_the_whole_path():
+    engine = tree({"": ["a b c" + STEP], "a b c" + STEP: ["d e f g h"]})
+    run = run_of(engine, opinion=lambda text: 0.5, sampling=Sampling(max_tokens=6))
+    finished = solve(search(n=1, width=1), run)
+    assert finished.outcome.completion.completion_tokens == 6
+    assert finished.outcome.completion.text == f"a b c{STEP}d e"
+
+
+def test_a_lost_step_loses_its_beam_alone():
+    def reply(prompt, sampling):
+        return SampleFailed("gone") if len(engine.calls) == 1 else "fine \\boxed{1}"
+
+    engine = ScriptedEngine(reply)
+    assert solve(search(n=3, width=1), run_of(engine, opinion=lambda text: 0.5)).outcome.answer.raw == "1"
+
+
+def test_the_bill_counts_the_prompt_once_and_every_pruned_token():
+    engine = tree({"": ["a" + STEP, "bb" + STEP], "bb" + STEP: ["x"], "a" + STEP: ["x"]})
+    run = run_of(engine, opinion=lambda text: len(text) / 100)
+    solve(search(n=2, width=2), run)
+    assert usage(run.trace).completion == engine.decoded
+    assert usage(run.trace).prompt == len(engine.prompt_ids(engine.calls[0][0]))
+
+
+def test_the_deadline_returns_the_best_prefix():
+    engine = tree({"": ["good" + STEP, "bad" + STEP], "good" + STEP: ["x"]})
+    engine.pace = lambda call: 0.001 if call < 2 else 9
+    finished = solve(search(n=2, width=2), run_of(engine, opinion=lambda text: 0.1 * len(text)), seconds=0.1)
+    assert finished.stopped == "deadline" and finished.outcome.completion.text == "good" + STEP
+
+
+def test_n_must_be_a_multiple_of_width():
+    with pytest.raises(ValidationError, match="multiple of width"):
+        BeamSearch(n=5, width=2)
+
+
+def test_programmatic_arithmetic_guides_it_without_a_model():
+    engine = tree({"": ["2+2=5" + STEP, "2+2=4" + STEP], "2+2=4" + STEP: ["so \\boxed{4}"], "2+2=5" + STEP: ["\\boxed{5}"]})
+    finished = solve(BeamSearch(n=2, width=2, verifier="programmatic"), run_of(engine))
+    assert finished.outcome.answer.raw == "4"
+
+
+def test_no_more_than_n_leaves():
+    engine = tree({"": ["a", "b" + STEP, "c" + STEP, "d"], "b" + STEP: ["x"], "c" + STEP: ["y"]})
+    run = run_of(engine, opinion=lambda text: 0.5)
+    solve(search(n=4, width=2), run)
+    assert sum(e.completion.ended for e in events(run, Sampled)) == 4

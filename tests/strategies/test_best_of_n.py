@@ -1,0 +1,85 @@
+import math
+
+import pytest
+
+from strategies.best_of_n import BestOfN
+from strategies.trace import Scored, usage
+from strategies.types import Sampling
+from tests.scripted import ScriptedEngine
+from tests.strategies.solving import events, run_of, solve
+
+
+def test_the_verifiers_favourite_wins():
+    run = run_of(ScriptedEngine(["a", "bbb", "cc"]), opinion=lambda text: len(text) / 10)
+    outcome = solve(BestOfN(n=3, verifier="scripted"), run).outcome
+    assert (outcome.completion.text, outcome.score) == ("bbb", 0.3)
+
+
+def test_a_tie_goes_to_the_earliest_sample():
+    run = run_of(ScriptedEngine(["a", "b", "c"]), opinion=lambda text: 0.5)
+    assert solve(BestOfN(n=3, verifier="scripted"), run).outcome.completion.text == "a"
+
+
+def test_weighted_adds_the_scores_of_those_that_agree():
+    scores = {"\\boxed{1} sure": 0.9, "\\boxed{2} a": 0.5, "\\boxed{2} b": 0.6}
+    engine = ScriptedEngine(list(scores))
+    plain = solve(BestOfN(n=3, verifier="scripted"), run_of(engine, opinion=scores.__getitem__)).outcome
+    weighted = solve(
+        BestOfN(n=3, verifier="scripted", weighted=True), run_of(ScriptedEngine(list(scores)), opinion=scores.get)
+    ).outcome
+    assert plain.answer.raw == "1"
+    assert weighted.answer.raw == "2" and weighted.completion.text == "\\boxed{2} b"
+    assert weighted.agreement == pytest.approx(2 / 3)
+
+
+def test_weighted_without_any_answer_is_plain():
+    run = run_of(ScriptedEngine(["aa", "b"]), opinion=lambda text: len(text) / 10)
+    assert solve(BestOfN(n=2, verifier="scripted", weighted=True), run).outcome.completion.text == "aa"
+
+
+@pytest.mark.parametrize(("how", "winner"), [("last", "x"), ("min", "y"), ("prod", "y"), ("mean", "z")])
+def test_step_scores_are_aggregated_as_asked(how, winner):
+    steps = {"x": [0.1, 0.8], "y": [0.6, 0.6], "z": [1.0, 0.3, 0.7]}
+    run = run_of(ScriptedEngine(list(steps)), opinion=steps.__getitem__)
+    assert solve(BestOfN(n=3, verifier="scripted", aggregation=how), run).outcome.completion.text == winner
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_number_never_wins(bad):
+    run = run_of(ScriptedEngine(["bad", "good"]), opinion=lambda text: bad if text == "bad" else 0.1)
+    assert solve(BestOfN(n=2, verifier="scripted"), run).outcome.completion.text == "good"
+
+
+def test_the_judge_asks_one_token_of_each_candidate():
+    engine = ScriptedEngine(
+        lambda prompt, sampling: "Yes" if sampling.labels else "a b c",
+        labels=lambda prompt: {"Yes": math.log(0.6), " yes": math.log(0.2), "No": math.log(0.2)},
+    )
+    run = run_of(engine)
+    outcome = solve(BestOfN(n=3), run).outcome
+    asked = [(prompt, sampling) for prompt, sampling in engine.calls if sampling.labels]
+    assert outcome.score == pytest.approx(0.8)
+    assert len(asked) == 3 and all((s.max_tokens, s.temperature, s.auxiliary) == (1, 0.0, True) for _, s in asked)
+    assert usage(run.trace).verifier == 3 and usage(run.trace).completion == engine.decoded
+
+
+def test_the_judge_puts_the_question_before_the_solution_so_that_its_cache_is_shared():
+    engine = ScriptedEngine(lambda prompt, sampling: "Yes" if sampling.labels else f"solution {len(engine.calls)}")
+    solve(BestOfN(n=2), run_of(engine))
+    texts = [prompt.messages[-1].text for prompt, sampling in engine.calls if sampling.labels]
+    shared = texts[0].index("solution 1")
+    assert texts[0][:shared] == texts[1][:shared] and "What is 6*7?" in texts[0][:shared]
+
+
+def test_the_default_is_beaten_by_the_deadline_but_answers():
+    engine = ScriptedEngine(["\\boxed{1}", "\\boxed{2}"], pace=lambda call: 0.001 if call < 1 else 9)
+    finished = solve(BestOfN(n=2), run_of(engine), seconds=0.1)
+    assert finished.stopped == "deadline" and finished.outcome.answer.raw == "1"
+
+
+def test_confidence_needs_no_further_tokens():
+    engine = ScriptedEngine(["a b", "c d"], logprob=lambda call: (-2.0, -0.1)[call])
+    run = run_of(engine, sampling=Sampling(logprobs=5))
+    outcome = solve(BestOfN(n=2, verifier="confidence"), run).outcome
+    assert outcome.completion.text == "c d" and len(engine.calls) == 2
+    assert all(0 <= event.steps[0] <= 1 for event in events(run, Scored))

@@ -1,0 +1,111 @@
+import importlib
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.answers import Answer
+from strategies.types import Completion, Outcome, Prompt, TokenLogprob
+from strategies.votes import best, majority_posterior, reduce_steps, score_of, settled, tally
+
+
+def outcome(index, key, score=None, logprob=None, text="text"):
+    logprobs = () if logprob is None else (TokenLogprob(0, "", logprob),)
+    completion = Completion(prompt=Prompt(()), text=text, finish="stop", index=index, logprobs=logprobs)
+    return Outcome(completion, Answer(key, key, "boxed") if key else None, score)
+
+
+def outcomes(votes):
+    return [outcome(index, vote) for index, vote in enumerate(votes)]
+
+
+def keys(blocs):
+    return [bloc.members[0].answer.key for bloc in blocs]
+
+
+def test_blocs_come_largest_first_and_abstentions_not_at_all():
+    assert keys(tally(outcomes(["a", "b", "b", None, None, None]))) == ["b", "a"]
+
+
+def test_a_tie_goes_to_the_likelier_then_to_the_earlier():
+    assert keys(tally([outcome(0, "a", logprob=-2.0), outcome(1, "b", logprob=-1.0)])) == ["b", "a"]
+    assert keys(tally([outcome(1, "b"), outcome(0, "a")])) == ["a", "b"]
+
+
+def test_weights_add_up_and_a_tie_of_weights_goes_to_the_larger_bloc():
+    heavy = [outcome(0, "a", 0.5), outcome(1, "b", 0.25), outcome(2, "b", 0.25)]
+    assert keys(tally(heavy, score_of)) == ["b", "a"]
+    assert keys(tally([outcome(0, "a", 0.9), *heavy[1:]], score_of)) == ["a", "b"]
+
+
+def test_the_representative_is_the_verifiers_favourite_then_the_likeliest_then_the_shortest():
+    (bloc,) = tally([outcome(0, "a", 0.1), outcome(1, "a", 0.9), outcome(2, "a", 0.5)])
+    assert bloc.representative.completion.index == 1
+    (bloc,) = tally([outcome(0, "a", text="long"), outcome(1, "a", text="sh"), outcome(2, "a", text="so")])
+    assert bloc.representative.completion.index == 1
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1), st.randoms())
+def test_the_order_never_matters(votes, chance):
+    ballots = outcomes(votes)
+    shuffled = list(ballots)
+    chance.shuffle(shuffled)
+    assert keys(tally(ballots)) == keys(tally(shuffled))
+    assert tally(ballots)[0].representative == tally(shuffled)[0].representative
+    assert best(ballots) == best(shuffled)
+
+
+def exact_posterior(first, second):
+    """The integral of the Beta density over [1/2, 1], term by term in exact fractions."""
+    total = first + second + 1
+    return Fraction(sum(math.comb(total, j) for j in range(first + 1)), 2**total)
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_the_posterior_is_the_exact_integral(first, second):
+    special = importlib.import_module("scipy.special")
+    expected = special.betainc(second + 1, first + 1, 0.5)
+    assert majority_posterior(first, second) == pytest.approx(expected, abs=1e-9)
+    assert majority_posterior(first, second) == pytest.approx(float(exact_posterior(first, second)))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "needed"), [(0.90, [3, 5, 6, 8]), (0.95, [4, 6, 8, 9]), (0.99, [6, 9, 11, 13])]
+)
+def test_the_leader_needs_the_published_counts(confidence, needed):
+    for second, first in enumerate(needed):
+        assert majority_posterior(first, second) >= confidence > majority_posterior(first - 1, second)
+
+
+def test_settled_by_certainty_leaves_no_way_to_overtake_nor_to_tie():
+    blocs = tally(outcomes("aab"))
+    assert not settled("certain", blocs, 1, 0.95)
+    assert settled("certain", blocs, 0, 0.95)
+    assert settled("certain", tally(outcomes("aaa")), 2, 0.95)
+    assert not settled("none", tally(outcomes("aaa")), 0, 0.95)
+    assert not settled("beta", [], 0, 0.95)
+
+
+def test_abstentions_are_no_runner_up():
+    assert settled("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [("last", 0.4), ("min", 0.4), ("prod", 0.9 * 0.5 * 0.4), ("mean", 0.6)]
+)
+def test_step_scores_reduce(how, expected):
+    assert reduce_steps([0.9, 0.5, 0.4], how) == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(), max_size=5), st.sampled_from(["last", "min", "prod", "mean"]))
+def test_a_score_is_always_a_number_between_0_and_1(steps, how):
+    assert 0.0 <= reduce_steps(steps, how) <= 1.0
+
+
+def test_best_prefers_scores_then_likelihood_then_order():
+    assert best([outcome(0, "a", 0.1), outcome(1, "b", 0.2)]).completion.index == 1
+    assert best([outcome(0, "a", logprob=-3.0), outcome(1, "b", logprob=-1.0)]).completion.index == 1
+    assert best([replace(outcome(1, "b"), score=None), outcome(0, "a")]).completion.index == 0
