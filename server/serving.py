@@ -19,23 +19,11 @@ from server.app import create_app
 from server.auth import BadKeysFile, Keys
 from server.cache import open_cache
 from server.demo import DemoModelError, demo_model
-from server.engine import Backend
+from server.engine import Backend, environment
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
-from server.settings import Settings, cache_folder, prepare_engine_environment, preload
-
-DEMO_NAME = "smollm2-135m-instruct"
-ENGINE_ENVIRONMENT = {
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "INFO",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-DEMO_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1"}
-LIBRARIES = ("libtcmalloc_minimal.so.4", "libiomp5.so")
-"""vLLM's CPU build is measurably faster with them loaded first."""
-
+from server.settings import Settings, user_cache
 
 class CannotServe(Exception):
     """Why the server does not start, in one line."""
@@ -93,7 +81,7 @@ def divert_engine_output(settings: Settings, say: Teller) -> TextIO:
     """Sends what engine processes write to stderr into a file, and returns the real stderr for our own log lines."""
     terminal = os.fdopen(os.dup(2), "w")
     if settings.engine_log != Path("-"):
-        path = settings.engine_log or cache_folder() / "engine.log"
+        path = settings.engine_log or user_cache() / "cogitate" / "engine.log"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -107,17 +95,15 @@ def divert_engine_output(settings: Settings, say: Teller) -> TextIO:
 def engine_log_hint(settings: Settings) -> str:
     if settings.engine_log == Path("-"):
         return ""
-    return f" (the engine's own words: {settings.engine_log or cache_folder() / 'engine.log'})"
+    return f" (the engine's own words: {settings.engine_log or user_cache() / 'engine.log'})"
 
 
 def chosen_model(settings: Settings, say: Teller) -> tuple[str, str]:
     """The model's folder or id, and the name clients use."""
-    prepare_engine_environment(ENGINE_ENVIRONMENT)
-    preload(*LIBRARIES)
+    environment.prepare(demo=settings.model is None)
     if settings.model is None:
-        prepare_engine_environment(DEMO_ENVIRONMENT)
         try:
-            return str(demo_model(say, cache_folder())), settings.served_model_name or DEMO_NAME
+            return str(demo_model(user_cache(), say)), settings.served_model_name or environment.DEMO_NAME
         except DemoModelError as error:
             raise CannotServe(str(error)) from None
     folder = Path(settings.model)
@@ -142,9 +128,6 @@ def assembled(settings: Settings, model: str, name: str) -> Service:
 
 
 def backend(settings: Settings, model: str, name: str) -> Backend:
-    from server.engine.absent import hide_broken_packages
-
-    hide_broken_packages()
     try:
         from server.engine.vllm import VllmBackend
     except ImportError as error:

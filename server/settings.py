@@ -79,9 +79,9 @@ def keys_file() -> Path | None:
     return Path(named) if named else None
 
 
-def cache_folder() -> Path:
-    """Where this user's caches live."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate"
+def user_cache() -> Path:
+    """Where this user's programs keep their caches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def prepare_engine_environment(defaults: Mapping[str, str]) -> None:

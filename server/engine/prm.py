@@ -1,4 +1,4 @@
-"""What process reward models were trained to read, and how the scores of the steps are read off them. No vLLM, no torch.
+"""What process reward models were trained to read, and how the scores of the steps are read off them. No vLLM here.
 
 The model's chat template is rendered once, over two holes. To read a solution the holes are filled, the control tokens
 that the template and the format wrote become ids, and all that stands between two of them is tokenised as plain text.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 QUESTION = "\ue000question\ue001"
 SOLUTION = "\ue000solution\ue001"
 HOLE = re.compile("\ue000(\\d+)\ue001")
-"""Where text number n goes: the question is 0, the steps follow. Private-use characters, so that no template has them."""
+"""Where text number n goes: the question is 0, the steps follow. Private-use characters, which no template writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from uuid import uuid4
 from vllm import PoolingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.inputs.engine import tokens_input
+from vllm.platforms import current_platform
 from vllm.tokenizers import TokenizerLike, cached_tokenizer_from_config
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -31,6 +32,8 @@ DEFAULTS: Mapping[str, object] = {
     # Enough for one batch of a 72B model. vLLM's own default is 0.92 of all memory, which the main engine has.
     "kv_cache_memory_bytes": 2 << 30,
 }
+CPU_DEFAULTS: Mapping[str, object] = {"enforce_eager": True}
+"""Compiling takes a minute and saves a millisecond."""
 
 GRACE = 15.0
 """Seconds for the engine's processes to leave by themselves. They take 5, which is when vLLM by default kills them."""
@@ -109,28 +112,38 @@ class RewardModel:
             for name, ids in zip(names, prompts, strict=True)
         ]
 
-    async def _withdraw(self, names: Sequence[str], submission: "asyncio.Future[object]") -> None:
+    async def _withdraw(self, names: Sequence[str], submission: "asyncio.Future[list[RequestOutputCollector]]") -> None:
         """Aborts by name, which does nothing to a request that is done."""
         await asyncio.wait([submission])
         await self.engine.abort(names)
 
 
 async def open_reward_model(model: str, engine_args: Mapping[str, object]) -> RewardModel:
-    """Starts the model's engine: seconds to minutes.
+    """Starts the model's engine: seconds to minutes. `engine_args` are AsyncEngineArgs' and overrule our defaults.
 
-    Raises ValueError for a model that is no process reward model, and what vLLM raises when it cannot start.
+    Raises ValueError for a model that is no process reward model and for arguments that vLLM does not take, and what
+    vLLM raises when the engine cannot start.
     """
     engine, reader = await asyncio.to_thread(start, model, engine_args)
-    await engine.get_supported_tasks()  # Asked once and kept: the first request need not wait for it, nor a cancel in it.
+    await (
+        engine.get_supported_tasks()
+    )  # Asked once and kept: the first request need not wait for it, nor a cancel in it.
     return RewardModel(engine, reader)
 
 
 def start(model: str, engine_args: Mapping[str, object]) -> tuple[AsyncLLM, Reader]:
-    """Blocks. Statistics are off: a second engine that keeps them takes the first one's out of Prometheus's registry."""
-    args = AsyncEngineArgs(**{**DEFAULTS, **engine_args, "model": model, "runner": "pooling"})
-    config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+    """Blocks. No statistics: a second engine that keeps them takes the first one's out of Prometheus's registry."""
+    config = arguments(model, engine_args).create_engine_config(UsageContext.ENGINE_CONTEXT)
     reader = reader_of(format_of(config.model_config.architectures), cached_tokenizer_from_config(config.model_config))
     return AsyncLLM.from_vllm_config(config, disable_log_stats=True), reader
+
+
+def arguments(model: str, engine_args: Mapping[str, object]) -> AsyncEngineArgs:
+    defaults = {**DEFAULTS, **CPU_DEFAULTS} if current_platform.is_cpu() else DEFAULTS
+    try:
+        return AsyncEngineArgs(**{**defaults, **engine_args, "model": model, "runner": "pooling"})
+    except TypeError as error:
+        raise ValueError(f"vLLM does not take these arguments: {error}") from None
 
 
 def reader_of(form: PrmFormat, tokenizer: TokenizerLike) -> Reader:

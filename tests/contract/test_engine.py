@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from server.api.openai import ChatRequest
 from server.engine import Backend, Conversation
@@ -21,8 +22,8 @@ async def scripted() -> AsyncIterator[Backend]:
     yield ScriptedBackend(ScriptedEngine([STORY * 20], pace=0.001))
 
 
-@pytest.fixture(
-    scope="module", params=[scripted, pytest.param(real_backend, marks=pytest.mark.engine)], ids=["scripted", "vllm"]
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=[scripted, pytest.param(real_backend, marks=pytest.mark.engine)], ids=["scripted", "vllm"]
 )
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     async with request.param() as opened:

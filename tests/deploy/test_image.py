@@ -119,10 +119,10 @@ def test_the_gpu_image_keeps_its_versions_and_takes_ours_for_the_rest(tmp_path: 
     assert merge
     (tmp_path / "theirs.txt").write_text("Prometheus_Client==0.25.0\ntorch==2.13.0+cu130\nruamel.yaml==0.18\n")
     (tmp_path / "ours.txt").write_text(
-        "# a comment\nprometheus-client==0.26.0\ntorch==2.13.0\nruamel-yaml==1\n\nmath-verify==0.9.0 ; python_version>'3'\n"
+        "# a comment\nprometheus-client==0.26.0\ntorch==2.13.0\nruamel-yaml==1\n\nredis==8.1.0 ; python_version > '3'\n"
     )
     ran("bash", "-c", merge[0].replace("/tmp/", f"{tmp_path}/"), env={"PATH": PATH})
-    assert (tmp_path / "missing.txt").read_text() == "math-verify==0.9.0 ; python_version>'3'\n"
+    assert (tmp_path / "missing.txt").read_text() == "redis==8.1.0 ; python_version > '3'\n"
 
 
 def test_the_builder_is_sent_what_it_copies_and_nothing_else() -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
@@ -55,10 +55,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level pairs as Qwen's, learnt from three lines."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=380, initial_alphabet=alphabet, show_progress=False)
@@ -70,17 +72,29 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_weights(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
-    """The backbone and the head over its last hidden states, large enough that scores spread over [0, 1]."""
-    torch.manual_seed(0)
-    backbone = Qwen2Model(config).eval()
-    head = nn.Sequential(
-        nn.Linear(config.hidden_size, config.hidden_size), nn.ReLU(), nn.Linear(config.hidden_size, 2)
-    ).eval()
+    """Random, the same each time, and large enough that scores spread over [0, 1]."""
+    backbone, head = bare(config)
+    random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in [*backbone.named_parameters(), *head.named_parameters()]:
             if "norm" not in name:
-                parameter.normal_(std=0.12)
+                parameter.normal_(std=0.15, generator=random)
     return backbone, head
+
+
+def load(folder: Path) -> tuple[Qwen2Model, nn.Sequential]:
+    """The folder's weights in plain torch: the backbone, and the head over its last hidden states."""
+    backbone, head = bare(Qwen2Config.from_pretrained(folder))
+    tensors = load_file(folder / "model.safetensors")
+    for module, prefix in (backbone, "model."), (head, "score."):
+        module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    return backbone, head
+
+
+def bare(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
+    size = config.hidden_size
+    head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2))
+    return Qwen2Model(config).float().eval(), head.eval()
 
 
 if __name__ == "__main__":

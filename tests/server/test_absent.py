@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = """
-import sys
+ABSENT = Path(__file__).parents[2] / "server" / "engine" / "absent.py"
+SCRIPT = f"""
+import runpy
 from importlib.util import find_spec
-from server.engine.absent import hide_broken_packages
-for _ in range(2):
-    hide_broken_packages()
+hide = runpy.run_path({str(ABSENT)!r})["hide_broken_packages"]
+hide()
+hide()
 print(*(name for name in ("torch", "torchvision", "torchaudio", "torchcodec") if find_spec(name)))
 """
-ROOT = Path(__file__).parents[2]
 
 
-def python(folder: Path, *arguments: str) -> list[str]:
-    path = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]; "
-    command = [sys.executable, "-S", "-c", path + arguments[0], *arguments[1:]]
+def python(folder: Path, script: str, *arguments: str) -> list[str]:
+    """The words that `script` prints where `folder` is all that is installed."""
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{script}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -58,5 +58,5 @@ def test_a_package_without_a_version_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_module_can_be_run_with_them_hidden(tmp_path: Path) -> None:
     install(tmp_path, torch="2.13.0+cpu", torchvision="0.28.0+cu130")
     (tmp_path / "asks.py").write_text("import sys; print(__name__, sys.argv[1:], 'torchvision' in sys.modules)")
-    run = "import runpy; runpy.run_module('server.engine.absent', run_name='__main__', alter_sys=True)"
+    run = f"import runpy; runpy.run_path({str(ABSENT)!r}, run_name='__main__')"
     assert python(tmp_path, run, "asks", "x") == ["__main__", "['x']", "True"]

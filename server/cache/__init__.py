@@ -1,0 +1,34 @@
+"""Finished answers, kept for whoever asks the same again: in Redis when there is a URL, in this process otherwise.
+
+A cache is never a reason to fail or to wait: whatever breaks inside it is a miss, or a value not kept.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from server.cache.memory import MemoryCache
+from server.cache.redis import RedisCache
+
+__all__ = ["Cache", "MemoryCache", "RedisCache", "open_cache"]
+
+
+class Cache(Protocol):
+    async def get(self, key: str) -> bytes | None:
+        """The value last put under `key`, byte for byte; None when there is none, or none that can be trusted."""
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Keep a complete answer for a while. It may be dropped at any time, and at once when it is too large."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+def open_cache(url: str | None, *, ttl: int, on_fault: Callable[[str], None], secret: bytes | None = None) -> Cache:
+    """A cache whose entries live `ttl` seconds. Connects to nothing yet; ValueError for a URL that cannot be used.
+
+    `on_fault` is told "corrupt" for each value found that we did not write so, and "unavailable" for each get or put
+    that Redis did not serve. With a `secret`, whoever can write to Redis but does not know it cannot forge an answer.
+    """
+    if url is None:
+        return MemoryCache(ttl=ttl)
+    return RedisCache(url, ttl=ttl, on_fault=on_fault, secret=secret)

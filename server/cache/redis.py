@@ -1,0 +1,105 @@
+"""The cache in Redis, shared by all servers that point at it. Redis may be down, slow, read-only, full or lying."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError, ResponseError
+
+from server.cache.address import connection_options, place
+from server.cache.breaker import Breaker
+from server.cache.envelope import OVERHEAD, seal, unseal
+
+PREFIX = "cogitate:1:"
+CONNECTIONS = 32
+"""At most so many at a time; who finds none free waits, within the timeout."""
+
+_log = logging.getLogger("cogitate.cache")
+_T = TypeVar("_T")
+
+
+class RedisCache:
+    """`ttl` and `timeout` in seconds, `max_value` in bytes; a get or a put never takes longer than `timeout`.
+
+    `on_fault` and `secret` as in `open_cache`. ValueError for a URL that cannot be used, or a `ttl` below 1.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ttl: int,
+        on_fault: Callable[[str], None],
+        secret: bytes | None = None,
+        timeout: float = 0.05,
+        max_value: int = 4 << 20,
+    ) -> None:
+        if ttl < 1:
+            raise ValueError("a cached answer must live for at least one second")
+        options = connection_options(url)
+        self._place = place(options)
+        self._pool = ConnectionPool(max_connections=CONNECTIONS, **options)
+        self._redis = Redis(connection_pool=self._pool)
+        self._ttl, self._timeout, self._max_value = ttl, timeout, max_value
+        self._on_fault, self._secret = on_fault, secret
+        self._seats = asyncio.Semaphore(CONNECTIONS)
+        self._reads, self._writes = Breaker(), Breaker()
+        self._closed = False
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._attempt("read from", self._reads, lambda: self._read(key))
+
+    async def put(self, key: str, value: bytes) -> None:
+        if len(value) <= self._max_value:
+            await self._attempt("write to", self._writes, lambda: self._write(key, value))
+
+    async def close(self) -> None:
+        self._closed = True
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(1.0):
+                await self._pool.aclose()
+
+    async def _read(self, key: str) -> bytes | None:
+        name = PREFIX + key
+        try:
+            # One byte more than any of ours, and never the 500 MB that somebody else left there.
+            found = await self._redis.getrange(name, 0, OVERHEAD + self._max_value)
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+        else:
+            if len(found) <= OVERHEAD + self._max_value and (value := unseal(key, found, self._secret)) is not None:
+                return value
+            if not found and not await self._redis.exists(name):
+                return None
+        await self._discard(name)
+        return None
+
+    async def _discard(self, name: str) -> None:
+        with suppress(ResponseError):  # read-only: it stays, and is corrupt again the next time
+            if not await self._redis.unlink(name):
+                return  # somebody else did, and counted it
+        self._on_fault("corrupt")
+
+    async def _write(self, key: str, value: bytes) -> None:
+        await self._redis.set(PREFIX + key, seal(key, value, self._secret), ex=self._ttl)
+
+    async def _attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
+        era = None if self._closed else breaker.admit()
+        if era is None:
+            self._on_fault("unavailable")
+            return None
+        try:
+            async with asyncio.timeout(self._timeout), self._seats:
+                result = await call()
+        except Exception as error:  # noqa: BLE001  whatever broke, a broken cache is a miss
+            self._on_fault("unavailable")
+            if breaker.failed(era):
+                _log.warning("Cannot %s Redis at %s (%s): going on without.", doing, self._place, type(error).__name__)
+            return None
+        if breaker.succeeded(era):
+            _log.warning("Can %s Redis at %s again.", doing, self._place)
+        return result

@@ -1,0 +1,24 @@
+"""What vLLM takes from the environment, set before it is imported and inherited by its processes."""
+
+from server.engine.absent import hide_broken_packages
+from server.settings import prepare_engine_environment, preload
+
+DEMO_NAME = "smollm2-135m-instruct"
+DEFAULTS = {
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "INFO",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+DEMO = {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1"}
+"""The demo model is on disk, and two GiB hold more of its keys and values than it can use."""
+LIBRARIES = ("libtcmalloc_minimal.so.4", "libiomp5.so")
+"""Loaded first into engine processes where they exist: the CPU build is faster with them."""
+
+
+def prepare(*, demo: bool, quiet: bool = False) -> None:
+    """Before vLLM is imported. What the operator has set stays as it is."""
+    prepare_engine_environment({**({"VLLM_LOGGING_LEVEL": "WARNING"} if quiet else {}), **(DEMO if demo else {})})
+    prepare_engine_environment(DEFAULTS)
+    preload(*LIBRARIES)
+    hide_broken_packages()
