@@ -11,7 +11,7 @@
 #
 #   docker build -t cogitate:cpu --build-arg DEMO_MODEL=yes .
 #
-# Behind a package mirror add --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=...
+# Behind a package mirror add --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=... --build-arg TORCH_BACKEND=
 
 # Tags name one release, but a registry may move them. For builds that are the same byte for byte add the digest that
 # `docker buildx imagetools inspect IMAGE` prints, here or as a build argument: python:3.11.16-slim-bookworm@sha256:...
@@ -35,13 +35,14 @@ FROM ${PYTHON_IMAGE} AS cpu-packages
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 ARG UV_FIND_LINKS
-# uv knows where PyTorch keeps its CPU builds; the public index has the CUDA build only. It reads this variable itself.
-ARG UV_TORCH_BACKEND=cpu
+# uv knows where PyTorch keeps its CPU builds; the public index has the CUDA build only. Empty: a mirror has both.
+ARG TORCH_BACKEND=cpu
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/cogitate
 # --no-deps: the list is complete, and it leaves out on purpose what would break (its header says what). Compiled to
 # bytecode here, for at run time the root file system is read-only.
 RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/requirements.txt \
-    uv pip install --python /opt/cogitate --no-cache --compile-bytecode --no-deps --requirement /tmp/requirements.txt
+    uv pip install --python /opt/cogitate ${TORCH_BACKEND:+"--torch-backend=$TORCH_BACKEND"} \
+        --no-cache --compile-bytecode --no-deps --requirement /tmp/requirements.txt
 
 
 # vLLM's image has vLLM, PyTorch and CUDA in the system's Python. What it has stays at its version; what it lacks comes

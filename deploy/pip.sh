@@ -11,7 +11,7 @@ pip_install() { pip_try "$@" || pip_failed; }
 pip_try() {
     local expected=$1 status=0
     shift
-    watch_log "$expected" &
+    watch_log "$expected" 9<&- &
     ticker=$!
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@" >>"$log" 2>&1 || status=$?
     stop_ticker

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from server.api import chat, health, models
 from server.api.json import JSON
 from server.auth import Authentication, Keys
+from server.engine import CannotStart
 from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
 from server.observe import Observation
 from server.service import Service
@@ -33,7 +34,7 @@ def create_app(
                 on_ready()
             reason = await service.backend.failed()
         except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
-            reason = f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, CannotStart) else f"{type(error).__name__}: {error}"
             log.debug("the engine did not start", exc_info=error)
         service.died(reason)
         if on_death:

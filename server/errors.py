@@ -149,9 +149,11 @@ LONGEST_MESSAGE = 500
 def invalid(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
     """A validation error as OpenAI words it: the first thing that is wrong, its parameter and its code.
 
+    Of a union's complaints the deepest is told: it is about the alternative that was meant.
     `hide`: tags of a union that are no part of the parameter's path.
     """
-    first = error.errors(include_url=False, include_input=False)[0]
+    errors = error.errors(include_url=False, include_input=False)
+    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
     steps = [_part(step) for step in first["loc"] if step not in hide]
     path = ".".join(step for step in (prefix, *steps) if step)
     code = CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
@@ -168,4 +170,4 @@ def _part(part: int | str) -> str:
     return "" if isinstance(part, str) and ("[" in part or part in UNION_MARKS) else str(part)
 
 
-UNION_MARKS = frozenset({"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "ToolChoice"})
+UNION_MARKS = frozenset({"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"})

@@ -74,8 +74,10 @@ def plan(
 
 def chosen(request: ChatRequest, card: ModelCard) -> AnyStrategy | None:
     """The strategy, said in the body or behind the model's name; both are fine where they agree."""
-    name, _, suffix = request.model.partition("@") if request.model != card.name else (request.model, "", "")
-    if name != card.name or (suffix and suffix not in STRATEGIES) or request.model.endswith("@"):
+    suffix = request.model.removeprefix(f"{card.name}@")
+    if request.model == card.name:
+        suffix = ""
+    elif not request.model.startswith(f"{card.name}@") or suffix not in STRATEGIES:
         raise ModelNotFound(f"The model `{request.model}` does not exist or you do not have access to it.", param="model")
     said = request.strategy
     if said is None:

@@ -3,23 +3,25 @@
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.auth import BadKeysFile, Keys
 from server.cache import open_cache
 from server.demo import DemoModelError, demo_model
-from server.engine import Backend, environment
+from server.engine import environment
+from server.engine.vllm import VllmBackend
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
@@ -45,23 +47,35 @@ async def serve(settings: Settings) -> None:
     """Runs until it is stopped. Raises CannotServe."""
     say = Teller(sys.stdout)
     listener = bound(settings.host, settings.port)
-    terminal = divert_engine_output(settings, say)
-    logging.basicConfig(stream=terminal, level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    model, name = chosen_model(settings, say)
-    service = assembled(settings, model, name)
-    say(f"loading {name}")
+    with engine_output_diverted(settings) as terminal:
+        log_to(terminal, settings.log_level)
+        model, name = chosen_model(settings, say)
+        service = assembled(settings, model, name)
+        say(f"loading {name}")
+        await run(service, listener, say, name)
+    if service.failure:
+        raise CannotServe(f"{service.failure}{engine_log_hint(settings)}")
+
+
+async def run(service: Service, listener: socket.socket, say: Teller, name: str) -> None:
     host, port = listener.getsockname()[:2]
-    deaths: list[str] = []
-    server = Server(service, deaths)
+    server = Server(service)
     app = create_app(service, on_ready=lambda: say(greeting(name, host, port)), on_death=server.died)
-    server.configure(app, settings)
+    server.configure(app)
     async with asyncio.TaskGroup() as group:
         heart = group.create_task(heartbeat(service, say))
         await server.serve(sockets=[listener])
         heart.cancel()
-    if deaths:
-        raise CannotServe(f"{deaths[0]}{engine_log_hint(settings)}")
+
+
+def log_to(terminal: TextIO, level: str) -> None:
+    """Our own log, and uvicorn's. What engines log stays with their output."""
+    handler = logging.StreamHandler(terminal)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for name in ("cogitate", "uvicorn"):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level.upper())
+        logging.getLogger(name).propagate = False
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -77,25 +91,32 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def divert_engine_output(settings: Settings, say: Teller) -> TextIO:
-    """Sends what engine processes write to stderr into a file, and returns the real stderr for our own log lines."""
-    terminal = os.fdopen(os.dup(2), "w")
-    if settings.engine_log != Path("-"):
-        path = settings.engine_log or user_cache() / "cogitate" / "engine.log"
-        try:
+@contextmanager
+def engine_output_diverted(settings: Settings) -> Iterator[TextIO]:
+    """What engine processes write to stderr goes into a file; yields the real stderr, for log lines of our own."""
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    try:
+        if settings.engine_log != Path("-"):
+            path = engine_log(settings)
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise CannotServe(f"cannot write the engine's log {path}: {error.strerror}") from None
-        os.dup2(file, 2)
-        os.close(file)
-    return terminal
+            os.dup2(file, 2)
+            os.close(file)
+        yield terminal
+    except OSError as error:
+        raise CannotServe(f"cannot write {error.filename}: {error.strerror}") from None
+    finally:
+        os.dup2(terminal.fileno(), 2)
+
+
+def engine_log(settings: Settings) -> Path:
+    return settings.engine_log or user_cache() / "cogitate" / "engine.log"
 
 
 def engine_log_hint(settings: Settings) -> str:
     if settings.engine_log == Path("-"):
         return ""
-    return f" (the engine's own words: {settings.engine_log or user_cache() / 'engine.log'})"
+    return f" (the engine's own words: {engine_log(settings)})"
 
 
 def chosen_model(settings: Settings, say: Teller) -> tuple[str, str]:
@@ -103,7 +124,7 @@ def chosen_model(settings: Settings, say: Teller) -> tuple[str, str]:
     environment.prepare(demo=settings.model is None)
     if settings.model is None:
         try:
-            return str(demo_model(user_cache(), say)), settings.served_model_name or environment.DEMO_NAME
+            return str(demo_model(say, user_cache())), settings.served_model_name or environment.DEMO_NAME
         except DemoModelError as error:
             raise CannotServe(str(error)) from None
     folder = Path(settings.model)
@@ -124,17 +145,8 @@ def assembled(settings: Settings, model: str, name: str) -> Service:
             Keys(settings.api_keys_file).tenant("")
     except (ValueError, OSError, BadKeysFile) as error:
         raise CannotServe(str(error)) from None
-    return Service(backend(settings, model, name), cache, MathProver(), settings, metrics)
-
-
-def backend(settings: Settings, model: str, name: str) -> Backend:
-    try:
-        from server.engine.vllm import VllmBackend
-    except ImportError as error:
-        raise CannotServe(f"vLLM is not installed ({error}): pip install 'cogitate[cpu]' or 'cogitate[gpu]'") from None
-    return VllmBackend(
-        model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args
-    )
+    backend = VllmBackend(model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args)
+    return Service(backend, cache, MathProver(), settings, metrics)
 
 
 def greeting(name: str, host: str, port: int) -> str:
@@ -162,29 +174,25 @@ async def heartbeat(service: Service, say: Teller) -> None:
 class Server(uvicorn.Server):
     """uvicorn, but SIGTERM first drains: no new work, the old work is finished, then the listener closes."""
 
-    def __init__(self, service: Service, deaths: list[str]) -> None:
-        self.service, self.deaths = service, deaths
+    def __init__(self, service: Service) -> None:
+        self.service = service
         self.drain: asyncio.Task[None] | None = None
 
-    def configure(self, app: Callable[..., object], settings: Settings) -> None:
+    def configure(self, app: ASGIApp) -> None:
         super().__init__(
-            uvicorn.Config(
-                app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on", loop="uvloop"
-            )
+            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on")
         )
-        self.grace = settings.drain_seconds
 
     def died(self, reason: str) -> None:
-        self.deaths.append(reason)
+        """The engine is gone: the process goes too, so that its supervisor starts another."""
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.drain is not None or sig == signal.SIGINT and not self.service.jobs.live:
+        if self.drain is not None:
             self.should_exit = True
-            return
-        self.service.jobs.draining = True
-        self.drain = asyncio.ensure_future(self._drained())
+        else:
+            self.drain = asyncio.ensure_future(self._drained())
 
     async def _drained(self) -> None:
-        await self.service.jobs.drain(self.grace)
+        await self.service.jobs.drain(self.service.settings.drain_seconds)
         self.should_exit = True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class MemoryCache:
-    """At most `entries` values and `bytes_limit` bytes of keys and values, each for at most `ttl` seconds of `clock`."""
+    """At most `entries` values, `bytes_limit` bytes with their keys, each for at most `ttl` seconds of `clock`."""
 
     def __init__(
         self,

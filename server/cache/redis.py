@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
-from server.cache.address import connection_options, place
 from server.cache.breaker import Breaker
+from server.cache.connection import connect, place
 from server.cache.envelope import OVERHEAD, seal, unseal
 
 PREFIX = "cogitate:1:"
@@ -24,7 +23,7 @@ _T = TypeVar("_T")
 class RedisCache:
     """`ttl` and `timeout` in seconds, `max_value` in bytes; a get or a put never takes longer than `timeout`.
 
-    `on_fault` and `secret` as in `open_cache`. ValueError for a URL that cannot be used, or a `ttl` below 1.
+    `on_fault` and `secret` as in `open_cache`. ValueError for an impossible URL, a `ttl` below 1, an empty secret.
     """
 
     def __init__(
@@ -39,10 +38,10 @@ class RedisCache:
     ) -> None:
         if ttl < 1:
             raise ValueError("a cached answer must live for at least one second")
-        options = connection_options(url)
-        self._place = place(options)
-        self._pool = ConnectionPool(max_connections=CONNECTIONS, **options)
-        self._redis = Redis(connection_pool=self._pool)
+        if secret == b"":
+            raise ValueError("the cache's secret is empty")
+        self._redis = connect(url, CONNECTIONS)
+        self._place = place(url)
         self._ttl, self._timeout, self._max_value = ttl, timeout, max_value
         self._on_fault, self._secret = on_fault, secret
         self._seats = asyncio.Semaphore(CONNECTIONS)
@@ -60,23 +59,25 @@ class RedisCache:
         self._closed = True
         with suppress(TimeoutError, RedisError, OSError):
             async with asyncio.timeout(1.0):
-                await self._pool.aclose()
+                await self._redis.aclose(close_connection_pool=True)
 
     async def _read(self, key: str) -> bytes | None:
-        name = PREFIX + key
+        # One byte more than any of ours has, and never the 500 MB that somebody else left there.
+        name, end = PREFIX + key, OVERHEAD + self._max_value
         try:
-            # One byte more than any of ours, and never the 500 MB that somebody else left there.
-            found = await self._redis.getrange(name, 0, OVERHEAD + self._max_value)
+            found = await self._redis.getrange(name, 0, end)
+            if not found:
+                if not await self._redis.exists(name):
+                    return None
+                found = await self._redis.getrange(name, 0, end)  # put there in between, or indeed empty
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-        else:
-            if len(found) <= OVERHEAD + self._max_value and (value := unseal(key, found, self._secret)) is not None:
-                return value
-            if not found and not await self._redis.exists(name):
-                return None
-        await self._discard(name)
-        return None
+            found = b""
+        value = unseal(key, found, self._secret) if len(found) <= end else None
+        if value is None:
+            await self._discard(name)
+        return value
 
     async def _discard(self, name: str) -> None:
         with suppress(ResponseError):  # read-only: it stays, and is corrupt again the next time

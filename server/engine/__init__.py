@@ -12,6 +12,10 @@ Body = dict[str, Any]
 """A JSON object of OpenAI's API."""
 
 
+class CannotStart(Exception):
+    """Why an engine does not start: one line for the person at the terminal."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """The model a backend serves."""
@@ -54,7 +58,7 @@ class Backend(Protocol):
         """Verifiers of its own, such as a served reward model."""
 
     async def open(self) -> None:
-        """Load. May take minutes; raises on failure."""
+        """Load. May take minutes. Raises CannotStart, or whatever else went wrong."""
 
     async def close(self) -> None: ...
 

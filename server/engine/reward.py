@@ -96,7 +96,7 @@ class RewardModel:
     async def _logits(self, prompts: Sequence[list[int]]) -> list[list[list[float]]]:
         """[steps][labels] for each prompt, in order. However it ends, nothing of it stays in the engine.
 
-        A cancel inside AsyncLLM.add_request leaves the request there for ever (vllm #57061), so none gets that far.
+        A cancel inside AsyncLLM.add_request would leave the request there for ever (vllm #57061).
         """
         names = [f"prm-{uuid4().hex}" for _ in prompts]
         submission = asyncio.ensure_future(self._submit(names, prompts))
@@ -125,9 +125,8 @@ async def open_reward_model(model: str, engine_args: Mapping[str, object]) -> Re
     vLLM raises when the engine cannot start.
     """
     engine, reader = await asyncio.to_thread(start, model, engine_args)
-    await (
-        engine.get_supported_tasks()
-    )  # Asked once and kept: the first request need not wait for it, nor a cancel in it.
+    # It asks the engine and keeps the answer. Left to the first request, it would hang there if the engine then died.
+    await engine.get_supported_tasks()
     return RewardModel(engine, reader)
 
 

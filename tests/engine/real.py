@@ -20,7 +20,7 @@ async def real_backend(**options: object) -> AsyncIterator[Backend]:
     environment.prepare(demo=True, quiet=True)
     from server.engine.vllm import VllmBackend
 
-    backend = VllmBackend(str(demo_model(user_cache(), say)), environment.DEMO_NAME, ENGINE_ARGS, **options)
+    backend = VllmBackend(str(demo_model(say, user_cache())), environment.DEMO_NAME, ENGINE_ARGS, **options)
     await backend.open()
     try:
         yield backend

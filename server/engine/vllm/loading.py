@@ -17,6 +17,8 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from server.engine import CannotStart
+
 CPU_DEFAULTS: Mapping[str, object] = {
     # A seeded request whose prefill is chunked kills the CPU engine for everyone ("CPU Generator does not use offset").
     "enable_chunked_prefill": False,
@@ -26,10 +28,6 @@ CPU_DEFAULTS: Mapping[str, object] = {
 }
 CPU_CONTEXT = 8192
 """Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
-
-
-class BadEngineArgs(Exception):
-    """vLLM does not take these arguments. One line."""
 
 
 def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
@@ -46,8 +44,8 @@ def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse
             validate_parsed_serve_args(args)
     except (SystemExit, ValueError, TypeError) as error:
         reason = said.getvalue().strip().splitlines() or [str(error)]
-        raise BadEngineArgs(f"--engine-args: {reason[-1].split('error: ')[-1]}") from None
-    return args
+        raise CannotStart(f"--engine-args: {reason[-1].split('error: ')[-1]}") from None
+    return args  # type: ignore[no-any-return]
 
 
 def flag(name: str, value: object) -> list[str]:
@@ -69,9 +67,12 @@ class Loaded:
     args: argparse.Namespace
 
 
-def start(args: argparse.Namespace) -> AsyncLLM:
-    """Blocks until the weights are loaded and the engine's process is ready."""
-    config = AsyncEngineArgs.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+def launched(args: argparse.Namespace) -> AsyncLLM:
+    """Blocks until the weights are loaded and the engine's process is ready. Raises CannotStart for a bad model."""
+    try:
+        config = AsyncEngineArgs.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    except (ValueError, OSError) as error:
+        raise CannotStart(f"vLLM cannot serve {args.model}: {str(error).strip().splitlines()[-1]}") from error
     return AsyncLLM.from_vllm_config(
         config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
     )

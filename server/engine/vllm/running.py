@@ -1,0 +1,79 @@
+"""A loaded engine, and what it is asked."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from vllm.config import ModelConfig
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest, ChatCompletionResponse
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+
+from server.api.openai import ChatRequest
+from server.engine import Body, Load, ModelCard
+from server.engine.vllm.chat import VllmConversation
+from server.engine.vllm.errors import refused, translated
+from server.engine.vllm.loading import Loaded, handlers, launched, parsed
+from strategies.types import Prompt
+
+SHUTDOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    loaded: Loaded
+    card: ModelCard
+
+    @property
+    def errored(self) -> bool:
+        return bool(self.loaded.llm.errored)
+
+    @property
+    def load(self) -> Load:
+        states = self.loaded.llm.output_processor.request_states.values()
+        waiting = sum(state.is_prefilling for state in states)
+        return Load(len(states) - waiting, waiting)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
+
+    async def converse(self, request: ChatRequest, prompt: Prompt) -> VllmConversation:
+        conversation = VllmConversation(self.loaded, self._wire(request))
+        rendered = await conversation.rendered(prompt.messages)
+        conversation.prompt_tokens = len(rendered.ids)
+        return conversation
+
+    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
+        serving, wire = self.loaded.state.openai_serving_chat, self._wire(request)
+        try:
+            answer = await serving.create_chat_completion(wire)
+        except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
+            raise translated(error) from error
+        if isinstance(answer, ErrorResponse):
+            raise refused(answer)
+        if isinstance(answer, ChatCompletionResponse):
+            return dict(answer.model_dump())
+        lines: AsyncIterator[str] = answer
+        return lines
+
+    def _wire(self, request: ChatRequest) -> ChatCompletionRequest:
+        try:
+            return ChatCompletionRequest.model_validate({**request.forwarded(), "model": self.card.name})
+        except ValueError as error:
+            raise translated(error) from error
+
+
+async def start(model: str, name: str, engine_args: Mapping[str, object]) -> RunningEngine:
+    """Loads the model in processes of its own; minutes for a large one. Raises CannotStart."""
+    args = await asyncio.to_thread(parsed, model, name, engine_args)
+    llm = await asyncio.to_thread(launched, args)
+    config = llm.model_config
+    card = ModelCard(name, fingerprint(config), config.max_model_len, int(time.time()))
+    return RunningEngine(Loaded(llm, await handlers(llm, args), args), card)
+
+
+def fingerprint(config: ModelConfig) -> str:
+    """Tells one model from another by what vLLM loaded: its name, revision, number format and architecture."""
+    said = (config.model, config.revision, str(config.dtype), config.quantization, config.hf_config.to_dict())
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]

@@ -1,0 +1,87 @@
+"""What every cache promises, on both of them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from server.cache import Cache, MemoryCache, RedisCache, open_cache
+
+pytest_plugins = ["tests.redis_server"]
+
+TTL = 60
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    faults: list[str] = []
+    url = None if request.param == "memory" else request.getfixturevalue("redis_url")
+    cache = open_cache(url, ttl=TTL, on_fault=faults.append)
+    yield cache
+    await cache.close()
+    assert not faults
+
+
+@pytest.fixture
+def fresh() -> Callable[[], str]:
+    """Keys that nobody else uses."""
+    return lambda: secrets.token_hex(32)
+
+
+async def test_nothing_is_there_before_it_is_put(cache: Cache, fresh: Callable[[], str]) -> None:
+    assert await cache.get(fresh()) is None
+
+
+@pytest.mark.parametrize("value", [b"{}", b"", b"\x00\xff\r\n$-1\r\n", '{"answer": "é∞"}'.encode(), b"x" * (1 << 20)])
+async def test_what_was_put_comes_back_byte_for_byte(cache: Cache, fresh: Callable[[], str], value: bytes) -> None:
+    key = fresh()
+    await cache.put(key, value)
+    assert await cache.get(key) == value
+    assert await cache.get(key) == value
+
+
+async def test_the_last_put_counts(cache: Cache, fresh: Callable[[], str]) -> None:
+    key = fresh()
+    await cache.put(key, b"first, and longer")
+    await cache.put(key, b"second")
+    assert await cache.get(key) == b"second"
+
+
+async def test_keys_do_not_meet(cache: Cache, fresh: Callable[[], str]) -> None:
+    one, other = fresh(), fresh()
+    await cache.put(one, b"1")
+    assert await cache.get(other) is None
+    await cache.put(other, b"2")
+    assert (await cache.get(one), await cache.get(other)) == (b"1", b"2")
+
+
+async def test_a_value_that_is_too_large_is_not_kept(cache: Cache, fresh: Callable[[], str]) -> None:
+    key = fresh()
+    await cache.put(key, b"x" * ((64 << 20) + 1))
+    assert await cache.get(key) is None
+
+
+async def test_a_hundred_at_a_time(cache: Cache, fresh: Callable[[], str]) -> None:
+    keys = [fresh() for _ in range(100)]
+    async with asyncio.TaskGroup() as puts:
+        for key in keys:
+            puts.create_task(cache.put(key, key.encode()))
+    async with asyncio.TaskGroup() as gets:
+        found = [gets.create_task(cache.get(key)) for key in keys]
+    assert [task.result() for task in found] == [key.encode() for key in keys]
+
+
+async def test_closing_twice_and_asking_afterwards_fails_nobody(fresh: Callable[[], str], redis_url: str) -> None:
+    for cache in (MemoryCache(), RedisCache(redis_url, ttl=TTL, on_fault=lambda _: None)):
+        await cache.put(fresh(), b"1")
+        await cache.close()
+        await cache.close()
+        assert await cache.get(fresh()) is None
+
+
+async def test_the_url_decides(redis_url: str) -> None:
+    for url, kind in ((None, MemoryCache), (redis_url, RedisCache)):
+        cache = open_cache(url, ttl=TTL, on_fault=lambda _: None)
+        assert isinstance(cache, kind)
+        await cache.close()
