@@ -54,7 +54,9 @@ def parser() -> Parser:
         if name != "model":
             default = "" if field.is_required() or field.default in (None, ...) else f" (default: {field.default})"
             flag = f"--{name.replace('_', '-')}"
-            serve.add_argument(flag, dest=name, metavar=name.upper(), help=f"{field.description}{default}".replace("%", "%%"))
+            serve.add_argument(
+                flag, dest=name, metavar=name.upper(), help=f"{field.description}{default}".replace("%", "%%")
+            )
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
     new = keys.add_parser("new", help="make a key, print it once, store its digest")
     new.add_argument("tenant", metavar="TENANT")

@@ -170,4 +170,6 @@ def _part(part: int | str) -> str:
     return "" if isinstance(part, str) and ("[" in part or part in UNION_MARKS) else str(part)
 
 
-UNION_MARKS = frozenset({"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"})
+UNION_MARKS = frozenset(
+    {"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"}
+)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from server.errors import ApiError, Internal, Late, Overloaded, Unready, Upstream
 from strategies.budget import BudgetExhausted
@@ -47,7 +47,7 @@ class Job(Generic[T]):
 @dataclass(slots=True)
 class Jobs:
     limit: int
-    live: "set[Job[object]]" = field(default_factory=set)
+    live: "set[Job[Any]]" = field(default_factory=set)
     asides: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: bool = False
 

@@ -69,5 +69,3 @@ class Metrics:
     def exposition(self) -> bytes:
         """Ours, and what the engine itself reports in this process."""
         return generate_latest(self.registry) + generate_latest(REGISTRY)
-
-

@@ -21,8 +21,14 @@ DEFAULT_MAX_TOKENS = 2048
 """Tokens per candidate where the client sets no limit: the reference recipes' (search-and-learn)."""
 
 UNSUPPORTED = (
-    "n echo add_generation_prompt continue_final_message return_token_ids include_stop_str_in_output ignore_eos"
-).split()
+    "n",
+    "echo",
+    "add_generation_prompt",
+    "continue_final_message",
+    "return_token_ids",
+    "include_stop_str_in_output",
+    "ignore_eos",
+)
 """What a strategy cannot honour, when it is set to anything but its default."""
 STEPWISE_UNSUPPORTED = ("tools", "response_format", "min_tokens")
 """A grammar and a minimum length begin anew at each step, so step-wise search cannot hold them."""
@@ -78,7 +84,9 @@ def chosen(request: ChatRequest, card: ModelCard) -> AnyStrategy | None:
     if request.model == card.name:
         suffix = ""
     elif not request.model.startswith(f"{card.name}@") or suffix not in STRATEGIES:
-        raise ModelNotFound(f"The model `{request.model}` does not exist or you do not have access to it.", param="model")
+        raise ModelNotFound(
+            f"The model `{request.model}` does not exist or you do not have access to it.", param="model"
+        )
     said = request.strategy
     if said is None:
         return parse.validate_python({"name": suffix}) if suffix else None
@@ -116,9 +124,7 @@ def sampled(request: ChatRequest, strategy: AnyStrategy | None, verifiers: Mappi
     )
 
 
-def logprobs(
-    request: ChatRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier]
-) -> int | None:
+def logprobs(request: ChatRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier]) -> int | None:
     """Alternatives per token: as many as the client or a verifier wants to see."""
     wanted = [verifiers[name].logprobs for name in strategy.verifiers] if strategy else []
     asked = request.top_logprobs or 0 if request.logprobs else None

@@ -106,5 +106,3 @@ class Service:
 
     def died(self, reason: str) -> None:
         self.failure, self.ready = reason, False
-
-

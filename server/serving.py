@@ -27,6 +27,7 @@ from server.prover import MathProver
 from server.service import Service
 from server.settings import Settings, user_cache
 
+
 class CannotServe(Exception):
     """Why the server does not start, in one line."""
 
@@ -180,7 +181,9 @@ class Server(uvicorn.Server):
 
     def configure(self, app: ASGIApp) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on")
+            uvicorn.Config(
+                app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on"
+            )
         )
 
     def died(self, reason: str) -> None:

@@ -15,7 +15,9 @@ from strategies.types import Completion, Outcome, Prompt, joined
 
 ANSWER_TOKENS = 32
 """The paper's second call."""
-PROSE = re.compile(r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I)
+PROSE = re.compile(
+    r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I
+)
 
 
 class ChainOfThought(Options):

@@ -28,12 +28,12 @@ class Engine(Protocol):
 
 
 Ask = Callable[[Sequence[Prompt], tuple[str, ...]], Awaitable[Sequence[Completion | None]]]
-"""One greedy token after each prompt, in order, with the log-probabilities of the given labels; None where it failed."""
+"""One greedy token after each prompt, in order, with the log-probabilities of the given labels; None where lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A verifier's opinion of one solution: a score in [0, 1] per step, one if it judges the whole, none if it failed."""
+    """A verifier's opinion of one solution: a score in [0, 1] per step; just one for the whole; none at a failure."""
 
     steps: tuple[float, ...]
     tokens: int = 0

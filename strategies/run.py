@@ -247,7 +247,7 @@ async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
 
 
 async def salvage(run: Run) -> Outcome:
-    """The best answer so far: the incumbent, else the candidate that came furthest, one with an answer before others."""
+    """The best answer so far: the incumbent, else the candidate that came furthest, those with an answer first."""
     if run.incumbent is not None:
         return run.incumbent
     decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in ("candidate", "step")]

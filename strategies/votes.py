@@ -81,7 +81,8 @@ def settled(rule: StopRule, blocs: Sequence[Bloc], remaining: int, confidence: f
 def majority_posterior(first: int, second: int) -> float:
     """P(p > 1/2) for p ~ Beta(first + 1, second + 1): sum over j <= first of C(first + second + 1, j) / 2^(...)."""
     total = first + second + 1
-    return sum(math.comb(total, j) for j in range(first + 1)) / 2**total
+    favourable: int = sum(math.comb(total, j) for j in range(first + 1))
+    return favourable / (1 << total)
 
 
 def reduce_steps(steps: Sequence[float], how: Aggregation) -> float:

@@ -120,7 +120,9 @@ class Decode:
     def completion(self, finish: str) -> Completion:
         spoken = [word for word in self.made if word != END_OF_TURN]
         engine, top = self.engine, self.sampling.logprobs
-        token = TokenLogprob(0, "", engine.logprob(self.call), tuple(_alternatives(engine.logprob(self.call), top or 0)))
+        token = TokenLogprob(
+            0, "", engine.logprob(self.call), tuple(_alternatives(engine.logprob(self.call), top or 0))
+        )
         return Completion(
             prompt=self.prompt,
             text=engine.vocabulary.decode(spoken),

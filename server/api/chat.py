@@ -79,7 +79,9 @@ class Gone(ApiError):
     status = 499
 
 
-async def _unless_gone(request: Request, job: "Job[Body | AsyncIterator[str]] | Job[Body]") -> Body | AsyncIterator[str]:
+async def _unless_gone(
+    request: Request, job: "Job[Body | AsyncIterator[str]] | Job[Body]"
+) -> Body | AsyncIterator[str]:
     """The job's result. A client that hangs up cancels it."""
 
     async def hung_up() -> None:

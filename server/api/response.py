@@ -82,4 +82,3 @@ def replayed(plan: Plan, body: Body) -> Body:
     if "cogitate" in body:
         fresh["cogitate"] = body["cogitate"] | {"cache": "hit", "trace_id": plan.id}
     return fresh
-

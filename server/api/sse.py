@@ -1,4 +1,4 @@
-"""A job's trace -> Server-Sent Events: valid OpenAI chunks from the first byte to [DONE], progress where it is wanted."""
+"""A job's trace -> Server-Sent Events: valid OpenAI chunks from the first byte to [DONE], progress if wanted."""
 
 import asyncio
 import time
@@ -65,7 +65,9 @@ class Chunks:
         last = self.chunk({}, choice["finish_reason"], **extra)
         chunks = [self.chunk(delta, logprobs=choice.get("logprobs"))] if delta else []
         options = self.plan.request.stream_options
-        usage = [event(self._head() | {"choices": [], "usage": body["usage"]})] if options and options.include_usage else []
+        usage = (
+            [event(self._head() | {"choices": [], "usage": body["usage"]})] if options and options.include_usage else []
+        )
         return [*chunks, last, *usage, DONE]
 
 
@@ -111,8 +113,8 @@ def told(happened: Event) -> Body | None:
         case Cast(made, answer):
             return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
         case Proposed(outcome):
-            answer = outcome.answer.raw if outcome.answer else None
-            return {"event": "leading", "answer": answer, "agreement": outcome.agreement, "score": outcome.score}
+            leader = outcome.answer.raw if outcome.answer else None
+            return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
     return None
 
 

@@ -13,16 +13,17 @@ from server.cache.connection import connect, place
 from server.cache.envelope import OVERHEAD, seal, unseal
 
 PREFIX = "cogitate:1:"
-CONNECTIONS = 32
-"""At most so many at a time; who finds none free waits, within the timeout."""
+CONNECTIONS = 16
+"""At most so many at a time. More would only have each wait for the others' turn on the event loop."""
 
 _log = logging.getLogger("cogitate.cache")
 _T = TypeVar("_T")
 
 
 class RedisCache:
-    """`ttl` and `timeout` in seconds, `max_value` in bytes; a get or a put never takes longer than `timeout`.
+    """`ttl` and `timeout` in seconds, `max_value` in bytes.
 
+    Redis has `timeout` to serve a get or a put, which with the wait for a free connection end within twice that.
     `on_fault` and `secret` as in `open_cache`. ValueError for an impossible URL, a `ttl` below 1, an empty secret.
     """
 
@@ -33,7 +34,7 @@ class RedisCache:
         ttl: int,
         on_fault: Callable[[str], None],
         secret: bytes | None = None,
-        timeout: float = 0.05,
+        timeout: float = 0.1,
         max_value: int = 4 << 20,
     ) -> None:
         if ttl < 1:
@@ -89,12 +90,16 @@ class RedisCache:
         await self._redis.set(PREFIX + key, seal(key, value, self._secret), ex=self._ttl)
 
     async def _attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        era = None if self._closed else breaker.admit()
-        if era is None:
-            self._on_fault("unavailable")
-            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * self._timeout), self._seats:
+                if not self._closed and (era := breaker.admit()) is not None:
+                    return await self._guarded(doing, breaker, era, call)
+        self._on_fault("unavailable")
+        return None
+
+    async def _guarded(self, doing: str, breaker: Breaker, era: int, call: Callable[[], Awaitable[_T]]) -> _T | None:
         try:
-            async with asyncio.timeout(self._timeout), self._seats:
+            async with asyncio.timeout(self._timeout):
                 result = await call()
         except Exception as error:  # noqa: BLE001  whatever broke, a broken cache is a miss
             self._on_fault("unavailable")

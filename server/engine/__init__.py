@@ -36,7 +36,7 @@ class Load:
 
 
 class Conversation(Engine, Protocol):
-    """One chat request, accepted and rendered: what strategies decode through, and what their answer is written with."""
+    """One chat request, accepted and rendered: what strategies decode through and their answer is written with."""
 
     @property
     def prompt_tokens(self) -> int: ...

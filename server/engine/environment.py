@@ -1,7 +1,7 @@
 """What vLLM takes from the environment, set before it is imported and inherited by its processes."""
 
 from server.engine.absent import hide_broken_packages
-from server.settings import prepare_engine_environment, preload
+from server.settings import preload, prepare_engine_environment
 
 DEMO_NAME = "smollm2-135m-instruct"
 DEFAULTS = {

@@ -9,6 +9,7 @@ from strategies.answers.answer import AnswerFormat
 _LONGEST = 2_000
 _MOST_PASSES = 8
 _ASSIGNED = re.compile(r"[A-Za-z](?:_\w)?\s*(?:=|\\in(?![A-Za-z]))\s*")
+_WORKED = re.compile(r"\(?-?\d[-+*/().\d\s,$×÷·^]*=\s*(?=[-$.\d])")
 _THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
 _COMMAND_GAP = re.compile(r"(\\[A-Za-z]+)\s+(?=[A-Za-z])")
 _GAP = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
@@ -48,6 +49,8 @@ def _expression(text: str) -> str:
     assigned = _ASSIGNED.match(text)
     if assigned and text.count("=") < 2:
         text = text[assigned.end() :]
+    elif worked := _WORKED.match(text):
+        text = text[worked.end() :]
     # After a bracket a comma separates: (1,234) is a pair, 1,234 is a number.
     head = re.split(r"[(\[{]", text, maxsplit=1)[0]
     plain = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), head)

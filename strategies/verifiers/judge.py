@@ -1,7 +1,7 @@
 """A verdict in one token: P(Yes) against P(No) to "is the solution correct?". Zhang et al., 2024, arXiv:2408.15240.
 
-Deviation: no rationale is decoded. The question comes before the solution, so that all candidates of a request share its
-cached prefix; the score is read from log-probabilities alone, so that no solution can talk its way to one.
+Deviation: no rationale is decoded. The question comes before the solution, so that all candidates of a request share
+its cached prefix; the score is read from log-probabilities alone, so that no solution can talk its way to one.
 """
 
 import math

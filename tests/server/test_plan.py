@@ -43,7 +43,9 @@ def test_naming_two_that_disagree_is_refused():
     assert refusal(model="tiny@best_of_n", strategy="self_consistency").param == "strategy"
 
 
-@pytest.mark.parametrize("model", ["other", "", "tiny@", "tiny@nothing", "@self_consistency", "TINY", "tiny@best_of_n@x"])
+@pytest.mark.parametrize(
+    "model", ["other", "", "tiny@", "tiny@nothing", "@self_consistency", "TINY", "tiny@best_of_n@x"]
+)
 def test_an_unknown_model_is_a_404(model):
     refused = refusal(model=model)
     assert isinstance(refused, ModelNotFound) and (refused.status, refused.code) == (404, "model_not_found")

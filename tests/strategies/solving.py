@@ -11,6 +11,7 @@ from strategies.types import Message, Prompt, Sampling
 from strategies.verifiers import BUILT_IN
 from tests.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 
+SAMPLING = Sampling(max_tokens=100)
 QUESTION = Prompt((Message("user", "What is 6*7?"),))
 
 
@@ -19,7 +20,7 @@ def run_of(
     *,
     opinion: Callable[[str], float | Sequence[float]] = len,
     tokens: int | None = None,
-    sampling: Sampling = Sampling(max_tokens=100),
+    sampling: Sampling = SAMPLING,
     answer_format: str = "auto",
     equals: Sequence[tuple[str, str]] = (),
 ) -> Run:

@@ -118,7 +118,9 @@ def test_n_must_be_a_multiple_of_width():
 
 
 def test_programmatic_arithmetic_guides_it_without_a_model():
-    engine = tree({"": ["2+2=5" + STEP, "2+2=4" + STEP], "2+2=4" + STEP: ["so \\boxed{4}"], "2+2=5" + STEP: ["\\boxed{5}"]})
+    engine = tree(
+        {"": ["2+2=5" + STEP, "2+2=4" + STEP], "2+2=4" + STEP: ["so \\boxed{4}"], "2+2=5" + STEP: ["\\boxed{5}"]}
+    )
     finished = solve(BeamSearch(n=2, width=2, verifier="programmatic"), run_of(engine))
     assert finished.outcome.answer.raw == "4"
 

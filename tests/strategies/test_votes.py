@@ -72,9 +72,7 @@ def test_the_posterior_is_the_exact_integral(first, second):
     assert majority_posterior(first, second) == pytest.approx(float(exact_posterior(first, second)))
 
 
-@pytest.mark.parametrize(
-    ("confidence", "needed"), [(0.90, [3, 5, 6, 8]), (0.95, [4, 6, 8, 9]), (0.99, [6, 9, 11, 13])]
-)
+@pytest.mark.parametrize(("confidence", "needed"), [(0.90, [3, 5, 6, 8]), (0.95, [4, 6, 8, 9]), (0.99, [6, 9, 11, 13])])
 def test_the_leader_needs_the_published_counts(confidence, needed):
     for second, first in enumerate(needed):
         assert majority_posterior(first, second) >= confidence > majority_posterior(first - 1, second)
@@ -93,9 +91,7 @@ def test_abstentions_are_no_runner_up():
     assert settled("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)
 
 
-@pytest.mark.parametrize(
-    ("how", "expected"), [("last", 0.4), ("min", 0.4), ("prod", 0.9 * 0.5 * 0.4), ("mean", 0.6)]
-)
+@pytest.mark.parametrize(("how", "expected"), [("last", 0.4), ("min", 0.4), ("prod", 0.9 * 0.5 * 0.4), ("mean", 0.6)])
 def test_step_scores_reduce(how, expected):
     assert reduce_steps([0.9, 0.5, 0.4], how) == pytest.approx(expected)
 

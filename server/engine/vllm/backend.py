@@ -1,4 +1,4 @@
-"""The Backend port over vLLM. vLLM itself is imported as it is opened: that takes seconds, and the server listens by then."""
+"""The Backend port over vLLM, which is imported as it is opened: that takes seconds, and the server listens by then."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -51,7 +51,7 @@ class VllmBackend:
             await self._running.close()
 
     async def failed(self) -> str:
-        while not self.running.errored:
+        while not self.running.errored:  # noqa: ASYNC110 vLLM has a flag, and no event
             await asyncio.sleep(HEARTBEAT)
         return "the engine's process died"
 

@@ -34,7 +34,8 @@ class Rendered:
 
     @property
     def ids(self) -> list[int]:
-        return self.engine_input["prompt_token_ids"]  # type: ignore[no-any-return, typeddict-item]
+        ids: list[int] = self.engine_input["prompt_token_ids"]
+        return ids
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class VllmConversation:
 
     @property
     def speaks_plainly(self) -> bool:
-        return self.loaded.state.openai_serving_chat.parser_cls is None  # type: ignore[no-any-return]
+        return self.loaded.state.openai_serving_chat.parser_cls is None
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -83,10 +84,10 @@ class VllmConversation:
 
     @property
     def _body(self) -> Body:
-        return self.request.model_dump(exclude_unset=True, exclude={"messages", "stream", "stream_options", "n"})
+        return dict(self.request.model_dump(exclude_unset=True, exclude={"messages", "stream", "stream_options", "n"}))
 
     async def _continued(self, rendered: Rendered, prompt: Prompt) -> EngineInput:
-        """The rendered conversation and the tokens already in the assistant's mouth; only words of ours are tokenised."""
+        """The rendered conversation and the tokens in the assistant's mouth already; only our words are tokenised."""
         ids = list(rendered.ids)
         for piece in prompt.pieces:
             ids += piece.ids if piece.ids is not None else await self._tokens(piece.text)
@@ -103,7 +104,7 @@ class VllmConversation:
         if sampling.stop:
             update["stop"] = [*_listed(request.stop), *sampling.stop]
             update["include_stop_str_in_output"] = True
-        room = len(prompt["prompt_token_ids"])  # type: ignore[typeddict-item]
+        room = len(prompt["prompt_token_ids"])
         limit = get_max_tokens(
             self.loaded.llm.model_config.max_model_len,
             sampling.max_tokens,
@@ -172,7 +173,7 @@ class VllmConversation:
         )
         if isinstance(answer, ErrorResponse):
             raise refused(answer)
-        return answer.model_dump()  # type: ignore[no-any-return]
+        return dict(answer.model_dump())
 
 
 async def _render(loaded: Loaded, request: ChatCompletionRequest) -> Rendered:
@@ -196,7 +197,7 @@ def _listed(stop: str | Sequence[str] | None) -> list[str]:
 
 def _with_ids(engine_input: EngineInput, ids: list[int]) -> EngineInput:
     """The same input with more tokens; its text is left out, since nothing re-tokenises it."""
-    return {**{k: v for k, v in engine_input.items() if k != "prompt"}, "prompt_token_ids": ids}  # type: ignore[return-value]
+    return {**{k: v for k, v in engine_input.items() if k != "prompt"}, "prompt_token_ids": ids}
 
 
 async def _only(output: RequestOutput) -> AsyncIterator[RequestOutput]:

@@ -29,13 +29,14 @@ class Transcript:
     def add(self, output: RequestOutput) -> str:
         """Takes in an output; returns its new text."""
         (said,) = output.outputs
-        self.text += said.text
+        text: str = said.text
+        self.text += text
         self.token_ids += said.token_ids
         self.logprobs += said.logprobs or []
         self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
         self.prompt_tokens = len(output.prompt_token_ids or ())
         self.cached_tokens = output.num_cached_tokens or 0
-        return said.text
+        return text
 
     @property
     def spoken_ids(self) -> tuple[int, ...]:
@@ -73,9 +74,7 @@ async def decode(
     return transcript
 
 
-async def _abort(
-    llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", transcript: Transcript
-) -> None:
+async def _abort(llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", transcript: Transcript) -> None:
     collector = await submission
     await llm.abort(collector.request_id, internal=True)
     if last := collector.get_nowait():

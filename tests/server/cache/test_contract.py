@@ -16,8 +16,9 @@ TTL = 60
 @pytest.fixture(params=["memory", "redis"])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     faults: list[str] = []
-    url = None if request.param == "memory" else request.getfixturevalue("redis_url")
-    cache = open_cache(url, ttl=TTL, on_fault=faults.append)
+    cache: Cache = MemoryCache(ttl=TTL)
+    if request.param == "redis":
+        cache = RedisCache(request.getfixturevalue("redis_url"), ttl=TTL, on_fault=faults.append, timeout=5.0)
     yield cache
     await cache.close()
     assert not faults
