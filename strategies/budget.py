@@ -30,7 +30,8 @@ class Budget:
     def __init__(self, tokens: int | None = None, deadline: float | None = None) -> None:
         """`tokens`: completion tokens in all. `deadline`: seconds on the event loop's clock. None: no limit."""
         self.left, self.deadline = tokens, deadline
-        self.clipped = False
+        self.short = False
+        """Whether it cut a decode or kept one from starting."""
         self.out = 0
         self._settled = asyncio.Condition()
 

@@ -175,7 +175,10 @@ class Run:
         """A decode whose loss its siblings survive; `among` how many still to start the budget is shared."""
         try:
             return await self._decode(index, prompt, sampling, role, among=among)
-        except (BudgetExhausted, SampleFailed) as loss:
+        except BudgetExhausted as loss:
+            self.budget.short = True
+            return loss
+        except SampleFailed as loss:
             return loss
 
     async def _decode(
@@ -202,7 +205,7 @@ class Run:
             grant.used = made.completion_tokens
             self.trace.emit(Sampled(role, made))
         if grant.clipped and made.finish == "length":
-            self.budget.clipped = True
+            self.budget.short = True
         return made
 
     def _seeded(self, sampling: Sampling, index: int) -> Sampling:
@@ -240,7 +243,7 @@ async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
         outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
     else:
         aborted = any(isinstance(event, Aborted) for event in run.trace)
-        stopped = "budget" if run.budget.clipped else "decided" if aborted else "completed"
+        stopped = "budget" if run.budget.short else "decided" if aborted else "completed"
     finished = Finished(outcome, stopped)
     run.trace.emit(finished)
     return finished

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ SHORT = ["First we subtract: 18 - 6 = 12.", "So the answer is \\boxed{12}."]
 LONG = [f"Step {n}: {n} and {n} are {n + n}." for n in range(12)]
 
 Expect = Callable[[Sequence[str]], tuple[list[float], int]]
+Open = Callable[[str, Mapping[str, object]], Awaitable["RewardModel"]]
 
 
 def solution(text: str) -> Completion:
@@ -59,11 +60,17 @@ def outcome_model(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model(folder: Path) -> AsyncIterator["RewardModel"]:
+@pytest.fixture(scope="module")
+def open_model() -> Open:
+    """Imported by a function of its own: vLLM keeps the frames that import it, and the engine with its importer's."""
     from server.engine.reward import open_reward_model
 
-    opened = await open_reward_model(str(folder), ENGINE)
+    return open_reward_model
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model(folder: Path, open_model: Open) -> AsyncIterator["RewardModel"]:
+    opened = await open_model(str(folder), ENGINE)
     yield opened
     await opened.close()
 
@@ -142,18 +149,16 @@ async def test_a_cancelled_call_leaves_nothing_behind(model: "RewardModel", turn
     assert [verdict.steps for verdict in after] == [pytest.approx(verdict.steps, abs=1e-4) for verdict in before]
 
 
-async def test_a_model_that_is_no_reward_model_is_refused_before_it_loads(outcome_model: Path) -> None:
-    from server.engine.reward import open_reward_model
-
+async def test_a_model_that_is_no_reward_model_is_refused_before_it_loads(
+    outcome_model: Path, open_model: Open
+) -> None:
     with pytest.raises(ValueError, match="Qwen2ForRewardModel is not a process reward model we know"):
-        await open_reward_model(str(outcome_model), ENGINE)
+        await open_model(str(outcome_model), ENGINE)
 
 
-async def test_arguments_that_vllm_does_not_know_are_refused(folder: Path) -> None:
-    from server.engine.reward import open_reward_model
-
+async def test_arguments_that_vllm_does_not_know_are_refused(folder: Path, open_model: Open) -> None:
     with pytest.raises(ValueError, match="no_such_argument"):
-        await open_reward_model(str(folder), {"no_such_argument": 1})
+        await open_model(str(folder), {"no_such_argument": 1})
 
 
 async def test_when_the_engine_dies_the_calls_fail(model: "RewardModel") -> None:

@@ -152,20 +152,11 @@ HOSTILE += [
 ]
 
 
-def _seconds(text: str) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        for format in FORMATS:
-            extract(text, format, text)
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(3))
-
-
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_hostile_text_takes_linear_and_bounded_time(unit: str) -> None:
-    half, whole = (_seconds((unit * 20_000)[:size]) for size in (10_000, 20_000))
-    assert whole <= 3 * half + 0.01
-    start = time.perf_counter()
+def test_hostile_text_is_read_in_bounded_time(unit: str) -> None:
+    """CPU time, with room for a slow machine: a rule that is quadratic in its 20,000 characters takes many seconds."""
+    start = time.process_time()
+    for format in FORMATS:
+        extract((unit * 20_000)[:20_000], format, unit * 100)
     extract(unit * (MEGABYTE // len(unit)))
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 2

@@ -1,0 +1,73 @@
+"""A real server on a real socket, over a scripted backend."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+import uvicorn
+
+from server.app import create_app
+from server.cache import Cache, MemoryCache
+from server.metrics import Metrics
+from server.service import Service
+from server.settings import Settings
+from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedProver
+
+HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
+
+
+@dataclass(slots=True)
+class Live:
+    service: Service
+    url: str
+    engine: ScriptedEngine
+
+    def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
+        body = HELLO | fields
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
+
+    def client(self, api_key: str = "none") -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=10)
+
+
+@contextlib.contextmanager
+def live(
+    engine: ScriptedEngine,
+    *,
+    backend: Callable[[ScriptedEngine], ScriptedBackend] = ScriptedBackend,
+    cache: Cache | None = None,
+    api_keys_file: Path | None = None,
+    wait_until_ready: bool = True,
+    **settings: object,
+) -> Iterator[Live]:
+    service = Service(
+        backend(engine),
+        cache or MemoryCache(ttl=60),
+        ScriptedProver(),
+        Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
+        Metrics(),
+    )
+    server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started and (service.ready or not wait_until_ready))
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Live(service, f"http://127.0.0.1:{port}", engine)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the server does not stop"
+
+
+def eventually(check: Callable[[], object], seconds: float = 5) -> None:
+    """Waits for something that another thread brings about."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.005)
