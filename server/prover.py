@@ -25,7 +25,7 @@ class Lost(Exception):
 
 
 class Child:
-    """One process running server.proving. Whoever is cancelled while it works on a question must kill it."""
+    """One process that speaks as server.proving does. Whoever is cancelled while it works on a question must kill it."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None and process.stdout is not None
@@ -33,10 +33,10 @@ class Child:
         self._ready = False
 
     @classmethod
-    async def start(cls, seconds: float) -> Self:
+    async def start(cls, module: str, seconds: float) -> Self:
         """Start one whose own alarm ends it `seconds` into a question. It inherits no environment, thus no secret."""
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        command = (sys.executable, "-P", "-m", "server.proving", str(seconds))
+        command = (sys.executable, "-P", "-m", module, str(seconds))
         env = {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
         try:
             # Its own session: a Ctrl-C meant for the server is not for it.
@@ -54,7 +54,9 @@ class Child:
     async def ready(self) -> None:
         """Wait for the end of its imports, about a second after the start. May be cancelled and awaited again."""
         if not self._ready:
-            self._ready = await self._line() == "ready"
+            if await self._line() != "ready":
+                raise Lost
+            self._ready = True
 
     async def ask(self, pair: Pair) -> tuple[bool, bool]:
         """The verdict, and whether the child can take another question."""
@@ -86,8 +88,10 @@ class MathProver:
     asked again it would cost a worker as much again.
     """
 
-    def __init__(self, *, workers: int = 2, seconds: float = 2.0, remembered: int = 4096) -> None:
-        self._workers, self._seconds, self._remembered = workers, seconds, remembered
+    def __init__(
+        self, *, workers: int = 2, seconds: float = 2.0, remembered: int = 4096, module: str = "server.proving"
+    ) -> None:
+        self._workers, self._seconds, self._remembered, self._module = workers, seconds, remembered, module
         self._seats = asyncio.Semaphore(workers)
         self._idle: list[Child] = []
         self._children: list[Child] = []
@@ -146,7 +150,7 @@ class MathProver:
                 return child
         if self._closed or asyncio.get_running_loop().time() < self._rest_until:
             raise Lost
-        child = await Child.start(self._seconds + 1)
+        child = await Child.start(self._module, self._seconds + 1)
         self._children = [*(other for other in self._children if other.alive), child]
         if self._closed:
             child.kill()

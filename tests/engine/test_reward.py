@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from server.engine import environment
+from server.engine.absent import hide_while_inspecting
 from strategies.ports import Verdict
 from strategies.types import Completion, Message, Prompt
 
@@ -62,7 +64,8 @@ def outcome_model(folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def open_model() -> Open:
-    """Imported by a function of its own: vLLM keeps the frames that import it, and the engine with its importer's."""
+    environment.prepare(demo=False, quiet=True)
+    hide_while_inspecting()
     from server.engine.reward import open_reward_model
 
     return open_reward_model

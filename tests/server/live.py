@@ -52,7 +52,9 @@ def live(
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(service), port=0, log_level="warning", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     eventually(lambda: server.started and (service.ready or not wait_until_ready))

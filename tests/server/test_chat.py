@@ -11,6 +11,7 @@ from strategies.ports import SampleFailed
 from tests.scripted import ScriptedBackend, ScriptedEngine
 from tests.server.live import HELLO, eventually, live
 
+pytestmark = pytest.mark.live
 CHAT = [{"role": "user", "content": "What is 6*7?"}]
 NAMES = ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"]
 
@@ -153,11 +154,7 @@ def test_a_failure_after_the_first_byte_is_an_error_event_and_no_done():
         assert response.status_code == 200 and "[DONE]" not in response.text and "secret" not in response.text
         assert events(response)[-1]["error"]["type"] == "server_error"
         with pytest.raises(openai.APIError):
-            list(
-                server.client().chat.completions.create(
-                    model="scripted@self_consistency", messages=CHAT, stream=True
-                )
-            )
+            list(server.client().chat.completions.create(model="scripted@self_consistency", messages=CHAT, stream=True))
 
 
 def test_a_bug_of_ours_is_a_500_that_tells_nothing():
@@ -214,7 +211,9 @@ def test_a_plain_request_is_the_engines_own_answer():
 
 def test_more_requests_than_the_limit_are_a_429_at_once():
     with live(ScriptedEngine(["x"], pace=0.5), max_concurrent_requests=1) as server:
-        with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=HELLO | {"strategy": NAMES[1], "stream": True}):
+        with httpx.stream(
+            "POST", f"{server.url}/v1/chat/completions", json=HELLO | {"strategy": NAMES[1], "stream": True}
+        ):
             eventually(lambda: server.engine.running)
             refused = server.ask(strategy="self_consistency")
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -75,9 +76,9 @@ FRESH = itertools.count(1000)
 
 
 @asynccontextmanager
-async def proving(workers: int = 2, seconds: float = SECONDS) -> AsyncIterator[MathProver]:
+async def proving(workers: int = 2, seconds: float = SECONDS, remembered: int = 4096) -> AsyncIterator[MathProver]:
     """A prover with its children started, closed at the end."""
-    prover = MathProver(workers=workers, seconds=seconds)
+    prover = MathProver(workers=workers, seconds=seconds, remembered=remembered)
     try:
         await warm(prover, workers)
         yield prover
@@ -236,6 +237,50 @@ async def test_close_while_a_child_starts() -> None:
     await prover.close()
     assert not await asked
     assert not children()
+
+
+@pytest.mark.parametrize("module", ["server.absent", "this"], ids=["missing", "babbling"])
+async def test_a_child_that_does_not_start_is_false_and_not_tried_all_the_time(
+    module: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    prover = MathProver(module=module)
+    assert not await prover.equal("1/2", "0.5")
+    for n in range(100):
+        _, equal, took = await timed(prover, f"{n}", f"{n}.0")
+        assert not equal
+        assert took < 0.1
+    assert len(caplog.records) == 1
+    await prover.close()
+    assert not children()
+
+
+@pytest.mark.parametrize("verdict", ["", "junk", "[1, 2]", '{"equal": 1, "worn": false}', "x" * 100_000])
+async def test_a_child_that_talks_nonsense_is_false(tmp_path: Path, verdict: str) -> None:
+    write_module(
+        tmp_path / "nonsense.py", f"print('\"ready\"', flush=True); input(); print({verdict!r}, flush=True); input()"
+    )
+    sys.path.append(str(tmp_path))
+    try:
+        prover = MathProver(module="nonsense")
+        assert not await prover.equal("1/2", "0.5")
+        await prover.close()
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert not psutil.Process().children()
+
+
+def write_module(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+async def test_verdicts_are_remembered_within_a_bound() -> None:
+    async with proving(workers=1, seconds=0.5, remembered=2) as prover:
+        for n in range(3):
+            assert await prover.equal(f"{n}/2", f"{n}/2.0")
+        [child] = children()
+        child.suspend()
+        assert await prover.equal("1/2.0", "1/2")
+        assert not await prover.equal("0/2", "0/2.0")  # forgotten, and nobody there to ask
 
 
 def test_on_the_event_loop_that_uvicorn_brings() -> None:
