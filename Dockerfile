@@ -64,7 +64,8 @@ RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/ours.txt \
     && useradd --uid 10001 --gid 10001 --create-home --no-log-init cogitate \
     && install --directory --owner=10001 --group=10001 /home/cogitate/.cache
 
-# Everything that is ever written lies in one volume, so the rest of the file system can be read-only.
+# Everything that is ever written lies in one volume, so the rest of the file system can be read-only. The engine's log
+# goes where the server's goes, to `docker logs`.
 ENV HOME=/home/cogitate \
     XDG_CACHE_HOME=/home/cogitate/.cache \
     HF_HOME=/home/cogitate/.cache/huggingface \
@@ -72,6 +73,7 @@ ENV HOME=/home/cogitate \
     TORCHINDUCTOR_CACHE_DIR=/home/cogitate/.cache/torchinductor \
     TRITON_CACHE_DIR=/home/cogitate/.cache/triton \
     CUDA_CACHE_PATH=/home/cogitate/.cache/cuda \
+    COGITATE_ENGINE_LOG=- \
     PIP_NO_CACHE_DIR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -114,6 +116,7 @@ ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4:/opt/cogitate/
     VLLM_CONFIG_ROOT=/home/cogitate/.cache/vllm-config \
     TORCHINDUCTOR_CACHE_DIR=/home/cogitate/.cache/torchinductor \
     TRITON_CACHE_DIR=/home/cogitate/.cache/triton \
+    COGITATE_ENGINE_LOG=- \
     PIP_NO_CACHE_DIR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -11,7 +11,11 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from server.auth import BadKeysFile, new_key
+from server.engine.absent import hide_broken_packages
 from server.settings import Settings, keys_file
+
+# Before anything imports transformers: spawned engine processes import this module too.
+hide_broken_packages()
 
 DESCRIPTION = "Better answers per token: an OpenAI-compatible server that reasons at inference time, around vLLM."
 SERVE = """\

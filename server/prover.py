@@ -25,7 +25,7 @@ class Lost(Exception):
 
 
 class Child:
-    """One process that speaks as server.proving does. Whoever is cancelled while it works on a question must kill it."""
+    """One process that speaks as server.proving does. Who is cancelled while it works on a question must kill it."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None and process.stdout is not None
@@ -34,17 +34,17 @@ class Child:
 
     @classmethod
     async def start(cls, module: str, seconds: float) -> Self:
-        """Start one whose own alarm ends it `seconds` into a question. It inherits no environment, thus no secret."""
+        """Start one whose own alarm ends it `seconds` into a question. It inherits no environment, thus no secret.
+
+        OSError when the system has no process or no file descriptor to give.
+        """
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         command = (sys.executable, "-P", "-m", module, str(seconds))
         env = {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
-        try:
-            # Its own session: a Ctrl-C meant for the server is not for it.
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=env, start_new_session=True, limit=1024
-            )
-        except OSError as error:
-            raise Lost from error
+        # Its own session: a Ctrl-C meant for the server is not for it.
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=env, start_new_session=True, limit=1024
+        )
         return cls(process)
 
     @property
@@ -77,7 +77,8 @@ class Child:
             self._process.kill()
 
     async def gone(self) -> None:
-        """Wait until the system has forgotten it."""
+        """Wait until the system has forgotten it, after a kill."""
+        await self._stdout.read()  # the end of what it had said, or the pipe would stay open
         await self._process.wait()
 
 
@@ -150,11 +151,22 @@ class MathProver:
                 return child
         if self._closed or asyncio.get_running_loop().time() < self._rest_until:
             raise Lost
-        child = await Child.start(self._module, self._seconds + 1)
-        self._children = [*(other for other in self._children if other.alive), child]
+        await self._bury()
+        try:
+            child = await Child.start(self._module, self._seconds + 1)
+        except OSError as error:
+            self._pause()
+            raise Lost from error
+        self._children.append(child)
         if self._closed:
             child.kill()
         return child
+
+    async def _bury(self) -> None:
+        dead = [child for child in self._children if not child.alive]
+        self._children = [child for child in self._children if child.alive]
+        for child in dead:
+            await child.gone()
 
     def _pause(self) -> None:
         if not self._closed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from server.api.json import dumps
 from server.api.response import completed
 from server.cache import Cache
 from server.engine import Backend, Body, Conversation
@@ -60,7 +61,7 @@ class Service:
         """Writes a finished, complete answer, while the client already has it."""
         if plan.key is not None:
             self.metrics.cache.labels("stored").inc()
-            self.jobs.aside(self.cache.put(plan.key, orjson.dumps(body)))
+            self.jobs.aside(self.cache.put(plan.key, dumps(body)))
 
     async def search(self, plan: Plan) -> "tuple[Job[Body], Conversation]":
         """Starts the plan's strategy. Raises ApiError for what is refused before it starts."""

@@ -1,9 +1,13 @@
-"""JSON answers, written by orjson."""
+"""JSON, written by orjson. A number as a key (as in vLLM's log-probabilities) becomes the string it is in JSON."""
 
 import orjson
 from starlette.responses import JSONResponse
 
 
+def dumps(content: object) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
+
+
 class JSON(JSONResponse):
     def render(self, content: object) -> bytes:
-        return orjson.dumps(content)
+        return dumps(content)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from server.api.json import dumps
 from server.engine import Body
 from server.errors import ApiError, BadRequest, Upstream
 from server.jobs import Job
@@ -19,7 +20,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def event(body: Body) -> bytes:
-    return b"data: " + orjson.dumps(body) + b"\n\n"
+    return b"data: " + dumps(body) + b"\n\n"
 
 
 @dataclass(slots=True)

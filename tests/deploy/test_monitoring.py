@@ -12,18 +12,24 @@ from typing import Any
 import pytest
 import yaml
 
+from server.metrics import Metrics
 from tests.deploy import DEPLOY, ROOT, load_yaml, ran, tool
 
 promql = pytest.importorskip("promql_parser", reason="PyPI: promql-parser")
 
+ENDPOINT = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/models",
+    "/health/ready",
+    "/metrics",
+    "other",
+)
 STRATEGY = ("none", "chain_of_thought", "self_consistency", "best_of_n", "beam_search")
 METRICS: dict[str, dict[str, tuple[str, ...]]] = {
-    "cogitate_requests_total": {
-        "endpoint": ("chat", "completions", "responses"),
-        "strategy": STRATEGY,
-        "status": ("2xx", "4xx", "5xx"),
-    },
-    "cogitate_request_seconds": {"endpoint": ("chat", "completions", "responses"), "strategy": STRATEGY},
+    "cogitate_requests_total": {"endpoint": ENDPOINT, "strategy": STRATEGY, "status": ("2xx", "4xx", "5xx")},
+    "cogitate_request_seconds": {"endpoint": ENDPOINT, "strategy": STRATEGY},
     "cogitate_time_to_first_token_seconds": {"strategy": STRATEGY},
     "cogitate_tokens_total": {
         "strategy": STRATEGY,
@@ -98,11 +104,17 @@ def test_a_query_names_metrics_labels_and_values_that_exist(expr: str) -> None:
         known |= set(labels)
         for matcher in selector.matchers.matchers:
             assert matcher.name in {*labels, *FROM_PROMETHEUS}
-            if matcher.name in labels and matcher.value != ".*":
-                assert set(matcher.value.split("|")) <= set(labels[matcher.name])
+            if matcher.name in labels:
+                assert any(re.fullmatch(matcher.value, value) for value in labels[matcher.name]), matcher.value
     for node in tree:
         modifier = getattr(node, "modifier", None)
         assert set(getattr(modifier, "labels", ())) <= known
+
+
+def test_the_server_has_these_metrics_and_no_others() -> None:
+    families = {family.name: family.type for family in Metrics().registry.collect()}
+    assert {f"{name}_total" if kind == "counter" else name for name, kind in families.items()} == set(METRICS)
+    assert {name for name, kind in families.items() if kind == "histogram"} == HISTOGRAMS & set(METRICS)
 
 
 def test_every_metric_of_ours_is_shown() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -252,6 +253,18 @@ async def test_a_child_that_does_not_start_is_false_and_not_tried_all_the_time(
     assert len(caplog.records) == 1
     await prover.close()
     assert not children()
+
+
+async def test_no_file_descriptor_left_is_false(caplog: pytest.LogCaptureFixture) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    prover = MathProver()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        assert not await prover.equal("1/2", "0.5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(caplog.records) == 1
+    await prover.close()
 
 
 @pytest.mark.parametrize("verdict", ["", "junk", "[1, 2]", '{"equal": 1, "worn": false}', "x" * 100_000])

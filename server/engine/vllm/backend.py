@@ -41,7 +41,10 @@ class VllmBackend:
         from server.engine.vllm.running import start
 
         if self.reward_model:
-            self._reward = await open_reward_model(self.reward_model, self.reward_engine_args)
+            try:
+                self._reward = await open_reward_model(self.reward_model, self.reward_engine_args)
+            except ValueError as error:
+                raise CannotStart(f"--reward-model: {error}") from error
         self._running = await start(self.model, self.name, self.engine_args)
 
     async def close(self) -> None:
@@ -81,3 +84,6 @@ class VllmBackend:
 
 def _import() -> None:
     import server.engine.vllm.running  # noqa: F401
+    from server.engine.absent import hide_while_inspecting
+
+    hide_while_inspecting()

@@ -17,7 +17,8 @@ from server.engine.vllm.errors import refused, translated
 from server.engine.vllm.loading import Loaded, handlers, launched, parsed
 from strategies.types import Prompt
 
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 15.0
+"""A clean exit takes the engine's process about 5 s; killed, it may leave a worker behind."""
 
 
 @dataclass(frozen=True, slots=True)

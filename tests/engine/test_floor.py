@@ -1,0 +1,234 @@
+"""A request without a strategy: what vLLM's own server answers well is answered the same, field by field."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import openai
+import pytest
+import pytest_asyncio
+
+from server.engine.environment import DEMO_NAME
+from tests.engine.served import Pair, served
+
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+DIFFERS = {"id", "created", "system_fingerprint"}
+"""Ids, times and version strings."""
+HELLO = {"model": DEMO_NAME, "messages": [{"role": "user", "content": "Name three colours."}], "max_tokens": 16}
+LONG = [{"role": "user", "content": "Write a very long story about the sea, in many paragraphs."}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "maximum": 9}},
+    "required": ["colour", "n"],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair() -> AsyncIterator[Pair]:
+    async with served() as both:
+        yield both
+
+
+def stable(body: object) -> object:
+    if isinstance(body, dict):
+        return {key: stable(value) for key, value in body.items() if key not in DIFFERS}
+    return [stable(item) for item in body] if isinstance(body, list) else body
+
+
+def client_of(pair: Pair) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{pair.ours}/v1", api_key="none", max_retries=0)
+
+
+async def post(url: str, body: object) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=60) as client:
+        return await client.post(f"{url}/v1/chat/completions", json=body)
+
+
+async def both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
+    body = {"temperature": 0, "cache": "no-store"} | HELLO | fields
+    ours = await post(pair.ours, body)
+    body.pop("cache")
+    return ours, await post(pair.vllms, body)
+
+
+PLAIN = [
+    {},
+    {"max_completion_tokens": 9},
+    {"logprobs": True},
+    {"logprobs": True, "top_logprobs": 3},
+    {"n": 3, "temperature": 0.9, "seed": 5},
+    {"stop": ["\n"]},
+    {"stop": "a", "include_stop_str_in_output": True},
+    {"temperature": 0.8, "seed": 7, "top_p": 0.9, "top_k": 20, "min_p": 0.05},
+    {"presence_penalty": 0.5, "frequency_penalty": 0.5, "repetition_penalty": 1.1},
+    {"logit_bias": {"28": 5, "99": -100}},
+    {"response_format": {"type": "json_object"}, "max_tokens": 24},
+    {"response_format": {"type": "json_schema", "json_schema": {"name": "c", "schema": SCHEMA}}, "max_tokens": 40},
+    {"min_tokens": 5, "max_tokens": 6},
+    {"ignore_eos": True},
+    {"return_token_ids": True},
+    {"messages": [{"role": "system", "content": "Be brief."}, *HELLO["messages"]]},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi "}, {"type": "text", "text": "there"}]}]},
+    {
+        "messages": [
+            *HELLO["messages"],
+            {"role": "assistant", "content": "Red"},
+            {"role": "user", "content": "Two more?"},
+        ]
+    },
+    {
+        "messages": [*HELLO["messages"], {"role": "assistant", "content": "Red,"}],
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+        "echo": True,
+    },
+    {"user": "someone"},
+    {"allowed_token_ids": [100, 200, 300]},
+    {"bad_words": ["red"], "stop_token_ids": [500]},
+]
+
+
+@pytest.mark.parametrize("fields", PLAIN, ids=lambda fields: ",".join(fields) or "plain")
+async def test_an_answer_is_the_same_field_by_field(pair, fields):
+    ours, vllms = await both(pair, **fields)
+    assert ours.status_code == vllms.status_code == 200, ours.text
+    assert stable(ours.json()) == stable(vllms.json())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"stream_options": {"include_usage": True}},
+        {"logprobs": True, "top_logprobs": 2},
+        {"n": 2, "seed": 3, "temperature": 0.9},
+    ],
+    ids=lambda fields: ",".join(fields) or "plain",
+)
+async def test_a_stream_is_the_same_chunk_by_chunk(pair, fields):
+    ours, vllms = await both(pair, stream=True, **fields)
+    assert ours.headers["content-type"] == vllms.headers["content-type"]
+    assert [stable(chunk) for chunk in chunks(ours)] == [stable(chunk) for chunk in chunks(vllms)]
+    assert ours.text.endswith("data: [DONE]\n\n")
+
+
+def chunks(response: httpx.Response) -> list[object]:
+    read = [json.loads(line[6:]) for line in response.text.split("\n\n") if line.startswith("data: {")]
+    if read[0]["choices"] and len({chunk["choices"][0]["index"] for chunk in read if chunk["choices"]}) > 1:
+        read.sort(key=lambda chunk: chunk["choices"][0]["index"] if chunk["choices"] else 99)
+    return read
+
+
+REFUSED = [
+    ({"logit_bias": {"9999999": 1}}, "logit_bias", None),
+    ({"logit_bias": {"not a number": 1}}, "logit_bias", None),
+    ({"top_logprobs": 21, "logprobs": True}, "top_logprobs", "value_above_max_value"),
+    ({"stop_token_ids": [999_999]}, None, None),
+    ({"allowed_token_ids": [999_999]}, None, None),
+    ({"max_tokens": 0}, "max_tokens", "value_below_min_value"),
+    ({"min_tokens": 9, "max_tokens": 4}, None, None),
+    ({"temperature": -1}, "temperature", "value_below_min_value"),
+    ({"top_k": -5}, "top_k", "value_below_min_value"),
+    ({"seed": 2**70}, "seed", None),
+    ({"messages": [{"role": "user", "content": "word " * 3000}]}, "messages", "context_length_exceeded"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}},
+        None,
+        None,
+    ),
+    ({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"}, None, None),
+    ({"model": "nobody"}, "model", "model_not_found"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("fields", "param", "code"), REFUSED, ids=lambda value: ",".join(value) if isinstance(value, dict) else ""
+)
+async def test_what_cannot_be_answered_is_refused_in_openais_words(pair, fields, param, code, stream):
+    response = await post(pair.ours, HELLO | fields | {"stream": stream})
+    assert response.status_code in (400, 404), response.text[:300]
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error"
+    assert param is None or error["param"] == param
+    assert code is None or error["code"] == code
+    assert (await post(pair.ours, HELLO)).status_code == 200
+
+
+async def test_the_clients_exceptions_are_the_right_ones(pair):
+    async with client_of(pair) as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.chat.completions.create(**HELLO | {"messages": [{"role": "user", "content": "word " * 3000}]})
+        assert refused.value.code == "context_length_exceeded"
+        with pytest.raises(openai.NotFoundError):
+            await client.chat.completions.create(**HELLO | {"model": "nobody"})
+        assert (await client.models.retrieve(DEMO_NAME)).id == DEMO_NAME
+
+
+@pytest.mark.parametrize("strategy", [None, "chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, strategy, stream):
+    body = HELLO | {"messages": LONG, "max_tokens": 1500, "stream": stream, "cache": "no-store"}
+    body |= {"strategy": strategy} if strategy else {}
+    body |= {} if strategy == "beam_search" else {"min_tokens": 1400}
+    async with httpx.AsyncClient(timeout=30) as client:
+        with contextlib.suppress(TimeoutError):
+            async with (
+                asyncio.timeout(1.0),
+                client.stream("POST", f"{pair.ours}/v1/chat/completions", json=body),
+            ):
+                await asyncio.sleep(5)
+    await asyncio.sleep(1.0)
+    load = pair.backend.load()
+    assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live
+
+
+@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_every_strategy_answers_on_the_real_engine(pair, strategy, stream):
+    asked = HELLO | {"model": f"{DEMO_NAME}@{strategy}", "max_tokens": 48}
+    async with client_of(pair) as client:
+        if not stream:
+            whole = await client.chat.completions.create(**asked)
+            assert whole.choices[0].message.content and whole.cogitate["strategy"] == strategy
+            assert whole.usage.completion_tokens >= 1
+            return
+        chunks = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
+    assert chunks[0].choices[0].delta.role == "assistant" and chunks[-1].choices[0].finish_reason in ("stop", "length")
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+
+
+async def test_the_bill_is_the_engines_own_count(pair):
+    from prometheus_client import REGISTRY
+
+    def generated() -> float:
+        samples = (
+            s for family in REGISTRY.collect() for s in family.samples if s.name == "vllm:generation_tokens_total"
+        )
+        return sum(sample.value for sample in samples)
+
+    for strategy in (
+        {"name": "self_consistency", "n": 6},
+        {"name": "best_of_n", "n": 4},
+        "beam_search",
+        "chain_of_thought",
+    ):
+        before = generated()
+        body = (await post(pair.ours, HELLO | {"strategy": strategy, "max_tokens": 40, "cache": "no-store"})).json()
+        await asyncio.sleep(0.3)
+        assert generated() - before == body["usage"]["completion_tokens"], strategy
+
+
+async def test_a_seeded_vote_repeats(pair):
+    body = HELLO | {"strategy": {"name": "self_consistency", "n": 4}, "seed": 3, "cache": "no-store"}
+    first, again = (await post(pair.ours, body)).json(), (await post(pair.ours, body)).json()
+    assert first["choices"] == again["choices"] and first["cogitate"]["agreement"] == again["cogitate"]["agreement"]
+
+
+async def test_prompts_are_cached_between_the_samples_of_one_request(pair):
+    text = "Here is a long preface. " * 40 + "What is 2+2?"
+    body = HELLO | {"messages": [{"role": "user", "content": text}], "strategy": "best_of_n", "cache": "no-store"}
+    used = (await post(pair.ours, body)).json()["usage"]
+    assert used["prompt_tokens_details"]["cached_tokens"] <= used["prompt_tokens"]
