@@ -1,13 +1,13 @@
 """The command `cogitate`: settings -> adapters -> uvicorn."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+import uvloop
 from pydantic import ValidationError
 
 from server.auth import BadKeysFile, new_key
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from server.serving import CannotServe, serve
 
     try:
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
     except CannotServe as error:
         fail(str(error))
     except KeyboardInterrupt:

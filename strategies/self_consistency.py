@@ -2,7 +2,7 @@
 
 Wang et al., 2022, arXiv:2203.11171. An answer that cannot be read abstains. Stopping early follows the vote: once the
 leader cannot be overtaken (changes no result), or once it is probably the majority (Aggarwal et al., arXiv:2305.11860).
-Deviation from the latter: samples start together rather than one by one, and what still decodes is aborted.
+Deviation from the latter: samples do not start one by one but a few at a time, and what still decodes is aborted.
 """
 
 from typing import ClassVar, Literal
@@ -24,14 +24,24 @@ class SelfConsistency(Options):
     n: int = Field(default=8, ge=1, le=256, description="Samples at most; exactly n with stop_rule none")
     stop_rule: StopRule = Field(default="beta", description="none; certain: cannot be overtaken; beta: probably won")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="The posterior at which beta stops")
-    concurrency: int | None = Field(default=None, ge=1, description="Samples in flight at once; null: all")
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Samples in flight at once; null: a quarter of n and at least 4, or all of n with stop_rule none",
+    )
+
+    @property
+    def lanes(self) -> int:
+        """Few enough that a decided vote finds most samples not yet begun; beta needs 4 that agree."""
+        return self.concurrency or (self.n if self.stop_rule == "none" else max(4, self.n // 4))
 
     def cost(self, max_tokens: int) -> int:
         return self.n * max_tokens
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         outcomes: list[Outcome] = []
-        async with run.race(prompt, self.n, concurrency=self.concurrency) as arrivals:
+        async with run.race(prompt, self.n, concurrency=self.lanes) as arrivals:
             async for completion in arrivals:
                 outcomes.append(Outcome(completion, await run.read(completion)))
                 run.propose(winner(outcomes))

@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from server.settings import Settings
 from tests.deploy import PATH, ROOT, ran, tool
 
 Instruction = tuple[str, str]
@@ -83,6 +84,12 @@ def test_whatever_is_written_lies_in_the_cache_volume(target: str) -> None:
     folders.pop("PIP_NO_CACHE_DIR")
     assert {"XDG_CACHE_HOME", "HF_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"} <= set(folders)
     assert all(value.startswith("/home/cogitate/.cache") for value in folders.values())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_server_knows_every_setting_that_an_image_gives_it(target: str) -> None:
+    given = re.findall(r"COGITATE_(\w+)=", said(target, "ENV"))
+    assert {name.lower() for name in given} <= set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from server.engine.vllm import VllmBackend
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
+from server.serving import bound
 from server.settings import Settings, user_cache
 from tests.engine.real import say
 
@@ -41,7 +41,8 @@ class Pair:
 @contextlib.asynccontextmanager
 async def listening(app: object) -> AsyncIterator[str]:
     """The app on a free port of this machine."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = bound("127.0.0.1", 0)
+    listener.listen()
     server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

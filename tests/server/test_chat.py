@@ -96,7 +96,7 @@ def test_progress_is_sent_when_it_is_asked_for_and_only_then():
 def test_an_early_stop_is_told_and_billed():
     engine = ScriptedEngine(["\\boxed{42} it is"], pace=lambda call: 0.001 if call < 4 else 0.05)
     with live(engine) as server:
-        body = server.ask(strategy={"name": "self_consistency", "n": 16}).json()
+        body = server.ask(strategy={"name": "self_consistency", "n": 16, "concurrency": 16}).json()
         found = body["cogitate"]
         assert (found["stopped"], found["candidates"], found["aborted"]) == ("decided", 4, 12)
         assert found["agreement"] == 1.0 and body["usage"]["completion_tokens"] == engine.decoded

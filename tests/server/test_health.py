@@ -74,8 +74,8 @@ def metrics(server):
 def test_the_metrics_say_what_happened():
     engine = ScriptedEngine(["\\boxed{42} it is"], pace=lambda call: 0.001 if call < 4 else 0.003)
     with live(engine) as server:
-        used = server.ask(strategy={"name": "self_consistency", "n": 16}).json()["usage"]
-        server.ask(strategy={"name": "self_consistency", "n": 16})
+        used = server.ask(strategy={"name": "self_consistency", "n": 16, "concurrency": 16}).json()["usage"]
+        server.ask(strategy={"name": "self_consistency", "n": 16, "concurrency": 16})
         server.ask()
         server.ask(temperature=9)
         seen = metrics(server)

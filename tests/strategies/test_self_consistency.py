@@ -56,8 +56,19 @@ def test_certain_stops_once_the_leader_cannot_be_overtaken_and_aborts_the_rest()
 
 def test_beta_stops_earlier_than_certain():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
-    finished = solve(SelfConsistency(n=16), run_of(engine))
+    finished = solve(SelfConsistency(n=16, concurrency=16), run_of(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 4, 12)
+
+
+def test_by_default_a_quarter_of_the_samples_is_in_flight():
+    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
+    solve(SelfConsistency(n=64), run_of(engine))
+    assert (SelfConsistency(n=64).lanes, SelfConsistency(n=8).lanes, SelfConsistency(n=64, stop_rule="none").lanes) == (
+        16,
+        4,
+        64,
+    )
+    assert engine.finished == 4 and len(engine.calls) <= 20
 
 
 def test_concurrency_starts_the_rest_only_if_the_vote_is_open():

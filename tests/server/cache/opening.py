@@ -1,0 +1,43 @@
+"""A cache in Redis to test with."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+
+from server.cache import RedisCache
+
+if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
+
+TIMEOUT = 0.1
+BOUND = 0.5
+"""Seconds: twice the timeout, and what a busy test machine adds."""
+PATIENT = 5.0
+"""A timeout for the tests where only the answers matter."""
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, limit: float = PATIENT, secret: bytes | None = None
+) -> AsyncIterator[tuple[RedisCache, list[str]]]:
+    """A cache, and the faults it reports."""
+    faults: list[str] = []
+    cache = RedisCache(url, ttl=60, on_fault=faults.append, secret=secret, timeout=limit)
+    try:
+        yield cache, faults
+    finally:
+        await cache.close()
+
+
+def sockets(server: "RedisServer") -> int:
+    """How many sockets this process holds to that server."""
+    return sum(bool(c.raddr) and c.raddr.port == server.port for c in psutil.Process().net_connections("tcp"))
+
+
+async def timed(call: Awaitable[object]) -> float:
+    before = time.perf_counter()
+    await call
+    return time.perf_counter() - before
