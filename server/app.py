@@ -34,7 +34,7 @@ def create_app(
                 on_ready()
             reason = await service.backend.failed()
         except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
-            reason = str(error) if isinstance(error, CannotStart) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
             log.debug("the engine did not start", exc_info=error)
         service.died(reason)
         if on_death:

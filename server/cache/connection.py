@@ -66,4 +66,4 @@ def _plausible(parts: SplitResult) -> bool:
     if parts.scheme == "unix":
         return bool(parts.path)
     database = parts.path.removeprefix("/")
-    return bool(parts.hostname) and (not database or database.isdecimal()) and not parts.fragment
+    return bool(parts.hostname) and (not database or database.isdecimal())

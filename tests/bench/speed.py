@@ -84,7 +84,9 @@ async def voting(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Tabl
     )
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
     figure = f"{spread(ratios)}x: {spread(ours)} s against {spread(theirs)} s"
-    table.add("self_consistency n=16, fixed length, over the engine's n=16", figure, "1.10x", statistics.median(ratios) <= 1.1)
+    table.add(
+        "self_consistency n=16, fixed length, over the engine's n=16", figure, "1.10x", statistics.median(ratios) <= 1.1
+    )
 
 
 async def stopping(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Table) -> None:
@@ -93,7 +95,13 @@ async def stopping(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Ta
     for _ in range(rounds):
         used = []
         for rule in ("beta", "none"):
-            strategy = {"name": "self_consistency", "n": 16, "stop_rule": rule, "answer_format": "number", "instruction": ""}
+            strategy = {
+                "name": "self_consistency",
+                "n": 16,
+                "stop_rule": rule,
+                "answer_format": "number",
+                "instruction": "",
+            }
             answer = (await client.post(f"{pair.ours}/v1/chat/completions", json=body | {"strategy": strategy})).json()
             used.append(answer["usage"]["completion_tokens"])
             right += answer["cogitate"]["answer"] == "4"
@@ -105,7 +113,13 @@ async def stopping(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Ta
 async def hanging_up(pair: Pair, rounds: int, table: Table) -> None:
     times = []
     story = [{"role": "user", "content": "Write a very long story."}]
-    body = {"model": DEMO_NAME, "messages": story, "max_tokens": 1500, "min_tokens": 1400, "strategy": "self_consistency"}
+    body = {
+        "model": DEMO_NAME,
+        "messages": story,
+        "max_tokens": 1500,
+        "min_tokens": 1400,
+        "strategy": "self_consistency",
+    }
     for _ in range(rounds):
         async with httpx.AsyncClient(timeout=60) as client:
             try:
@@ -125,7 +139,9 @@ async def repeating(pair: Pair, client: httpx.AsyncClient, rounds: int, table: T
     body = {"model": DEMO_NAME, "messages": EASY, "max_tokens": 32, "strategy": "self_consistency"}
     (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).raise_for_status()
     await asyncio.sleep(0.2)
-    times = [await seconds(lambda: client.post(f"{pair.ours}/v1/chat/completions", json=body)) * 1000 for _ in range(rounds)]
+    times = [
+        await seconds(lambda: client.post(f"{pair.ours}/v1/chat/completions", json=body)) * 1000 for _ in range(rounds)
+    ]
     table.add(f"a cached repeat, {where}, p50", f"{spread(times)} ms", "3 ms", statistics.median(times) <= 3)
 
 

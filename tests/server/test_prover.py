@@ -90,8 +90,13 @@ async def proving(workers: int = 2, seconds: float = SECONDS, remembered: int = 
 async def warm(prover: MathProver, workers: int) -> None:
     """Have all children started, by questions never asked before."""
     async with asyncio.TaskGroup() as starts:
-        for n in (next(FRESH) for _ in range(workers)):
-            starts.create_task(prover.equal(f"{n}", f"{n}.0"))
+        for _ in range(workers):
+            starts.create_task(started(prover))
+
+
+async def started(prover: MathProver) -> None:
+    while not await prover.equal(f"{(n := next(FRESH))}", f"{n}.0"):
+        pass  # on a busy machine a start may outlast the caller's patience
 
 
 def children() -> list[psutil.Process]:
@@ -120,20 +125,22 @@ async def test_equal_texts_need_no_child() -> None:
     assert not children()
 
 
-async def ticks(gaps: list[float]) -> None:
+async def ticks(gaps: list[tuple[float, float]]) -> None:
+    """Every 10 ms, how long it really was: by the clock, and of the processor's time on this thread."""
     while True:
-        before = time.perf_counter()
+        before, busy = time.perf_counter(), time.thread_time()
         await asyncio.sleep(0.01)
-        gaps.append(time.perf_counter() - before)
+        gaps.append((time.perf_counter() - before, time.thread_time() - busy))
 
 
 async def timed(prover: MathProver, a: str, b: str) -> tuple[str, bool, float]:
     before = time.perf_counter()
-    return a, await prover.equal(a, b), time.perf_counter() - before
+    equal = await prover.equal(a, b)
+    return a, equal, time.perf_counter() - before
 
 
 async def test_hostile_answers_are_false_in_time_and_the_event_loop_never_waits() -> None:
-    gaps: list[float] = []
+    gaps: list[tuple[float, float]] = []
     async with proving() as prover:
         control = asyncio.create_task(ticks(gaps))
         for first, second in zip(HOSTILE[::2], [*HOSTILE[1::2], "x!!!!"], strict=True):
@@ -145,7 +152,8 @@ async def test_hostile_answers_are_false_in_time_and_the_event_loop_never_waits(
             await warm(prover, 2)
         assert await prover.equal("1/2", "0.5")
         control.cancel()
-    assert max(gaps) < 0.1
+    assert max(busy for _, busy in gaps) < 0.1
+    assert sum(gap > 0.1 for gap, _ in gaps) <= 2  # a busy machine's own; a question on the loop would make one each
 
 
 async def test_a_question_under_way_is_killed_at_the_limit() -> None:

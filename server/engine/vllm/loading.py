@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.datastructures import State
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
@@ -72,10 +73,17 @@ def launched(args: argparse.Namespace) -> AsyncLLM:
     try:
         config = AsyncEngineArgs.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     except (ValueError, OSError) as error:
-        raise CannotStart(f"vLLM cannot serve {args.model}: {str(error).strip().splitlines()[-1]}") from error
+        raise CannotStart(f"vLLM cannot serve {args.model}: {cause(error)}") from error
     return AsyncLLM.from_vllm_config(
         config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
     )
+
+
+def cause(error: Exception) -> str:
+    """What is wrong, in one line: of a validation error its reason, without pydantic's frame around it."""
+    if isinstance(error, ValidationError):
+        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return str(error).strip().split("\n")[0]
 
 
 async def handlers(llm: AsyncLLM, args: argparse.Namespace) -> State:
