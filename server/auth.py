@@ -68,10 +68,11 @@ def new_key(path: Path, tenant: str) -> str:
     """Makes a key of 256 random bits, appends its digest to the file, and returns it: the only time it is seen."""
     if not tenant or len(tenant.split()) != 1 or "#" in tenant:
         raise BadKeysFile("a tenant's name is one word without #")
-    key = PREFIX + secrets.token_urlsafe(32)
+    key, fresh = PREFIX + secrets.token_urlsafe(32), not path.exists()
     with path.open("a") as file:
         file.write(f"{hashlib.sha256(key.encode()).hexdigest()} {tenant}\n")
-    path.chmod(0o600)
+    if fresh:
+        path.chmod(0o600)
     return key
 
 

@@ -9,6 +9,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
         url = self.redis_url.get_secret_value()
         if self.redis_password_file and "@" not in url:
             scheme, _, rest = url.partition("://")
-            url = f"{scheme}://:{self.redis_password_file.read_text().strip()}@{rest}"
+            url = f"{scheme}://:{quote(self.redis_password_file.read_text().strip(), safe='')}@{rest}"
         return url
 
 

@@ -1,7 +1,6 @@
 """The command itself, as a person starts it: a process, the demo model, curl, the official client, Ctrl-C."""
 
 import contextlib
-import os
 import re
 import signal
 import socket
@@ -37,11 +36,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[Served]:
+def serving(*arguments: str) -> Iterator[Served]:
     command = [*COGITATE, "serve", "--port", "0", "--engine-args", '{"max_model_len": 2048}', *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout
     said = ""
     end = time.monotonic() + LIMIT
@@ -140,13 +137,12 @@ def test_sigterm_drains_and_exits_cleanly(server):
     assert "Traceback" not in (server.process.stdout.read() if server.process.stdout else "")
 
 
-def failing(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def failing(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [*COGITATE, *arguments],
         capture_output=True,
         text=True,
         timeout=LIMIT,
-        env={**os.environ, **environment},
     )
 
 

@@ -1,0 +1,43 @@
+"""The README's table of strategies, from the types: python -m tests.bench.strategies_table writes it there."""
+
+from pathlib import Path
+
+from strategies import STRATEGIES
+from strategies.options import Options
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "checked by tests/server/test_readme.py -->\n", "<!-- /strategies -->"
+WHEN = {
+    "chain_of_thought": "one answer, with its steps; the cheapest",
+    "self_consistency": "questions with one short answer; the best value",
+    "best_of_n": "answers that a verifier can tell apart",
+    "beam_search": "long solutions, with a verifier of steps",
+}
+COST = {
+    "chain_of_thought": "1 answer",
+    "self_consistency": "up to n answers, often a third",
+    "best_of_n": "n answers, n verdicts",
+    "beam_search": "about n answers, a verdict for each step",
+}
+
+
+def table() -> str:
+    rows = ["| `strategy` | what it does | when | cost | own options | paper |", "|---|---|---|---|---|---|"]
+    for name, strategy in STRATEGIES.items():
+        own = [f for f in strategy.model_fields if f != "name" and f not in Options.model_fields]
+        options = ", ".join(f"`{field}` ({strategy.model_fields[field].default})" for field in own) or "–"
+        paper = strategy.paper.removeprefix("arXiv:")
+        link = f"[{paper}](https://arxiv.org/abs/{paper})"
+        doc = (strategy.__doc__ or "").strip()
+        rows.append(f"| `{name}` | {doc} | {WHEN[name]} | {COST[name]} | {options} | {link} |")
+    return "\n".join(rows) + "\n"
+
+
+def written(readme: str) -> str:
+    """The part of the README that stands between the marks."""
+    return readme.split(BEGIN)[1].split(END)[0]
+
+
+if __name__ == "__main__":
+    text = README.read_text()
+    README.write_text(text.replace(written(text), table()))

@@ -1,0 +1,21 @@
+"""What the README says is so."""
+
+import re
+
+from server.cli import parser
+from tests.bench.strategies_table import README, table, written
+
+
+def test_the_table_of_strategies_is_the_registrys():
+    assert written(README.read_text()) == table()
+
+
+def test_every_flag_it_names_exists():
+    help_text = next(iter(parser()._subparsers._group_actions)).choices["serve"].format_help()  # noqa: SLF001
+    for flag in set(re.findall(r"(--[a-z]+(?:-[a-z]+)+)", README.read_text())):
+        assert flag in help_text, flag
+
+
+def test_every_file_it_links_to_exists():
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README.read_text()):
+        assert (README.parent / target).exists(), target

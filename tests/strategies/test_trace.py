@@ -1,0 +1,91 @@
+import asyncio
+
+from strategies.trace import Aborted, Proposed, Sampled, Scored, Trace, usage
+from strategies.types import Completion, Message, Outcome, Piece, Prompt, joined
+
+BASE = Prompt((Message("user", "hi"),))
+
+
+def made(prompt=BASE, prompt_tokens=10, tokens=3, cached=0, text="abc"):
+    return Completion(
+        prompt=prompt,
+        text=text,
+        finish="stop",
+        token_ids=tuple(range(tokens)),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=tokens,
+        cached_tokens=cached,
+    )
+
+
+def spent(*events):
+    trace = Trace()
+    for event in events:
+        trace.emit(event)
+    return usage(trace)
+
+
+def test_a_shared_prompt_counts_once_and_every_decoded_token_counts():
+    bill = spent(
+        Sampled("candidate", made()), Sampled("candidate", made(tokens=5)), Aborted("candidate", made(tokens=2))
+    )
+    assert (bill.prompt, bill.completion, bill.aborted) == (10, 10, 2)
+
+
+def test_further_prompts_are_added():
+    other = Prompt((Message("user", "other"),))
+    bill = spent(Sampled("candidate", made()), Sampled("verifier", made(other, prompt_tokens=7, tokens=1)))
+    assert (bill.prompt, bill.completion, bill.verifier) == (17, 4, 1)
+
+
+def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
+    first = made()
+    second = made(first.path, prompt_tokens=13)
+    third = made(second.path.say("so"), prompt_tokens=18)
+    assert second.prompt.pieces == (Piece("abc", (0, 1, 2)),)
+    assert spent(Sampled("step", first), Sampled("step", second)).prompt == 10
+    assert spent(*(Sampled("step", step) for step in (first, second, third))).prompt == 12
+
+
+def test_cached_tokens_are_those_of_the_counted_prompts():
+    bill = spent(Sampled("candidate", made(cached=4)), Sampled("candidate", made(cached=10)))
+    assert bill.cached == 4
+
+
+def test_what_reward_models_read_is_verification():
+    bill = spent(Sampled("candidate", made()), Scored(made(), (0.5,), 40))
+    assert (bill.prompt, bill.verifier, bill.completion) == (50, 40, 3)
+
+
+def test_joined_steps_are_one_completion():
+    first = made(text="a")
+    whole = joined([first, made(first.path, prompt_tokens=13, text="b")])
+    assert (whole.text, whole.prompt, whole.completion_tokens, whole.prompt_tokens) == ("ab", BASE, 6, 10)
+
+
+async def test_followers_miss_nothing_however_late_they_come():
+    trace, early = Trace(), []
+
+    async def follow():
+        async for event in trace.follow():
+            early.append(event)
+
+    follower = asyncio.create_task(follow())
+    for index in range(3):
+        trace.emit(Proposed(Outcome(made(tokens=index))))
+        await asyncio.sleep(0)
+    trace.close()
+    await follower
+    late = [event async for event in trace.follow()]
+    assert early == late == list(trace) and len(late) == 3
+    assert [event async for event in trace.follow(start=2)] == late[2:]
+
+
+def test_messages_of_parts_are_read_and_extended():
+    message = Message("user", ({"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}))
+    prompt = Prompt((Message("system", "s"), message, Message("assistant", None, {"tool_calls": []})))
+    instructed = prompt.instruct(" b")
+    assert (prompt.question, instructed.question) == ("a", "a")
+    assert instructed.messages[1].text == "a b" and instructed.messages[2] is prompt.messages[2]
+    assert Prompt((Message("system", "s"),)).instruct("x").messages == (Message("system", "s"),)
+    assert prompt.messages[2].plus("x").text == "x" and Prompt(()).question == ""

@@ -1,0 +1,93 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.types import Completion, Prompt
+from strategies.verifiers.arithmetic import Unreadable, equations, evaluate
+from strategies.verifiers.programmatic import Programmatic, checked, steps_of
+
+
+@pytest.mark.parametrize(
+    ("text", "verdicts"),
+    [
+        ("2+2=4", [True]),
+        ("2+2=5", [False]),
+        ("She makes 9 * 2 = $18 every day", [True]),
+        ("16 - 3 - 4 = <<16-3-4=9>>9 eggs", [True]),
+        ("5 apples + 3 apples = 8 apples", [True]),
+        ("5 x 3 = 15 and 5 × 3 = 16", [True, False]),
+        ("1,000 + 234 = 1,234", [True]),
+        ("20% of 50 = 10", [True]),
+        ("100 * 5% = 5", [True]),
+        ("2*3 = 6 = 7 - 1", [True, True]),
+        ("2*3 = 6 = 7", [True]),
+        ("(2 + 3) * 4 = 20", [True]),
+        ("2 + 3 * 4 = 20", [False]),
+        ("2^10 = 1024", [True]),
+        ("2**3**2 = 512", [True]),
+        ("-3 + 5 = 2", [True]),
+        ("10 / 3 = 3.33", [True]),
+        ("10 / 3 = 3", [False]),
+        ("10 ÷ 4 = 2.5", [True]),
+        ("x = 5", []),
+        ("x + 2 = 7", []),
+        ("7 / 0 = 0", []),
+        ("2 + = 4", []),
+        ("( 2 + 2 = 4", []),
+        ("2^999 = 1", []),
+        ("5 = 5", []),
+        ("no numbers here", []),
+        ("", []),
+        ("In 2 days she makes 3 * 4 = 12 cakes", [True]),
+    ],
+)
+def test_equations_are_found_and_checked(text, verdicts):
+    assert list(equations(text)) == verdicts
+
+
+@given(st.integers(-999, 999), st.integers(1, 999), st.sampled_from("+-*"))
+def test_what_python_holds_true_holds(a, b, operator):
+    value = {"+": a + b, "-": a - b, "*": a * b}[operator]
+    assert list(equations(f"{a} {operator} {b} = {value}")) == [True]
+    assert list(equations(f"{a} {operator} {b} = {value + 1}")) == [False]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_without_failing(text):
+    assert all(isinstance(verdict, bool) for verdict in equations(text))
+
+
+@pytest.mark.parametrize("tokens", [[], ["+"], ["("], ["1", "2"], [")"], ["a"]])
+def test_what_is_no_expression_is_unreadable(tokens):
+    with pytest.raises(Unreadable):
+        evaluate(tokens)
+
+
+@pytest.mark.parametrize("unit", ["(", "1+", "=", "1=", "9" * 5000, "((1)", "-", "1 x ", "%of", "2^"])
+def test_hostile_text_takes_bounded_time(unit):
+    start = time.process_time()
+    list(equations(unit * (20_000 // len(unit))))
+    assert time.process_time() - start < 2
+
+
+def test_every_equation_moves_the_score_of_its_step():
+    assert checked(["no equation"]) == [0.5]
+    assert checked(["1+1=2"]) == [0.75]
+    assert checked(["1+1=3"]) == [0.25]
+    assert checked(["1+1=2", "words", "2+2=5"]) == [0.75, 0.75, 0.5]
+
+
+def test_a_trailing_separator_makes_no_empty_step():
+    assert steps_of("a\n\nb\n\n") == ["a", "b"] and steps_of("\n\n") == []
+
+
+async def test_it_judges_each_solution_by_its_steps_and_asks_nobody():
+    solutions = [Completion(prompt=Prompt(()), text=text, finish="stop") for text in ("1+1=2\n\n2+2=4", "1+1=3")]
+
+    async def nobody(prompts, labels):
+        raise AssertionError
+
+    good, bad = await Programmatic().judge(Prompt(()), solutions, nobody)
+    assert good.steps == (0.75, pytest.approx(5 / 6)) and bad.steps == (0.25,) and good.tokens == 0
