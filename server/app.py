@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from server.api import chat, health, models
@@ -26,38 +27,18 @@ def create_app(
 ) -> FastAPI:
     """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
 
-    async def live() -> None:
-        try:
-            await service.backend.open()
-            service.ready = True
-            if on_ready:
-                on_ready()
-            reason = await service.backend.failed()
-        except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
-            reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
-            log.debug("the engine did not start", exc_info=error)
-        service.died(reason)
-        if on_death:
-            on_death(reason)
-
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        engine = asyncio.ensure_future(live())
+        engine = asyncio.ensure_future(live(service, on_ready, on_death))
         yield
         engine.cancel()
-        await service.jobs.drain(0 if service.failure else service.settings.drain_seconds)
-        await service.cache.close()
-        await service.backend.close()
+        await service.close()
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return RedirectResponse("/docs")
-
+    app.add_api_route("/", page, include_in_schema=False)
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -67,9 +48,30 @@ def create_app(
     return app
 
 
+async def live(service: Service, on_ready: Callable[[], None] | None, on_death: Callable[[str], None] | None) -> None:
+    """The engine's life, from loading to its end."""
+    try:
+        await service.backend.open()
+        service.ready = True
+        if on_ready:
+            on_ready()
+        reason = await service.backend.failed()
+    except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
+        reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
+        log.debug("the engine did not start", exc_info=error)
+    service.died(reason)
+    if on_death:
+        on_death(reason)
+
+
+async def page() -> Response:
+    return RedirectResponse("/docs")
+
+
 def paths() -> frozenset[str]:
     """The routes' own paths: a closed set for labels."""
-    return frozenset(getattr(route, "path", "") for router in ROUTERS for route in router.routes)
+    routes = (route for router in ROUTERS for route in router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute))
 
 
 async def _told(_: Request, error: Exception) -> Response:

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from server.errors import ApiError, Internal, Late, Overloaded, Unready, Upstream
 from strategies.budget import BudgetExhausted
+from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
-from strategies.run import NoAnswer
 from strategies.trace import Trace
 
 log = logging.getLogger("cogitate.jobs")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import orjson
 
@@ -16,17 +17,24 @@ from server.metrics import Metrics
 from server.plan import Plan
 from server.settings import Settings
 from strategies.budget import Budget
+from strategies.execute import execute
 from strategies.ports import Prover, Verifier
-from strategies.run import Run, execute
+from strategies.run import Run
 from strategies.trace import Trace
 from strategies.verifiers import BUILT_IN
+
+
+class Workers(Prover, Protocol):
+    """A prover that works outside this process."""
+
+    async def close(self) -> None: ...
 
 
 @dataclass(slots=True)
 class Service:
     backend: Backend
     cache: Cache
-    prover: Prover
+    prover: Workers
     settings: Settings
     metrics: Metrics
     jobs: Jobs = field(init=False)
@@ -104,6 +112,13 @@ class Service:
     def _deadline(self, plan: Plan) -> float | None:
         seconds = plan.request.budget.seconds if plan.request.budget else None
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+    async def close(self) -> None:
+        """Ends what is under way, and lets go of everything."""
+        await self.jobs.drain(0 if self.failure else self.settings.drain_seconds)
+        await self.cache.close()
+        await self.prover.close()
+        await self.backend.close()
 
     def died(self, reason: str) -> None:
         self.failure, self.ready = reason, False

@@ -45,10 +45,6 @@ class Options(BaseModel):
         """The verifiers it may call, to be known before it starts."""
         return ()
 
-    def cost(self, max_tokens: int) -> int:
-        """The most tokens it may decode when one answer is at most `max_tokens` long."""
-        return max_tokens
-
 
 class Verified(Options):
     """The options of strategies that a verifier guides."""

@@ -11,8 +11,9 @@ from typing import ClassVar, Protocol
 from strategies import answers
 from strategies.answers import Answer, AnswerFormat
 from strategies.budget import Budget, BudgetExhausted
+from strategies.concurrency import arrivals, group
 from strategies.ports import Engine, Prover, SampleFailed, Verifier
-from strategies.trace import Aborted, Cast, Failed, Finished, Proposed, Role, Sampled, Scored, Spoken, Stopped, Trace
+from strategies.trace import Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
 from strategies.types import Completion, Outcome, Prompt, Sampling
 from strategies.votes import Aggregation, reduce_steps
 
@@ -29,11 +30,10 @@ class Strategy(Protocol):
     def instructed(self, prompt: Prompt) -> Prompt:
         """The prompt it wants solved: the client's, with its own instruction."""
 
+    def cost(self, max_tokens: int) -> int:
+        """The most tokens it may decode when one answer is at most `max_tokens` long."""
+
     async def solve(self, prompt: Prompt, run: "Run") -> Outcome: ...
-
-
-class NoAnswer(Exception):
-    """The budget ended before there was anything to answer with."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,9 +101,9 @@ class Run:
                 result = await self._attempt(index, prompt, sampling, "candidate", among=first + n - index)
                 finished.put_nowait((index, result))
 
-        async with _group() as group:
-            tasks = [group.create_task(one(first + at)) for at in range(n)]
-            yield _arrivals(finished, range(first, first + n), in_order=self.sampling.seed is not None)
+        async with group() as tasks_of:
+            tasks = [tasks_of.create_task(one(first + at)) for at in range(n)]
+            yield arrivals(finished, range(first, first + n), in_order=self.sampling.seed is not None)
             for task in tasks:
                 task.cancel()
 
@@ -161,8 +161,8 @@ class Run:
             self._attempt(first + at, prompt, self._seeded(sampling, first + at), role, among=len(prompts) - at)
             for at, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
         ]
-        async with _group() as group:
-            tasks = [group.create_task(job) for job in jobs]
+        async with group() as tasks_of:
+            tasks = [tasks_of.create_task(job) for job in jobs]
         results = [task.result() for task in tasks]
         losses = [result for result in results if isinstance(result, Exception)]
         if len(losses) == len(results):
@@ -225,65 +225,3 @@ def derived_seed(seed: int, index: int) -> int:
 def least(*limits: int | None) -> int | None:
     """The smallest of the limits; None is none."""
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
-    """The only place a budget's end is handled: an anytime strategy answers with its incumbent.
-
-    Raises NoAnswer when the budget ended before there was one.
-    """
-    stopped: Stopped
-    clock = asyncio.timeout_at(run.budget.deadline)
-    try:
-        async with clock:
-            outcome = await strategy.solve(prompt, run)
-    except (TimeoutError, BudgetExhausted) as end:
-        if isinstance(end, TimeoutError) and not clock.expired():
-            raise
-        outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
-    else:
-        aborted = any(isinstance(event, Aborted) for event in run.trace)
-        stopped = "budget" if run.budget.short else "decided" if aborted else "completed"
-    finished = Finished(outcome, stopped)
-    run.trace.emit(finished)
-    return finished
-
-
-async def salvage(run: Run) -> Outcome:
-    """The best answer so far: the incumbent, else the candidate that came furthest, those with an answer first."""
-    if run.incumbent is not None:
-        return run.incumbent
-    decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in ("candidate", "step")]
-    outcomes = [Outcome(made, await run.read(made)) for made in decodes if made.text]
-    if not outcomes:
-        raise NoAnswer
-    return max(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)))
-
-
-async def _arrivals(
-    finished: "asyncio.Queue[tuple[int, Completion | Exception]]", indices: range, *, in_order: bool
-) -> AsyncIterator[Completion]:
-    """The completions as they come, or in order. Raises the first loss when every one was lost."""
-    waiting: dict[int, Completion | Exception] = {}
-    losses: list[Exception] = []
-    for index in indices:
-        while not waiting if not in_order else index not in waiting:
-            at, result = await finished.get()
-            waiting[at] = result
-        result = waiting.pop(index if in_order else next(iter(waiting)))
-        if isinstance(result, Completion):
-            yield result
-        else:
-            losses.append(result)
-    if len(losses) == len(indices):
-        raise losses[0]
-
-
-@asynccontextmanager
-async def _group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A TaskGroup that raises its first failure bare: one cause, not an ExceptionGroup."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None

@@ -159,10 +159,14 @@ class ScriptedProver:
 
     equals: Sequence[tuple[str, str]] = ()
     asked: list[tuple[str, str]] = field(default_factory=list)
+    closed: bool = False
 
     async def equal(self, a: str, b: str) -> bool:
         self.asked.append((a, b))
         return (a, b) in self.equals or (b, a) in self.equals
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 @dataclass(slots=True)

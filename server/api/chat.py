@@ -19,7 +19,7 @@ from server.plan import Plan, plan
 from server.service import Service
 
 router = APIRouter()
-EVENT_STREAM = {"media_type": "text/event-stream", "headers": {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}}
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 @router.post("/v1/chat/completions", response_model=None, summary="Answer a chat, by a strategy or plainly")
@@ -46,7 +46,7 @@ async def _plain(service: Service, planned: Plan, request: Request) -> Response:
     answer = await _unless_gone(request, job)
     if isinstance(answer, dict):
         return JSON(answer | {"model": planned.model})
-    return StreamingResponse(await _opened(answer), **EVENT_STREAM)  # type: ignore[arg-type]
+    return StreamingResponse(await _opened(answer), media_type="text/event-stream", headers=UNBUFFERED)
 
 
 def _kept(planned: Plan, body: Body) -> Response:
@@ -63,7 +63,7 @@ class JobStream(StreamingResponse):
     """
 
     def __init__(self, job: Job[Body], content: AsyncIterator[bytes]) -> None:
-        super().__init__(content, **EVENT_STREAM)  # type: ignore[arg-type]
+        super().__init__(content, media_type="text/event-stream", headers=UNBUFFERED)
         self.job = job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from strategies.budget import Budget
+from strategies.execute import execute
 from strategies.options import Options
-from strategies.run import Run, execute
+from strategies.run import Run
 from strategies.trace import Event, Finished
 from strategies.types import Message, Prompt, Sampling
 from strategies.verifiers import BUILT_IN

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
-from strategies.run import NoAnswer
 from strategies.self_consistency import SelfConsistency
 from strategies.trace import Aborted, Failed, Proposed, usage
 from strategies.types import Sampling

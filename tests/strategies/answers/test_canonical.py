@@ -30,6 +30,8 @@ NOTATION = st.lists(
             " 18 ",
             "+18",
             "x = 18",
+            "9 + 9 = 18",
+            "2*9 = 18 dollars",
             "**18**",
             "18 dollars",
             r"18\text{ cm}",

@@ -1,0 +1,36 @@
+"""Tasks that belong to a block of code: started in it, and gone when it is left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from strategies.types import Completion
+
+
+async def arrivals(
+    finished: "asyncio.Queue[tuple[int, Completion | Exception]]", indices: range, *, in_order: bool
+) -> AsyncIterator[Completion]:
+    """The completions as they come, or in order. Raises the first loss when every one was lost."""
+    waiting: dict[int, Completion | Exception] = {}
+    losses: list[Exception] = []
+    for index in indices:
+        while not waiting if not in_order else index not in waiting:
+            at, result = await finished.get()
+            waiting[at] = result
+        result = waiting.pop(index if in_order else next(iter(waiting)))
+        if isinstance(result, Completion):
+            yield result
+        else:
+            losses.append(result)
+    if len(losses) == len(indices):
+        raise losses[0]
+
+
+@asynccontextmanager
+async def group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup that raises its first failure bare: one cause, not an ExceptionGroup."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,79 @@
+import asyncio
+
+import pytest
+
+from strategies.budget import BudgetExhausted
+from strategies.execute import execute
+from strategies.ports import SampleFailed
+from strategies.run import derived_seed, least
+from strategies.types import Outcome, Sampling
+from tests.scripted import ScriptedEngine
+from tests.strategies.solving import QUESTION, run_of
+
+
+class Once:
+    """A strategy as a function."""
+
+    def __init__(self, solve):
+        self.solve = solve
+
+
+async def test_samples_come_in_the_order_they_were_asked_for():
+    run = run_of(ScriptedEngine(["a", "b", "c"], pace=lambda call: 0.003 * (3 - call)))
+    assert [made.text for made in await run.sample(QUESTION, 3)] == ["a", "b", "c"]
+    assert [made.index for made in await run.sample(QUESTION, 2)] == [3, 4]
+
+
+async def test_lost_samples_are_left_out_and_all_lost_is_a_failure():
+    run = run_of(ScriptedEngine([SampleFailed("gone"), "b"]))
+    assert [made.text for made in await run.sample(QUESTION, 2)] == ["b"]
+    with pytest.raises(SampleFailed):
+        await run_of(ScriptedEngine([SampleFailed("gone")])).sample(QUESTION, 2)
+
+
+async def test_no_candidates_need_no_verifier():
+    assert await run_of(ScriptedEngine(["x"])).score("scripted", [], "last") == []
+
+
+async def test_a_budget_that_ends_inside_a_strategy_without_an_answer_is_told():
+    async def solve(prompt, run):
+        raise BudgetExhausted
+
+    with pytest.raises(Exception, match="^$"):
+        await execute(Once(solve), QUESTION, run_of(ScriptedEngine(["x"])))
+
+
+async def test_a_timeout_of_the_engines_own_is_not_the_deadline():
+    async def solve(prompt, run):
+        raise TimeoutError("the engine's")
+
+    with pytest.raises(TimeoutError, match="the engine's"):
+        await execute(Once(solve), QUESTION, run_of(ScriptedEngine(["x"])))
+
+
+async def test_the_incumbent_answers_when_the_budget_ends():
+    async def solve(prompt, run):
+        run.propose(Outcome(await run.generate(prompt)))
+        await asyncio.sleep(9)
+
+    run = run_of(ScriptedEngine(["x"]))
+    run.budget.deadline = asyncio.get_running_loop().time() + 0.05
+    finished = await execute(Once(solve), QUESTION, run)
+    assert (finished.outcome.completion.text, finished.stopped) == ("x", "deadline")
+
+
+def test_seeds_are_independent_streams():
+    assert len({derived_seed(seed, index) for seed in range(20) for index in range(20)}) == 400
+    assert derived_seed(1, 2) == derived_seed(1, 2) and 0 <= derived_seed(-5, 0) < 2**32
+
+
+def test_the_least_of_limits():
+    assert (least(None, 3, 2), least(None, None), least()) == (2, None, None)
+
+
+async def test_a_step_keeps_the_requests_sampling():
+    engine = ScriptedEngine(["x"])
+    run = run_of(engine, sampling=Sampling(max_tokens=9, temperature=0.3, logprobs=2))
+    await run.steps([QUESTION], "\n\n", [4])
+    (_, sampling) = engine.calls[0]
+    assert (sampling.max_tokens, sampling.temperature, sampling.logprobs, sampling.stop) == (4, 0.3, 2, ("\n\n",))
