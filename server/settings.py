@@ -93,7 +93,7 @@ def prepare_engine_environment(defaults: Mapping[str, str]) -> None:
 
 def preload(*names: str) -> None:
     """Have engine processes load these shared libraries first, where they exist (allocator, OpenMP)."""
-    folders = [Path(sysconfig.get_path("stdlib")).parent, Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib")]
+    folders = [Path(sysconfig.get_path("data")) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib")]
     found = [str(path) for name in names for folder in folders if (path := folder / name).exists()]
     already = os.environ.get("LD_PRELOAD", "")
     os.environ["LD_PRELOAD"] = ":".join(filter(None, [already, *found]))
