@@ -104,12 +104,18 @@ async def test_text_is_heard_as_it_is_decoded(backend):
 
 async def test_cancelling_aborts_the_decode_and_tells_what_was_made(backend):
     parts: list[Completion] = []
+    speaking = asyncio.Event()
     asked = request()
     decode = await conversation(backend, asked)
     task = asyncio.create_task(
-        decode.generate(asked.prompt, Sampling(max_tokens=2000, temperature=0.0), on_abort=parts.append)
+        decode.generate(
+            asked.prompt,
+            Sampling(max_tokens=2000, temperature=0.0),
+            on_text=lambda _: speaking.set(),
+            on_abort=parts.append,
+        )
     )
-    await asyncio.sleep(1.0)
+    await speaking.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -73,12 +74,14 @@ async def served(engine_args: dict[str, object] | None = None, **options: object
 
 
 async def vllms_own(backend: VllmBackend) -> object:
-    """The application that `vllm serve` builds, over the same engine."""
+    """The application that `vllm serve` builds, over the same engine. It quiets the whole process's log: undone here."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app
 
     loaded = backend.running.loaded
     tasks = await loaded.llm.get_supported_tasks()
+    level = logging.root.level
     app = build_app(loaded.args, tasks, loaded.llm.model_config)
+    logging.root.setLevel(level)
     await init_app_state(loaded.llm, app.state, loaded.args, tasks)
     return app
