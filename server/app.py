@@ -59,6 +59,8 @@ async def live(service: Service, on_ready: Callable[[], None] | None, on_death: 
     except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
         reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
         log.debug("the engine did not start", exc_info=error)
+    if service.jobs.draining:
+        return  # Ctrl-C reaches the engine's processes too; they may be gone before we are.
     service.died(reason)
     if on_death:
         on_death(reason)

@@ -50,6 +50,8 @@ class Plan:
     """The most tokens it may decode."""
     key: str | None
     """The cache key; None: not cached."""
+    trace_id: str = ""
+    """The request's id: the client's own, or the one it was given."""
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
 
     @property
@@ -58,7 +60,12 @@ class Plan:
 
 
 def plan(
-    request: ChatRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], tenant: str
+    request: ChatRequest,
+    card: ModelCard,
+    settings: Settings,
+    verifiers: Mapping[str, Verifier],
+    tenant: str,
+    trace_id: str = "",
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or a field that cannot be honoured, a cost above the limit."""
     strategy = chosen(request, card)
@@ -75,6 +82,7 @@ def plan(
         sampling=sampling,
         cost=bounded_cost(request, strategy, card.max_model_len, settings.max_cost),
         key=digest(request, strategy, card, tenant) if cacheable(request, strategy) else None,
+        trace_id=trace_id,
     )
 
 

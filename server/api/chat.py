@@ -27,7 +27,8 @@ async def chat(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     wire = await read(request, ChatRequest)
-    planned = plan(wire, service.backend.card, service.settings, service.verifiers, request.state.tenant)
+    state = request.state
+    planned = plan(wire, service.backend.card, service.settings, service.verifiers, state.tenant, state.request_id)
     request.state.strategy = planned.strategy_name
     if (body := await service.kept(planned)) is not None:
         return _kept(planned, replayed(planned, body))

@@ -53,7 +53,7 @@ def found(plan: Plan, trace: Trace, finished: Finished) -> Body:
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
         "verifier_tokens": usage(trace).verifier,
         "cache": "miss" if plan.key else "none",
-        "trace_id": plan.id,
+        "trace_id": plan.trace_id,
     }
     return seen | ({"samples": samples(trace, outcome.completion)} if plan.strategy.return_candidates else {})
 
@@ -80,5 +80,5 @@ def replayed(plan: Plan, body: Body) -> Body:
     """A cached answer as the answer to this request."""
     fresh = body | {"id": plan.id, "model": plan.model, "created": int(time.time())}
     if "cogitate" in body:
-        fresh["cogitate"] = body["cogitate"] | {"cache": "hit", "trace_id": plan.id}
+        fresh["cogitate"] = body["cogitate"] | {"cache": "hit", "trace_id": plan.trace_id}
     return fresh

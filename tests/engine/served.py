@@ -74,7 +74,7 @@ async def served(engine_args: dict[str, object] | None = None, **options: object
 
 
 async def vllms_own(backend: VllmBackend) -> object:
-    """The application that `vllm serve` builds, over the same engine. It quiets the whole process's log: undone here."""
+    """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app
 

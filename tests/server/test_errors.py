@@ -109,7 +109,8 @@ def test_the_prompt_is_never_in_a_message(server):
 
 
 def test_an_id_is_echoed_if_it_is_well_formed_and_replaced_if_not(server):
-    assert server.ask(headers={"X-Request-Id": "abc.DEF_1-2"}).headers["x-request-id"] == "abc.DEF_1-2"
+    sent = server.ask(headers={"X-Request-Id": "abc.DEF_1-2"}, strategy="chain_of_thought")
+    assert sent.headers["x-request-id"] == "abc.DEF_1-2" == sent.json()["cogitate"]["trace_id"]
     for bad in ("", "x" * 129, "a b", "<script>"):
         assert server.ask(headers={"X-Request-Id": bad}).headers["x-request-id"] not in ("", bad)
     assert httpx.get(f"{server.url}/nothing").headers["x-request-id"]
