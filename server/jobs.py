@@ -5,7 +5,8 @@ The failure boundary: inside a job code raises plainly; here, and only here, a f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +27,7 @@ class Job(Generic[T]):
     """Work under way: its record, and in the end its result or its failure."""
 
     trace: Trace
-    task: "asyncio.Task[None]" = field(init=False)
+    task: "asyncio.Task[Any]" = field(init=False)
     outcome: T | None = None
     failure: ApiError | None = None
 
@@ -73,6 +74,19 @@ class Jobs:
         job.task = asyncio.create_task(supervise())
         self.live.add(job)
         return job
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """The running task is work under way until the block is left: it is drained like a job."""
+        task = asyncio.current_task()
+        assert task is not None
+        job: Job[None] = Job(Trace())
+        job.task = task
+        self.live.add(job)
+        try:
+            yield
+        finally:
+            self.live.discard(job)
 
     def aside(self, work: Coroutine[object, object, None]) -> None:
         """Work that no answer waits for, such as keeping it in the cache."""

@@ -14,7 +14,7 @@ from server.api.openai import ChatRequest
 from server.api.response import replayed
 from server.engine import Body
 from server.errors import ApiError
-from server.jobs import Job
+from server.jobs import Job, Jobs
 from server.plan import Plan, plan
 from server.service import Service
 
@@ -47,7 +47,7 @@ async def _plain(service: Service, planned: Plan, request: Request) -> Response:
     answer = await _unless_gone(request, job)
     if isinstance(answer, dict):
         return JSON(answer | {"model": planned.model})
-    return StreamingResponse(await _opened(answer), media_type="text/event-stream", headers=UNBUFFERED)
+    return EngineStream(service.jobs, await _opened(answer))
 
 
 def _kept(planned: Plan, body: Body) -> Response:
@@ -72,6 +72,18 @@ class JobStream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self.job.cancel()
+
+
+class EngineStream(StreamingResponse):
+    """The engine's own stream: under way, and so drained, until its last byte."""
+
+    def __init__(self, jobs: Jobs, content: AsyncIterator[str]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=UNBUFFERED)
+        self.jobs = jobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.jobs.holding():
+            await super().__call__(scope, receive, send)
 
 
 class Gone(ApiError):

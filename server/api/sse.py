@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -31,10 +31,9 @@ class Chunks:
     created: int = 0
     said: str = ""
 
-    def chunk(self, delta: Body, finish: str | None = None, **more: object) -> bytes:
-        choice: Body = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        choice |= {"logprobs": more.pop("logprobs")} if more.get("logprobs") else {}
-        return event(self._head() | {"choices": [choice]} | more)
+    def chunk(self, delta: Body, finish: str | None = None, *, index: int = 0, logprobs: object = None) -> Body:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return self._head() | {"choices": [choice]}
 
     def _head(self) -> Body:
         self.created = self.created or int(time.time())
@@ -45,16 +44,33 @@ class Chunks:
             "model": self.plan.model,
         }
 
+    def begin(self) -> bytes:
+        return event(self.chunk({"role": "assistant", "content": ""}))
+
+    def news(self, told: Body) -> bytes:
+        """Progress: a chunk that says nothing, and what happened."""
+        return event(self.chunk({}) | {"cogitate": told})
+
     def speak(self, text: str) -> bytes:
         """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
         self.said += text
         inline = self.plan.strategy is None or self.plan.strategy.reasoning == "inline"
-        return self.chunk({"content": text} if inline else {"reasoning_content": text})
+        return event(self.chunk({"content": text} if inline else {"reasoning_content": text}))
 
-    def finish(self, body: Body) -> list[bytes]:
+    def finish(self, body: Body) -> Iterator[bytes]:
         """What is left to say of a finished answer: the rest of its text, its calls, its end, its usage."""
-        (choice,) = body["choices"]
-        message = choice["message"]
+        for choice in body["choices"]:
+            index = choice["index"]
+            if rest := self._rest(choice["message"]):
+                yield event(self.chunk(rest, index=index, logprobs=choice.get("logprobs")))
+            last = self.chunk({}, choice["finish_reason"], index=index)
+            yield event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
+        options = self.plan.request.stream_options
+        if options and options.include_usage:
+            yield event(self._head() | {"choices": [], "usage": body["usage"]})
+        yield DONE
+
+    def _rest(self, message: Body) -> Body:
         delta: Body = {}
         if (content := message.get("content")) and content != self.said:
             delta["content"] = content.removeprefix(self.said)
@@ -62,14 +78,7 @@ class Chunks:
             delta["reasoning_content"] = reasoning
         if calls := message.get("tool_calls"):
             delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
-        extra = {"cogitate": body["cogitate"]} if "cogitate" in body else {}
-        last = self.chunk({}, choice["finish_reason"], **extra)
-        chunks = [self.chunk(delta, logprobs=choice.get("logprobs"))] if delta else []
-        options = self.plan.request.stream_options
-        usage = (
-            [event(self._head() | {"choices": [], "usage": body["usage"]})] if options and options.include_usage else []
-        )
-        return [*chunks, last, *usage, DONE]
+        return delta
 
 
 async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[bytes]:
@@ -78,7 +87,7 @@ async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[byt
     A failure is an error event, and no [DONE].
     """
     chunks = Chunks(plan)
-    yield chunks.chunk({"role": "assistant", "content": ""})
+    yield chunks.begin()
     options = plan.request.stream_options
     progress = bool(options and options.include_progress)
     hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
@@ -88,7 +97,7 @@ async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[byt
         elif isinstance(happened, Spoken) and live and not hidden:
             yield chunks.speak(happened.text)
         elif progress and (news := told(happened)):
-            yield chunks.chunk({}, cogitate=news)
+            yield chunks.news(news)
     await job.finished()
     if job.failure:
         yield event(job.failure.body)
@@ -100,7 +109,7 @@ async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[byt
 async def replay(plan: Plan, body: Body) -> AsyncIterator[bytes]:
     """A cached answer as a stream."""
     chunks = Chunks(plan)
-    yield chunks.chunk({"role": "assistant", "content": ""})
+    yield chunks.begin()
     for chunk in chunks.finish(body):
         yield chunk
 
