@@ -68,7 +68,7 @@ def plan(
     trace_id: str = "",
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or a field that cannot be honoured, a cost above the limit."""
-    strategy = chosen(request, card)
+    strategy = fitted(chosen(request, card), request)
     if strategy:
         refuse_unsupported(request, strategy)
         refuse_unknown_verifiers(strategy, verifiers)
@@ -104,6 +104,14 @@ def chosen(request: ChatRequest, card: ModelCard) -> AnyStrategy | None:
         return parse.validate_python(said)
     except ValidationError as error:
         raise invalid(error, prefix="strategy", hide=STRATEGIES) from None
+
+
+def fitted(strategy: AnyStrategy | None, request: ChatRequest) -> AnyStrategy | None:
+    """A JSON answer is read, compared and asked for as JSON, unless the request says otherwise."""
+    wants_json = request.response_format is not None and request.response_format.type != "text"
+    if strategy is None or not wants_json or strategy.answer_format != "auto":
+        return strategy
+    return strategy.model_copy(update={"answer_format": "json"})
 
 
 def refuse_unsupported(request: ChatRequest, strategy: AnyStrategy) -> None:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from strategies.answers import choice, collection, latex, numbers, structured, units
-from strategies.answers.answer import AnswerFormat
+from strategies.answers.answer import LONGEST_TEXT, AnswerFormat
 
 _LONGEST = 2_000
 _MOST_PASSES = 8
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[^\W\d_]{3}")
 def canonical(raw: str, format: AnswerFormat = "auto") -> str:
     """The key an answer is counted under. Never raises, and `canonical(canonical(x)) == canonical(x)`."""
     stripped = form = raw.strip()
-    if len(stripped) > _LONGEST:
+    if len(stripped) > (LONGEST_TEXT if format in ("json", "text") else _LONGEST):
         return stripped
     for _ in range(_MOST_PASSES):
         # Passes until nothing changes make it idempotent; what does not settle is left as it came, which is too.

@@ -22,8 +22,9 @@ def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Ans
     offered = choice.options(question[-LONGEST_TEXT:])
     if format == "choice":
         offered = offered or choice.USUAL_LETTERS
+    longest = LONGEST_TEXT if format in ("json", "text") else LONGEST_ANSWER
     for rule, raw in _candidates(reply, format, question, offered):
-        if raw and len(raw) <= LONGEST_ANSWER and (key := _key(raw, format, offered)):
+        if raw and len(raw) <= longest and (key := _key(raw, format, offered)):
             return Answer(raw, key, rule)
     return None
 

@@ -221,6 +221,30 @@ async def test_the_bill_is_the_engines_own_count(pair):
         assert generated() - before == body["usage"]["completion_tokens"], strategy
 
 
+@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+async def test_the_winners_logprobs_are_openais(pair, strategy):
+    body = HELLO | {"strategy": {"name": strategy, "answer_format": "text"}, "logprobs": True, "top_logprobs": 2}
+    (choice,) = (await post(pair.ours, body)).json()["choices"]
+    tokens = choice["logprobs"]["content"]
+    assert "".join(token["token"] for token in tokens) == choice["message"]["content"]
+    assert all(token["logprob"] <= 0 and len(token["top_logprobs"]) == 2 for token in tokens)
+
+
+async def test_a_grammar_holds_for_every_sample_and_the_vote_is_on_values(pair):
+    form = {"type": "json_schema", "json_schema": {"name": "c", "schema": SCHEMA}}
+    strategy = {"name": "self_consistency", "n": 4, "stop_rule": "none", "return_candidates": True}
+    body = (await post(pair.ours, HELLO | {"response_format": form, "max_tokens": 60, "strategy": strategy})).json()
+    whole = [json.loads(s["text"]) for s in body["cogitate"]["samples"] if s["finish_reason"] == "stop"]
+    assert whole and all(value["colour"] in ("red", "blue") and value["n"] <= 9 for value in whole)
+    assert json.loads(body["cogitate"]["answer"]) in whole
+
+
+async def test_stop_strings_of_the_client_end_the_answer_and_are_left_out(pair):
+    for strategy in ("self_consistency", "beam_search"):
+        body = HELLO | {"strategy": strategy, "stop": [" the"], "max_tokens": 60}
+        assert " the" not in (await post(pair.ours, body)).json()["choices"][0]["message"]["content"]
+
+
 async def test_a_seeded_vote_repeats(pair):
     body = HELLO | {"strategy": {"name": "self_consistency", "n": 4}, "seed": 3, "cache": "no-store"}
     first, again = (await post(pair.ours, body)).json(), (await post(pair.ours, body)).json()

@@ -87,7 +87,8 @@ def test_a_field_that_no_strategy_can_honour_is_refused_by_name(field, value):
 
 def test_a_grammar_cannot_be_held_across_steps():
     assert refusal(strategy="beam_search", response_format={"type": "json_object"}).param == "response_format"
-    assert planned(strategy="self_consistency", response_format={"type": "json_object"}).strategy
+    voted = planned(strategy="self_consistency", response_format={"type": "json_object"})
+    assert voted.strategy.answer_format == "json" and voted.prompt.messages[-1].text == "hello"
 
 
 def test_the_clients_temperature_goes_before_the_papers():

@@ -71,7 +71,8 @@ def test_auto_takes_the_first_rule_that_reads_something(
         ("  Some\n TEXT ", "text", "", "some text", "text"),
         ("<think>hm</think>Hello", "text", "", "hello", "text"),
         ("", "text", "", None, None),
-        ("x" * 501, "text", "", None, None),
+        ("x" * 501, "text", "", "x" * 501, "text"),
+        ("x" * 501 + "9" * 501, "number", "", None, None),
     ],
 )
 def test_a_format_reads_only_its_kind(
