@@ -157,6 +157,24 @@ async def test_what_cannot_be_answered_is_refused_in_openais_words(pair, fields,
     assert (await post(pair.ours, HELLO)).status_code == 200
 
 
+@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+@pytest.mark.parametrize("fields", [REFUSED[0][0], REFUSED[3][0], REFUSED[4][0], REFUSED[10][0]], ids=",".join)
+async def test_under_a_strategy_too(pair, fields, strategy):
+    response = await post(pair.ours, HELLO | fields | {"strategy": strategy})
+    assert response.status_code == 400 and response.json()["error"]["type"] == "invalid_request_error", response.text
+
+
+async def test_a_question_of_ours_is_asked_without_the_clients_biases(pair):
+    """Every token but one is forbidden, so the chain has no answer; the second call may say anything."""
+    body = HELLO | {
+        "strategy": {"name": "chain_of_thought", "instruction": ""},
+        "allowed_token_ids": [28],
+        "max_tokens": 4,
+    }
+    text = (await post(pair.ours, body | {"temperature": 0})).json()["choices"][0]["message"]["content"]
+    assert len(set(text.split("Therefore, the answer is")[1].strip())) > 1
+
+
 async def test_the_clients_exceptions_are_the_right_ones(pair):
     async with client_of(pair) as client:
         with pytest.raises(openai.BadRequestError) as refused:

@@ -71,7 +71,11 @@ def test_it_says_what_it_does_and_ends_with_a_curl_to_paste(server):
 
 @pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
 def test_the_official_client_uses_each_strategy(server, strategy):
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        uses(client, strategy)
+
+
+def uses(client: openai.OpenAI, strategy: str) -> None:
     whole = client.chat.completions.create(
         model="smollm2-135m-instruct", messages=CHAT, max_tokens=60, extra_body={"strategy": strategy}
     )

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -26,13 +26,16 @@ class Live:
     service: Service
     url: str
     engine: ScriptedEngine
+    clients: list[openai.OpenAI] = field(default_factory=list)
 
     def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
         body = HELLO | fields
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
 
     def client(self, api_key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=10)
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=10)
+        self.clients.append(client)
+        return client
 
 
 @contextlib.contextmanager
@@ -59,9 +62,12 @@ def live(
     thread.start()
     eventually(lambda: server.started and (service.ready or not wait_until_ready))
     port = server.servers[0].sockets[0].getsockname()[1]
+    started = Live(service, f"http://127.0.0.1:{port}", engine)
     try:
-        yield Live(service, f"http://127.0.0.1:{port}", engine)
+        yield started
     finally:
+        for client in started.clients:
+            client.close()
         server.should_exit = True
         thread.join(10)
         assert not thread.is_alive(), "the server does not stop"

@@ -354,3 +354,14 @@ def test_a_child_ends_with_its_parent(question: str) -> None:
             return
         time.sleep(0.1)
     pytest.fail("the child still runs five seconds after its parent's end")
+
+
+async def test_a_parent_with_much_memory_keeps_its_children() -> None:
+    """A model server is large, and a child's peak, as the kernel tells it, begins with its parent's."""
+    ballast = bytearray(700 * 1024 * 1024)
+    seen = set()
+    async with proving(workers=1) as prover:
+        for n in range(2, 5):
+            assert await prover.equal(rf"\sqrt{{{n}}}+0", rf"\sqrt{{{n}}}")
+            seen |= {child.pid for child in children()}
+    assert len(seen) == 1 and ballast

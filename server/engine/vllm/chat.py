@@ -54,19 +54,17 @@ class VllmConversation:
     ) -> Completion:
         rendered = await self.rendered(prompt.messages, auxiliary=sampling.auxiliary)
         engine_input = await self._continued(rendered, prompt)
-        params = self._params(rendered, engine_input, sampling, live=on_text is not None)
 
         def completed(transcript: Transcript) -> Completion:
             return self._completion(prompt, sampling, transcript)
 
-        transcript = await decode(
-            self.loaded.llm,
-            engine_input,
-            params,
-            f"cogitate-{random_uuid()}",
-            on_text,
-            (lambda stopped: on_abort(completed(stopped))) if on_abort else None,
-        )
+        stopped = (lambda transcript: on_abort(completed(transcript))) if on_abort else None
+        try:
+            params = self._params(rendered, engine_input, sampling, live=on_text is not None)
+            name = f"cogitate-{random_uuid()}"
+            transcript = await decode(self.loaded.llm, engine_input, params, name, on_text, stopped)
+        except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
+            raise translated(error) from error
         if transcript.finish_reason not in FINISHES:
             raise SampleFailed(f"the engine ended a sequence with {transcript.finish_reason}")
         return completed(transcript)
@@ -76,9 +74,7 @@ class VllmConversation:
         key = id(messages)
         if key not in self._rendered:
             wire = [{"role": m.role, "content": _parts(m), **m.extra} for m in messages]
-            model = self.request.model
-            body = {"messages": wire, "model": model} if auxiliary else {**self._body, "messages": wire}
-            request = ChatCompletionRequest.model_validate(body)
+            request = ChatCompletionRequest.model_validate({**({} if auxiliary else self._body), "messages": wire})
             self._rendered[key] = (messages, await _render(self.loaded, request))
         return self._rendered[key][1]
 
@@ -97,7 +93,8 @@ class VllmConversation:
         return await asyncio.to_thread(self.loaded.llm.get_tokenizer().encode, text, add_special_tokens=False)
 
     def _params(self, rendered: Rendered, prompt: EngineInput, sampling: Sampling, *, live: bool) -> SamplingParams:
-        request, serving = rendered.request, self.loaded.state.openai_serving_chat
+        serving = self.loaded.state.openai_serving_chat
+        request = ChatCompletionRequest(messages=[]) if sampling.auxiliary else rendered.request
         update: dict[str, Any] = {"n": 1, "stream": live, "seed": sampling.seed}
         if sampling.temperature is not None:
             update["temperature"] = sampling.temperature
