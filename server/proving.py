@@ -81,7 +81,7 @@ def _worn() -> bool:
 
 
 def _resident() -> int:
-    """Bytes now. Not ru_maxrss: an exec'ed child inherits its parent's peak, and ours has a model server for a parent."""
+    """Bytes now. Not ru_maxrss: an exec'ed child inherits its parent's peak, and the parent holds a model."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 

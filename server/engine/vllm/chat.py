@@ -22,6 +22,8 @@ from server.engine.vllm.loading import Loaded
 from strategies.ports import OnAbort, OnText, SampleFailed
 from strategies.types import Completion, Finish, Message, Prompt, Sampling, TokenLogprob
 
+OURS = {"messages", "stream", "stream_options", "n"}
+"""What each decode of a request sets anew."""
 FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length", "repetition": "stop"}
 
 
@@ -80,7 +82,7 @@ class VllmConversation:
 
     @property
     def _body(self) -> Body:
-        return dict(self.request.model_dump(exclude_unset=True, exclude={"messages", "stream", "stream_options", "n"}))
+        return dict(self.request.model_dump(exclude_unset=True, by_alias=True, exclude=OURS))
 
     async def _continued(self, rendered: Rendered, prompt: Prompt) -> EngineInput:
         """The rendered conversation and the tokens in the assistant's mouth already; only our words are tokenised."""
