@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.engine import ModelCard
 from server.errors import BadRequest, ModelNotFound, Unsupported, invalid
 from server.settings import Settings
@@ -40,7 +40,7 @@ NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", 
 class Plan:
     """A request that may be run as it stands."""
 
-    request: ChatRequest
+    request: ChatRequest | CompletionRequest
     model: str
     """As the client named it."""
     strategy: AnyStrategy | None
@@ -86,15 +86,40 @@ def plan(
     )
 
 
+def plan_completion(request: CompletionRequest, card: ModelCard, settings: Settings) -> Plan:
+    """A raw prompt is the engine's own to answer: strategies are for chats. Raises ApiError."""
+    if request.strategy is not None or request.model.startswith(f"{card.name}@"):
+        raise Unsupported("Strategies need a chat: use /v1/chat/completions.", param="strategy")
+    if request.model != card.name:
+        raise unknown_model(request.model)
+    cost = min(request.max_tokens or 16, card.max_model_len) * (request.n or 1) * request.width
+    check_cost(cost, settings.max_cost, "max_tokens")
+    return Plan(
+        request=request, model=request.model, strategy=None, prompt=Prompt(()), sampling=Sampling(), cost=cost, key=None
+    )
+
+
+def unknown_model(name: str) -> ModelNotFound:
+    return ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+
+
+def check_cost(cost: int, limit: int, param: str) -> None:
+    if cost > limit:
+        raise BadRequest(
+            f"This request may decode up to {cost} tokens, and the limit is {limit}: lower n, max_tokens or "
+            "budget.tokens.",
+            param=param,
+            code="cost_exceeded",
+        )
+
+
 def chosen(request: ChatRequest, card: ModelCard) -> AnyStrategy | None:
     """The strategy, said in the body or behind the model's name; both are fine where they agree."""
     suffix = request.model.removeprefix(f"{card.name}@")
     if request.model == card.name:
         suffix = ""
     elif not request.model.startswith(f"{card.name}@") or suffix not in STRATEGIES:
-        raise ModelNotFound(
-            f"The model `{request.model}` does not exist or you do not have access to it.", param="model"
-        )
+        raise unknown_model(request.model)
     said = request.strategy
     if said is None:
         return parse.validate_python({"name": suffix}) if suffix else None
@@ -155,13 +180,7 @@ def bounded_cost(request: ChatRequest, strategy: AnyStrategy | None, context: in
         cost = min(request.limit or context, context) * (request.n or 1)
     if request.budget and request.budget.tokens:
         cost = min(cost, request.budget.tokens)
-    if cost > limit:
-        raise BadRequest(
-            f"This request may decode up to {cost} tokens, and the limit is {limit}: lower n, max_tokens or "
-            "budget.tokens.",
-            param="strategy" if strategy else "max_tokens",
-            code="cost_exceeded",
-        )
+    check_cost(cost, limit, "strategy" if strategy else "max_tokens")
     return cost
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import orjson
 
 from server.api.json import dumps
+from server.api.openai import ChatRequest
 from server.api.response import completed
 from server.cache import Cache
 from server.engine import Backend, Body, Conversation
@@ -73,6 +74,7 @@ class Service:
 
     async def search(self, plan: Plan) -> "tuple[Job[Body], Conversation]":
         """Starts the plan's strategy. Raises ApiError for what is refused before it starts."""
+        assert isinstance(plan.request, ChatRequest)
         deadline = self._deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt)
         run = Run(

@@ -11,11 +11,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
 from strategies.ports import Ask, OnAbort, OnText, Verdict
-from strategies.types import Completion, Prompt, Sampling, TokenLogprob
+from strategies.types import Completion, Message, Prompt, Sampling, TokenLogprob
 
 Reply = str | Exception
 Script = Callable[[Prompt, Sampling], Reply]
@@ -220,7 +220,9 @@ class ScriptedBackend:
             raise ContextTooLong(f"The maximum context length is {self.max_model_len} tokens.", param="messages")
         return ScriptedConversation(self.engine, tokens, request.model)
 
-    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+        if isinstance(request, CompletionRequest):
+            return await self._complete(request)
         conversation = await self.converse(request, request.prompt)
         sampling = Sampling(max_tokens=request.limit, temperature=request.temperature, seed=request.seed)
         completion = await self.engine.generate(request.prompt, sampling)
@@ -228,6 +230,17 @@ class ScriptedBackend:
         if not request.stream:
             return body
         return _lines(body)
+
+    async def _complete(self, request: CompletionRequest) -> Body:
+        prompt = Prompt((Message("user", str(request.prompt)),))
+        return text_completion("scripted", await self.engine.generate(prompt, Sampling(max_tokens=request.limit)))
+
+
+def text_completion(model: str, completion: Completion) -> Body:
+    body = chat_completion(model, completion)
+    (choice,) = body["choices"]
+    text = choice.pop("message")["content"]
+    return body | {"id": "cmpl-scripted", "object": "text_completion", "choices": [choice | {"text": text}]}
 
 
 def chat_completion(model: str, completion: Completion) -> Body:

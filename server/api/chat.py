@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""POST /v1/chat/completions, and /v1/completions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,12 +10,12 @@ from starlette.types import Receive, Scope, Send
 from server.api import sse
 from server.api.body import read
 from server.api.json import JSON
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.api.response import replayed
 from server.engine import Body
 from server.errors import ApiError
 from server.jobs import Job, Jobs
-from server.plan import Plan, plan
+from server.plan import Plan, plan, plan_completion
 from server.service import Service
 
 router = APIRouter()
@@ -33,6 +33,14 @@ async def chat(request: Request) -> Response:
     if (body := await service.kept(planned)) is not None:
         return _kept(planned, replayed(planned, body))
     return await (_search if planned.strategy else _plain)(service, planned, request)
+
+
+@router.post("/v1/completions", response_model=None, summary="Complete a raw prompt, by the engine itself")
+async def complete(request: Request) -> Response:
+    service: Service = request.app.state.service
+    service.check_ready()
+    wire = await read(request, CompletionRequest)
+    return await _plain(service, plan_completion(wire, service.backend.card, service.settings), request)
 
 
 async def _search(service: Service, planned: Plan, request: Request) -> Response:

@@ -141,37 +141,22 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-class ChatRequest(Wire):
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096)]
+class SampledRequest(Wire):
+    """What chats and completions share."""
+
     model: Annotated[str, Field(max_length=512)]
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
-    response_format: ResponseFormat | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
-    parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
-
-    # OpenAI's bookkeeping: accepted, and without effect on the answer
     user: Annotated[str, Field(max_length=512)] | None = None
-    metadata: dict[str, str] | None = None
-    store: Literal[False] | None = None
-    service_tier: Literal["auto", "default"] | None = None
-    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
-    prompt_cache_key: Annotated[str, Field(max_length=512)] | None = None
-    modalities: list[Literal["text"]] | None = None
 
     # vLLM's sampling
     top_k: Annotated[int, Field(ge=-1, le=2**20)] | None = None
@@ -185,13 +170,8 @@ class ChatRequest(Wire):
     stop_token_ids: Annotated[list[TokenId], Field(max_length=128)] | None = None
     allowed_token_ids: Annotated[list[TokenId], Field(min_length=1, max_length=1024)] | None = None
     bad_words: Annotated[list[Stop], Field(max_length=128)] | None = None
-    include_reasoning: bool | None = None
-    thinking_token_budget: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     echo: bool | None = None
-    add_generation_prompt: bool | None = None
-    continue_final_message: bool | None = None
     return_token_ids: bool | None = None
-    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
 
     # ours
     strategy: Annotated[dict[str, JSON], BeforeValidator(_named)] | None = None
@@ -199,9 +179,7 @@ class ChatRequest(Wire):
     cache: Literal["default", "no-store", "refresh"] = "default"
 
     @model_validator(mode="after")
-    def _consistent(self) -> "ChatRequest":
-        if self.top_logprobs and not self.logprobs:
-            raise ValueError("top_logprobs needs logprobs to be true")
+    def _streamed(self) -> "SampledRequest":
         if self.stream_options and not self.stream:
             raise ValueError("stream_options needs stream to be true")
         if self.min_tokens and self.limit and self.min_tokens > self.limit:
@@ -211,15 +189,7 @@ class ChatRequest(Wire):
     @property
     def limit(self) -> int | None:
         """The most tokens of the answer."""
-        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-
-    @property
-    def prompt(self) -> Prompt:
-        return Prompt(tuple(message.message() for message in self.messages))
+        return self.max_tokens
 
     def forwarded(self) -> Mapping[str, JSON]:
         """The body as a plain OpenAI server takes it: without what is ours, and without what was not said."""
@@ -229,4 +199,65 @@ class ChatRequest(Wire):
         return body
 
 
+class ChatRequest(SampledRequest):
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096)]
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+
+    # OpenAI's bookkeeping: accepted, and without effect on the answer
+    metadata: dict[str, str] | None = None
+    store: Literal[False] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
+    prompt_cache_key: Annotated[str, Field(max_length=512)] | None = None
+    modalities: list[Literal["text"]] | None = None
+
+    # vLLM's
+    include_reasoning: bool | None = None
+    thinking_token_budget: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ChatRequest":
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        return self
+
+    @property
+    def limit(self) -> int | None:
+        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(tuple(message.message() for message in self.messages))
+
+
+class CompletionRequest(SampledRequest):
+    """A raw prompt: text or token ids, one or several."""
+
+    prompt: (
+        Annotated[str, Field(min_length=1, max_length=1_000_000)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=128)]
+        | Annotated[list[TokenId], Field(min_length=1)]
+        | Annotated[list[Annotated[list[TokenId], Field(min_length=1)]], Field(min_length=1, max_length=128)]
+    )
+    best_of: Literal[1] | None = None
+    suffix: Literal[""] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+
+    @property
+    def width(self) -> int:
+        """How many prompts it holds."""
+        return len(self.prompt) if isinstance(self.prompt, list) and not isinstance(self.prompt[0], int) else 1
+
+
 OURS = {"strategy", "budget", "cache", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"}
+OURS |= {"best_of", "suffix"}

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from strategies.ports import Engine, Verifier
 from strategies.types import Completion, Prompt
 
@@ -73,5 +73,5 @@ class Backend(Protocol):
         Raises ApiError for what this engine cannot take: a context that is too long, a token out of range.
         """
 
-    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
-        """The engine's own answer, nothing lost: a chat.completion, or its stream as SSE lines. Raises ApiError."""
+    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+        """The engine's own answer, nothing lost: whole, or its stream as SSE lines. Raises ApiError."""

@@ -121,6 +121,38 @@ def chunks(response: httpx.Response) -> list[object]:
     return read
 
 
+COMPLETIONS = [
+    {},
+    {"logprobs": 2},
+    {"n": 2, "temperature": 0.9, "seed": 4},
+    {"prompt": ["The sky is", "Grass is"]},
+    {"prompt": [504, 1420, 314]},
+    {"echo": True},
+    {"stop": ["\n"], "max_tokens": 30},
+    {"stream": True},
+    {"stream": True, "stream_options": {"include_usage": True}},
+]
+
+
+@pytest.mark.parametrize("fields", COMPLETIONS, ids=lambda fields: ",".join(fields) or "plain")
+async def test_a_completion_is_the_same_field_by_field(pair, fields):
+    body = {"model": DEMO_NAME, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0} | fields
+    async with httpx.AsyncClient(timeout=60) as client:
+        ours, vllms = [await client.post(f"{url}/v1/completions", json=body) for url in (pair.ours, pair.vllms)]
+    assert ours.status_code == vllms.status_code == 200, ours.text
+    if fields.get("stream"):
+        assert [stable(chunk) for chunk in chunks(ours)] == [stable(chunk) for chunk in chunks(vllms)]
+    else:
+        assert stable(ours.json()) == stable(vllms.json())
+
+
+async def test_a_completion_that_is_too_long_is_told_so(pair):
+    async with httpx.AsyncClient(timeout=60) as client:
+        body = {"model": DEMO_NAME, "prompt": "word " * 3000}
+        error = (await client.post(f"{pair.ours}/v1/completions", json=body)).json()["error"]
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
+
+
 REFUSED = [
     ({"logit_bias": {"9999999": 1}}, "logit_bias", None),
     ({"logit_bias": {"not a number": 1}}, "logit_bias", None),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from tests.engine import tiny_prm
@@ -139,6 +140,25 @@ def test_sigterm_drains_and_exits_cleanly(server):
     assert answers[0].status_code == 200 and answers[0].json()["usage"]["completion_tokens"] >= 140
     assert server.process.wait(60) == 0
     assert "Traceback" not in (server.process.stdout.read() if server.process.stdout else "")
+
+
+def test_a_killed_engine_ends_the_process_for_its_supervisor():
+    with serving() as served:
+        answers: list[httpx.Response] = []
+        long = {"strategy": "self_consistency", "max_tokens": 1500, "min_tokens": 1400}
+        asking = threading.Thread(target=lambda: answers.append(served.ask(**long)))
+        asking.start()
+        time.sleep(2)
+        (engine,) = [
+            p for p in psutil.Process(served.process.pid).children() if "EngineCore" in p.name() + str(p.cmdline())
+        ]
+        engine.kill()
+        began = time.monotonic()
+        asking.join(8)
+        assert served.process.wait(8) == 1 and time.monotonic() - began < 8
+        assert answers and answers[0].status_code == 503 and answers[0].json()["error"]["code"] == "engine_dead"
+        last = served.process.stdout.read().strip().splitlines()[-1]
+        assert last.startswith("cogitate: the engine's process died")
 
 
 def failing(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.engine import Body, CannotStart, Conversation, Load, ModelCard
 from server.errors import Unready
 from strategies.ports import Verifier
@@ -78,7 +78,7 @@ class VllmBackend:
     async def converse(self, request: ChatRequest, prompt: Prompt) -> Conversation:
         return await self.running.converse(request, prompt)
 
-    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
         return await self.running.answer(request)
 
 

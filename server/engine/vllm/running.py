@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from vllm.config import ModelConfig
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest, ChatCompletionResponse
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest as VllmCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.engine import Body, Load, ModelCard
 from server.engine.vllm.chat import VllmConversation
 from server.engine.vllm.errors import refused, translated
 from server.engine.vllm.loading import Loaded, handlers, launched, parsed
+from server.errors import ApiError
 from strategies.types import Prompt
 
 SHUTDOWN_SECONDS = 15.0
@@ -45,15 +48,19 @@ class RunningEngine:
         conversation.prompt_tokens = len(rendered.ids)
         return conversation
 
-    async def answer(self, request: ChatRequest) -> Body | AsyncIterator[str]:
-        serving, wire = self.loaded.state.openai_serving_chat, self._wire(request)
+    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+        state = self.loaded.state
         try:
-            answer = await serving.create_chat_completion(wire)
+            if isinstance(request, ChatRequest):
+                answer = await state.openai_serving_chat.create_chat_completion(self._wire(request))
+            else:
+                wire = VllmCompletionRequest.model_validate({**request.forwarded(), "model": self.card.name})
+                answer = await state.openai_serving_completion.create_completion(wire)
         except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
-            raise translated(error) from error
+            raise _about(request, translated(error)) from error
         if isinstance(answer, ErrorResponse):
-            raise refused(answer)
-        if isinstance(answer, ChatCompletionResponse):
+            raise _about(request, refused(answer))
+        if isinstance(answer, ChatCompletionResponse | CompletionResponse):
             return dict(answer.model_dump())
         lines: AsyncIterator[str] = answer
         return lines
@@ -63,6 +70,13 @@ class RunningEngine:
             return ChatCompletionRequest.model_validate({**request.forwarded(), "model": self.card.name})
         except ValueError as error:
             raise translated(error) from error
+
+
+def _about(request: ChatRequest | CompletionRequest, error: ApiError) -> ApiError:
+    """What is wrong with a chat's messages is wrong with a completion's prompt."""
+    if error.param == "messages" and isinstance(request, CompletionRequest):
+        error.param = "prompt"
+    return error
 
 
 async def start(model: str, name: str, engine_args: Mapping[str, object]) -> RunningEngine:
