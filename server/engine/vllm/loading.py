@@ -27,6 +27,7 @@ CPU_DEFAULTS: Mapping[str, object] = {
     "enforce_eager": True,
     "max_num_seqs": 64,
 }
+LONGEST_REASON = 300
 CPU_CONTEXT = 8192
 """Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
 
@@ -36,26 +37,30 @@ def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse
     given = dict(engine_args)
     if current_platform.is_cpu():
         given = {**CPU_DEFAULTS, **given}
-        given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, int(str(given.get("max_model_len", 0)))))
-    argv = ["--model", model, "--served-model-name", name, *(word for item in given.items() for word in flag(*item))]
+        length = given.get("max_model_len", CPU_CONTEXT)
+        given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, length) if isinstance(length, int) else length)
+    parser = make_arg_parser(FlexibleArgumentParser())
+    many = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
+    words = [word for argument, value in given.items() for word in flag(argument, value, argument in many)]
+    argv = ["--model", model, "--served-model-name", name, *words]
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            args = make_arg_parser(FlexibleArgumentParser()).parse_args(argv)
+            args = parser.parse_args(argv)
             validate_parsed_serve_args(args)
     except (SystemExit, ValueError, TypeError) as error:
-        reason = said.getvalue().strip().splitlines() or [str(error)]
-        raise CannotStart(f"--engine-args: {reason[-1].split('error: ')[-1]}") from None
+        reason = (said.getvalue() or str(error)).split("error: ")[-1].split("For further information")[0]
+        raise CannotStart(f"--engine-args: {' '.join(reason.split())[:LONGEST_REASON]}") from None
     return args  # type: ignore[no-any-return]
 
 
-def flag(name: str, value: object) -> list[str]:
-    """One argument as vLLM's command line writes it."""
+def flag(name: str, value: object, many: bool) -> list[str]:
+    """One argument as vLLM's command line writes it. `many`: it takes its list as several words, not as JSON."""
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{dashed}" if value else f"--no-{dashed}"]
-    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
-        return [f"--{dashed}", *map(str, value)]
+    if isinstance(value, list) and many:
+        return [f"--{dashed}", *(item if isinstance(item, str) else json.dumps(item) for item in value)]
     return [f"--{dashed}", json.dumps(value) if isinstance(value, list | dict) else str(value)]
 
 
