@@ -15,7 +15,7 @@ WHEN = {
 }
 COST = {
     "chain_of_thought": "1 answer",
-    "self_consistency": "up to n answers, often a third",
+    "self_consistency": "at most n answers, fewer once the vote is decided",
     "best_of_n": "n answers, n verdicts",
     "beam_search": "about n answers, a verdict for each step",
 }
