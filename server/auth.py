@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.api.json import JSON
 from server.errors import ApiError, Unauthorized
 
+log = logging.getLogger("cogitate.auth")
 PUBLIC = frozenset({"/health/live", "/health/ready"})
 PREFIX = "cog-"
 ANYONE = ""
@@ -23,11 +25,15 @@ class BadKeysFile(Exception):
 
 @dataclass(slots=True)
 class Keys:
-    """The keys file: `SHA256HEX TENANT [limits...]` a line, # for comments. Read again when it changes."""
+    """The keys file: `SHA256HEX TENANT [limits...]` a line, # for comments. Read again when it changes.
+
+    A file that goes bad while the server runs locks nobody out: the keys read before stay, and the log says so once.
+    """
 
     path: Path
     _tenants: dict[bytes, str] = field(default_factory=dict)
     _read_at: tuple[int, int] = (0, 0)
+    _trouble: str | None = None
 
     def tenant(self, key: str) -> str | None:
         """Whose key this is. Compares with every digest, in the same time for every key."""
@@ -44,8 +50,15 @@ class Keys:
             if (stat.st_mtime_ns, stat.st_size) != self._read_at:
                 self._tenants = parsed(self.path.read_text())
                 self._read_at = (stat.st_mtime_ns, stat.st_size)
-        except OSError as error:
-            raise BadKeysFile(f"the keys file cannot be read: {error.strerror}") from None
+        except (OSError, BadKeysFile) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            if not self._tenants:
+                raise BadKeysFile(f"the keys file cannot be used: {reason}") from None
+            if reason != self._trouble:
+                log.error("the keys file cannot be used, the keys read before stay: %s", reason)
+            self._trouble = reason
+        else:
+            self._trouble = None
 
 
 def parsed(text: str) -> dict[bytes, str]:

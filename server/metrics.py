@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from server.plan import Plan
-from strategies.trace import Aborted, Finished, Sampled, Spoken, Trace, usage
+from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Trace, usage
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -59,7 +59,7 @@ class Metrics:
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | Spoken)]
         if decoded:
             self.first_token.labels(name).observe(decoded[0].seconds)
-        self.candidates.labels(name).observe(sum(isinstance(event, Sampled) for event in trace))
+        self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace))
         for event in trace:
             if isinstance(event, Finished):
                 self.stopped.labels(name, event.stopped).inc()

@@ -69,7 +69,9 @@ def plan(
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or a field that cannot be honoured, a cost above the limit."""
     strategy = fitted(chosen(request, card), request)
-    if strategy:
+    if strategy is None:
+        refuse_budget(request)
+    else:
         refuse_unsupported(request, strategy)
         refuse_unknown_verifiers(strategy, verifiers)
     prompt = strategy.instructed(request.prompt) if strategy else request.prompt
@@ -92,11 +94,18 @@ def plan_completion(request: CompletionRequest, card: ModelCard, settings: Setti
         raise Unsupported("Strategies need a chat: use /v1/chat/completions.", param="strategy")
     if request.model != card.name:
         raise unknown_model(request.model)
+    refuse_budget(request)
     cost = min(request.max_tokens or 16, card.max_model_len) * (request.n or 1) * request.width
     check_cost(cost, settings.max_cost, "max_tokens")
     return Plan(
         request=request, model=request.model, strategy=None, prompt=Prompt(()), sampling=Sampling(), cost=cost, key=None
     )
+
+
+def refuse_budget(request: ChatRequest | CompletionRequest) -> None:
+    """The engine's own answer has no best so far to give."""
+    if request.budget is not None:
+        raise Unsupported("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
 
 
 def unknown_model(name: str) -> ModelNotFound:

@@ -100,11 +100,9 @@ class Service:
 
     async def plain(self, plan: Plan) -> "Job[Body | AsyncIterator[str]]":
         """Starts the engine's own answer to a request without a strategy."""
-        deadline = self._deadline(plan)
 
         async def work() -> Body | AsyncIterator[str]:
-            async with asyncio.timeout_at(deadline):
-                answer = await self.backend.answer(plan.request)
+            answer = await self.backend.answer(plan.request)
             if isinstance(answer, dict):
                 self.keep(plan, answer)
             return answer

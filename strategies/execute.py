@@ -4,7 +4,7 @@ import asyncio
 
 from strategies.budget import BudgetExhausted
 from strategies.run import Run, Strategy
-from strategies.trace import Aborted, Finished, Sampled, Stopped
+from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Stopped
 from strategies.types import Outcome, Prompt
 
 
@@ -38,7 +38,7 @@ async def salvage(run: Run) -> Outcome:
     """The best answer so far: the incumbent, else the candidate that came furthest, those with an answer first."""
     if run.incumbent is not None:
         return run.incumbent
-    decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in ("candidate", "step")]
+    decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
     outcomes = [Outcome(made, await run.read(made)) for made in decodes if made.text]
     if not outcomes:
         raise NoAnswer

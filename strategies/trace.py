@@ -10,6 +10,8 @@ from strategies.answers import Answer
 from strategies.types import Completion, Outcome
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
+CANDIDATES: tuple[Role, ...] = ("candidate", "step")
+"""The roles that compete for the answer; the others serve them."""
 Stopped = Literal["completed", "decided", "deadline", "budget"]
 
 

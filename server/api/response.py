@@ -4,10 +4,8 @@ import time
 
 from server.engine import Body
 from server.plan import Plan
-from strategies.trace import Aborted, Cast, Finished, Sampled, Scored, Trace, Usage, usage
+from strategies.trace import CANDIDATES, Aborted, Cast, Finished, Sampled, Scored, Trace, Usage, usage
 from strategies.types import Completion
-
-CANDIDATES = ("candidate", "step")
 
 
 def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:

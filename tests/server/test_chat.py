@@ -121,10 +121,16 @@ def test_a_deadline_is_answered_with_the_best_so_far_and_marked():
         assert body["usage"]["completion_tokens"] == engine.decoded
 
 
-@pytest.mark.parametrize("strategy", [*NAMES, None])
+def test_a_budget_without_a_strategy_is_refused_by_name():
+    with live(answers(1)) as server:
+        refused = server.ask(budget={"seconds": 5})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "budget")
+
+
+@pytest.mark.parametrize("strategy", NAMES)
 def test_a_deadline_before_the_first_token_is_a_504(strategy):
     with live(ScriptedEngine(["x"], pace=9)) as server:
-        refused = server.ask(budget={"seconds": 0.1}, **({"strategy": strategy} if strategy else {}))
+        refused = server.ask(budget={"seconds": 0.1}, strategy=strategy)
         assert (refused.status_code, refused.json()["error"]["code"]) == (504, "deadline_exceeded")
         assert refused.headers["x-should-retry"] == "false" and server.engine.running == 0
 

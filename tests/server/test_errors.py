@@ -167,6 +167,9 @@ def test_keys_are_checked_and_read_again_when_they_change(keys_file):
         with pytest.raises(openai.AuthenticationError):
             server.client("good").models.list()
         assert server.client("other").models.list().data
+        for broken in (lambda: keys_file.write_text("nonsense"), keys_file.unlink):
+            broken()
+            assert server.client("other").models.list().data
 
 
 def test_tenants_do_not_share_answers(keys_file):

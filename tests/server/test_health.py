@@ -93,6 +93,12 @@ def test_the_metrics_say_what_happened():
     assert seen["cogitate_engine_running"] == 0 and seen["cogitate_ready"] == 1
 
 
+def test_verdicts_are_no_candidates():
+    with live(ScriptedEngine(["\\boxed{42}"])) as server:
+        server.ask(strategy={"name": "best_of_n", "n": 3})
+        assert metrics(server)['cogitate_candidates_sum{strategy="best_of_n"}'] == 3
+
+
 def test_labels_are_closed_sets():
     with live(ScriptedEngine(["x"])) as server:
         for n in range(5):
