@@ -18,7 +18,7 @@ from strategies.types import Completion, Outcome, Prompt, Sampling
 from strategies.votes import Aggregation, reduce_steps
 
 PROOFS = 3
-"""Only the commonest classes are worth a proof that a new answer belongs to them (strategies are paid by the vote)."""
+"""Only the commonest classes are worth a proof that a new answer belongs to them: they are what a vote turns on."""
 
 
 class Strategy(Protocol):
@@ -70,11 +70,6 @@ class Run:
             auxiliary=role == "extraction",
         )
         return await self._decode(index, prompt, sampling, role, visible=visible)
-
-    async def sample(self, prompt: Prompt, n: int) -> list[Completion]:
-        """n independent completions in submission order; fewer where the budget or the engine lost some."""
-        samples = await self._all([prompt] * n, [self.sampling] * n, "candidate")
-        return [sample for sample in samples if sample]
 
     async def steps(
         self, prompts: Sequence[Prompt], stop: str | None, limits: Sequence[int | None]

@@ -18,17 +18,17 @@ class Once:
         self.solve = solve
 
 
-async def test_samples_come_in_the_order_they_were_asked_for():
+async def test_steps_come_in_the_order_they_were_asked_for():
     run = run_of(ScriptedEngine(["a", "b", "c"], pace=lambda call: 0.003 * (3 - call)))
-    assert [made.text for made in await run.sample(QUESTION, 3)] == ["a", "b", "c"]
-    assert [made.index for made in await run.sample(QUESTION, 2)] == [3, 4]
+    assert [made.text for made in await run.steps([QUESTION] * 3, None, [9] * 3)] == ["a", "b", "c"]
+    assert [made.index for made in await run.steps([QUESTION] * 2, None, [9] * 2)] == [3, 4]
 
 
-async def test_lost_samples_are_left_out_and_all_lost_is_a_failure():
-    run = run_of(ScriptedEngine([SampleFailed("gone"), "b"]))
-    assert [made.text for made in await run.sample(QUESTION, 2)] == ["b"]
+async def test_a_lost_step_keeps_its_place_and_all_lost_is_a_failure():
+    first, second = await run_of(ScriptedEngine([SampleFailed("gone"), "b"])).steps([QUESTION] * 2, None, [9] * 2)
+    assert first is None and second.text == "b"
     with pytest.raises(SampleFailed):
-        await run_of(ScriptedEngine([SampleFailed("gone")])).sample(QUESTION, 2)
+        await run_of(ScriptedEngine([SampleFailed("gone")])).steps([QUESTION] * 2, None, [9] * 2)
 
 
 async def test_no_candidates_need_no_verifier():
