@@ -72,7 +72,7 @@ class Service:
             self.metrics.cache.labels("stored").inc()
             self.jobs.aside(self.cache.put(plan.key, dumps(body)))
 
-    async def search(self, plan: Plan) -> "tuple[Job[Body], Conversation]":
+    async def search(self, plan: Plan) -> Job[Body]:
         """Starts the plan's strategy. Raises ApiError for what is refused before it starts."""
         assert isinstance(plan.request, ChatRequest)
         deadline = self._deadline(plan)
@@ -85,13 +85,13 @@ class Service:
             answer_format=plan.strategy.answer_format if plan.strategy else "auto",
             budget=Budget(plan.cost, deadline),
         )
-        return self.jobs.start(run.trace, lambda: self._solve(plan, run, conversation)), conversation
+        return self.jobs.start(run.trace, lambda: self._solve(plan, run, conversation))
 
     async def _solve(self, plan: Plan, run: Run, conversation: Conversation) -> Body:
         assert plan.strategy is not None
         try:
             finished = await execute(plan.strategy, plan.prompt, run)
-            body = completed(plan, run.trace, finished, await conversation.present(finished.outcome.completion))
+            body = completed(plan, run.trace, finished, await conversation.present([finished.outcome.completion]))
         finally:
             self.metrics.observe(plan, run.trace)
         if finished.stopped in ("completed", "decided"):

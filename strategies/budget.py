@@ -35,6 +35,11 @@ class Budget:
         self.out = 0
         self._settled = asyncio.Condition()
 
+    @property
+    def may_end(self) -> bool:
+        """There is a deadline, at which what has been decoded so far will have to do."""
+        return self.deadline is not None
+
     @asynccontextmanager
     async def reserve(self, wanted: int | None, among: int = 1) -> AsyncIterator[Grant]:
         """A grant of at most `wanted` tokens, at most a fair share of what is left `among` siblings.

@@ -2,14 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from strategies.types import Completion, Prompt, Sampling
+from strategies.types import Completion, Prompt, Sampling, Speech
 
-OnText = Callable[[str], None]
+OnText = Callable[[Speech], None]
 """Called with each new stretch of text as it is decoded."""
 OnAbort = Callable[[Completion], None]
 """Called at most once, with what had been decoded when the caller was cancelled."""
+
+
+Ability = Literal["continue", "logprobs", "seed"]
+"""What not every engine can do: go on from a partial answer, report log-probabilities, repeat a seeded decode."""
+ABILITIES: frozenset[Ability] = frozenset({"continue", "logprobs", "seed"})
 
 
 class SampleFailed(Exception):

@@ -14,7 +14,7 @@ from strategies.budget import Budget, BudgetExhausted
 from strategies.concurrency import arrivals, group
 from strategies.ports import Engine, Prover, SampleFailed, Verifier
 from strategies.trace import Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
-from strategies.types import Completion, Outcome, Prompt, Sampling
+from strategies.types import Completion, Outcome, Prompt, Sampling, Speech
 from strategies.votes import Aggregation, reduce_steps
 
 PROOFS = 3
@@ -81,18 +81,19 @@ class Run:
 
     @asynccontextmanager
     async def race(
-        self, prompt: Prompt, n: int, *, concurrency: int | None = None
+        self, prompt: Prompt, n: int, *, concurrency: int | None = None, surplus: bool = False
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
 
-        With a seed they come in submission order instead, so that what a stop rule sees repeats exactly.
+        `surplus`: the block may be left early. With a seed they come in submission order instead, so that what a
+        stop rule sees repeats exactly.
         """
         first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
         async def one(index: int) -> None:
             async with lanes:
-                sampling = self._seeded(self.sampling, index)
+                sampling = replace(self._seeded(self.sampling, index), partial=surplus)
                 result = await self._attempt(index, prompt, sampling, "candidate", among=first + n - index)
                 finished.put_nowait((index, result))
 
@@ -126,7 +127,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """Words of ours in the visible text."""
-        self.trace.emit(Spoken(text))
+        self.trace.emit(Spoken(Speech(text)))
 
     def propose(self, outcome: Outcome) -> None:
         """The answer, should the budget end now."""
@@ -189,8 +190,8 @@ class Run:
             try:
                 made = await self.engine.generate(
                     prompt,
-                    replace(sampling, max_tokens=grant.tokens),
-                    on_text=(lambda text: self.trace.emit(Spoken(text))) if visible else None,
+                    replace(sampling, max_tokens=grant.tokens, partial=sampling.partial or self.budget.may_end),
+                    on_text=(lambda speech: self.trace.emit(Spoken(speech))) if visible else None,
                     on_abort=aborted,
                 )
             except SampleFailed as failure:

@@ -41,7 +41,8 @@ class SelfConsistency(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         outcomes: list[Outcome] = []
-        async with run.race(prompt, self.n, concurrency=self.lanes) as arrivals:
+        surplus = self.stop_rule != "none"
+        async with run.race(prompt, self.n, concurrency=self.lanes, surplus=surplus) as arrivals:
             async for completion in arrivals:
                 outcomes.append(Outcome(completion, await run.read(completion)))
                 run.propose(winner(outcomes))

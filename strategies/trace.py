@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from strategies.answers import Answer
-from strategies.types import Completion, Outcome
+from strategies.types import Completion, Outcome, Speech
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
 CANDIDATES: tuple[Role, ...] = ("candidate", "step")
@@ -64,7 +64,7 @@ class Proposed:
 class Spoken:
     """Visible text, as it is decoded."""
 
-    text: str
+    speech: Speech
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,22 @@ class Prompt:
         return replace(self, pieces=(*self.pieces, Piece(text)))
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A stretch of visible text as it is decoded: of the answer, or of the reasoning that the engine keeps apart."""
+
+    text: str
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call, as the engine's parser read it. `arguments` is JSON as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """What strategies decide of a decode. The client's other fields are merged in by the engine it is bound to."""
@@ -88,6 +104,8 @@ class Sampling:
     """Log-probabilities of exactly these next tokens are reported (a one-token verdict)."""
     auxiliary: bool = False
     """Our own question to the model (verdict, extraction): the client's grammar, tools, stops and biases stay out."""
+    partial: bool = False
+    """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +138,13 @@ class Completion:
     """How many of prompt_tokens came from the engine's prefix cache."""
     logprobs: tuple[TokenLogprob, ...] = ()
     labels: Mapping[str, float] = field(default_factory=dict)
+    content: str | None = None
+    """What the engine's parsers left of the text as its answer, reasoning and calls taken out; None: all of it."""
+    calls: tuple[Call, ...] = ()
+    counted: bool = True
+    """False where the engine could not tell how many tokens it decoded: an upstream that was not asked to stream."""
+    native: object = field(default=None, repr=False, compare=False)
+    """The engine's own record of it, for that engine to present."""
 
     @property
     def path(self) -> Prompt:
@@ -139,6 +164,8 @@ class Completion:
 
 def joined(steps: Sequence[Completion]) -> Completion:
     """The steps of one path as the single completion they spell."""
+    if len(steps) == 1:
+        return steps[0]
     return replace(
         steps[-1],
         prompt=steps[0].prompt,
@@ -148,6 +175,9 @@ def joined(steps: Sequence[Completion]) -> Completion:
         prompt_tokens=steps[0].prompt_tokens,
         completion_tokens=sum(step.completion_tokens for step in steps),
         cached_tokens=steps[0].cached_tokens,
+        content=None,
+        counted=all(step.counted for step in steps),
+        native=None,
     )
 
 

@@ -15,7 +15,7 @@ from server.api.openai import ChatRequest, CompletionRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
 from strategies.ports import Ask, OnAbort, OnText, Verdict
-from strategies.types import Completion, Message, Prompt, Sampling, TokenLogprob
+from strategies.types import Completion, Message, Prompt, Sampling, Speech, TokenLogprob
 
 Reply = str | Exception
 Script = Callable[[Prompt, Sampling], Reply]
@@ -63,7 +63,7 @@ class ScriptedEngine:
         try:
             async for text in decode.steps(self.pace(call) if callable(self.pace) else self.pace):
                 if on_text:
-                    on_text(text)
+                    on_text(Speech(text))
         except asyncio.CancelledError:
             self.cancelled += 1
             if on_abort:
@@ -174,15 +174,16 @@ class ScriptedConversation:
     engine: ScriptedEngine
     prompt_tokens: int
     model: str
-    speaks_plainly: bool = True
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
-    async def present(self, completion: Completion) -> Body:
-        return chat_completion(self.model, completion)
+    async def present(self, completions: Sequence[Completion]) -> Body:
+        bodies = [chat_completion(self.model, completion) for completion in completions]
+        choices = [choice | {"index": at} for at, body in enumerate(bodies) for choice in body["choices"]]
+        return bodies[0] | {"choices": choices}
 
 
 @dataclass(slots=True)
@@ -226,7 +227,7 @@ class ScriptedBackend:
         conversation = await self.converse(request, request.prompt)
         sampling = Sampling(max_tokens=request.limit, temperature=request.temperature, seed=request.seed)
         completion = await self.engine.generate(request.prompt, sampling)
-        body = await conversation.present(completion)
+        body = await conversation.present([completion])
         if not request.stream:
             return body
         return _lines(body)

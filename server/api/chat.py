@@ -44,9 +44,9 @@ async def complete(request: Request) -> Response:
 
 
 async def _search(service: Service, planned: Plan, request: Request) -> Response:
-    job, conversation = await service.search(planned)
+    job = await service.search(planned)
     if planned.request.stream:
-        return JobStream(job, sse.stream(planned, job, live=conversation.speaks_plainly))
+        return JobStream(job, sse.stream(planned, job))
     return JSON(await _unless_gone(request, job))
 
 

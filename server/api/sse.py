@@ -13,6 +13,7 @@ from server.errors import ApiError, BadRequest, Upstream
 from server.jobs import Job
 from server.plan import Plan
 from strategies.trace import Aborted, Cast, Event, Proposed, Sampled, Spoken
+from strategies.types import Speech
 
 KEEP_ALIVE = 15.0
 """Seconds of silence before a comment is sent, so that proxies do not cut the connection."""
@@ -30,6 +31,7 @@ class Chunks:
     plan: Plan
     created: int = 0
     said: str = ""
+    reasoned: str = ""
 
     def chunk(self, delta: Body, finish: str | None = None, *, index: int = 0, logprobs: object = None) -> Body:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
@@ -51,11 +53,14 @@ class Chunks:
         """Progress: a chunk that says nothing, and what happened."""
         return event(self.chunk({}) | {"cogitate": told})
 
-    def speak(self, text: str) -> bytes:
+    def speak(self, speech: Speech) -> bytes:
         """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
-        self.said += text
-        inline = self.plan.strategy is None or self.plan.strategy.reasoning == "inline"
-        return event(self.chunk({"content": text} if inline else {"reasoning_content": text}))
+        apart = speech.reasoning or (self.plan.strategy is not None and self.plan.strategy.reasoning != "inline")
+        if apart:
+            self.reasoned += speech.text
+        else:
+            self.said += speech.text
+        return event(self.chunk({"reasoning_content" if apart else "content": speech.text}))
 
     def finish(self, body: Body) -> Iterator[bytes]:
         """What is left to say of a finished answer: the rest of its text, its calls, its end, its usage."""
@@ -72,16 +77,21 @@ class Chunks:
 
     def _rest(self, message: Body) -> Body:
         delta: Body = {}
-        if (content := message.get("content")) and content != self.said:
-            delta["content"] = content.removeprefix(self.said)
-        if (reasoning := message.get("reasoning_content") or message.get("reasoning")) and reasoning != self.said:
+        if content := unsaid(message.get("content"), self.said):
+            delta["content"] = content
+        if reasoning := unsaid(message.get("reasoning_content") or message.get("reasoning"), self.reasoned):
             delta["reasoning_content"] = reasoning
         if calls := message.get("tool_calls"):
             delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
         return delta
 
 
-async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[bytes]:
+def unsaid(text: str | None, said: str) -> str:
+    """What is left of a text of which `said` has been sent; nothing where the stream was read in another way."""
+    return text.removeprefix(said) if text and text.startswith(said) else ""
+
+
+async def stream(plan: Plan, job: Job[Body]) -> AsyncIterator[bytes]:
     """The role first; then text where it is live, progress where it is asked for; the answer; the end.
 
     A failure is an error event, and no [DONE].
@@ -94,8 +104,8 @@ async def stream(plan: Plan, job: Job[Body], *, live: bool) -> AsyncIterator[byt
     async for happened in _or_silence(job.trace.follow()):
         if happened is None:
             yield b": keep-alive\n\n"
-        elif isinstance(happened, Spoken) and live and not hidden:
-            yield chunks.speak(happened.text)
+        elif isinstance(happened, Spoken) and not hidden:
+            yield chunks.speak(happened.speech)
         elif progress and (news := told(happened)):
             yield chunks.news(news)
     await job.finished()

@@ -1,11 +1,11 @@
 """Where tokens come from: the Backend port, and its adapters."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from server.api.openai import ChatRequest, CompletionRequest
-from strategies.ports import Engine, Verifier
+from strategies.ports import ABILITIES, Ability, Engine, Verifier
 from strategies.types import Completion, Prompt
 
 Body = dict[str, Any]
@@ -25,6 +25,8 @@ class ModelCard:
     """Tells one set of weights and settings from another: part of every cache key."""
     max_model_len: int
     created: int
+    abilities: frozenset[Ability] = ABILITIES
+    """What the engine can do: a request that needs more is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,8 @@ class Conversation(Engine, Protocol):
     @property
     def prompt_tokens(self) -> int: ...
 
-    @property
-    def speaks_plainly(self) -> bool:
-        """Decoded text is the message's content as it is: no tool or reasoning parser stands between."""
-
-    async def present(self, completion: Completion) -> Body:
-        """The chat.completion with this completion as its one choice, read by the engine's own parsers."""
+    async def present(self, completions: Sequence[Completion]) -> Body:
+        """The chat.completion with these completions as its choices, read by the engine's own parsers."""
 
 
 class Backend(Protocol):

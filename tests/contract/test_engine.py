@@ -10,7 +10,7 @@ import pytest_asyncio
 from server.api.openai import ChatRequest
 from server.engine import Backend, Conversation
 from server.errors import ApiError, ContextTooLong
-from strategies.types import Completion, Sampling
+from strategies.types import Completion, Sampling, Speech
 from tests.engine.real import real_backend
 from tests.scripted import ScriptedBackend, ScriptedEngine
 
@@ -95,11 +95,11 @@ async def test_words_of_ours_are_said_after_them(backend):
 
 
 async def test_text_is_heard_as_it_is_decoded(backend):
-    heard: list[str] = []
+    heard: list[Speech] = []
     asked = request()
     decode = await conversation(backend, asked)
     made = await decode.generate(asked.prompt, Sampling(max_tokens=12, temperature=0.0), on_text=heard.append)
-    assert "".join(heard) == made.text and len(heard) > 3
+    assert "".join(speech.text for speech in heard) == made.text and len(heard) > 3
 
 
 async def test_cancelling_aborts_the_decode_and_tells_what_was_made(backend):
@@ -189,7 +189,7 @@ async def test_a_completion_is_presented_as_openai_would(backend):
     asked = request(max_tokens=8)
     decode = await conversation(backend, asked)
     made = await decode.generate(asked.prompt, Sampling(max_tokens=8, temperature=0.0))
-    body = await decode.present(made)
+    body = await decode.present([made])
     (choice,) = body["choices"]
     assert body["object"] == "chat.completion"
     assert choice["message"]["content"] == made.text and choice["message"]["role"] == "assistant"

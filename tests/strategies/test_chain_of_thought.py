@@ -53,7 +53,7 @@ def test_the_format_text_has_no_second_call():
 def test_all_that_is_said_is_heard_as_it_is_said():
     run = run_of(ScriptedEngine(["six sevens", " 42"]))
     finished = solve(ChainOfThought(), run)
-    assert "".join(event.text for event in events(run, Spoken)) == finished.outcome.completion.text
+    assert "".join(event.speech.text for event in events(run, Spoken)) == finished.outcome.completion.text
 
 
 def test_the_whole_bill():

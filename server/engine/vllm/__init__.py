@@ -3,6 +3,7 @@
 loading.py   arguments -> AsyncLLM and vLLM's own OpenAI handlers
 errors.py    vLLM's failures -> ours
 decode.py    submit, gather, abort
+speech.py    what a decode says, by vLLM's parsers
 chat.py      one request: render, sample, present
 running.py   a loaded engine, and what it is asked
 backend.py   the Backend port

@@ -1,7 +1,7 @@
 """One chat request: rendered by vLLM's renderer, sampled with vLLM's parameters, presented by vLLM's own handler."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from server.engine import Body
 from server.engine.vllm.decode import Transcript, decode, token_logprobs
 from server.engine.vllm.errors import refused, translated
 from server.engine.vllm.loading import Loaded
+from server.engine.vllm.speech import Speaker, parser_of, understood
 from strategies.ports import OnAbort, OnText, SampleFailed
 from strategies.types import Completion, Finish, Message, Prompt, Sampling, TokenLogprob
 
@@ -47,10 +48,6 @@ class VllmConversation:
     prompt_tokens: int = 0
     _rendered: dict[int, tuple[object, Rendered]] = field(default_factory=dict)
 
-    @property
-    def speaks_plainly(self) -> bool:
-        return self.loaded.state.openai_serving_chat.parser_cls is None
-
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
@@ -63,13 +60,26 @@ class VllmConversation:
         stopped = (lambda transcript: on_abort(completed(transcript))) if on_abort else None
         try:
             params = self._params(rendered, engine_input, sampling, live=on_text is not None)
-            name = f"cogitate-{random_uuid()}"
-            transcript = await decode(self.loaded.llm, engine_input, params, name, on_text, stopped)
+            name, hear = f"cogitate-{random_uuid()}", self._hearer(rendered, engine_input, sampling, on_text)
+            transcript = await decode(self.loaded.llm, engine_input, params, name, hear, stopped)
+            if transcript.finish_reason not in FINISHES:
+                raise SampleFailed(f"the engine ended a sequence with {transcript.finish_reason}")
+            made = completed(transcript)
+            if sampling.auxiliary or sampling.stop:
+                return made
+            return await understood(self.loaded, rendered.request, rendered.ids, made)
+        except SampleFailed:
+            raise
         except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
             raise translated(error) from error
-        if transcript.finish_reason not in FINISHES:
-            raise SampleFailed(f"the engine ended a sequence with {transcript.finish_reason}")
-        return completed(transcript)
+
+    def _hearer(
+        self, rendered: Rendered, prompt: EngineInput, sampling: Sampling, on_text: OnText | None
+    ) -> Callable[[CompletionOutput], None] | None:
+        if on_text is None:
+            return None
+        parser = None if sampling.auxiliary else parser_of(self.loaded, rendered.request)
+        return Speaker(on_text, rendered.request, prompt["prompt_token_ids"], parser).hear
 
     async def rendered(self, messages: tuple[Message, ...], *, auxiliary: bool = False) -> Rendered:
         """Each conversation is rendered once, however many samples are drawn from it."""
@@ -151,24 +161,21 @@ class VllmConversation:
         tokens = {label: self._label(label) for label in labels}
         return {label: reported[ids[0]].logprob for label, ids in tokens.items() if ids and ids[0] in reported}
 
-    async def present(self, completion: Completion) -> Body:
-        """vLLM's own full-response writer, given the winner as if it had been the only sample."""
+    async def present(self, completions: Sequence[Completion]) -> Body:
+        """vLLM's own full-response writer, given the winners as if they had been the only samples."""
         serving = self.loaded.state.openai_serving_chat
-        rendered = await self.rendered(completion.prompt.messages)
-        request, tokenizer = rendered.request, serving.renderer.tokenizer
-        parser = None
-        if serving.parser_cls is not None:
-            parser = serving._make_parser(request, tokenizer, serving._effective_chat_template_kwargs(request))
+        rendered = await self.rendered(completions[0].prompt.messages)
+        request = rendered.request
         request_id = f"chatcmpl-{random_uuid()}"
         answer = await serving.chat_completion_full_generator(
             request,
-            _only(_output(request_id, rendered, completion)),
+            _only(_output(request_id, rendered, completions)),
             request_id,
             self.request.model,
             [],
-            tokenizer,
+            serving.renderer.tokenizer,
             RequestResponseMetadata(request_id=request_id),
-            parser,
+            parser_of(self.loaded, request),
         )
         if isinstance(answer, ErrorResponse):
             raise refused(answer)
@@ -203,17 +210,20 @@ async def _only(output: RequestOutput) -> AsyncIterator[RequestOutput]:
     yield output
 
 
-def _output(request_id: str, rendered: Rendered, completion: Completion) -> RequestOutput:
-    said = CompletionOutput(
-        index=0,
-        text=completion.text,
-        token_ids=list(completion.token_ids),
-        cumulative_logprob=None,
-        logprobs=[_position(token) for token in completion.logprobs],
-        finish_reason="length" if completion.finish == "abort" else completion.finish,
-        stop_reason=completion.stopped_by,
-    )
-    return RequestOutput(request_id, None, rendered.ids, None, [said], finished=True)
+def _output(request_id: str, rendered: Rendered, completions: Sequence[Completion]) -> RequestOutput:
+    said = [
+        CompletionOutput(
+            index=index,
+            text=completion.text,
+            token_ids=list(completion.token_ids),
+            cumulative_logprob=None,
+            logprobs=[_position(token) for token in completion.logprobs],
+            finish_reason="length" if completion.finish == "abort" else completion.finish,
+            stop_reason=completion.stopped_by,
+        )
+        for index, completion in enumerate(completions)
+    ]
+    return RequestOutput(request_id, None, rendered.ids, None, said, finished=True)
 
 
 def _position(token: TokenLogprob) -> dict[int, Logprob]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vllm import SamplingParams
 from vllm.inputs import EngineInput
-from vllm.outputs import RequestOutput
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
@@ -26,17 +26,16 @@ class Transcript:
     prompt_tokens: int = 0
     cached_tokens: int = 0
 
-    def add(self, output: RequestOutput) -> str:
-        """Takes in an output; returns its new text."""
+    def add(self, output: RequestOutput) -> CompletionOutput:
+        """Takes in an output; returns what is new in it."""
         (said,) = output.outputs
-        text: str = said.text
-        self.text += text
+        self.text += said.text
         self.token_ids += said.token_ids
         self.logprobs += said.logprobs or []
         self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
         self.prompt_tokens = len(output.prompt_token_ids or ())
         self.cached_tokens = output.num_cached_tokens or 0
-        return text
+        return said
 
     @property
     def spoken_ids(self) -> tuple[int, ...]:
@@ -50,7 +49,7 @@ async def decode(
     prompt: EngineInput,
     params: SamplingParams,
     request_id: str,
-    on_text: Callable[[str], None] | None,
+    hear: Callable[[CompletionOutput], None] | None,
     on_abort: Callable[[Transcript], None] | None,
 ) -> Transcript:
     """Runs to the end. When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on.
@@ -63,9 +62,9 @@ async def decode(
     try:
         collector = await asyncio.shield(submission)
         while transcript.finish_reason is None:
-            text = transcript.add(collector.get_nowait() or await collector.get())
-            if on_text and text:
-                on_text(text)
+            said = transcript.add(collector.get_nowait() or await collector.get())
+            if hear:
+                hear(said)
     except asyncio.CancelledError:
         await asyncio.shield(_abort(llm, submission, transcript))
         if on_abort:
