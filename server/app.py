@@ -10,8 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from server.api import chat, health, models
+from server.api import chat, health, models, requests
 from server.api.json import JSON
+from server.api.responses import route as responses
 from server.auth import Authentication, Keys
 from server.engine import CannotStart
 from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
@@ -19,7 +20,7 @@ from server.observe import Observation
 from server.service import Service
 
 log = logging.getLogger("cogitate")
-ROUTERS = (chat.router, models.router, health.router)
+ROUTERS = (chat.router, responses.router, requests.router, models.router, health.router)
 
 
 def create_app(

@@ -38,9 +38,9 @@ class Keys:
     def tenant(self, key: str) -> str | None:
         """Whose key this is. Compares with every digest, in the same time for every key."""
         self._refresh()
-        digest, found = hashlib.sha256(key.encode(errors="replace")).digest(), None
+        sent, found = digest(key), None
         for known, tenant in self._tenants.items():
-            if hmac.compare_digest(known, digest):
+            if hmac.compare_digest(known, sent):
                 found = tenant
         return found
 
@@ -61,6 +61,10 @@ class Keys:
             self._trouble = None
 
 
+def digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
 def parsed(text: str) -> dict[bytes, str]:
     tenants = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -68,12 +72,12 @@ def parsed(text: str) -> dict[bytes, str]:
         if not words:
             continue
         try:
-            digest, tenant = bytes.fromhex(words[0]), words[1]
+            known, tenant = bytes.fromhex(words[0]), words[1]
         except (ValueError, IndexError):
             raise BadKeysFile(f"line {number} of the keys file is not `SHA256HEX TENANT`") from None
-        if len(digest) != 32:
+        if len(known) != 32:
             raise BadKeysFile(f"line {number} of the keys file does not begin with a SHA-256 digest")
-        tenants[digest] = tenant
+        tenants[known] = tenant
     return tenants
 
 
@@ -83,7 +87,7 @@ def new_key(path: Path, tenant: str) -> str:
         raise BadKeysFile("a tenant's name is one word without #")
     key, fresh = PREFIX + secrets.token_urlsafe(32), not path.exists()
     with path.open("a") as file:
-        file.write(f"{hashlib.sha256(key.encode()).hexdigest()} {tenant}\n")
+        file.write(f"{digest(key).hex()} {tenant}\n")
     if fresh:
         path.chmod(0o600)
     return key
@@ -99,22 +103,24 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        tenant = ANYONE
+        tenant, key = ANYONE, ""
         if self.keys is not None and scope["path"] not in PUBLIC:
             try:
-                tenant = self._tenant(scope, self.keys)
+                tenant, key = self._identified(scope, self.keys)
             except ApiError as error:
                 answer = JSON(error.body, error.status, headers=error.headers)
                 return await answer(scope, receive, send)
-        scope.setdefault("state", {})["tenant"] = tenant
+        scope.setdefault("state", {}).update(tenant=tenant, key=key)
         return await self.app(scope, receive, send)
 
-    def _tenant(self, scope: Scope, keys: Keys) -> str:
+    def _identified(self, scope: Scope, keys: Keys) -> tuple[str, str]:
+        """The key's tenant, and what tells the key from others."""
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, key = (sent[0].decode("latin-1") if len(sent) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise Unauthorized("You did not provide an API key: send it as `Authorization: Bearer KEY`.")
-        tenant = keys.tenant(key.strip()[:512])
+        key = key.strip()[:512]
+        tenant = keys.tenant(key)
         if tenant is None:
             raise Unauthorized("Incorrect API key provided.")
-        return tenant
+        return tenant, digest(key).hex()[:8]

@@ -11,14 +11,16 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 ├── NotAllowed       405
 ├── TooLarge         413
 ├── WrongType        415
+├── KeyReused        422 an Idempotency-Key that another body was sent with
 ├── Overloaded       429 with Retry-After
+├── Cancelled        499 the client cancelled it
 ├── Internal         500 ours; the cause is logged, never sent
 ├── Upstream         502 the engine lost the request
 ├── Unready          503 loading, draining or dead; with Retry-After
 └── Late             504 the deadline passed before there was an answer
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from pydantic import ValidationError
@@ -30,7 +32,7 @@ class ApiError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: str | None = None
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -92,6 +94,24 @@ class WrongType(ApiError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class KeyReused(ApiError):
+    status = 422
+    type = "invalid_request_error"
+    code = "idempotency_key_reused"
+
+
+class Cancelled(ApiError):
+    """The client asked for it, or hung up (then nobody reads this)."""
+
+    status = 499
+    type = "invalid_request_error"
+    code = "request_cancelled"
+    headers = {"x-should-retry": "false"}
+
+    def __init__(self) -> None:
+        super().__init__("The request was cancelled.")
 
 
 class Overloaded(ApiError):

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from server.errors import ApiError, Internal, Late, Overloaded, Unready, Upstream
+from server.caller import Caller
+from server.errors import ApiError, Cancelled, Internal, Late, Overloaded, Unready, Upstream
 from strategies.budget import BudgetExhausted
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
-from strategies.trace import Trace
+from strategies.record import Record
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
@@ -23,25 +24,71 @@ ABORT_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
+class Reader:
+    """Somebody who waits for a job. `dropped` is set when the request is cancelled by name."""
+
+    caller: Caller
+    dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+@dataclass(slots=True, eq=False)
 class Job(Generic[T]):
     """Work under way: its record, and in the end its result or its failure."""
 
-    trace: Trace
-    task: "asyncio.Task[Any]" = field(init=False)
+    record: Record[Any]
+    task: "asyncio.Task[None] | None" = None
+    """None for what was finished before it began."""
     outcome: T | None = None
     failure: ApiError | None = None
+    cached: bool = False
+    """Its outcome is from the cache."""
+    readers: list[Reader] = field(default_factory=list)
+    _accepted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def accept(self) -> None:
+        """Nothing is wrong with the request itself: an answer may begin."""
+        self._accepted.set()
+
+    async def accepted(self) -> None:
+        """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
+        if self.task is not None:
+            await self._accepted.wait()
+        if self.failure and not self.record.entries:
+            raise self.failure
+
+    def when_done(self, act: Callable[[], object]) -> None:
+        """Calls `act` once it has ended, however it ended."""
+        assert self.task is not None
+        self.task.add_done_callback(lambda _: act())
+
+    @contextmanager
+    def read(self, caller: Caller) -> Iterator[Reader]:
+        """Somebody waits for it. When the last one leaves, unfinished work is cancelled."""
+        reader = Reader(caller)
+        self.readers.append(reader)
+        try:
+            yield reader
+        finally:
+            self.readers.remove(reader)
+            if not self.readers:
+                self.cancel()
 
     def cancel(self) -> None:
-        self.task.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+    @property
+    def done(self) -> bool:
+        return self.task is None or self.task.done()
 
     async def finished(self) -> None:
         """Returns when it has ended, however it ended; being cancelled here does not end it."""
-        await asyncio.wait([self.task])
+        if self.task is not None:
+            await asyncio.wait([self.task])
 
     def result(self) -> T:
-        if self.failure:
-            raise self.failure
-        assert self.outcome is not None
+        if self.outcome is None:
+            raise self.failure or Cancelled()
         return self.outcome
 
 
@@ -52,41 +99,47 @@ class Jobs:
     asides: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: bool = False
 
-    def start(self, trace: Trace, work: Callable[[], Awaitable[T]]) -> Job[T]:
+    def start(self, record: Record[Any], work: Callable[[Job[T]], Awaitable[T]]) -> Job[T]:
         """Admits a request or raises: Overloaded at the limit, Unready while draining."""
         if self.draining:
             raise Unready("The server is shutting down.")
         if len(self.live) >= self.limit:
             raise Overloaded("Too many requests are in flight; try again soon.")
-        job: Job[T] = Job(trace)
-
-        async def supervise() -> None:
-            try:
-                job.outcome = await work()
-            except asyncio.CancelledError:
-                job.failure = Unready("The request was cancelled.", code="cancelled")
-            except Exception as failure:  # noqa: BLE001 the boundary
-                job.failure = told(failure)
-            finally:
-                trace.close()
-                self.live.discard(job)
-
-        job.task = asyncio.create_task(supervise())
+        job: Job[T] = Job(record)
+        job.task = asyncio.create_task(self._supervised(job, work))
         self.live.add(job)
+        # A task that is cancelled before its first step runs none of its own code.
+        job.task.add_done_callback(lambda _: self._ended(job))
         return job
 
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """The running task is work under way until the block is left: it is drained like a job."""
-        task = asyncio.current_task()
-        assert task is not None
-        job: Job[None] = Job(Trace())
-        job.task = task
-        self.live.add(job)
+    async def _supervised(self, job: Job[T], work: Callable[[Job[T]], Awaitable[T]]) -> None:
         try:
-            yield
-        finally:
-            self.live.discard(job)
+            job.outcome = await work(job)
+        except Exception as failure:  # noqa: BLE001 the boundary
+            job.failure = told(failure)
+
+    def _ended(self, job: Job[Any]) -> None:
+        if job.outcome is None and job.failure is None:
+            job.failure = Unready("The server is shutting down.") if self.draining else Cancelled()
+        job.accept()
+        job.record.close()
+        self.live.discard(job)
+
+    def cancel(self, tenant: str, request_id: str) -> int:
+        """Ends the requests of this name; work that others wait for too goes on for them. How many there were."""
+        meant = [
+            (job, reader)
+            for job in self.live
+            for reader in job.readers
+            if (reader.caller.tenant, reader.caller.request_id) == (tenant, request_id)
+        ]
+        for job, reader in meant:
+            if not reader.dropped.done():
+                reader.dropped.set_result(None)
+            job.record.nudge()
+            if all(other.dropped.done() for other in job.readers):
+                job.cancel()
+        return len(meant)
 
     def aside(self, work: Coroutine[object, object, None]) -> None:
         """Work that no answer waits for, such as keeping it in the cache."""
@@ -97,12 +150,14 @@ class Jobs:
     async def drain(self, grace: float) -> None:
         """Admits nothing more, gives the live ones `grace` seconds, then aborts them."""
         self.draining = True
-        if self.live:
-            await asyncio.wait([job.task for job in self.live], timeout=grace)
+        await self._wait(grace)
         for job in list(self.live):
             job.cancel()
-        if rest := [job.task for job in self.live] + list(self.asides):
-            await asyncio.wait(rest, timeout=ABORT_SECONDS)
+        await self._wait(ABORT_SECONDS)
+
+    async def _wait(self, seconds: float) -> None:
+        if tasks := [job.task for job in self.live if job.task] + list(self.asides):
+            await asyncio.wait(tasks, timeout=seconds)
 
 
 def told(failure: Exception) -> ApiError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from server.plan import Plan
-from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Trace, usage
+from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Trace, Usage
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -50,9 +50,9 @@ class Metrics:
         self.waiting = Gauge("cogitate_engine_waiting", "Sequences waiting for the engine", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
-    def observe(self, plan: Plan, trace: Trace) -> None:
+    def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:
         """Takes in what one strategy request did, finished or not."""
-        name, spent = plan.strategy_name, usage(trace)
+        name = plan.strategy_name
         kinds = {"prompt": spent.prompt, "cached": spent.cached, "generated": spent.completion}
         for kind, count in {**kinds, "aborted": spent.aborted, "verifier": spent.verifier}.items():
             self.tokens.labels(name, kind).inc(count)

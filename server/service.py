@@ -1,27 +1,32 @@
 """What the routes stand on: the engine, the cache, the jobs, and how a plan becomes an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
 
 from server.api.json import dumps
-from server.api.openai import ChatRequest
+from server.api.narration import asked, narrated
 from server.api.response import completed
+from server.api.responses.wire import ResponsesRequest
 from server.cache import Cache
-from server.engine import Backend, Body, Conversation
+from server.caller import Caller
+from server.engine import Backend, Body
 from server.errors import Unready
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.plan import Plan
+from server.repeats import Repeats
 from server.settings import Settings
+from server.traces import Told, Traces
 from strategies.budget import Budget
 from strategies.execute import execute
 from strategies.ports import Prover, Verifier
+from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Trace
+from strategies.trace import Trace, usage
 from strategies.verifiers import BUILT_IN
 
 
@@ -39,9 +44,15 @@ class Service:
     settings: Settings
     metrics: Metrics
     jobs: Jobs = field(init=False)
+    repeats: Repeats = field(default_factory=Repeats)
+    traces: Traces = field(default_factory=Traces)
     ready: bool = False
     failure: str | None = None
     """Why the engine is gone."""
+    running: dict[str, tuple[Plan, Job[Body]]] = field(default_factory=dict)
+    """By cache key: the same question asked meanwhile waits for the same answer."""
+    searches: dict[Caller, tuple[Plan, Trace]] = field(default_factory=dict)
+    """Under way now."""
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.settings.max_concurrent_requests)
@@ -58,7 +69,21 @@ class Service:
         if not self.ready:
             raise Unready("The model is still loading.")
 
-    async def kept(self, plan: Plan) -> Body | None:
+    async def answer(self, plan: Plan, repeat: str | None = None) -> tuple[Plan, Job[Body]]:
+        """The job that answers this plan: a new one, one that runs already, or a finished one.
+
+        With it the plan to tell it by: the first one's where an idempotency key repeats. Raises ApiError.
+        """
+        body = await self._kept(plan)
+        # From here to the job's start nothing is awaited: two that ask at once cannot both begin.
+        if repeat and (kept := self.repeats.find(plan, repeat)):
+            return kept.plan, kept.job
+        job = Job[Body](Trace(), outcome=body, cached=True) if body is not None else self._begun(plan)
+        if repeat:
+            self.repeats.keep(plan, repeat, job)
+        return plan, job
+
+    async def _kept(self, plan: Plan) -> Body | None:
         """The finished answer that the cache has for this plan."""
         if plan.key is None or plan.request.cache == "refresh":
             return None
@@ -66,48 +91,84 @@ class Service:
         self.metrics.cache.labels("miss" if value is None else "hit").inc()
         return None if value is None else orjson.loads(value)
 
-    def keep(self, plan: Plan, body: Body) -> None:
-        """Writes a finished, complete answer, while the client already has it."""
-        if plan.key is not None:
-            self.metrics.cache.labels("stored").inc()
-            self.jobs.aside(self.cache.put(plan.key, dumps(body)))
+    def _begun(self, plan: Plan) -> Job[Body]:
+        """Starts it, or joins the job that finds the same answer."""
+        alone = plan.key is None or plan.request.cache == "refresh" or (not plan.strategy and plan.request.stream)
+        if plan.key is None or alone:
+            return self._start(plan)
+        if (running := self.running.get(plan.key)) and not running[1].done:
+            self.metrics.cache.labels("joined").inc()
+            first, job = running
+            job.when_done(lambda: self.traces.alias(plan.caller, first.caller))
+            return job
+        key, job = plan.key, self._start(plan)
+        self.running[key] = plan, job
+        job.when_done(lambda: self.running.pop(key, None))
+        return job
 
-    async def search(self, plan: Plan) -> Job[Body]:
-        """Starts the plan's strategy. Raises ApiError for what is refused before it starts."""
-        assert isinstance(plan.request, ChatRequest)
+    def _start(self, plan: Plan) -> Job[Body]:
+        if plan.strategy is None:
+            return self.jobs.start(Record[str](), lambda job: self._plain(plan, job))
+        trace = Trace()
+        self.searches[plan.caller] = plan, trace
+        job = self.jobs.start(trace, lambda job: self._search(plan, trace, job))
+        job.when_done(lambda: self._recorded(plan, trace, job))
+        return job
+
+    async def _search(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
+        """Runs the plan's strategy."""
+        assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
         deadline = self._deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt)
+        job.accept()
         run = Run(
             engine=conversation,
             prover=self.prover,
             verifiers=self.verifiers,
             sampling=plan.sampling,
-            answer_format=plan.strategy.answer_format if plan.strategy else "auto",
+            reading=plan.reading,
+            answers=plan.answers,
+            able=plan.abilities,
             budget=Budget(plan.cost, deadline),
+            trace=trace,
         )
-        return self.jobs.start(run.trace, lambda: self._solve(plan, run, conversation))
-
-    async def _solve(self, plan: Plan, run: Run, conversation: Conversation) -> Body:
-        assert plan.strategy is not None
-        try:
-            finished = await execute(plan.strategy, plan.prompt, run)
-            body = completed(plan, run.trace, finished, await conversation.present([finished.outcome.completion]))
-        finally:
-            self.metrics.observe(plan, run.trace)
+        finished = await execute(plan.strategy, plan.prompt, run)
+        shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
+        body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
         if finished.stopped in ("completed", "decided"):
-            self.keep(plan, body)
+            self._keep(plan, body)
         return body
 
-    async def plain(self, plan: Plan) -> "Job[Body | AsyncIterator[str]]":
-        """Starts the engine's own answer to a request without a strategy."""
-
-        async def work() -> Body | AsyncIterator[str]:
-            answer = await self.backend.answer(plan.request)
-            if isinstance(answer, dict):
-                self.keep(plan, answer)
+    async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
+        """The engine's own answer, or its stream, line by line into the job's record."""
+        answer = await self.backend.answer(plan.request)
+        if isinstance(answer, dict):
+            self._keep(plan, answer)
             return answer
+        async for line in answer:
+            job.record.emit(line)
+            job.accept()
+        return {}
 
-        return self.jobs.start(Trace(), work)
+    def _keep(self, plan: Plan, body: Body) -> None:
+        """Writes a finished, complete answer, while the client already has it."""
+        if plan.key is not None:
+            self.metrics.cache.labels("stored").inc()
+            self.jobs.aside(self.cache.put(plan.key, dumps(body)))
+
+    def _recorded(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
+        self.searches.pop(plan.caller, None)
+        spent = usage(trace)
+        self.metrics.observe(plan, trace, spent)
+        status = job.failure.code or "failed" if job.failure else "completed"
+        self.traces.keep(plan.caller, asked(plan), narrated(plan, trace, spent, status))
+
+    def trace(self, caller: Caller) -> bytes | None:
+        """The search of this name: as far as it has come, or as it was."""
+        for plan, trace in self.searches.values():
+            if plan.caller[::2] == caller[::2]:
+                return Told(plan.caller, asked(plan), narrated(plan, trace, usage(trace), "running")).to(caller)
+        return self.traces.find(caller)
 
     def _deadline(self, plan: Plan) -> float | None:
         seconds = plan.request.budget.seconds if plan.request.budget else None

@@ -5,6 +5,7 @@ The only module that touches the environment.
 
 import json
 import os
+import re
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,11 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from strategies import STRATEGIES, AnyStrategy
+from strategies.ports import Ability
+
+ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
+"""Secrets, which a command line would show to everybody on the machine."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -23,7 +29,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COGITATE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     model: str | None = Field(default=None, description="A Hugging Face id or a folder; default: the demo model")
-    engine: Literal["vllm"] = Field(default="vllm", description="Where tokens come from: vLLM in this process")
+    engine: Literal["vllm", "openai"] = Field(
+        default="vllm", description="Where tokens come from: vLLM in this process, or OpenAI-compatible upstreams"
+    )
+    upstream: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="With --engine openai: a base URL that ends in /v1; repeatable, one for each replica"
+    )
+    upstream_api_key: SecretStr | None = Field(
+        default=None, description="The upstreams' key, or one for each, separated by commas"
+    )
+    upstream_timeout: float = Field(default=600, gt=0, description="Seconds for one upstream answer, retries included")
+    upstream_idle_timeout: float = Field(
+        default=60, gt=0, description="Seconds that an upstream's stream may be silent"
+    )
+    upstream_connect_timeout: float = Field(default=5, gt=0, description="Seconds to connect to an upstream")
+    upstream_abilities: Annotated[frozenset[Ability] | None, NoDecode] = Field(
+        default=None, description="What the upstreams can do, of continue,logprobs,seed; or none; default: found out"
+    )
     served_model_name: str | None = Field(default=None, description="The name clients use; default: MODEL")
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free one")
@@ -38,6 +60,11 @@ class Settings(BaseSettings):
     reward_engine_args: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="JSON: vLLM's arguments for the reward model"
     )
+    presets: Annotated[dict[str, AnyStrategy], NoDecode] = Field(
+        default_factory=dict,
+        description='JSON: strategies with options under names of yours, {"careful": {"name": "self_consistency", '
+        '"n": 32}}; clients ask for NAME@careful',
+    )
     max_concurrent_requests: int = Field(default=256, ge=1, description="Requests in flight before clients get a 429")
     max_cost: int = Field(default=1_000_000, ge=1, description="Completion tokens that one request may cost at most")
     drain_seconds: float = Field(default=30, ge=0, description="What SIGTERM leaves to requests in flight")
@@ -46,7 +73,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Our own log")
 
-    @field_validator("engine_args", "reward_engine_args", mode="before")
+    @field_validator("engine_args", "reward_engine_args", "presets", mode="before")
     @classmethod
     def _json(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -56,11 +83,46 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"is not JSON ({error})") from None
 
+    @field_validator("upstream", "upstream_abilities", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip() not in ("", "none"))
+        return value
+
+    @field_validator("presets")
+    @classmethod
+    def _named(cls, presets: dict[str, AnyStrategy]) -> dict[str, AnyStrategy]:
+        for name in presets:
+            if name in STRATEGIES or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+                raise ValueError(f"a preset cannot be called {name[:64]!r}")
+        return presets
+
     @model_validator(mode="after")
     def _closed(self) -> "Settings":
         if self.host not in LOOPBACK and self.api_keys_file is None:
             raise ValueError(f"host {self.host} can be reached by others: give --api-keys-file, or keep to 127.0.0.1")
         return self
+
+    @model_validator(mode="after")
+    def _paired(self) -> "Settings":
+        if self.engine == "openai" and not self.upstream:
+            raise ValueError("--engine openai needs --upstream URL, a base URL that ends in /v1")
+        if self.engine == "vllm" and self.upstream:
+            raise ValueError("--upstream needs --engine openai")
+        if self.engine == "openai" and self.reward_model:
+            raise ValueError("--reward-model needs --engine vllm")
+        self.upstream_keys  # noqa: B018  as many keys as upstreams
+        return self
+
+    @property
+    def upstream_keys(self) -> tuple[SecretStr | None, ...]:
+        """The key of each upstream, in their order."""
+        said = self.upstream_api_key.get_secret_value() if self.upstream_api_key else ""
+        keys = [SecretStr(key.strip()) if key.strip() else None for key in said.split(",")]
+        if len(keys) not in (1, len(self.upstream)):
+            raise ValueError("COGITATE_UPSTREAM_API_KEY holds neither one key nor one for each --upstream")
+        return tuple(keys * len(self.upstream) if len(keys) == 1 else keys)
 
     @property
     def cache_url(self) -> str | None:

@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from strategies.ballot import ranking
 from strategies.options import Verified
+from strategies.ports import Ability
 from strategies.run import Run
 from strategies.types import Completion, Outcome, Prompt, joined
-from strategies.votes import best
 
 STEP = "\n\n"
 
@@ -54,6 +55,18 @@ class BeamSearch(Verified):
             raise ValueError(f"n must be a multiple of width, and {self.n} is none of {self.width}")
         return self
 
+    @property
+    def candidates(self) -> int:
+        return self.n
+
+    @property
+    def fewest(self) -> int:
+        return self.width
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        return frozenset({"continue"})
+
     def cost(self, max_tokens: int) -> int:
         """Every leaf at full length, as much again for what is pruned, and a verdict for each step."""
         return self.n * (2 * max_tokens + self.max_steps)
@@ -81,6 +94,6 @@ class BeamSearch(Verified):
         return [replace(beam, score=score) for (beam, _), score in zip(paths.values(), scores, strict=True)]
 
     async def outcome(self, beams: list[Beam], run: Run) -> Outcome:
-        """The best beam, not the first."""
-        top = best([Outcome(beam.solution, score=beam.score) for beam in beams if beam.solution])
+        """The best beam, not the first; the others behind it."""
+        top = ranking(Outcome(beam.solution, score=beam.score) for beam in beams if beam.solution)
         return replace(top, answer=await run.read(top.completion))

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from strategies.ballot import Ballot, merit, ranking, score_of
 from strategies.options import Verified
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
-from strategies.votes import best, score_of, tally
 
 
 class BestOfN(Verified):
@@ -25,6 +25,10 @@ class BestOfN(Verified):
     n: int = Field(default=8, ge=1, le=256, description="N in the paper")
     weighted: bool = Field(default=False, description="Choose the answer with the highest sum of scores")
 
+    @property
+    def candidates(self) -> int:
+        return self.n
+
     def cost(self, max_tokens: int) -> int:
         return self.n * (max_tokens + 1)
 
@@ -33,13 +37,7 @@ class BestOfN(Verified):
         async with run.race(prompt, self.n) as arrivals:
             async for completion in arrivals:
                 candidates.append(Outcome(completion, await run.read(completion)))
-                run.propose(best(candidates))
+                run.propose(max(candidates, key=merit))
         scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)
         scored = [replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
-        return self.choice(scored)
-
-    def choice(self, scored: list[Outcome]) -> Outcome:
-        blocs = tally(scored, score_of)
-        if not self.weighted or not blocs:
-            return best(scored)
-        return blocs[0].representative.agreed(len(blocs[0].members) / len(scored))
+        return Ballot.of(scored).ranking(score_of) if self.weighted else ranking(scored)

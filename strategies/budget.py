@@ -33,7 +33,7 @@ class Budget:
         self.short = False
         """Whether it cut a decode or kept one from starting."""
         self.out = 0
-        self._settled = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def may_end(self) -> bool:
@@ -50,26 +50,30 @@ class Budget:
         try:
             yield grant
         finally:
-            await asyncio.shield(self._settle(grant))
+            self._settle(grant)
 
     async def _take(self, wanted: int | None, among: int) -> int | None:
         if self.left is None:
             return wanted
-        async with self._settled:
-            enough = min(SHARE, wanted or SHARE)
-            await self._settled.wait_for(lambda: self.out == 0 or (self.left or 0) >= enough)
-            if self.left <= 0:
-                raise BudgetExhausted
-            share = max(self.left // among, enough)
-            tokens = min(self.left, share, wanted or share)
-            self.left -= tokens
-            self.out += 1
-            return tokens
+        enough = min(SHARE, wanted or SHARE)
+        while self.out and self.left < enough:
+            change = asyncio.get_running_loop().create_future()
+            self._waiting.append(change)
+            await change
+        if self.left <= 0:
+            raise BudgetExhausted
+        share = max(self.left // among, enough)
+        tokens = min(self.left, share, wanted or share)
+        self.left -= tokens
+        self.out += 1
+        return tokens
 
-    async def _settle(self, grant: Grant) -> None:
+    def _settle(self, grant: Grant) -> None:
         if self.left is None or grant.tokens is None:
             return
-        async with self._settled:
-            self.left += grant.tokens - grant.used
-            self.out -= 1
-            self._settled.notify_all()
+        self.left += grant.tokens - grant.used
+        self.out -= 1
+        waiting, self._waiting = self._waiting, []
+        for change in waiting:
+            if not change.done():
+                change.set_result(None)

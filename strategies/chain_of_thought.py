@@ -1,7 +1,7 @@
 """Zero-shot chain of thought: ask for the steps, then, if they end in no answer, ask for the answer.
 
 Kojima et al., 2022, arXiv:2205.11916. Deviations: the second, short call is made only when no answer can be read from
-the first, and the trigger names no format unless the request does.
+the first, out of what max_tokens leaves, and the trigger names no format unless the request does.
 """
 
 import re
@@ -32,16 +32,22 @@ class ChainOfThought(Options):
         chain = await run.generate(prompt, visible=True)
         outcome = Outcome(chain, await run.read(chain))
         run.propose(outcome)
-        if outcome.answer is None and self.answerable(prompt):
+        left = self.left(chain, run.sampling.max_tokens)
+        if outcome.answer is None and left and "continue" in run.able and self.answerable(prompt):
             run.say(THEREFORE)
             answer = await run.generate(
-                chain.path.say(THEREFORE), role="extraction", visible=True, max_tokens=ANSWER_TOKENS, greedy=True
+                chain.path.say(THEREFORE), role="extraction", visible=True, max_tokens=left, greedy=True
             )
             outcome = await self.concluded(chain, answer, run)
         return outcome
 
+    def left(self, chain: Completion, limit: int | None) -> int:
+        """What the visible answer may still grow by: a chain that was cut off stays what it is."""
+        room = ANSWER_TOKENS if limit is None else limit - chain.completion_tokens
+        return min(room, ANSWER_TOKENS) if chain.finish == "stop" else 0
+
     def cost(self, max_tokens: int) -> int:
-        return max_tokens + ANSWER_TOKENS
+        return max_tokens
 
     def answerable(self, prompt: Prompt) -> bool:
         """Whether the question has a short answer to ask for. A poem has none."""

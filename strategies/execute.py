@@ -1,6 +1,7 @@
 """Runs a strategy under its budget: the only place where a deadline or an empty purse is handled."""
 
 import asyncio
+from dataclasses import replace
 
 from strategies.budget import BudgetExhausted
 from strategies.run import Run, Strategy
@@ -42,4 +43,5 @@ async def salvage(run: Run) -> Outcome:
     outcomes = [Outcome(made, await run.read(made)) for made in decodes if made.text]
     if not outcomes:
         raise NoAnswer
-    return max(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)))
+    furthest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)
+    return replace(furthest[0], others=tuple(furthest[1:]))

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from strategies.answers import AnswerFormat
+from strategies.ports import Ability
 from strategies.prompts import INSTRUCTIONS
 from strategies.types import Prompt
 from strategies.votes import Aggregation
@@ -34,6 +35,13 @@ class Options(BaseModel):
     reasoning: Literal["inline", "separate", "hidden"] = Field(
         default="inline", description="Where the reasoning goes: in the content, in reasoning_content, or nowhere"
     )
+    vote_on: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(
+        default=(),
+        max_length=64,
+        strict=False,
+        description="Fields of a JSON answer or of a tool's arguments that are compared, a.b for one within another; "
+        "empty: all",
+    )
     return_candidates: bool = Field(default=False, description="Adds cogitate.samples: every candidate and its score")
 
     def instructed(self, prompt: Prompt) -> Prompt:
@@ -44,6 +52,21 @@ class Options(BaseModel):
     def verifiers(self) -> tuple[str, ...]:
         """The verifiers it may call, to be known before it starts."""
         return ()
+
+    @property
+    def candidates(self) -> int:
+        """How many answers it can give, ranked."""
+        return 1
+
+    @property
+    def fewest(self) -> int:
+        """The fewest candidates it can work with."""
+        return 1
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What it asks of the engine."""
+        return frozenset()
 
 
 class Verified(Options):

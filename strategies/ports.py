@@ -50,6 +50,10 @@ class Verifier(Protocol):
     def logprobs(self) -> int | None:
         """The alternatives per token that candidates must carry to be judged; None: it reads the text alone."""
 
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What it asks of the engine."""
+
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One verdict per solution, in order. Solutions may be unfinished."""
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from strategies import answers
-from strategies.answers import Answer, AnswerFormat
+from strategies.answers import Answer, provable
 from strategies.budget import Budget, BudgetExhausted
 from strategies.concurrency import arrivals, group
-from strategies.ports import Engine, Prover, SampleFailed, Verifier
+from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
+from strategies.reading import Reading
 from strategies.trace import Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
 from strategies.types import Completion, Outcome, Prompt, Sampling, Speech
 from strategies.votes import Aggregation, reduce_steps
@@ -44,7 +44,11 @@ class Run:
     prover: Prover
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
-    answer_format: AnswerFormat = "auto"
+    reading: Reading = field(default_factory=Reading)
+    answers: int = 1
+    """How many answers the client wants to see, ranked."""
+    able: frozenset[Ability] = ABILITIES
+    """What the engine can do."""
     budget: Budget = field(default_factory=Budget)
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
@@ -89,12 +93,13 @@ class Run:
         stop rule sees repeats exactly.
         """
         first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
+        sampling = replace(self.sampling, partial=surplus)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
         async def one(index: int) -> None:
             async with lanes:
-                sampling = replace(self._seeded(self.sampling, index), partial=surplus)
-                result = await self._attempt(index, prompt, sampling, "candidate", among=first + n - index)
+                seeded = self._seeded(sampling, index)
+                result = await self._attempt(index, prompt, seeded, "candidate", among=first + n - index)
                 finished.put_nowait((index, result))
 
         async with group() as tasks_of:
@@ -104,15 +109,14 @@ class Run:
                 task.cancel()
 
     async def read(self, completion: Completion) -> Answer | None:
-        """The answer a candidate gives, None if it abstains: a truncated chain does not vote by its last number.
+        """The answer a candidate gives, None if it abstains.
 
         Answers that are mathematically the same come back under one key, that of the first one read.
         """
-        answer = answers.extract(completion.text, self.answer_format, completion.prompt.question)
-        if answer and completion.finish != "stop" and answer.rule not in ("boxed", "json"):
-            answer = None
-        if answer:
-            answer = replace(answer, key=await self._class(answer.key))
+        answer = self.reading.answer(completion)
+        if answer and answer.rule not in ("json", "tool"):
+            key = await self._class(answer.key)
+            answer = answer if key == answer.key else replace(answer, key=key)
         self.trace.emit(Cast(completion, answer))
         return answer
 
@@ -142,7 +146,7 @@ class Run:
         if key not in self._classes:
             self._classes[key] = key
             for known, _ in self._sizes.most_common(PROOFS):
-                if answers.provable(key, known) and await self.prover.equal(key, known):
+                if provable(key, known) and await self.prover.equal(key, known):
                     self._classes[key] = known
                     break
         self._sizes[self._classes[key]] += 1
@@ -184,13 +188,13 @@ class Run:
         async with self.budget.reserve(sampling.max_tokens, among) as grant:
 
             def aborted(made: Completion) -> None:
-                grant.used = made.completion_tokens
+                grant.used = made.completion_tokens if made.counted else grant.tokens or 0
                 self.trace.emit(Aborted(role, replace(made, index=index)))
 
             try:
                 made = await self.engine.generate(
                     prompt,
-                    replace(sampling, max_tokens=grant.tokens, partial=sampling.partial or self.budget.may_end),
+                    granted(sampling, grant.tokens, partial=sampling.partial or self.budget.may_end),
                     on_text=(lambda speech: self.trace.emit(Spoken(speech))) if visible else None,
                     on_abort=aborted,
                 )
@@ -205,12 +209,18 @@ class Run:
         return made
 
     def _seeded(self, sampling: Sampling, index: int) -> Sampling:
-        return replace(sampling, seed=None if sampling.seed is None else derived_seed(sampling.seed, index))
+        return sampling if sampling.seed is None else replace(sampling, seed=derived_seed(sampling.seed, index))
 
     def _take(self, n: int) -> int:
         """The first of n fresh decode numbers: seeds derive from them, so they are given out in program order."""
         self._count += n
         return self._count - n
+
+
+def granted(sampling: Sampling, tokens: int | None, *, partial: bool) -> Sampling:
+    """With what the budget grants; mostly that is what was asked for."""
+    same = tokens == sampling.max_tokens and partial == sampling.partial
+    return sampling if same else replace(sampling, max_tokens=tokens, partial=partial)
 
 
 def derived_seed(seed: int, index: int) -> int:

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from strategies.ballot import Ballot
 from strategies.options import Options
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
-from strategies.votes import StopRule, best, settled, tally
+from strategies.votes import StopRule, settled
 
 
 class SelfConsistency(Options):
@@ -36,24 +37,20 @@ class SelfConsistency(Options):
         """Few enough that a decided vote finds most samples not yet begun; beta needs 4 that agree."""
         return self.concurrency or (self.n if self.stop_rule == "none" else max(4, self.n // 4))
 
+    @property
+    def candidates(self) -> int:
+        return self.n
+
     def cost(self, max_tokens: int) -> int:
         return self.n * max_tokens
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        outcomes: list[Outcome] = []
-        surplus = self.stop_rule != "none"
+        ballot, surplus = Ballot(), self.stop_rule != "none"
         async with run.race(prompt, self.n, concurrency=self.lanes, surplus=surplus) as arrivals:
             async for completion in arrivals:
-                outcomes.append(Outcome(completion, await run.read(completion)))
-                run.propose(winner(outcomes))
-                if settled(self.stop_rule, tally(outcomes), self.n - len(outcomes), self.confidence):
+                ballot.cast(Outcome(completion, await run.read(completion)))
+                run.propose(ballot.winner())
+                left, enough = self.n - ballot.size, ballot.size >= run.answers
+                if enough and settled(self.stop_rule, ballot.ranked(), left, self.confidence):
                     break
-        return winner(outcomes)
-
-
-def winner(outcomes: list[Outcome]) -> Outcome:
-    """The leading answer's best member; the best single sample where all abstained."""
-    blocs = tally(outcomes)
-    if not blocs:
-        return best(outcomes)
-    return blocs[0].representative.agreed(len(blocs[0].members) / len(outcomes))
+        return ballot.ranking()

@@ -1,12 +1,10 @@
 """Everything that happened in one request, in order. Usage, metrics, SSE and the response are folds over it."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from strategies.answers import Answer
+from strategies.record import Record
 from strategies.types import Completion, Outcome, Speech
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
@@ -76,11 +74,8 @@ class Finished:
 Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Finished
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    seconds: float
-    """Since the trace began."""
-    event: Event
+class Trace(Record[Event]):
+    """The record of one request's search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,51 +92,21 @@ class Usage:
     """Of `completion`, those of decodes that were stopped."""
     verifier: int = 0
     """What verifying took: tokens decoded for verdicts, and tokens read by reward models."""
-
-
-class Trace:
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.closed = False
-        self._began = time.monotonic()
-        self._grown = asyncio.Event()
-
-    def emit(self, event: Event) -> None:
-        self.entries.append(Entry(time.monotonic() - self._began, event))
-        self._wake()
-
-    def close(self) -> None:
-        self.closed = True
-        self._wake()
-
-    def __iter__(self) -> Iterator[Event]:
-        return (entry.event for entry in self.entries)
-
-    async def follow(self, start: int = 0) -> AsyncIterator[Event]:
-        """Replay from `start`, then keep up until closed. Any number of followers, none lossy."""
-        while True:
-            while start < len(self.entries):
-                yield self.entries[start].event
-                start += 1
-            if self.closed:
-                return
-            await self._grown.wait()
-
-    def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
+    uncounted: int = 0
+    """Decodes whose tokens the engine could not tell: they are in none of the numbers."""
 
 
 def usage(trace: Trace) -> Usage:
     """The bill. A prompt shared by many samples counts once; a continued prefix was decoded here and counts as that."""
     fresh: dict[int, list[Completion]] = {}
-    completion = aborted = verifier = read = 0
+    completion = aborted = verifier = read = uncounted = 0
     for event in trace:
         if isinstance(event, Scored):
             read += event.tokens
         if isinstance(event, Sampled | Aborted):
             made = event.completion
             completion += made.completion_tokens
+            uncounted += not made.counted
             aborted += made.completion_tokens if isinstance(event, Aborted) else 0
             verifier += made.completion_tokens if event.role == "verifier" else 0
             fresh.setdefault(id(made.prompt.messages), []).append(made)
@@ -151,6 +116,7 @@ def usage(trace: Trace) -> Usage:
         completion=completion,
         aborted=aborted,
         verifier=verifier + read,
+        uncounted=uncounted,
     )
 
 

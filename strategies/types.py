@@ -46,12 +46,16 @@ class Prompt:
     pieces: tuple[Piece, ...] = ()
     asked: str | None = None
     """The question without the instructions we added."""
+    raw: str | tuple[int, ...] | None = None
+    """A text, or its tokens, to be continued as it stands, in place of messages."""
 
     @property
     def question(self) -> str:
         """The text of the last user message: what verifiers and extraction are told the question is."""
         if self.asked is not None:
             return self.asked
+        if self.raw is not None:
+            return self.raw if isinstance(self.raw, str) else ""
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
 
     @property
@@ -60,6 +64,8 @@ class Prompt:
 
     def instruct(self, text: str) -> "Prompt":
         """The same conversation with `text` at the end of its last user message; the question stays what it was."""
+        if isinstance(self.raw, str):
+            return replace(self, raw=self.raw + text, asked=self.question)
         at = max((at for at, message in enumerate(self.messages) if message.role == "user"), default=None)
         if not text or at is None:
             return self
@@ -191,6 +197,5 @@ class Outcome:
     """The verifier's, in [0, 1]."""
     agreement: float | None = None
     """The share of finished candidates that gave this answer, in [0, 1]."""
-
-    def agreed(self, share: float) -> "Outcome":
-        return replace(self, agreement=share)
+    others: tuple["Outcome", ...] = ()
+    """The other candidates, the next best first."""

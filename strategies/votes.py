@@ -1,66 +1,13 @@
-"""The arithmetic of votes and scores. Pure; the order in which samples arrive never changes a result."""
+"""The arithmetic of votes and scores. Pure."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
-from strategies.types import Outcome
+from strategies.ballot import Bloc
 
 Aggregation = Literal["last", "min", "prod", "mean"]
 StopRule = Literal["none", "certain", "beta"]
-Weight = Callable[[Outcome], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Bloc:
-    """The candidates that gave one answer."""
-
-    members: tuple[Outcome, ...]
-    weight: float
-
-    @property
-    def rank(self) -> tuple[float, int, float, int]:
-        """Larger wins. Ties: the higher count, then the likelier member, then the earliest sample; never chance."""
-        return (
-            self.weight,
-            len(self.members),
-            max(_likelihood(member) for member in self.members),
-            -min(member.completion.index for member in self.members),
-        )
-
-    @property
-    def representative(self) -> Outcome:
-        """The member to show: the verifier's favourite, else the likeliest, else the shortest, else the earliest."""
-        return max(
-            self.members,
-            key=lambda m: (m.score or 0.0, _likelihood(m), -len(m.completion.text), -m.completion.index),
-        )
-
-
-def one(_: Outcome) -> float:
-    """Every vote counts the same."""
-    return 1.0
-
-
-def score_of(outcome: Outcome) -> float:
-    """Votes weigh what the verifier gave them."""
-    return outcome.score or 0.0
-
-
-def tally(outcomes: Sequence[Outcome], weight: Weight = one) -> list[Bloc]:
-    """The blocs, the winner first. An outcome without an answer abstains. Weights add up and must be >= 0."""
-    members: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.answer is not None:
-            members.setdefault(outcome.answer.key, []).append(outcome)
-    blocs = [Bloc(tuple(bloc), math.fsum(map(weight, bloc))) for bloc in members.values()]
-    return sorted(blocs, key=lambda bloc: bloc.rank, reverse=True)
-
-
-def best(outcomes: Sequence[Outcome]) -> Outcome:
-    """The highest score; ties go to the likelier, then to the earliest sample."""
-    return max(outcomes, key=lambda o: (o.score or 0.0, _likelihood(o), -o.completion.index))
 
 
 def settled(rule: StopRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
@@ -99,8 +46,3 @@ def reduce_steps(steps: Sequence[float], how: Aggregation) -> float:
             return math.prod(clipped)
         case "mean":
             return math.fsum(clipped) / len(clipped)
-
-
-def _likelihood(outcome: Outcome) -> float:
-    mean = outcome.completion.mean_logprob
-    return -math.inf if mean is None else mean

@@ -11,13 +11,16 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.api.openai import ChatRequest, CompletionRequest
+from server.api.openai import AnyRequest, CompletionRequest
+from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
-from strategies.ports import Ask, OnAbort, OnText, Verdict
-from strategies.types import Completion, Message, Prompt, Sampling, Speech, TokenLogprob
+from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
+from strategies.types import Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
+from tests.scripted_responses import response, response_lines
 
-Reply = str | Exception
+Reply = str | Call | Exception
+"""What is said, a tool call that is made, or what goes wrong."""
 Script = Callable[[Prompt, Sampling], Reply]
 END_OF_TURN = 0
 
@@ -57,8 +60,9 @@ class ScriptedEngine:
     ) -> Completion:
         call = len(self.calls)
         self.calls.append((prompt, sampling))
-        words = self.vocabulary.encode(self._reply(call, prompt, sampling))
-        decode = Decode(self, call, prompt, sampling, words)
+        reply = self._reply(call, prompt, sampling)
+        text = f"{reply.name} ( {reply.arguments} )" if isinstance(reply, Call) else reply
+        decode = Decode(self, call, prompt, sampling, reply, self.vocabulary.encode(text))
         self.running += 1
         try:
             async for text in decode.steps(self.pace(call) if callable(self.pace) else self.pace):
@@ -74,7 +78,7 @@ class ScriptedEngine:
         self.finished += 1
         return decode.completion(decode.finish or "stop")
 
-    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> str:
+    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> str | Call:
         reply = self.replies(prompt, sampling) if callable(self.replies) else self.replies[call % len(self.replies)]
         if isinstance(reply, Exception):
             raise reply
@@ -83,6 +87,7 @@ class ScriptedEngine:
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """The conversation by its words, then the assistant's own: given tokens are kept as they are."""
         ids = [i for m in prompt.messages for i in self.vocabulary.encode(f"<{m.role}> {m.text} ")]
+        ids += self.vocabulary.encode(prompt.raw) if isinstance(prompt.raw, str) else prompt.raw or ()
         for piece in prompt.pieces:
             ids += piece.ids if piece.ids is not None else self.vocabulary.encode(piece.text)
         return ids
@@ -96,6 +101,7 @@ class Decode:
     call: int
     prompt: Prompt
     sampling: Sampling
+    reply: str | Call
     words: list[int]
     made: list[int] = field(default_factory=list)
     finish: str | None = None
@@ -133,6 +139,7 @@ class Decode:
             completion_tokens=len(self.made),
             logprobs=() if top is None else (token,) * len(spoken),
             labels=engine.labels(self.prompt) if self.sampling.labels else {},
+            calls=(self.reply,) if isinstance(self.reply, Call) and finish == "stop" else (),
         )
 
 
@@ -147,6 +154,7 @@ class ScriptedVerifier:
     opinion: Callable[[str], float | Sequence[float]]
     logprobs: int | None = None
     tokens: int = 0
+    needs: frozenset[Ability] = frozenset()
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         opinions = [self.opinion(solution.text) for solution in solutions]
@@ -174,6 +182,7 @@ class ScriptedConversation:
     engine: ScriptedEngine
     prompt_tokens: int
     model: str
+    raw: bool = False
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -181,7 +190,8 @@ class ScriptedConversation:
         return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     async def present(self, completions: Sequence[Completion]) -> Body:
-        bodies = [chat_completion(self.model, completion) for completion in completions]
+        write = text_completion if self.raw else chat_completion
+        bodies = [write(self.model, completion) for completion in completions]
         choices = [choice | {"index": at} for at, body in enumerate(bodies) for choice in body["choices"]]
         return bodies[0] | {"choices": choices}
 
@@ -215,15 +225,17 @@ class ScriptedBackend:
     def load(self) -> Load:
         return Load(self.engine.running, 0)
 
-    async def converse(self, request: ChatRequest, prompt: Prompt) -> ScriptedConversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt) -> ScriptedConversation:
         tokens = len(self.engine.prompt_ids(prompt))
         if tokens >= self.max_model_len:
             raise ContextTooLong(f"The maximum context length is {self.max_model_len} tokens.", param="messages")
-        return ScriptedConversation(self.engine, tokens, request.model)
+        return ScriptedConversation(self.engine, tokens, request.model, isinstance(request, CompletionRequest))
 
-    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
         if isinstance(request, CompletionRequest):
             return await self._complete(request)
+        if isinstance(request, ResponsesRequest):
+            return await self._respond(request)
         conversation = await self.converse(request, request.prompt)
         sampling = Sampling(max_tokens=request.limit, temperature=request.temperature, seed=request.seed)
         completion = await self.engine.generate(request.prompt, sampling)
@@ -231,6 +243,13 @@ class ScriptedBackend:
         if not request.stream:
             return body
         return _lines(body)
+
+    async def _respond(self, request: ResponsesRequest) -> Body | AsyncIterator[str]:
+        prompt = request.chat().prompt
+        await self.converse(request.chat(), prompt)
+        completion = await self.engine.generate(prompt, Sampling(max_tokens=request.max_output_tokens))
+        body = response("scripted", completion)
+        return response_lines(body) if request.stream else body
 
     async def _complete(self, request: CompletionRequest) -> Body:
         prompt = Prompt((Message("user", str(request.prompt)),))
@@ -246,6 +265,14 @@ def text_completion(model: str, completion: Completion) -> Body:
 
 def chat_completion(model: str, completion: Completion) -> Body:
     tokens = completion.completion_tokens
+    message: Body = {"role": "assistant", "content": completion.text}
+    if completion.calls:
+        calls = [
+            {"id": f"call-{at}", "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for at, call in enumerate(completion.calls)
+        ]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
+    finish = "length" if completion.finish == "abort" else completion.finish
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
@@ -254,9 +281,9 @@ def chat_completion(model: str, completion: Completion) -> Body:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": completion.text},
-                "logprobs": None,
-                "finish_reason": "length" if completion.finish == "abort" else completion.finish,
+                "message": message,
+                "logprobs": _logprobs(completion),
+                "finish_reason": "tool_calls" if completion.calls else finish,
             }
         ],
         "usage": {
@@ -265,6 +292,12 @@ def chat_completion(model: str, completion: Completion) -> Body:
             "total_tokens": completion.prompt_tokens + tokens,
         },
     }
+
+
+def _logprobs(completion: Completion) -> Body | None:
+    if not completion.logprobs:
+        return None
+    return {"content": [{"token": t.text, "logprob": t.logprob, "top_logprobs": []} for t in completion.logprobs]}
 
 
 async def _lines(body: Body) -> AsyncIterator[str]:

@@ -1,5 +1,6 @@
 """Bytes -> a checked request: bounded in size while it is read, JSON only, and every error in the envelope."""
 
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import orjson
@@ -13,8 +14,13 @@ MOST_BYTES = 32 * 1024 * 1024
 """Room for a few images as data: URLs."""
 
 
-async def read(request: Request, model: type[Model]) -> Model:
-    """The request's body. Raises ApiError: 413, 415, or 400 with the first field that is wrong."""
+Alias = Callable[[object, Mapping[str, str]], object]
+
+
+async def read(request: Request, model: type[Model], alias: Alias = lambda body, headers: body) -> Model:
+    """The request's body, `alias` applied to it as it came. Raises ApiError: 413, 415, or 400 with the first field
+    that is wrong.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise WrongType("The body must be sent with Content-Type: application/json.")
     body = bytearray()
@@ -23,7 +29,7 @@ async def read(request: Request, model: type[Model]) -> Model:
         if len(body) > MOST_BYTES:
             raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
     try:
-        return model.model_validate(orjson.loads(body))
+        return model.model_validate(alias(orjson.loads(body), request.headers))
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:

@@ -10,7 +10,7 @@ from strategies import STRATEGIES
 router = APIRouter()
 
 
-@router.get("/v1/models", summary="The model, and one virtual model for each strategy")
+@router.get("/v1/models", summary="The model, and one virtual model for each strategy and each preset")
 async def models(request: Request) -> Body:
     return {"object": "list", "data": _cards(request)}
 
@@ -44,7 +44,8 @@ def _cards(request: Request) -> list[Body]:
     service: Service = request.app.state.service
     service.check_ready()
     card = service.backend.card
-    return [_card(card, card.name), *(_card(card, f"{card.name}@{name}") for name in STRATEGIES)]
+    names = (*STRATEGIES, *service.settings.presets)
+    return [_card(card, card.name), *(_card(card, f"{card.name}@{name}") for name in names)]
 
 
 def _card(card: ModelCard, name: str) -> Body:

@@ -4,7 +4,7 @@ Beside OpenAI's fields stand the sampling fields that vLLM's users send. `strate
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -126,6 +126,10 @@ class SampledRequest(Wire):
         """The most tokens of the answer."""
         return self.max_tokens
 
+    def said(self, name: str) -> object:
+        """The value of a field; None for one that this kind of request has not."""
+        return self.__dict__.get(name)
+
     def forwarded(self) -> Mapping[str, JSON]:
         """The body as a plain OpenAI server takes it: without what is ours, and without what was not said."""
         body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=OURS)
@@ -174,6 +178,27 @@ class ChatRequest(SampledRequest):
     def prompt(self) -> Prompt:
         return Prompt(tuple(message.message() for message in self.messages))
 
+    @property
+    def asked(self) -> Prompt:
+        return self.prompt
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to each token are wanted; None: not even the token's own log-probability."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @property
+    def wants_json(self) -> bool:
+        return self.response_format is not None and self.response_format.type != "text"
+
+    @property
+    def offers_tools(self) -> bool:
+        return self.tools is not None and self.tool_choice != "none"
+
 
 class CompletionRequest(SampledRequest):
     """A raw prompt: text or token ids, one or several."""
@@ -189,10 +214,25 @@ class CompletionRequest(SampledRequest):
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
     @property
+    def asked(self) -> Prompt:
+        """The one prompt that a strategy answers."""
+        only = self.prompt[0] if self.nested else self.prompt
+        return Prompt((), raw=only if isinstance(only, str) else tuple(cast("list[int]", only)))
+
+    @property
+    def alternatives(self) -> int | None:
+        return self.logprobs
+
+    @property
+    def nested(self) -> bool:
+        return isinstance(self.prompt, list) and not isinstance(self.prompt[0], int)
+
+    @property
     def width(self) -> int:
         """How many prompts it holds."""
-        return len(self.prompt) if isinstance(self.prompt, list) and not isinstance(self.prompt[0], int) else 1
+        return len(self.prompt) if self.nested else 1
 
 
+AnyRequest = ChatRequest | CompletionRequest
 OURS = {"strategy", "budget", "cache", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"}
 OURS |= {"best_of", "suffix"}

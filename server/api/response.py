@@ -1,31 +1,38 @@
 """A finished trace -> a chat.completion. Every number is a fold over the trace."""
 
-import time
-
 from server.engine import Body
 from server.plan import Plan
 from strategies.trace import CANDIDATES, Aborted, Cast, Finished, Sampled, Scored, Trace, Usage, usage
-from strategies.types import Completion
+from strategies.types import Completion, Outcome
 
 
 def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
-    """The engine's own chat.completion of the winner, with the whole search's bill and what it found."""
+    """The engine's own body of the winners, with the whole search's bill and what it found."""
     assert plan.strategy is not None
-    (choice,) = body["choices"]
-    message = choice["message"]
-    answer = finished.outcome.answer
-    if plan.strategy.reasoning != "inline" and answer is not None and message["content"]:
-        hidden = plan.strategy.reasoning == "hidden"
-        message["reasoning"] = message["reasoning_content"] = None if hidden else message["content"]
-        message["content"] = answer.raw
-    if finished.stopped in ("deadline", "budget"):
-        choice["finish_reason"] = "length"
+    spent = usage(trace)
+    ranked = (finished.outcome, *finished.outcome.others)
+    for choice, outcome in zip(body["choices"], ranked, strict=False):
+        if plan.strategy.reasoning != "inline":
+            _set_apart(choice["message"], outcome, plan)
+        if finished.stopped in ("deadline", "budget"):
+            choice["finish_reason"] = "length"
     return body | {
         "id": plan.id,
+        "created": plan.created,
         "model": plan.model,
-        "usage": usage_body(usage(trace)),
-        "cogitate": found(plan, trace, finished),
+        "usage": usage_body(spent),
+        "cogitate": found(plan, trace, finished, spent),
     }
+
+
+def _set_apart(message: Body, outcome: Outcome, plan: Plan) -> None:
+    """The answer in the content, what led to it in reasoning_content or nowhere."""
+    answer = outcome.answer or plan.reading.answer(outcome.completion)
+    if answer is None or not answer.raw or not message["content"] or message.get("tool_calls"):
+        return
+    hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
+    message["reasoning"] = message["reasoning_content"] = None if hidden else message["content"]
+    message["content"] = answer.raw
 
 
 def usage_body(spent: Usage) -> Body:
@@ -37,21 +44,22 @@ def usage_body(spent: Usage) -> Body:
     }
 
 
-def found(plan: Plan, trace: Trace, finished: Finished) -> Body:
+def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
     """The `cogitate` object."""
     outcome = finished.outcome
     assert plan.strategy is not None
     seen: Body = {
         "strategy": plan.strategy.name,
-        "answer": outcome.answer.raw if outcome.answer else None,
+        "answer": (outcome.answer.raw or None) if outcome.answer else None,
         "agreement": None if outcome.agreement is None else round(outcome.agreement, 4),
         "score": None if outcome.score is None else round(outcome.score, 6),
         "stopped": finished.stopped,
         "candidates": sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace),
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
-        "verifier_tokens": usage(trace).verifier,
+        "verifier_tokens": spent.verifier,
+        "uncounted": spent.uncounted,
         "cache": "miss" if plan.key else "none",
-        "trace_id": plan.trace_id,
+        "trace_id": plan.caller.request_id,
     }
     return seen | ({"samples": samples(trace, outcome.completion)} if plan.strategy.return_candidates else {})
 
@@ -74,9 +82,10 @@ def samples(trace: Trace, winner: Completion) -> list[Body]:
     ]
 
 
-def replayed(plan: Plan, body: Body) -> Body:
-    """A cached answer as the answer to this request."""
-    fresh = body | {"id": plan.id, "model": plan.model, "created": int(time.time())}
+def retold(plan: Plan, body: Body, *, cached: bool = False) -> Body:
+    """An answer as the answer to this request: it may have been found for another one that asked the same."""
+    own = body | {"id": plan.id, "created": plan.created, "model": plan.model}
     if "cogitate" in body:
-        fresh["cogitate"] = body["cogitate"] | {"cache": "hit", "trace_id": plan.trace_id}
-    return fresh
+        cache = {"cache": "hit"} if cached else {}
+        own["cogitate"] = body["cogitate"] | {"trace_id": plan.caller.request_id} | cache
+    return own

@@ -1,22 +1,25 @@
 """A job's trace -> Server-Sent Events: valid OpenAI chunks from the first byte to [DONE], progress if wanted."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from server.api.json import dumps
+from server.api.narration import told
+from server.api.openai import ChatRequest
+from server.api.response import retold
 from server.engine import Body
-from server.errors import ApiError, BadRequest, Upstream
-from server.jobs import Job
+from server.errors import ApiError, BadRequest, Cancelled, Upstream
+from server.jobs import Job, Reader
 from server.plan import Plan
-from strategies.trace import Aborted, Cast, Event, Proposed, Sampled, Spoken
+from strategies.trace import Spoken
 from strategies.types import Speech
 
-KEEP_ALIVE = 15.0
-"""Seconds of silence before a comment is sent, so that proxies do not cut the connection."""
+SILENCE = 15.0
+"""Seconds before a comment is sent, so that proxies do not cut the connection."""
+KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
@@ -29,29 +32,28 @@ class Chunks:
     """Chunks of one answer: they share id, time and model. Remembers what was already said."""
 
     plan: Plan
-    created: int = 0
     said: str = ""
     reasoned: str = ""
 
     def chunk(self, delta: Body, finish: str | None = None, *, index: int = 0, logprobs: object = None) -> Body:
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return self._head() | {"choices": [choice]}
+        said = {"delta": delta} if isinstance(self.plan.request, ChatRequest) else {"text": delta.get("content") or ""}
+        return self._head() | {"choices": [{"index": index, **said, "logprobs": logprobs, "finish_reason": finish}]}
 
     def _head(self) -> Body:
-        self.created = self.created or int(time.time())
+        chat = isinstance(self.plan.request, ChatRequest)
         return {
             "id": self.plan.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": self.plan.created,
             "model": self.plan.model,
         }
 
     def begin(self) -> bytes:
         return event(self.chunk({"role": "assistant", "content": ""}))
 
-    def news(self, told: Body) -> bytes:
+    def news(self, report: Body) -> bytes:
         """Progress: a chunk that says nothing, and what happened."""
-        return event(self.chunk({}) | {"cogitate": told})
+        return event(self.chunk({}) | {"cogitate": report})
 
     def speak(self, speech: Speech) -> bytes:
         """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
@@ -66,7 +68,10 @@ class Chunks:
         """What is left to say of a finished answer: the rest of its text, its calls, its end, its usage."""
         for choice in body["choices"]:
             index = choice["index"]
-            if rest := self._rest(choice["message"]):
+            if index:
+                yield event(self.chunk({"role": "assistant", "content": ""}, index=index))
+            rest = self._rest(choice.get("message") or {"content": choice.get("text")}, first=index == 0)
+            if rest or choice.get("logprobs"):
                 yield event(self.chunk(rest, index=index, logprobs=choice.get("logprobs")))
             last = self.chunk({}, choice["finish_reason"], index=index)
             yield event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
@@ -75,11 +80,12 @@ class Chunks:
             yield event(self._head() | {"choices": [], "usage": body["usage"]})
         yield DONE
 
-    def _rest(self, message: Body) -> Body:
+    def _rest(self, message: Body, *, first: bool) -> Body:
         delta: Body = {}
-        if content := unsaid(message.get("content"), self.said):
+        if content := unsaid(message.get("content"), self.said if first else ""):
             delta["content"] = content
-        if reasoning := unsaid(message.get("reasoning_content") or message.get("reasoning"), self.reasoned):
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        if reasoning := unsaid(reasoning, self.reasoned if first else ""):
             delta["reasoning_content"] = reasoning
         if calls := message.get("tool_calls"):
             delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
@@ -91,7 +97,7 @@ def unsaid(text: str | None, said: str) -> str:
     return text.removeprefix(said) if text and text.startswith(said) else ""
 
 
-async def stream(plan: Plan, job: Job[Body]) -> AsyncIterator[bytes]:
+async def stream(plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
     """The role first; then text where it is live, progress where it is asked for; the answer; the end.
 
     A failure is an error event, and no [DONE].
@@ -101,61 +107,52 @@ async def stream(plan: Plan, job: Job[Body]) -> AsyncIterator[bytes]:
     options = plan.request.stream_options
     progress = bool(options and options.include_progress)
     hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
-    async for happened in _or_silence(job.trace.follow()):
+    async for happened in heard(job, reader):
         if happened is None:
-            yield b": keep-alive\n\n"
+            yield KEEP_ALIVE
         elif isinstance(happened, Spoken) and not hidden:
             yield chunks.speak(happened.speech)
-        elif progress and (news := told(happened)):
-            yield chunks.news(news)
-    await job.finished()
-    if job.failure:
-        yield event(job.failure.body)
+        elif progress and (report := told(happened)):
+            yield chunks.news(report)
+    if failure := ended(job, reader):
+        yield failure
         return
-    for chunk in chunks.finish(job.result()):
+    for chunk in chunks.finish(retold(plan, job.result(), cached=job.cached)):
         yield chunk
 
 
-async def replay(plan: Plan, body: Body) -> AsyncIterator[bytes]:
-    """A cached answer as a stream."""
-    chunks = Chunks(plan)
-    yield chunks.begin()
-    for chunk in chunks.finish(body):
-        yield chunk
+async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
+    """The engine's own stream as it comes; its errors in our words."""
+    async for line in heard(job, reader):
+        if line is None:
+            yield KEEP_ALIVE
+            continue
+        failed = failure(line)
+        yield (failed or line).encode()
+        if failed:
+            return
+    if lost := ended(job, reader):
+        yield lost
 
 
-def told(happened: Event) -> Body | None:
-    """An event as a progress report; None for what is no news to a client."""
-    match happened:
-        case Sampled(role, made) | Aborted(role, made):
-            kind = "sampled" if isinstance(happened, Sampled) else "aborted"
-            return {"event": kind, "role": role, "index": made.index, "tokens": made.completion_tokens}
-        case Cast(made, answer):
-            return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
-        case Proposed(outcome):
-            leader = outcome.answer.raw if outcome.answer else None
-            return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
-    return None
+async def heard(job: Job[Body], reader: Reader) -> AsyncIterator[Any]:
+    """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
+    at = 0
+    while True:
+        while at < len(job.record.entries):
+            yield job.record.entries[at].event
+            at += 1
+        if job.record.closed or job.task is None or reader.dropped.done():
+            return
+        if not await job.record.grown(SILENCE):
+            yield None
 
 
-async def _or_silence(events: AsyncIterator[Event]) -> AsyncIterator[Event | None]:
-    """The events, and None for every KEEP_ALIVE seconds without one."""
-    upcoming: asyncio.Future[Event] | None = None
-    try:
-        while True:
-            upcoming = upcoming or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait([upcoming], timeout=KEEP_ALIVE)
-            if not done:
-                yield None
-                continue
-            try:
-                yield upcoming.result()
-            except StopAsyncIteration:
-                return
-            upcoming = None
-    finally:
-        if upcoming:
-            upcoming.cancel()
+def ended(job: Job[Body], reader: Reader) -> bytes | None:
+    """The error event of what ended without an answer."""
+    if reader.dropped.done():
+        return event(Cancelled().body)
+    return event(job.failure.body) if job.failure else None
 
 
 def failure(line: str) -> str | None:
@@ -164,8 +161,10 @@ def failure(line: str) -> str | None:
     return None if error is None else event(error.body).decode()
 
 
-def raise_if_error(line: str) -> None:
-    if error := _error(line):
+def raise_if_refused(job: Job[Body]) -> None:
+    """An error that comes before any answer still gets its status."""
+    first = next(iter(job.record), None)
+    if isinstance(first, str) and (error := _error(first)):
         raise error
 
 

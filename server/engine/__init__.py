@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from server.api.openai import ChatRequest, CompletionRequest
+from server.api.openai import AnyRequest
+from server.api.responses.wire import ResponsesRequest
 from strategies.ports import ABILITIES, Ability, Engine, Verifier
 from strategies.types import Completion, Prompt
 
@@ -44,7 +45,7 @@ class Conversation(Engine, Protocol):
     def prompt_tokens(self) -> int: ...
 
     async def present(self, completions: Sequence[Completion]) -> Body:
-        """The chat.completion with these completions as its choices, read by the engine's own parsers."""
+        """The chat.completion, or text_completion, with these completions as its choices, read by its own parsers."""
 
 
 class Backend(Protocol):
@@ -65,11 +66,11 @@ class Backend(Protocol):
 
     def load(self) -> Load: ...
 
-    async def converse(self, request: ChatRequest, prompt: Prompt) -> Conversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
         """The request's means to decode, its first prompt rendered.
 
         Raises ApiError for what this engine cannot take: a context that is too long, a token out of range.
         """
 
-    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
         """The engine's own answer, nothing lost: whole, or its stream as SSE lines. Raises ApiError."""

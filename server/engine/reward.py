@@ -21,7 +21,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from server.engine.prm import PrmFormat, Reader, format_of
-from strategies.ports import Ask, Verdict
+from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt
 
 DEFAULTS: Mapping[str, object] = {
@@ -51,6 +51,7 @@ class RewardModel:
     """Scores each step of a solution. Belongs to the event loop it was opened in."""
 
     logprobs: None = None
+    needs: frozenset[Ability] = frozenset()
 
     def __init__(self, engine: AsyncLLM, reader: Reader) -> None:
         self.engine = engine

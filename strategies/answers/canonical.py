@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from strategies.answers import choice, collection, latex, numbers, structured, units
 from strategies.answers.answer import LONGEST_TEXT, AnswerFormat
@@ -44,6 +45,7 @@ def _pass(text: str, format: AnswerFormat) -> str:
             return _expression(text)
 
 
+@lru_cache(maxsize=4096)
 def _expression(text: str) -> str:
     text = units.without_units(latex.cleaned(text.strip('*`"'))).rstrip(" .,;")
     assigned = _ASSIGNED.match(text)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.ports import Ask, Verdict
+from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt, TokenLogprob
 
 TOP = 5
@@ -22,6 +22,7 @@ class Confidence:
     """The model's certainty of its own tokens."""
 
     logprobs: int = TOP
+    needs: frozenset[Ability] = frozenset({"logprobs"})
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict((confidence(solution),)) for solution in solutions]

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.ports import Ask, Verdict
+from strategies.ports import Ability, Ask, Verdict
 from strategies.prompts import GRADER, NO, VERDICT, YES
 from strategies.types import Completion, Message, Prompt
 
@@ -18,6 +18,7 @@ class Judge:
     """The engine's own model grades each solution as a whole."""
 
     logprobs: None = None
+    needs: frozenset[Ability] = frozenset({"logprobs"})
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         asked = await ask([graded(question, solution) for solution in solutions], YES + NO)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from strategies.ports import Ask, Verdict
+from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt
 from strategies.verifiers.arithmetic import equations
 
@@ -22,6 +22,7 @@ class Programmatic:
     """Exact arithmetic over the equations in each step."""
 
     logprobs: None = None
+    needs: frozenset[Ability] = frozenset()
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict(tuple(checked(steps_of(solution.text)))) for solution in solutions]

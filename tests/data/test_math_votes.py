@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from strategies.answers import Answer, canonical, extract
+from strategies.ballot import Ballot, ranking, score_of
 from strategies.types import Completion, Outcome, Prompt
-from strategies.votes import best, score_of, tally
 
 Sample = tuple[Outcome, bool]
 
@@ -40,7 +40,7 @@ def samples(row: dict[str, Any]) -> list[Sample]:
 
 
 def verdict(chosen: Outcome, candidates: list[Sample]) -> bool:
-    return next(correct for outcome, correct in candidates if outcome is chosen)
+    return next(correct for outcome, correct in candidates if outcome.completion is chosen.completion)
 
 
 def test_the_known_figures_come_out() -> None:
@@ -48,10 +48,12 @@ def test_the_known_figures_come_out() -> None:
     outcomes = [[outcome for outcome, _ in problem] for problem in problems]
     figures = {
         "mean": sum(correct for problem in problems for _, correct in problem) / 8,
-        "majority@8": sum(verdict(tally(o)[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)),
-        "best-of-8": sum(verdict(best(o), p) for o, p in zip(outcomes, problems, strict=True)),
+        "majority@8": sum(
+            verdict(Ballot.of(o).ranked()[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
+        ),
+        "best-of-8": sum(verdict(ranking(o), p) for o, p in zip(outcomes, problems, strict=True)),
         "weighted@8": sum(
-            verdict(tally(o, score_of)[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
+            verdict(Ballot.of(o).ranked(score_of)[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
         ),
         "pass@8": sum(any(correct for _, correct in problem) for problem in problems),
     }

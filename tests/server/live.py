@@ -27,10 +27,11 @@ class Live:
     url: str
     engine: ScriptedEngine
     clients: list[openai.OpenAI] = field(default_factory=list)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
     def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
         body = HELLO | fields
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
+        return self.http.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
 
     def client(self, api_key: str = "none") -> openai.OpenAI:
         client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=10)
@@ -70,6 +71,7 @@ def live(
             client.close()
         server.should_exit = True
         thread.join(10)
+        started.http.close()
         assert not thread.is_alive(), "the server does not stop"
 
 

@@ -221,7 +221,7 @@ def test_more_requests_than_the_limit_are_a_429_at_once():
             "POST", f"{server.url}/v1/chat/completions", json=HELLO | {"strategy": NAMES[1], "stream": True}
         ):
             eventually(lambda: server.engine.running)
-            refused = server.ask(strategy="self_consistency")
+            refused = server.ask(strategy="self_consistency", seed=2)
         assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
 

@@ -2,19 +2,20 @@ import asyncio
 
 import pytest
 
-from server.errors import Internal, Late, Overloaded, Unready, Upstream
-from server.jobs import Jobs, told
+from server.caller import Caller
+from server.errors import Cancelled, Internal, Late, Overloaded, Unready, Upstream
+from server.jobs import Job, Jobs, told
 from strategies.budget import BudgetExhausted
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
 from strategies.trace import Trace
 
 
-async def nothing() -> str:
+async def nothing(job: Job[str]) -> str:
     return "done"
 
 
-async def forever() -> str:
+async def forever(job: Job[str]) -> str:
     await asyncio.sleep(60)
     return "never"
 
@@ -27,7 +28,7 @@ async def test_a_job_has_a_result_and_closes_its_trace():
 
 
 async def test_a_failed_job_is_data():
-    async def fail() -> str:
+    async def fail(job: Job[str]) -> str:
         raise SampleFailed("x")
 
     jobs = Jobs(1)
@@ -49,22 +50,59 @@ async def test_no_more_than_the_limit_and_none_while_draining():
         jobs.start(Trace(), nothing)
 
 
-async def test_what_is_held_is_waited_for_and_cancelled_only_after_the_grace():
-    jobs, held = Jobs(1), asyncio.Event()
+async def test_work_is_waited_for_and_cancelled_only_after_the_grace():
+    async def quick(job: Job[str]) -> str:
+        await asyncio.sleep(0.05)
+        return "done"
 
-    async def hold(seconds: float) -> None:
-        with jobs.holding():
-            held.set()
-            await asyncio.sleep(seconds)
-
-    quick = asyncio.create_task(hold(0.05))
-    await held.wait()
+    jobs = Jobs(2)
+    job = jobs.start(Trace(), quick)
     await jobs.drain(5)
-    assert quick.done() and not quick.cancelled()
-    slow = asyncio.create_task(hold(60))
-    await asyncio.sleep(0)
+    assert job.result() == "done"
+    jobs = Jobs(2)
+    slow = jobs.start(Trace(), forever)
     await jobs.drain(0.05)
-    assert slow.cancelled() and not jobs.live
+    assert isinstance(slow.failure, Unready) and not jobs.live
+
+
+async def test_work_ends_with_its_last_reader_and_not_before():
+    jobs = Jobs(1)
+    job = jobs.start(Trace(), forever)
+    with job.read(Caller(request_id="a")):
+        with job.read(Caller(request_id="b")):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert not job.done
+    await job.finished()
+    assert isinstance(job.failure, Cancelled)
+
+
+async def test_cancelling_by_name_ends_the_work_only_when_nobody_else_waits_for_it():
+    jobs = Jobs(1)
+    job = jobs.start(Trace(), forever)
+    with job.read(Caller("t", "", "a")) as first, job.read(Caller("t", "", "b")) as second:
+        assert jobs.cancel("other", "a") == 0 and jobs.cancel("t", "a") == 1
+        assert first.dropped.done() and not second.dropped.done()
+        await asyncio.sleep(0.01)
+        assert not job.done
+        assert jobs.cancel("t", "b") == 1
+        await job.finished()
+    assert isinstance(job.failure, Cancelled) and jobs.cancel("t", "b") == 0
+
+
+async def test_a_request_is_accepted_or_refused_before_its_answer_begins():
+    async def refused(job: Job[str]) -> str:
+        raise Overloaded("no")
+
+    async def taken(job: Job[str]) -> str:
+        job.accept()
+        return await forever(job)
+
+    with pytest.raises(Overloaded):
+        await Jobs(1).start(Trace(), refused).accepted()
+    jobs = Jobs(1)
+    await jobs.start(Trace(), taken).accepted()
+    await jobs.drain(0)
 
 
 async def test_asides_are_waited_for():

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from server.api.openai import ChatRequest
+from server.caller import Caller
 from server.engine import ModelCard
 from server.errors import ApiError, BadRequest, ModelNotFound, Unsupported, invalid
 from server.plan import plan
@@ -17,9 +18,9 @@ CARD = ModelCard("tiny", "r1", 4096, 0)
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 
 
-def planned(card=CARD, tenant="", settings=None, **fields):
+def planned(card=CARD, tenant="", settings=None, verifiers=BUILT_IN, **fields):
     request = ChatRequest.model_validate(HELLO | fields)
-    return plan(request, card, settings or Settings(), BUILT_IN, tenant)
+    return plan(request, card, settings or Settings(), verifiers, Caller(tenant))
 
 
 def refusal(**fields):
@@ -77,7 +78,7 @@ def test_a_wrong_option_is_named(strategy, param, code):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("n", 2), ("echo", True), ("continue_final_message", True), ("return_token_ids", True)]
+    ("field", "value"), [("n", 9), ("echo", True), ("continue_final_message", True), ("return_token_ids", True)]
 )
 def test_a_field_that_no_strategy_can_honour_is_refused_by_name(field, value):
     refused = refusal(strategy="self_consistency", **{field: value})

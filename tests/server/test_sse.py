@@ -2,17 +2,21 @@ import json
 
 from server.api import sse
 from server.api.openai import ChatRequest
+from server.caller import Caller
 from server.engine import ModelCard
 from server.errors import BadRequest, Upstream
+from server.jobs import Job, Reader
 from server.plan import Plan, plan
 from server.settings import Settings
+from strategies.record import Record
+from strategies.trace import Trace
 
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
 def planned(**fields: object) -> Plan:
     request = ChatRequest.model_validate(HELLO | fields)
-    return plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, "")
+    return plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, Caller())
 
 
 def choice(index: int, **message: object) -> dict[str, object]:
@@ -20,7 +24,8 @@ def choice(index: int, **message: object) -> dict[str, object]:
 
 
 async def replayed(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
-    lines = [line.decode() async for line in sse.replay(planned(**fields), body)]
+    job = Job(Trace(), outcome=body)
+    lines = [line.decode() async for line in sse.stream(planned(**fields), job, Reader(Caller()))]
     assert lines.pop() == "data: [DONE]\n\n"
     return [json.loads(line[6:]) for line in lines]
 
@@ -32,6 +37,7 @@ async def test_every_choice_of_a_cached_answer_is_streamed():
         (0, {"role": "assistant", "content": ""}, None),
         (0, {"content": "a"}, None),
         (0, {}, "stop"),
+        (1, {"role": "assistant", "content": ""}, None),
         (1, {"content": "b"}, None),
         (1, {}, "stop"),
     ]
@@ -52,7 +58,9 @@ def test_the_engines_error_lines_are_told_in_our_words():
     assert "secret" not in sse.failure(lost) and sse.failure('data: {"id": "x"}') is None
     for line, kind in ((refused, BadRequest), (lost, Upstream)):
         try:
-            sse.raise_if_error(line)
+            job = Job(Record())
+            job.record.emit(line)
+            sse.raise_if_refused(job)
         except kind:
             continue
         raise AssertionError(line)

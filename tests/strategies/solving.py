@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from strategies.budget import Budget
 from strategies.execute import execute
 from strategies.options import Options
+from strategies.reading import Reading
 from strategies.run import Run
 from strategies.trace import Event, Finished
 from strategies.types import Message, Prompt, Sampling
@@ -30,7 +31,7 @@ def run_of(
         prover=ScriptedProver(equals),
         verifiers={**BUILT_IN, "scripted": ScriptedVerifier(opinion)},
         sampling=sampling,
-        answer_format=answer_format,
+        reading=Reading(format=answer_format),
         budget=Budget(tokens),
     )
 

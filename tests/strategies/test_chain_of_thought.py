@@ -74,4 +74,18 @@ def test_the_deadline_returns_the_chain_so_far():
 def test_the_clients_limit_is_no_budget_and_is_not_marked_as_one():
     engine = ScriptedEngine(["one two three four \\boxed{1}", " 4"])
     finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(max_tokens=3)))
-    assert finished.stopped == "completed" and finished.outcome.answer.raw == "4"
+    assert finished.stopped == "completed" and finished.outcome.completion.finish == "length"
+    assert len(engine.calls) == 1, "what was cut off says no more than max_tokens"
+
+
+def test_the_answer_is_asked_for_only_out_of_what_the_limit_leaves():
+    engine = ScriptedEngine(["six sevens", " forty two or so"])
+    finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(max_tokens=5)))
+    assert engine.decoded == 5 and finished.outcome.completion.completion_tokens == 5
+
+
+def test_an_engine_that_cannot_go_on_is_not_asked_to():
+    engine = ScriptedEngine(["six sevens", " 42"])
+    run = run_of(engine)
+    run.able = frozenset()
+    assert solve(ChainOfThought(), run).outcome.completion.text == "six sevens" and len(engine.calls) == 1

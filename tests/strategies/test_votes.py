@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.answers import Answer
+from strategies.ballot import Ballot, ranking, score_of
 from strategies.types import Completion, Outcome, Prompt, TokenLogprob
-from strategies.votes import best, majority_posterior, reduce_steps, score_of, settled, tally
+from strategies.votes import majority_posterior, reduce_steps, settled
 
 
 def outcome(index, key, score=None, logprob=None, text="text"):
@@ -20,6 +21,10 @@ def outcome(index, key, score=None, logprob=None, text="text"):
 
 def outcomes(votes):
     return [outcome(index, vote) for index, vote in enumerate(votes)]
+
+
+def tally(candidates, *weight):
+    return Ballot.of(candidates).ranked(*weight)
 
 
 def keys(blocs):
@@ -54,8 +59,9 @@ def test_the_order_never_matters(votes, chance):
     shuffled = list(ballots)
     chance.shuffle(shuffled)
     assert keys(tally(ballots)) == keys(tally(shuffled))
-    assert tally(ballots)[0].representative == tally(shuffled)[0].representative
-    assert best(ballots) == best(shuffled)
+    assert Ballot.of(ballots).ranking() == Ballot.of(shuffled).ranking()
+    assert Ballot.of(ballots).winner().completion == Ballot.of(ballots).ranking().completion
+    assert ranking(ballots) == ranking(shuffled)
 
 
 def exact_posterior(first, second):
@@ -102,6 +108,6 @@ def test_a_score_is_always_a_number_between_0_and_1(steps, how):
 
 
 def test_best_prefers_scores_then_likelihood_then_order():
-    assert best([outcome(0, "a", 0.1), outcome(1, "b", 0.2)]).completion.index == 1
-    assert best([outcome(0, "a", logprob=-3.0), outcome(1, "b", logprob=-1.0)]).completion.index == 1
-    assert best([replace(outcome(1, "b"), score=None), outcome(0, "a")]).completion.index == 0
+    assert ranking([outcome(0, "a", 0.1), outcome(1, "b", 0.2)]).completion.index == 1
+    assert ranking([outcome(0, "a", logprob=-3.0), outcome(1, "b", logprob=-1.0)]).completion.index == 1
+    assert ranking([replace(outcome(1, "b"), score=None), outcome(0, "a")]).completion.index == 0

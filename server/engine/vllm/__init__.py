@@ -4,7 +4,9 @@ loading.py   arguments -> AsyncLLM and vLLM's own OpenAI handlers
 errors.py    vLLM's failures -> ours
 decode.py    submit, gather, abort
 speech.py    what a decode says, by vLLM's parsers
-chat.py      one request: render, sample, present
+render.py    prompts as the engine takes them
+conversation.py   one request: sampling parameters, decodes, completions
+present.py   the winners as an OpenAI body
 running.py   a loaded engine, and what it is asked
 backend.py   the Backend port
 """

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from server.api.openai import ChatRequest, CompletionRequest
+from server.api.openai import AnyRequest
+from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, CannotStart, Conversation, Load, ModelCard
 from server.errors import Unready
 from strategies.ports import Verifier
@@ -75,10 +76,10 @@ class VllmBackend:
     def load(self) -> Load:
         return self._running.load if self._running else Load(0, 0)
 
-    async def converse(self, request: ChatRequest, prompt: Prompt) -> Conversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
         return await self.running.converse(request, prompt)
 
-    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
         return await self.running.answer(request)
 
 

@@ -12,11 +12,14 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest as Vll
 from vllm.entrypoints.openai.completion.protocol import CompletionResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
-from server.api.openai import ChatRequest, CompletionRequest
+from server.api.openai import AnyRequest, ChatRequest, CompletionRequest
+from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
-from server.engine.vllm.chat import VllmConversation
+from server.engine.vllm.conversation import VllmConversation
 from server.engine.vllm.errors import refused, translated
 from server.engine.vllm.loading import Loaded, handlers, launched, parsed
+from server.engine.vllm.render import VllmRequest
+from server.engine.vllm.responses import respond
 from server.errors import ApiError
 from strategies.types import Prompt
 
@@ -42,20 +45,23 @@ class RunningEngine:
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
 
-    async def converse(self, request: ChatRequest, prompt: Prompt) -> VllmConversation:
-        conversation = VllmConversation(self.loaded, self._wire(request))
-        rendered = await conversation.rendered(prompt.messages)
-        conversation.prompt_tokens = len(rendered.ids)
+    async def converse(self, request: AnyRequest, prompt: Prompt) -> VllmConversation:
+        try:
+            conversation = VllmConversation(self.loaded, self._wire(request))
+            conversation.prompt_tokens = len((await conversation.rendered(prompt)).ids)
+        except ApiError as error:
+            raise _about(request, error) from None
         return conversation
 
-    async def answer(self, request: ChatRequest | CompletionRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
         state = self.loaded.state
         try:
+            if isinstance(request, ResponsesRequest):
+                return await respond(self.loaded, request, self.card.name)
             if isinstance(request, ChatRequest):
                 answer = await state.openai_serving_chat.create_chat_completion(self._wire(request))
             else:
-                wire = VllmCompletionRequest.model_validate({**request.forwarded(), "model": self.card.name})
-                answer = await state.openai_serving_completion.create_completion(wire)
+                answer = await state.openai_serving_completion.create_completion(self._wire(request))
         except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
             raise _about(request, translated(error)) from error
         if isinstance(answer, ErrorResponse):
@@ -65,14 +71,16 @@ class RunningEngine:
         lines: AsyncIterator[str] = answer
         return lines
 
-    def _wire(self, request: ChatRequest) -> ChatCompletionRequest:
+    def _wire(self, request: AnyRequest) -> VllmRequest:
+        kind = ChatCompletionRequest if isinstance(request, ChatRequest) else VllmCompletionRequest
         try:
-            return ChatCompletionRequest.model_validate({**request.forwarded(), "model": self.card.name})
+            wire: VllmRequest = kind.model_validate({**request.forwarded(), "model": self.card.name})
+            return wire
         except ValueError as error:
             raise translated(error) from error
 
 
-def _about(request: ChatRequest | CompletionRequest, error: ApiError) -> ApiError:
+def _about(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:
     """What is wrong with a chat's messages is wrong with a completion's prompt."""
     if error.param == "messages" and isinstance(request, CompletionRequest):
         error.param = "prompt"

@@ -1,0 +1,110 @@
+"""From a plan to an HTTP answer, whole or streamed; a client that hangs up ends what only it waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from server.api import sse
+from server.api.json import JSON
+from server.api.response import retold
+from server.caller import Caller
+from server.engine import Body
+from server.errors import BadRequest, Cancelled
+from server.jobs import Job, Reader
+from server.plan import Plan
+from server.service import Service
+
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+LONGEST_KEY = 255
+Content = Callable[[Reader], AsyncIterator[bytes]]
+
+
+def caller(request: Request) -> Caller:
+    state = request.state
+    return Caller(state.tenant, state.key, state.request_id)
+
+
+def repeat_key(request: Request) -> str | None:
+    """The Idempotency-Key. Raises BadRequest for one that is too long."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise BadRequest(f"Idempotency-Key must be 1 to {LONGEST_KEY} characters long.", param="Idempotency-Key")
+    return key
+
+
+async def answered(service: Service, plan: Plan, request: Request) -> Response:
+    """The plan's answer in the shape of the request. Raises ApiError for what fails before the first byte."""
+    request.state.strategy = plan.strategy_name
+    told_by, job = await service.answer(plan, repeat_key(request))
+    headers = {"X-Cache": "hit"} if job.cached else {}
+    if not plan.request.stream:
+        body = await unless_gone(request, job, plan.caller)
+        return JSON(retold(told_by, body, cached=job.cached), headers=headers)
+    if plan.strategy is None and not job.cached:
+        return await opened(request, job, plan.caller, lambda reader: sse.relay(job, reader), headers)
+    return await opened(request, job, plan.caller, lambda reader: sse.stream(told_by, job, reader), headers)
+
+
+async def opened(request: Request, job: Job[Body], by: Caller, content: Content, headers: dict[str, str]) -> Response:
+    """A stream that begins once the request is accepted: what is refused still gets its status."""
+    stream = JobStream(job, by, content, headers)
+    accepted = asyncio.ensure_future(job.accepted())
+    try:
+        await before_gone(request, stream.reader, accepted)
+        accepted.result()
+        sse.raise_if_refused(job)
+    except BaseException:
+        stream.leave()
+        raise
+    finally:
+        accepted.cancel()
+    return stream
+
+
+class JobStream(StreamingResponse):
+    """Streams a job and leaves it when the response ends, however it ends.
+
+    Not a `finally` in the generator: a client gone before the first byte never starts the generator.
+    """
+
+    def __init__(self, job: Job[Any], by: Caller, content: Content, headers: dict[str, str]) -> None:
+        self._reading = job.read(by)
+        self.reader = self._reading.__enter__()
+        super().__init__(content(self.reader), media_type="text/event-stream", headers=UNBUFFERED | headers)
+
+    def leave(self) -> None:
+        self._reading.__exit__(None, None, None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.leave()
+
+
+async def unless_gone(request: Request, job: Job[Body], by: Caller) -> Body:
+    """The job's result."""
+    if job.task is not None:
+        with job.read(by) as reader:
+            await before_gone(request, reader, job.task)
+    return job.result()
+
+
+async def before_gone(request: Request, reader: Reader, awaited: "asyncio.Future[None]") -> None:
+    """Waits for it. Raises Cancelled when the client hangs up, or the request is cancelled by name, before."""
+
+    async def hung_up() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    watcher = asyncio.ensure_future(hung_up())
+    try:
+        await asyncio.wait([awaited, reader.dropped, watcher], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watcher.cancel()
+    if not awaited.done():
+        raise Cancelled

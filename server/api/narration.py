@@ -1,0 +1,67 @@
+"""The events of a search as JSON: progress in a stream, and the trace that is kept."""
+
+from server.api.json import dumps
+from server.engine import Body
+from server.plan import Plan
+from strategies.record import Entry
+from strategies.trace import Aborted, Cast, Event, Failed, Finished, Proposed, Sampled, Scored, Trace, Usage
+
+
+def told(happened: Event) -> Body | None:
+    """An event as a report; None for what is no news (text as it is spoken)."""
+    match happened:
+        case Sampled(role, made) | Aborted(role, made):
+            kind = "sampled" if isinstance(happened, Sampled) else "aborted"
+            return {"event": kind, "role": role, "index": made.index, "tokens": made.completion_tokens}
+        case Failed(index, role, reason):
+            return {"event": "failed", "role": role, "index": index, "reason": reason}
+        case Cast(made, answer):
+            return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
+        case Scored(made, steps):
+            return {"event": "scored", "index": made.index, "steps": list(steps)}
+        case Proposed(outcome):
+            leader = outcome.answer.raw if outcome.answer else None
+            return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
+        case Finished(outcome, stopped):
+            return {"event": "finished", "index": outcome.completion.index, "stopped": stopped}
+    return None
+
+
+def line(entry: Entry[Event]) -> Body | None:
+    """One line of a trace: what happened, when, and what a candidate said."""
+    report = told(entry.event)
+    if report is None:
+        return None
+    if isinstance(entry.event, Sampled | Aborted):
+        made = entry.event.completion
+        report |= {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.pieces)}
+        if made.calls:
+            report["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.calls]
+    return {"at": round(entry.seconds, 6)} | report
+
+
+def asked(plan: Plan) -> bytes:
+    return dumps(plan.request.model_dump(mode="json", exclude_unset=True, exclude_none=True, by_alias=True))
+
+
+def narrated(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
+    """All but what was asked: the strategy with its options, the bill, and every event with its time in seconds."""
+    return dumps(
+        {
+            "id": plan.caller.request_id,
+            "object": "trace",
+            "status": status,
+            "created": plan.created,
+            "model": plan.model,
+            "strategy": plan.strategy.model_dump(mode="json") if plan.strategy else None,
+            "usage": {
+                "prompt_tokens": spent.prompt,
+                "cached_tokens": spent.cached,
+                "completion_tokens": spent.completion,
+                "aborted_tokens": spent.aborted,
+                "verifier_tokens": spent.verifier,
+                "uncounted": spent.uncounted,
+            },
+            "events": [report for entry in trace.entries if (report := line(entry))],
+        }
+    )

@@ -1,0 +1,50 @@
+"""POST /v1/responses."""
+
+from dataclasses import replace
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from server.api.answering import caller, opened, repeat_key, unless_gone
+from server.api.body import read
+from server.api.json import JSON
+from server.api.peers import understood
+from server.api.responses import stream
+from server.api.responses.names import as_written
+from server.api.responses.wire import ResponsesRequest
+from server.plan import Plan, digest, plan
+from server.service import Service
+
+router = APIRouter()
+
+
+@router.post("/v1/responses", response_model=None, summary="Respond, by a strategy or plainly; nothing is stored")
+async def respond(request: Request) -> Response:
+    service: Service = request.app.state.service
+    service.check_ready()
+    wire = await read(request, ResponsesRequest, understood)
+    chat = wire.chat()
+    with as_written():
+        planned = plan(chat, service.backend.card, service.settings, service.verifiers, caller(request))
+        return await _answered(service, wire, planned, request)
+
+
+async def _answered(service: Service, wire: ResponsesRequest, asked: Plan, request: Request) -> Response:
+    """A strategy answers the chat, so that a chat that was answered before serves here too."""
+    request.state.strategy = asked.strategy_name
+    planned = asked if asked.strategy else _plainly(asked, wire, service)
+    told_by, job = await service.answer(planned, repeat_key(request))
+    headers = {"X-Cache": "hit"} if job.cached else {}
+    if not wire.stream:
+        await unless_gone(request, job, planned.caller)
+        return JSON(stream.whole(wire, told_by, job), headers=headers)
+    if planned.strategy is None:
+        return await opened(request, job, planned.caller, partial(stream.relay, job), headers)
+    return await opened(request, job, planned.caller, partial(stream.stream, wire, told_by, job), headers)
+
+
+def _plainly(asked: Plan, wire: ResponsesRequest, service: Service) -> Plan:
+    """The engine's own Responses API is asked, in its own words. Its whole answers are kept, as they are."""
+    kept = asked.key and not wire.stream
+    key = digest(wire, None, service.backend.card, asked.caller.tenant) if kept else None
+    return replace(asked, request=wire, key=key)

@@ -1,0 +1,70 @@
+"""A job -> Server-Sent Events."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from server.api import response as completions
+from server.api.narration import told
+from server.api.responses.answer import responded, retold
+from server.api.responses.events import Telling
+from server.api.responses.frame import failed
+from server.api.responses.names import renamed
+from server.api.responses.wire import ResponsesRequest
+from server.api.sse import KEEP_ALIVE, heard
+from server.engine import Body
+from server.errors import ApiError, Cancelled
+from server.jobs import Job, Reader
+from server.plan import Plan
+from strategies.trace import Event, Spoken
+
+
+async def stream(wire: ResponsesRequest, plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
+    """What was asked, at once; text where it is live, progress where it is asked for; the answer.
+
+    A failure is an `error` event, and the last one.
+    """
+    telling = Telling(wire, plan)
+    for frame in telling.begin():
+        yield frame
+    async for happened in heard(job, reader):
+        if happened is None:
+            yield KEEP_ALIVE
+            continue
+        for frame in news(telling, happened):
+            yield frame
+    if error := ended(job, reader):
+        yield failed(error, telling.number)
+        return
+    for frame in telling.finish(whole(wire, plan, job)):
+        yield frame
+
+
+async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
+    """The engine's own stream as it comes."""
+    async for line in heard(job, reader):
+        yield KEEP_ALIVE if line is None else line.encode()
+    if error := ended(job, reader):
+        yield failed(error, len(job.record.entries))
+
+
+def news(telling: Telling, happened: Event) -> Iterator[bytes]:
+    """What a client hears of an event while the search runs."""
+    strategy, options = telling.plan.strategy, telling.wire.stream_options
+    if isinstance(happened, Spoken):
+        if happened.speech.text and (strategy is None or strategy.reasoning != "hidden"):
+            yield from telling.speak(happened.speech)
+    elif options and options.include_progress and (report := told(happened)):
+        yield telling.event("cogitate.progress", cogitate=report)
+
+
+def ended(job: Job[Body], reader: Reader) -> ApiError | None:
+    """What kept it from an answer."""
+    if reader.dropped.done():
+        return Cancelled()
+    return renamed(job.failure) if job.failure else None
+
+
+def whole(wire: ResponsesRequest, plan: Plan, job: Job[Body]) -> Body:
+    """A finished job's result as a response: a strategy's is a chat.completion, the engine's own is one already."""
+    if plan.strategy is None:
+        return retold(wire, plan, job.result())
+    return responded(wire, plan, completions.retold(plan, job.result(), cached=job.cached))

@@ -1,0 +1,62 @@
+"""Which strategy a request means, and how it fits the rest of the request. Pure."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from server.api.openai import AnyRequest, ChatRequest
+from server.errors import BadRequest, ModelNotFound, invalid
+from strategies import STRATEGIES, AnyStrategy, parse
+from strategies.prompts import STEP_BY_STEP
+
+EFFORTS = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
+"""What reasoning_effort means to a strategy whose n the request leaves open: the most candidates it makes."""
+
+
+def chosen(request: AnyRequest, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
+    """The strategy, said in the body or behind the model's name; both are fine where they agree. Raises ApiError."""
+    named = behind(request.model, model, presets)
+    said = request.strategy
+    if said is None:
+        return named
+    if named is not None and said.get("name") != named.name:
+        raise BadRequest(f"model names the strategy {named.name}, and strategy another one.", param="strategy")
+    try:
+        return parse.validate_python(said)
+    except ValidationError as error:
+        raise invalid(error, prefix="strategy", hide=STRATEGIES) from None
+
+
+def behind(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
+    """What a model's name asks for behind its @. Raises ModelNotFound."""
+    if name == model:
+        return None
+    suffix = name.removeprefix(f"{model}@")
+    if suffix in presets and suffix != name:
+        return presets[suffix]
+    if suffix in STRATEGIES and suffix != name:
+        return parse.validate_python({"name": suffix})
+    raise unknown_model(name)
+
+
+def unknown_model(name: str) -> ModelNotFound:
+    return ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+
+
+def fitted(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
+    """The strategy with what the request's other fields say of it, where its own options do not.
+
+    A JSON answer is read, compared and asked for as JSON. Where tools are offered, or a raw text is continued, no
+    instruction of ours is added but the one to think. reasoning_effort is the ceiling of candidates.
+    """
+    update: dict[str, object] = {}
+    if isinstance(request, ChatRequest):
+        if request.wants_json and strategy.answer_format == "auto":
+            update["answer_format"] = "json"
+        if request.offers_tools and strategy.instruction is None:
+            update["instruction"] = STEP_BY_STEP if strategy.name == "chain_of_thought" else ""
+        if request.reasoning_effort and "n" in type(strategy).model_fields and "n" not in strategy.model_fields_set:
+            update["n"] = max(EFFORTS[request.reasoning_effort], strategy.fewest)
+    elif strategy.instruction is None:
+        update["instruction"] = ""
+    return strategy.model_copy(update=update)

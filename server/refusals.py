@@ -1,0 +1,85 @@
+"""What a strategy cannot honour, refused by name: nothing a client sends is lost in silence. Pure."""
+
+from collections.abc import Mapping
+
+from server.api.openai import AnyRequest, CompletionRequest
+from server.engine import ModelCard
+from server.errors import BadRequest, Unsupported
+from strategies import AnyStrategy
+from strategies.ports import Ability, Verifier
+
+NEVER = (
+    "echo",
+    "add_generation_prompt",
+    "continue_final_message",
+    "return_token_ids",
+    "include_stop_str_in_output",
+    "ignore_eos",
+)
+"""When set to anything but its default."""
+STEPWISE = ("tools", "response_format", "min_tokens")
+"""A grammar and a minimum length begin anew at each step, so step-wise search cannot hold them."""
+DEFAULTS: Mapping[str, tuple[object, ...]] = {"add_generation_prompt": (True,)}
+
+
+def refuse(
+    request: AnyRequest, strategy: AnyStrategy | None, card: ModelCard, verifiers: Mapping[str, Verifier]
+) -> None:
+    """Raises BadRequest for the first field that would be lost."""
+    if strategy is None:
+        refuse_budget(request)
+        return
+    refuse_unknown_verifiers(strategy, verifiers)
+    refuse_fields(request, strategy)
+    refuse_inability(request, strategy, card.abilities, verifiers)
+
+
+def refuse_budget(request: AnyRequest) -> None:
+    """The engine's own answer has no best so far to give."""
+    if request.budget is not None:
+        raise Unsupported("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
+
+
+def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
+    for name in (*NEVER, *(STEPWISE if strategy.name == "beam_search" else ())):
+        value = request.said(name)
+        if value not in (None, False, *DEFAULTS.get(name, ())):
+            raise Unsupported(f"{name} cannot be honoured together with the strategy {strategy.name}.", param=name)
+    if (request.n or 1) > strategy.candidates:
+        most = f"{strategy.name} makes {strategy.candidates} of them here"
+        raise Unsupported(f"n asks for {request.n} answers, and {most}.", param="n")
+    if strategy.reasoning != "inline" and request.logprobs not in (None, False):
+        raise Unsupported("logprobs are those of the whole text: they need reasoning to be inline.", param="logprobs")
+    if isinstance(request, CompletionRequest):
+        refuse_raw(request, strategy)
+
+
+def refuse_raw(request: CompletionRequest, strategy: AnyStrategy) -> None:
+    if request.width > 1:
+        raise Unsupported("A strategy answers one prompt at a time.", param="prompt")
+    if strategy.reasoning != "inline":
+        raise Unsupported("A raw completion has one text: reasoning must be inline.", param="strategy.reasoning")
+
+
+def refuse_unknown_verifiers(strategy: AnyStrategy, known: Mapping[str, Verifier]) -> None:
+    for name in strategy.verifiers:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise BadRequest(f"There is no verifier `{name}` here; there are: {names}.", param="strategy.verifier")
+
+
+def refuse_inability(
+    request: AnyRequest, strategy: AnyStrategy, able: frozenset[Ability], verifiers: Mapping[str, Verifier]
+) -> None:
+    """What the engine behind us cannot do."""
+    if "seed" not in able and request.seed is not None:
+        raise Unsupported("The engine behind this server cannot repeat a seeded answer.", param="seed")
+    if "logprobs" not in able and request.logprobs not in (None, False):
+        raise Unsupported("The engine behind this server reports no log-probabilities.", param="logprobs")
+    if "continue" in strategy.needs - able:
+        why = "which the engine behind this server cannot do"
+        raise Unsupported(f"{strategy.name} goes on from partial answers, {why}.", param="strategy")
+    for name in strategy.verifiers:
+        if "logprobs" in verifiers[name].needs - able:
+            why = "which the engine behind this server does not report"
+            raise Unsupported(f"The verifier {name} needs log-probabilities, {why}.", param="strategy.verifier")

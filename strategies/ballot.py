@@ -1,0 +1,114 @@
+"""Candidates as they come in, grouped by the answer they give. The order in which they come never changes a result."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from strategies.types import Outcome
+
+Weight = Callable[[Outcome], float]
+
+
+def one(_: Outcome) -> float:
+    """Every vote counts the same."""
+    return 1.0
+
+
+def score_of(outcome: Outcome) -> float:
+    """Votes weigh what the verifier gave them."""
+    return outcome.score or 0.0
+
+
+def likelihood(outcome: Outcome) -> float:
+    mean = outcome.completion.mean_logprob
+    return -math.inf if mean is None else mean
+
+
+def merit(outcome: Outcome) -> tuple[float, float, int]:
+    """Larger is better: the verifier's score, then the likelier, then the earlier sample."""
+    return score_of(outcome), likelihood(outcome), -outcome.completion.index
+
+
+def _show(outcome: Outcome) -> tuple[float, float, int, int]:
+    """Of those that give one answer: the verifier's favourite, else the likeliest, the shortest, the earliest."""
+    score, likely, index = merit(outcome)
+    return score, likely, -len(outcome.completion.text), index
+
+
+@dataclass(slots=True)
+class Bloc:
+    """The candidates that gave one answer."""
+
+    members: list[Outcome]
+    representative: Outcome
+    """The member to show."""
+    likelihood: float
+    first: int
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Bloc":
+        return cls([outcome], outcome, likelihood(outcome), outcome.completion.index)
+
+    def add(self, outcome: Outcome) -> None:
+        self.members.append(outcome)
+        self.representative = max(self.representative, outcome, key=_show)
+        self.likelihood = max(self.likelihood, likelihood(outcome))
+        self.first = min(self.first, outcome.completion.index)
+
+    def rank(self, weight: Weight) -> tuple[float, int, float, int]:
+        """Larger wins. Ties: the higher count, then the likelier member, then the earliest sample; never chance."""
+        count = len(self.members)
+        return (count if weight is one else math.fsum(map(weight, self.members)), count, self.likelihood, -self.first)
+
+
+@dataclass(slots=True)
+class Ballot:
+    """Who voted for what. A candidate without an answer abstains. Weights must be >= 0."""
+
+    blocs: dict[str, Bloc] = field(default_factory=dict)
+    abstained: list[Outcome] = field(default_factory=list)
+    size: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
+        ballot = cls()
+        for outcome in outcomes:
+            ballot.cast(outcome)
+        return ballot
+
+    def cast(self, outcome: Outcome) -> None:
+        self.size += 1
+        if outcome.answer is None:
+            self.abstained.append(outcome)
+        elif bloc := self.blocs.get(outcome.answer.key):
+            bloc.add(outcome)
+        else:
+            self.blocs[outcome.answer.key] = Bloc.of(outcome)
+
+    def ranked(self, weight: Weight = one) -> list[Bloc]:
+        """The blocs, the winner first."""
+        return sorted(self.blocs.values(), key=lambda bloc: bloc.rank(weight), reverse=True)
+
+    def winner(self) -> Outcome:
+        """The answer that most gave, and the share of them; the best single candidate where all abstained."""
+        blocs = self.ranked()
+        if not blocs:
+            return max(self.abstained, key=merit)
+        return replace(blocs[0].representative, agreement=len(blocs[0].members) / self.size)
+
+    def ranking(self, weight: Weight = one) -> Outcome:
+        """The winner, and after it the others: each other answer's representative, then everyone else by merit."""
+        blocs = self.ranked(weight)
+        if not blocs:
+            return ranking(self.abstained)
+        heads = [bloc.representative for bloc in blocs]
+        members = [sorted(bloc.members, key=merit, reverse=True) for bloc in blocs]
+        rest = [o for bloc, head in zip(members, heads, strict=True) for o in bloc if o is not head]
+        others = (*heads[1:], *rest, *sorted(self.abstained, key=merit, reverse=True))
+        return replace(heads[0], agreement=len(blocs[0].members) / self.size, others=others)
+
+
+def ranking(outcomes: Iterable[Outcome]) -> Outcome:
+    """The best by merit, and the others behind it in that order."""
+    first, *others = sorted(outcomes, key=merit, reverse=True)
+    return replace(first, others=tuple(others))
