@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from server.auth import BadKeysFile, new_key
 from server.engine.absent import hide_broken_packages
-from server.settings import Settings, keys_file
+from server.settings import ENVIRONMENT_ONLY, Settings, keys_file
 
 # Before anything imports transformers: spawned engine processes import this module too.
 hide_broken_packages()
@@ -30,6 +30,7 @@ EXAMPLES = """\
 examples:
   cogitate serve
   cogitate serve Qwen/Qwen3-8B --engine-args '{"max_model_len": 16384, "tensor_parallel_size": 2}'
+  cogitate serve --engine openai --upstream http://10.0.0.1:8000/v1 --upstream http://10.0.0.2:8000/v1
   cogitate serve ./model --redis-url redis://127.0.0.1:6379/0 --reward-model Qwen/Qwen2.5-Math-PRM-7B
 """
 
@@ -55,11 +56,12 @@ def parser() -> Parser:
     serve = commands.add_parser("serve", help="serve a model", description=SERVE, epilog=EXAMPLES, formatter_class=raw)
     serve.add_argument("model", nargs="?", metavar="MODEL", help=Settings.model_fields["model"].description)
     for name, field in Settings.model_fields.items():
-        if name != "model":
-            default = "" if field.is_required() or field.default in (None, ...) else f" (default: {field.default})"
-            flag = f"--{name.replace('_', '-')}"
+        if name != "model" and name not in ENVIRONMENT_ONLY:
+            default = "" if field.is_required() or field.default in (None, ..., ()) else f" (default: {field.default})"
+            words = f"{field.description}{default}".replace("%", "%%")
+            action = "append" if field.default == () else "store"
             serve.add_argument(
-                flag, dest=name, metavar=name.upper(), help=f"{field.description}{default}".replace("%", "%%")
+                f"--{name.replace('_', '-')}", dest=name, metavar=name.upper(), help=words, action=action
             )
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
     new = keys.add_parser("new", help="make a key, print it once, store its digest")

@@ -100,6 +100,7 @@ def sampled(request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mappin
         temperature=request.temperature if request.temperature is not None else default,
         seed=request.seed,
         logprobs=logprobs(request, strategy, verifiers),
+        bound=request.binds,
     )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from server.api.openai import AnyRequest, CompletionRequest
+from server.api.openai import AnyRequest, CompletionRequest, ResponseFormat
 from server.engine import ModelCard
 from server.errors import BadRequest, Unsupported
 from strategies import AnyStrategy
+from strategies.beam_search import STEP
 from strategies.ports import Ability, Verifier
 
 NEVER = (
@@ -17,9 +18,13 @@ NEVER = (
     "ignore_eos",
 )
 """When set to anything but its default."""
-STEPWISE = ("tools", "response_format", "min_tokens")
-"""A grammar and a minimum length begin anew at each step, so step-wise search cannot hold them."""
-DEFAULTS: Mapping[str, tuple[object, ...]] = {"add_generation_prompt": (True,)}
+STEPWISE = ("tools", "response_format", "min_tokens", "frequency_penalty", "presence_penalty", "stop_token_ids")
+"""A grammar, a minimum length and what counts the tokens so far begin anew at each step, and a step keeps the token
+that ends it, so step-wise search cannot hold them."""
+DEFAULTS: Mapping[str, tuple[object, ...]] = {
+    "add_generation_prompt": (None, True),
+    "response_format": (None, ResponseFormat(type="text")),
+}
 
 
 def refuse(
@@ -41,17 +46,27 @@ def refuse_budget(request: AnyRequest) -> None:
 
 
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
-    for name in (*NEVER, *(STEPWISE if strategy.name == "beam_search" else ())):
-        value = request.said(name)
-        if value not in (None, False, *DEFAULTS.get(name, ())):
+    stepwise = strategy.name == "beam_search"
+    for name in (*NEVER, *(STEPWISE if stepwise else ())):
+        if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
             raise Unsupported(f"{name} cannot be honoured together with the strategy {strategy.name}.", param=name)
     if (request.n or 1) > strategy.candidates:
         most = f"{strategy.name} makes {strategy.candidates} of them here"
         raise Unsupported(f"n asks for {request.n} answers, and {most}.", param="n")
+    if stepwise and any(spans_steps(stop) for stop in request.stops):
+        raise Unsupported("A stop across the blank line that ends a step cannot be honoured.", param="stop")
+    if request.stream_options and request.stream_options.continuous_usage_stats:
+        why = f"{strategy.name} counts its tokens when it is done: continuous_usage_stats"
+        raise Unsupported(f"{why} cannot be honoured.", param="stream_options")
     if strategy.reasoning != "inline" and request.logprobs not in (None, False):
         raise Unsupported("logprobs are those of the whole text: they need reasoning to be inline.", param="logprobs")
     if isinstance(request, CompletionRequest):
         refuse_raw(request, strategy)
+
+
+def spans_steps(stop: str) -> bool:
+    """Whether it may be taken for the end of a step, or begin in one step and end in the next."""
+    return STEP in stop or (stop.startswith("\n") and stop != "\n")
 
 
 def refuse_raw(request: CompletionRequest, strategy: AnyStrategy) -> None:

@@ -18,10 +18,9 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.auth import BadKeysFile, Keys
+from server.backends import chosen_backend
 from server.cache import open_cache
-from server.demo import DemoModelError, demo_model
-from server.engine import environment
-from server.engine.vllm import VllmBackend
+from server.engine import CannotStart
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
@@ -50,18 +49,20 @@ async def serve(settings: Settings) -> None:
     listener = bound(settings.host, settings.port)
     with engine_output_diverted(settings) as terminal:
         log_to(terminal, settings.log_level)
-        model, name = chosen_model(settings, say)
-        service = assembled(settings, model, name)
-        say(f"loading {name}")
-        await run(service, listener, say, name)
+        service = assembled(settings, say)
+        await run(service, listener, say)
     if service.failure:
         raise CannotServe(f"{service.failure}{engine_log_hint(settings)}")
 
 
-async def run(service: Service, listener: socket.socket, say: Teller, name: str) -> None:
+async def run(service: Service, listener: socket.socket, say: Teller) -> None:
     host, port = listener.getsockname()[:2]
     server = Server(service)
-    app = create_app(service, on_ready=lambda: say(greeting(name, host, port)), on_death=server.died)
+
+    def ready() -> None:
+        say(greeting(service.backend.card.name, host, port))
+
+    app = create_app(service, on_ready=ready, on_death=server.died)
     server.configure(app)
     async with asyncio.TaskGroup() as group:
         heart = group.create_task(heartbeat(service, say))
@@ -100,7 +101,7 @@ def engine_output_diverted(settings: Settings) -> Iterator[TextIO]:
     """What engine processes write to stderr goes into a file; yields the real stderr, for log lines of our own."""
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     try:
-        if settings.engine_log != Path("-"):
+        if has_engine_log(settings):
             path = engine_log(settings)
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -113,33 +114,21 @@ def engine_output_diverted(settings: Settings) -> Iterator[TextIO]:
         os.dup2(terminal.fileno(), 2)
 
 
+def has_engine_log(settings: Settings) -> bool:
+    return settings.engine == "vllm" and settings.engine_log != Path("-")
+
+
 def engine_log(settings: Settings) -> Path:
     return settings.engine_log or user_cache() / "cogitate" / "engine.log"
 
 
 def engine_log_hint(settings: Settings) -> str:
-    if settings.engine_log == Path("-"):
+    if not has_engine_log(settings):
         return ""
     return f" (the engine's own words: {engine_log(settings)})"
 
 
-def chosen_model(settings: Settings, say: Teller) -> tuple[str, str]:
-    """The model's folder or id, and the name clients use."""
-    environment.prepare(demo=settings.model is None)
-    if settings.model is None:
-        try:
-            return str(demo_model(say, user_cache())), settings.served_model_name or environment.DEMO_NAME
-        except DemoModelError as error:
-            raise CannotServe(str(error)) from None
-    folder = Path(settings.model)
-    looks_local = settings.model.startswith((".", "/", "~")) or settings.model.count("/") > 1
-    if (looks_local or folder.exists()) and not (folder.expanduser() / "config.json").is_file():
-        raise CannotServe(f"{settings.model} is no model folder: it has no config.json")
-    model = str(folder.expanduser()) if folder.expanduser().exists() else settings.model
-    return model, settings.served_model_name or settings.model
-
-
-def assembled(settings: Settings, model: str, name: str) -> Service:
+def assembled(settings: Settings, say: Teller) -> Service:
     metrics = Metrics()
     try:
         cache = open_cache(
@@ -147,9 +136,9 @@ def assembled(settings: Settings, model: str, name: str) -> Service:
         )
         if settings.api_keys_file:
             Keys(settings.api_keys_file).tenant("")
-    except (ValueError, OSError, BadKeysFile) as error:
+        backend = chosen_backend(settings, say)
+    except (ValueError, OSError, BadKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
-    backend = VllmBackend(model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args)
     return Service(backend, cache, MathProver(), settings, metrics)
 
 
@@ -185,7 +174,13 @@ class Server(uvicorn.Server):
     def configure(self, app: ASGIApp) -> None:
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on"
+                app,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=2,
+                lifespan="on",
             )
         )
 

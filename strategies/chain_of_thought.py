@@ -1,7 +1,8 @@
 """Zero-shot chain of thought: ask for the steps, then, if they end in no answer, ask for the answer.
 
 Kojima et al., 2022, arXiv:2205.11916. Deviations: the second, short call is made only when no answer can be read from
-the first, out of what max_tokens leaves, and the trigger names no format unless the request does.
+the first, out of what max_tokens leaves, and never behind a text that the client binds (stop, bad_words, logit_bias);
+and the trigger names no format unless the request does.
 """
 
 import re
@@ -32,7 +33,7 @@ class ChainOfThought(Options):
         chain = await run.generate(prompt, visible=True)
         outcome = Outcome(chain, await run.read(chain))
         run.propose(outcome)
-        left = self.left(chain, run.sampling.max_tokens)
+        left = 0 if run.sampling.bound else self.left(chain, run.sampling.max_tokens)
         if outcome.answer is None and left and "continue" in run.able and self.answerable(prompt):
             run.say(THEREFORE)
             answer = await run.generate(

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
@@ -72,6 +72,7 @@ class Run:
             max_tokens=least(self.sampling.max_tokens, max_tokens),
             temperature=0.0 if greedy else self.sampling.temperature,
             auxiliary=role == "extraction",
+            continued=role == "candidate",
         )
         return await self._decode(index, prompt, sampling, role, visible=visible)
 
@@ -80,7 +81,7 @@ class Run:
     ) -> list[Completion | None]:
         """One step for each prompt, up to and with `stop`, at most `limits` tokens each; None where one was lost."""
         stops = () if stop is None else (stop,)
-        samplings = [replace(self.sampling, stop=stops, max_tokens=limit) for limit in limits]
+        samplings = [replace(self.sampling, stop=stops, max_tokens=limit, continued=True) for limit in limits]
         return await self._all(prompts, samplings, "step")
 
     @asynccontextmanager
@@ -92,7 +93,7 @@ class Run:
         `surplus`: the block may be left early. With a seed they come in submission order instead, so that what a
         stop rule sees repeats exactly.
         """
-        first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
+        first, lanes = self._take(n), lanes_of(concurrency, n)
         sampling = replace(self.sampling, partial=surplus)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
@@ -215,6 +216,11 @@ class Run:
         """The first of n fresh decode numbers: seeds derive from them, so they are given out in program order."""
         self._count += n
         return self._count - n
+
+
+def lanes_of(concurrency: int | None, n: int) -> AbstractAsyncContextManager[None]:
+    """Where n are to run, so many at a time. All at once needs no queue, whose bookkeeping grows with its length."""
+    return asyncio.Semaphore(concurrency) if concurrency is not None and concurrency < n else nullcontext()
 
 
 def granted(sampling: Sampling, tokens: int | None, *, partial: bool) -> Sampling:

@@ -110,6 +110,10 @@ class Sampling:
     """Log-probabilities of exactly these next tokens are reported (a one-token verdict)."""
     auxiliary: bool = False
     """Our own question to the model (verdict, extraction): the client's grammar, tools, stops and biases stay out."""
+    continued: bool = False
+    """Decoding may go on from this text: an engine that tells its tokens only when asked to must ask for them."""
+    bound: bool = False
+    """The client says what the text may hold, or where it ends: no words of ours may follow it."""
     partial: bool = False
     """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
 

@@ -6,8 +6,9 @@ from typing import TypeVar
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, TooLarge, WrongType, invalid
+from server.errors import BadRequest, Cancelled, TooLarge, WrongType, invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_BYTES = 32 * 1024 * 1024
@@ -24,10 +25,13 @@ async def read(request: Request, model: type[Model], alias: Alias = lambda body,
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise WrongType("The body must be sent with Content-Type: application/json.")
     body = bytearray()
-    async for stretch in request.stream():
-        body += stretch
-        if len(body) > MOST_BYTES:
-            raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
+    try:
+        async for stretch in request.stream():
+            body += stretch
+            if len(body) > MOST_BYTES:
+                raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
+    except ClientDisconnect:
+        raise Cancelled from None
     try:
         return model.model_validate(alias(orjson.loads(body), request.headers))
     except orjson.JSONDecodeError as error:

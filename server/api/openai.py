@@ -126,6 +126,15 @@ class SampledRequest(Wire):
         """The most tokens of the answer."""
         return self.max_tokens
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+    @property
+    def binds(self) -> bool:
+        """It bounds what the text may hold or where it ends, so that nothing of ours may be written behind it."""
+        return bool(self.stop or self.stop_token_ids or self.bad_words or self.allowed_token_ids or self.logit_bias)
+
     def said(self, name: str) -> object:
         """The value of a field; None for one that this kind of request has not."""
         return self.__dict__.get(name)

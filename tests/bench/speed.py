@@ -7,42 +7,19 @@ Medians, with the quartiles behind them.
 import argparse
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import httpx
 
 from server.cache import open_cache
 from server.engine.environment import DEMO_NAME
+from tests.bench.table import Table, say, spread
 from tests.engine.served import Pair, served
 from tests.redis_server import RedisServer
 
 SHORT = [{"role": "user", "content": "Say hello."}]
 EASY = [{"role": "user", "content": "What is 2+2? Reply with the number only."}]
-
-
-@dataclass(slots=True)
-class Table:
-    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
-
-    def add(self, what: str, figure: str, bar: str, met: bool) -> None:
-        self.rows.append((what, figure, bar, "met" if met else "NOT MET"))
-        say(f"{what}: {figure} (bar: {bar}) {self.rows[-1][3]}")
-
-    def markdown(self) -> str:
-        lines = ["| what | measured | bar | |", "|---|---|---|---|"]
-        return "\n".join(lines + [f"| {' | '.join(row)} |" for row in self.rows])
-
-
-def say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
-def spread(values: list[float]) -> str:
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 async def seconds(ask: Callable[[], Awaitable[httpx.Response]]) -> float:
@@ -159,7 +136,7 @@ async def main(rounds: int) -> None:
             pair.service.cache = open_cache(redis.url, ttl=60, on_fault=say)
             await repeating(pair, client, 50 * rounds, table, "Redis")
             await pair.service.cache.close()
-    sys.stdout.write(table.markdown() + "\n")
+    print(table.markdown())
 
 
 if __name__ == "__main__":

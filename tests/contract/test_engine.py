@@ -12,6 +12,7 @@ from server.engine import Backend, Conversation
 from server.errors import ApiError, ContextTooLong
 from strategies.types import Completion, Sampling, Speech
 from tests.engine.real import real_backend
+from tests.engine.served import remote_backend
 from tests.scripted import ScriptedBackend, ScriptedEngine
 
 STORY = (
@@ -27,8 +28,12 @@ async def scripted() -> AsyncIterator[Backend]:
 @pytest_asyncio.fixture(
     scope="module",
     loop_scope="module",
-    params=[scripted, pytest.param(real_backend, marks=pytest.mark.engine)],
-    ids=["scripted", "vllm"],
+    params=[
+        scripted,
+        pytest.param(real_backend, marks=pytest.mark.engine),
+        pytest.param(remote_backend, marks=pytest.mark.engine),
+    ],
+    ids=["scripted", "vllm", "remote"],
 )
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     async with request.param() as opened:

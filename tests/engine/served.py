@@ -12,13 +12,14 @@ from server.app import create_app
 from server.cache import MemoryCache
 from server.demo import demo_model
 from server.engine import environment
+from server.engine.remote import RemoteBackend, Upstream
 from server.engine.vllm import VllmBackend
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
 from server.serving import bound
 from server.settings import Settings, user_cache
-from tests.engine.real import say
+from tests.engine.real import real_backend, say
 
 ENGINE_ARGS: dict[str, object] = {"max_model_len": 2048, "max_num_seqs": 64}
 
@@ -71,6 +72,16 @@ async def served(engine_args: dict[str, object] | None = None, **options: object
         assert not deaths, deaths
         async with listening(await vllms_own(backend)) as vllms:
             yield Pair(ours, vllms, service, backend)
+
+
+@contextlib.asynccontextmanager
+async def remote_backend() -> AsyncIterator[RemoteBackend]:
+    """The remote engine over vLLM's own server."""
+    async with real_backend() as local, listening(await vllms_own(local)) as url:
+        backend = RemoteBackend([Upstream(f"{url}/v1")])
+        await backend.open()
+        yield backend
+        await backend.close()
 
 
 async def vllms_own(backend: VllmBackend) -> object:

@@ -5,6 +5,7 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError, VLLMValidationError
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+from server.engine.complaint import named
 from server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream, invalid
 
 TOO_LONG = ("maximum context length", "max_model_len", "longer than the maximum model length", "input_tokens")
@@ -48,4 +49,4 @@ def _bad_request(message: str, parameter: str | None) -> BadRequest:
     words = message.split(" (parameter=")[0][:LONGEST_MESSAGE]
     if any(mark in message for mark in TOO_LONG):
         return ContextTooLong(words, param="messages")
-    return BadRequest(words, param=parameter)
+    return BadRequest(words, param=parameter or named(words))

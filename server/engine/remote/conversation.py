@@ -1,0 +1,109 @@
+"""The Engine port over replicas: the samples of one request.
+
+An answer is streamed only where somebody reads it as it grows, or will read what an abort leaves of it. Where nobody
+reads along, the stream's bytes are kept as they come and read once, at the end or at the abort.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.api.openai import AnyRequest
+from server.engine import Body
+from server.engine.remote import events
+from server.engine.remote.asking import Asking
+from server.engine.remote.assembly import Assembly
+from server.engine.remote.continuing import Continuation
+from server.engine.remote.failures import Lost
+from server.engine.remote.presenting import presented
+from server.engine.remote.reading import aborted, completed
+from server.engine.remote.replica import Ask
+from server.engine.remote.replicas import Home, Replicas
+from server.engine.remote.reply import Reply
+from server.errors import Unsupported
+from strategies.ports import OnAbort, OnText
+from strategies.types import Completion, Prompt, Sampling
+
+
+@dataclass(slots=True)
+class RemoteConversation:
+    request: AnyRequest
+    replicas: Replicas
+    home: Home
+    asking: Asking
+    continuation: Continuation
+    prompt_tokens: int = 0
+    """0 where the upstream was not asked."""
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
+    ) -> Completion:
+        assembly = Assembly()
+        stream = on_text is not None or sampling.partial
+        received = Received(assembly, on_text)
+        try:
+            ask = await self._ask(prompt, sampling, stream=stream)
+            async with await self.replicas.open(ask, self.home) as reply:
+                body = await (received.read(reply) if stream else reply.json())
+                return completed(body, prompt, sampling)
+        except asyncio.CancelledError:
+            if on_abort:
+                on_abort(received.aborted(prompt, sampling))
+            raise
+
+    async def present(self, completions: Sequence[Completion]) -> Body:
+        return presented(self.request, completions)
+
+    async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool) -> Ask:
+        until = self.replicas.until()
+        if prompt.pieces or sampling.stop:
+            if not self.asking.dialect.continues:
+                raise Unsupported("The upstream does not go on from partial answers.", param="strategy")
+            ids = await self.continuation.tokens(prompt)
+            return Ask("completions", self.asking.completion(ids, sampling, stream=stream), until, stream)
+        if prompt.raw is not None:
+            raw = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw
+            return Ask("completions", self.asking.completion(raw, sampling, stream=stream), until, stream)
+        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream), until, stream)
+
+
+@dataclass(slots=True)
+class Received:
+    """What has come of a stream: told as it comes where somebody listens, else kept unread."""
+
+    assembly: Assembly
+    on_text: OnText | None
+    _kept: bytearray | None = None
+
+    async def read(self, reply: Reply) -> Body:
+        """The whole of it. Raises Lost where it ends before its end."""
+        if self.on_text is None:
+            self._kept = bytearray()
+            while piece := await reply.piece():
+                self._kept += piece
+            self._take_kept()
+        else:
+            await self._heard(reply, self.on_text)
+        if not self.assembly.ended:
+            raise Lost("ended its stream before the answer was complete")
+        return self.assembly.body()
+
+    async def _heard(self, reply: Reply, on_text: OnText) -> None:
+        lines = events.Lines()
+        while piece := await reply.piece():
+            for payload in lines.cut(piece):
+                for speech in self.assembly.add(payload):
+                    on_text(speech)
+
+    def aborted(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """What there was at the abort."""
+        try:
+            self._take_kept()
+        except Lost:
+            return Completion(prompt=prompt, text="", finish="abort", counted=False)
+        return aborted(self.assembly.body(), prompt, sampling)
+
+    def _take_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        for payload in events.whole(bytes(kept or b"")):
+            self.assembly.add(payload)

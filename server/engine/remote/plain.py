@@ -1,0 +1,95 @@
+"""A request without a strategy: the upstream's own answer, passed on under our name for the model, its end watched."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import orjson
+
+from server.api.openai import AnyRequest, ChatRequest
+from server.api.responses.wire import ResponsesRequest
+from server.engine import Body
+from server.engine.remote import events
+from server.engine.remote.failures import NOT_THERE, Lost
+from server.engine.remote.replica import Ask
+from server.engine.remote.replicas import Home, Replicas
+from server.engine.remote.reply import Reply
+from server.engine.remote.upstream import Path
+from server.engine.remote.watching import ChatWatch, ResponsesWatch
+from server.errors import Unsupported, Upstream
+
+
+class Watch(Protocol):
+    """What an answer of its kind must be. Both raise Lost for what it cannot be."""
+
+    complete: bool
+    """The stream has said all that it must."""
+
+    def whole(self, said: object) -> Body:
+        """The answer, under our name for the model."""
+
+    def event(self, payload: bytes) -> str | None:
+        """The event to send for one that came; None for none."""
+
+
+async def answer(
+    request: AnyRequest | ResponsesRequest, replicas: Replicas, home: Home, model: str, served: str
+) -> Body | AsyncIterator[str]:
+    """`model`: the upstream's name for it; `served`: ours. Raises ApiError, also from the stream."""
+    ask = Ask(
+        path(request), orjson.dumps({**request.forwarded(), "model": model}), replicas.until(), bool(request.stream)
+    )
+    watch = ResponsesWatch(served) if isinstance(request, ResponsesRequest) else ChatWatch(request, served)
+    try:
+        reply = await replicas.open(ask, home)
+    except Upstream as error:
+        if ask.path == "responses" and error.code == NOT_THERE:
+            raise Unsupported("The upstream has no Responses API: name a strategy, or use chats.") from None
+        raise
+    if ask.stream:
+        return Passing(reply, watch)
+    async with reply:
+        return watch.whole(await reply.json())
+
+
+def path(request: AnyRequest | ResponsesRequest) -> Path:
+    if isinstance(request, ResponsesRequest):
+        return "responses"
+    return "chat/completions" if isinstance(request, ChatRequest) else "completions"
+
+
+@dataclass(slots=True)
+class Passing(AsyncIterator[str]):
+    """The stream's events, as they come. Raises Lost where it breaks off.
+
+    No generator: forgetting it, begun or not, closes the upstream at once.
+    """
+
+    reply: Reply
+    watch: Watch
+    _lines: events.Lines = field(default_factory=events.Lines)
+    _ready: deque[str] = field(default_factory=deque)
+    _over: bool = False
+
+    async def __anext__(self) -> str:
+        try:
+            while not self._ready and not self._over:
+                await self._advance()
+        except (Lost, asyncio.CancelledError) as error:
+            self.reply.end(error)
+            raise
+        if self._ready:
+            return self._ready.popleft()
+        self.reply.end()
+        raise StopAsyncIteration
+
+    async def _advance(self) -> None:
+        piece = await self.reply.piece()
+        for payload in self._lines.cut(piece):
+            if (event := self.watch.event(payload)) is not None:
+                self._ready.append(event)
+        self._over = self.watch.complete or not piece
+        if self._over and not self.watch.complete:
+            raise Lost("ended its stream before the answer was complete")

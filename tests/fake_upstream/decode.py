@@ -1,0 +1,133 @@
+"""One scripted decode: words for tokens, cut by limits and stop strings, as OpenAI's bodies and chunks."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Body = dict[str, Any]
+END_OF_TURN = 0
+PIECES = re.compile(r"\n\n|\s*\S+|\s+")
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """Words get numbers as they are first met."""
+
+    ids: dict[str, int] = field(default_factory=lambda: {"": END_OF_TURN})
+    words: list[str] = field(default_factory=lambda: [""])
+
+    def encode(self, text: str) -> list[int]:
+        return [self._id(word) for word in PIECES.findall(text)]
+
+    def _id(self, word: str) -> int:
+        if word not in self.ids:
+            self.ids[word] = len(self.words)
+            self.words.append(word)
+        return self.ids[word]
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """What one choice says. `chat`: as a message; else as raw text."""
+
+    text: str
+    ids: tuple[int, ...]
+    finish: str
+    stopped_by: str | None
+    prompt_tokens: int
+    chat: bool
+    reasoning: str | None = None
+    calls: Sequence[tuple[str, str]] = ()
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+    def usage(self, tokens: int | None = None) -> Body:
+        made = self.tokens if tokens is None else tokens
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": made,
+            "total_tokens": self.prompt_tokens + made,
+            "prompt_tokens_details": {"cached_tokens": self.prompt_tokens // 2},
+        }
+
+    def choice(self, request: Mapping[str, Any], words: Sequence[str], index: int) -> Body:
+        said: Body = {"text": self.text}
+        if self.chat:
+            said = {"message": {"role": "assistant", "content": self.text}}
+            if self.reasoning is not None:
+                said["message"]["reasoning_content"] = self.reasoning
+            if self.calls:
+                said["message"] |= {"content": None, "tool_calls": [*self._calls()]}
+        return {
+            "index": index,
+            **said,
+            "logprobs": self._logprobs(request, [words[i] for i in self.ids]),
+            "finish_reason": "tool_calls" if self.calls else self.finish,
+            "stop_reason": self.stopped_by,
+            **({"token_ids": list(self.ids)} if request.get("return_token_ids") else {}),
+        }
+
+    def deltas(self, words: Sequence[str], *, ids: bool) -> Iterator[Body]:
+        """The choice of each chunk, one per token, the last with the finish reason."""
+        left = 0 if self.calls else len(self.text)
+        for at, token in enumerate(self.ids):
+            word = words[token][:left]
+            left -= len(word)
+            said: Body = {"delta": {"content": word}} if self.chat else {"text": word}
+            if self.calls and at == 0:
+                said = {"delta": {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]}}
+            finish = ("tool_calls" if self.calls else self.finish) if at == len(self.ids) - 1 else None
+            last = {"stop_reason": self.stopped_by} if finish else {}
+            yield {"index": 0, **said, "finish_reason": finish, **last, **({"token_ids": [token]} if ids else {})}
+
+    def _calls(self) -> Iterator[Body]:
+        for at, (name, arguments) in enumerate(self.calls):
+            yield {"id": f"call-{at}", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    def _logprobs(self, request: Mapping[str, Any], words: Sequence[str]) -> Body | None:
+        if not self.chat:
+            top = request.get("logprobs")
+            if top is None:
+                return None
+            return {
+                "tokens": list(words),
+                "token_logprobs": [-0.5] * len(words),
+                "top_logprobs": [{word: -0.5} | {f"other {k}": -1.0 - k for k in range(top - 1)} for word in words],
+            }
+        if not request.get("logprobs"):
+            return None
+        others = [f"other {k}" for k in range(1, request.get("top_logprobs") or 0)]
+        return {
+            "content": [
+                {"token": word, "logprob": -0.5, "bytes": None, "top_logprobs": alternatives(word, others, request)}
+                for word in words
+            ]
+        }
+
+
+def alternatives(word: str, others: Sequence[str], request: Mapping[str, Any]) -> list[Body]:
+    if not request.get("top_logprobs"):
+        return []
+    return [{"token": token, "logprob": -0.5 - at, "bytes": None} for at, token in enumerate([word, *others])]
+
+
+def cut(ids: Sequence[int], words: Sequence[str], request: Mapping[str, Any]) -> tuple[list[int], str, str, str | None]:
+    """The tokens that are decoded of `ids`, their text, why decoding ended, and by which stop string."""
+    limit = request.get("max_completion_tokens") or request.get("max_tokens") or 2**31
+    stops = request.get("stop") or []
+    stops = [stops] if isinstance(stops, str) else stops
+    made: list[int] = []
+    text = ""
+    for token in [*ids, END_OF_TURN]:
+        if len(made) >= limit:
+            return made, text, "length", None
+        made.append(token)
+        text += words[token]
+        for stop in stops:
+            if stop in text:
+                kept = text.index(stop) + (len(stop) if request.get("include_stop_str_in_output") else 0)
+                return made, text[:kept], "stop", stop
+    return made, text, "stop", None
