@@ -53,7 +53,7 @@ async def conversation(backend: Backend, asked: ChatRequest) -> Conversation:
 
 async def complete(backend: Backend, asked: ChatRequest, **sampling: object) -> Completion:
     decode = await conversation(backend, asked)
-    return await decode.generate(asked.prompt, Sampling(**{"max_tokens": 24, "temperature": 0.0, **sampling}))
+    return await decode.generate(asked.prompt, Sampling(**{"max_tokens": 24, "temperature": 0.0, "continued": True, **sampling}))
 
 
 async def idle(backend: Backend) -> bool:
@@ -79,7 +79,7 @@ async def test_a_continuation_goes_on_from_the_very_tokens(backend):
     asked = request()
     whole = await complete(backend, asked, max_tokens=24)
     decode = await conversation(backend, asked)
-    first = await decode.generate(asked.prompt, Sampling(max_tokens=10, temperature=0.0))
+    first = await decode.generate(asked.prompt, Sampling(max_tokens=10, temperature=0.0, continued=True))
     assert first.token_ids == whole.token_ids[:10]
     second = await decode.generate(first.path, Sampling(max_tokens=14, temperature=0.0))
     assert second.prompt_tokens == whole.prompt_tokens + 10
@@ -93,7 +93,7 @@ async def test_a_continuation_goes_on_from_the_very_tokens(backend):
 async def test_words_of_ours_are_said_after_them(backend):
     asked = request()
     decode = await conversation(backend, asked)
-    first = await decode.generate(asked.prompt, Sampling(max_tokens=4, temperature=0.0))
+    first = await decode.generate(asked.prompt, Sampling(max_tokens=4, temperature=0.0, continued=True))
     after = await decode.generate(first.path.say(" Therefore"), Sampling(max_tokens=2, temperature=0.0))
     assert after.prompt.prefix == first.text + " Therefore"
     assert after.prompt_tokens > first.prompt_tokens + 4
@@ -115,7 +115,7 @@ async def test_cancelling_aborts_the_decode_and_tells_what_was_made(backend):
     task = asyncio.create_task(
         decode.generate(
             asked.prompt,
-            Sampling(max_tokens=2000, temperature=0.0),
+            Sampling(max_tokens=2000, temperature=0.0, continued=True),
             on_text=lambda _: speaking.set(),
             on_abort=parts.append,
         )

@@ -82,7 +82,7 @@ class Asking:
             body["logprobs"] = True
             if sampling.logprobs:
                 body["top_logprobs"] = sampling.logprobs
-        return self._said(body, stream=stream)
+        return self._said(body, sampling, stream=stream)
 
     def completion(self, prompt: str | list[int], sampling: Sampling, *, stream: bool) -> bytes:
         """A raw prompt, or the tokens to go on from. A stop string of ours stays at the end of the text."""
@@ -95,7 +95,7 @@ class Asking:
         if sampling.stop:
             body["stop"] = [*listed(body.get("stop")), *sampling.stop]
             body["include_stop_str_in_output"] = True
-        return self._said(body, stream=stream)
+        return self._said(body, sampling, stream=stream)
 
     def tokenized(self, prompt: Prompt) -> bytes:
         """The conversation as the upstream's chat template writes it, up to the assistant's turn."""
@@ -124,9 +124,9 @@ class Asking:
             return {}
         return {name: min(sampling.max_tokens, self.dialect.longest or sampling.max_tokens)}
 
-    def _said(self, body: Mapping[str, Any], *, stream: bool) -> bytes:
+    def _said(self, body: Mapping[str, Any], sampling: Sampling, *, stream: bool) -> bytes:
         said = dict(body)
-        if self.dialect.continues:
+        if self.dialect.continues and (sampling.continued or sampling.stop):
             said["return_token_ids"] = True
         if stream:
             running = {"continuous_usage_stats": True} if self.dialect.vllm else {}

@@ -10,7 +10,7 @@ import httpx
 from server.engine.remote.failures import Lost, Throttled, refusal
 from server.engine.remote.health import Health
 from server.engine.remote.reply import MOST_BYTES, TOO_MUCH, Reply
-from server.engine.remote.transport import Incoming, Transport
+from server.engine.remote.transport import Incoming, Origin, Transport, Waits, begun, origin_of
 from server.engine.remote.upstream import Path, Patience, Upstream
 
 MOST_ERROR = 64 * 1024
@@ -36,21 +36,8 @@ class Replica:
     health: Health = field(default_factory=Health)
     transport: Transport = field(default_factory=Transport)
     in_flight: int = 0
-    _urls: dict[Path, httpx.URL] = field(default_factory=dict)
-    _headers: httpx.Headers = field(init=False)
-
-    def __post_init__(self) -> None:
-        key = self.upstream.key
-        self._headers = httpx.Headers(
-            {
-                "host": httpx.URL(self.upstream.url).netloc.decode(),
-                "accept": "application/json, text/event-stream",
-                "accept-encoding": "identity",
-                "content-type": "application/json",
-                "user-agent": "cogitate",
-                **({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
-            }
-        )
+    _heads: dict[tuple[Path, bool], tuple[Origin, bytes]] = field(default_factory=dict)
+    """Where a path is asked, and how such a request begins: the same for every call."""
 
     async def send(self, ask: Ask) -> Reply:
         """An answer with status 200 that has begun.
@@ -60,26 +47,26 @@ class Replica:
         self.in_flight += 1
         reply = None
         try:
-            response = await self.transport.handle_async_request(self._request(ask))
-            assert isinstance(response.stream, Incoming)
-            reply = Reply(self, response.stream)
+            incoming = await self._sent(ask)
+            status, headers = incoming.status, incoming.headers
+            reply = Reply(self, incoming)
         except httpx.TransportError as error:
             raise self._unanswered(error) from error
         finally:
             if reply is None:
                 self.in_flight -= 1
-        if response.status_code != 200:
-            await self._refuse(reply, response)
-        if flaw := unreadable(response.headers):
+        if status != 200:
+            await self._refuse(reply, status, httpx.Headers(headers))
+        if flaw := unreadable(headers):
             async with reply:
                 raise Lost(flaw)
         return reply
 
-    async def _refuse(self, reply: Reply, response: httpx.Response) -> NoReturn:
+    async def _refuse(self, reply: Reply, status: int, headers: httpx.Headers) -> NoReturn:
         """Raises what the status means."""
         async with reply:
-            body = await reply.whole(MOST_ERROR) if response.status_code in (400, 413, 422) else b""
-            told = refusal(response.status_code, response.headers, body)
+            body = await reply.whole(MOST_ERROR) if status in (400, 413, 422) else b""
+            told = refusal(status, headers, body)
             if isinstance(told, Throttled):
                 self.health.busy_until = asyncio.get_running_loop().time() + told.pause
             if isinstance(told, Lost):
@@ -90,11 +77,12 @@ class Replica:
         """Whether it answers at all, asked for its models."""
         until = asyncio.get_running_loop().time() + self.patience.connect
         try:
-            response = await self.transport.handle_async_request(self._request(Ask("models", b"", until)))
+            incoming = await self._sent(Ask("models", b"", until))
         except httpx.TransportError:
             return False
-        await response.aclose()
-        return not 300 <= response.status_code < 400 and response.status_code < 500
+        status = incoming.status
+        incoming.abort()
+        return not 300 <= status < 400 and status < 500
 
     def succeeded(self) -> None:
         self.health.succeeded()
@@ -108,26 +96,38 @@ class Replica:
         self.failed(silent=True, refused=refused)
         return Lost("cannot be reached" if refused else "gave no answer", silent=True)
 
-    def _request(self, ask: Ask) -> httpx.Request:
-        url = self._urls.get(ask.path)
-        if url is None:
-            url = self._urls[ask.path] = httpx.URL(self.upstream.at(ask.path))
+    async def _sent(self, ask: Ask) -> Incoming:
+        """The answer to one call, begun. Raises httpx.TransportError."""
+        origin, head = self._head(ask.path, posts=bool(ask.body))
         patience = self.patience
-        waits = {
-            "connect": patience.connect,
-            "read": patience.idle,
-            "first": patience.idle if ask.stream else patience.silent,
-            "until": ask.until,
-        }
-        method = "POST" if ask.body else "GET"
-        body = httpx.ByteStream(ask.body)
-        return httpx.Request(method, url, headers=self._headers, stream=body, extensions={"timeout": waits})
+        first = patience.idle if ask.stream else patience.silent
+        waits = Waits(patience.connect, first, patience.idle, ask.until)
+        message = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(ask.body), ask.body)
+        return await self.transport.exchange(origin, message, waits)
+
+    def _head(self, path: Path, *, posts: bool) -> tuple[Origin, bytes]:
+        """The request line and the headers, as httpx writes them."""
+        if (path, posts) not in self._heads:
+            key = self.upstream.key
+            headers = {
+                "accept": "application/json, text/event-stream",
+                "accept-encoding": "identity",
+                "content-type": "application/json",
+                "user-agent": "cogitate",
+                **({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
+            }
+            request = httpx.Request("POST" if posts else "GET", self.upstream.at(path), headers=headers)
+            request.headers.pop("content-length", None)
+            self._heads[path, posts] = origin_of(request.url), begun(request)
+        return self._heads[path, posts]
 
 
-def unreadable(headers: httpx.Headers) -> str | None:
+def unreadable(headers: list[tuple[bytes, bytes]]) -> str | None:
     """Why a body is not read at all."""
-    if headers.get("content-encoding", "identity") != "identity":
-        return "compressed its answer, which it was asked not to"
-    if int(headers.get("content-length", 0)) > MOST_BYTES:
-        return TOO_MUCH
+    for name, value in headers:
+        match name.lower():
+            case b"content-encoding" if value != b"identity":
+                return "compressed its answer, which it was asked not to"
+            case b"content-length" if int(value) > MOST_BYTES:
+                return TOO_MUCH
     return None

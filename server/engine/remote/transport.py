@@ -36,13 +36,16 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises httpx.TransportError."""
-        waits = Waits.of(request)
-        url = request.url
-        origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        connection = await self._answered(origin, written(request, await request.aread()), waits)
-        return httpx.Response(
-            connection.status, headers=connection.headers, stream=Incoming(connection, waits), request=request
-        )
+        body = await request.aread()
+        length = b"" if not body or "content-length" in request.headers else b"content-length: %d\r\n" % len(body)
+        message = b"%b%b\r\n%b" % (begun(request), length, body)
+        incoming = await self.exchange(origin_of(request.url), message, Waits.of(request))
+        return httpx.Response(incoming.status, headers=incoming.headers, stream=incoming, request=request)
+
+    async def exchange(self, origin: "Origin", message: bytes, waits: "Waits") -> "Incoming":
+        """The answer to a request that is written out already. Raises httpx.TransportError."""
+        connection = await self._answered(origin, message, waits)
+        return Incoming(connection, waits, connection.status, connection.headers)
 
     async def aclose(self) -> None:
         for connection in list(self._open):
@@ -119,13 +122,15 @@ class Transport(httpx.AsyncBaseTransport):
         return self._tls
 
 
-def written(request: httpx.Request, body: bytes) -> bytes:
-    """The request as it goes over the wire, its length told where the request does not."""
+def begun(request: httpx.Request) -> bytes:
+    """The request line and the headers as they go over the wire."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
     lines += [b"%b: %b" % header for header in request.headers.raw]
-    if body and "content-length" not in request.headers:
-        lines.append(b"content-length: %d" % len(body))
-    return b"\r\n".join([*lines, b"", body])
+    return b"\r\n".join([*lines, b""])
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
 
 
 @dataclass(slots=True)
@@ -163,6 +168,8 @@ class Incoming(httpx.AsyncByteStream):
 
     connection: Connection | None
     waits: Waits
+    status: int
+    headers: list[tuple[bytes, bytes]]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self.piece():

@@ -92,9 +92,18 @@ class Connection(asyncio.Protocol):
     async def _more(self, seconds: float) -> None:
         if self.lost is not None:
             raise Broken(str(self.lost)) from self.lost
-        self._reader = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(seconds):
-            await self._reader
+        loop = asyncio.get_running_loop()
+        self._reader = reader = loop.create_future()
+        bell = loop.call_later(seconds, self._late, reader)
+        try:
+            await reader
+        finally:
+            bell.cancel()
+
+    @staticmethod
+    def _late(reader: "asyncio.Future[None]") -> None:
+        if not reader.done():
+            reader.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -35,7 +35,7 @@ async def test_a_sample_of_a_chat_can_be_gone_on_from_too():
     asked = request()
     async with one() as (fake, backend):
         conversation = await backend.converse(asked, asked.prompt)
-        first = await conversation.generate(asked.prompt, Sampling(max_tokens=4))
+        first = await conversation.generate(asked.prompt, Sampling(max_tokens=4, continued=True))
         rest = await conversation.generate(first.path.say(" So,"), Sampling(max_tokens=4))
     assert fake.asked[0][1]["return_token_ids"] is True and len(first.token_ids) == 4
     assert fake.asked[2][1]["prompt"] == " So," and fake.asked[2][1]["add_special_tokens"] is False

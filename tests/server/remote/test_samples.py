@@ -44,7 +44,8 @@ async def test_the_strategys_limit_takes_the_place_of_the_clients_in_the_clients
 
 async def test_an_answer_is_read():
     async with one() as (_, backend):
-        made = await sample(backend)
+        made = await sample(backend, continued=True)
+        assert (await sample(backend)).token_ids == (), "nobody goes on from it, so nobody asks for them"
     assert (made.text, made.content, made.finish, made.counted) == (STORY, None, "stop", True)
     assert made.completion_tokens == 17 and len(made.token_ids) == 16, "the end of the turn is decoded, not said"
     assert made.prompt_tokens > 0 and made.cached_tokens == made.prompt_tokens // 2
@@ -83,9 +84,7 @@ async def test_a_verdict_is_read_from_the_alternatives_and_asks_none_of_the_clie
             backend, asked, max_tokens=1, labels=("Yes", "other 1", "No"), auxiliary=True, temperature=0.0
         )
     ((_, body, _),) = fake.asked
-    assert body.keys() == {"model", "messages", "temperature", "max_tokens", "logprobs", "top_logprobs"} | {
-        "return_token_ids"
-    }
+    assert body.keys() == {"model", "messages", "temperature", "max_tokens", "logprobs", "top_logprobs"}
     assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 20, 1)
     assert made.labels == {"Yes": -0.5, "other 1": -1.5}
 

@@ -68,7 +68,7 @@ async def test_an_abort_is_billed_to_the_token_where_the_upstream_counts_as_it_g
         (part,) = await cancelled(backend, fake, partial=True)
         await eventually(lambda: fake.counters.aborted == 1)
         assert (part.finish, part.counted, part.completion_tokens) == ("abort", True, fake.counters.tokens)
-        assert STORY.startswith(part.text) and part.prompt_tokens > 0 and len(part.token_ids) == part.completion_tokens
+        assert STORY.startswith(part.text) and part.prompt_tokens > 0
         assert fake.counters.in_flight == backend.load().running == 0
 
 
