@@ -85,8 +85,12 @@ def plan(
         key=digest(request, strategy, card, caller.tenant) if cacheable(request, strategy) else None,
         caller=caller,
         abilities=card.abilities,
-        id=f"{'chatcmpl' if isinstance(request, ChatRequest) else 'cmpl'}-{os.urandom(16).hex()}",
+        id=fresh_id(request),
     )
+
+
+def fresh_id(request: AnyRequest | ResponsesRequest) -> str:
+    return f"{'chatcmpl' if isinstance(request, ChatRequest) else 'cmpl'}-{os.urandom(16).hex()}"
 
 
 def most_tokens(request: AnyRequest) -> int:

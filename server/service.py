@@ -18,6 +18,7 @@ from server.errors import Unready
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.plan import Plan
+from server.recall import Recall
 from server.repeats import Repeats
 from server.settings import Settings
 from server.traces import Told, Traces
@@ -45,6 +46,7 @@ class Service:
     metrics: Metrics
     jobs: Jobs = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
+    recall: Recall = field(default_factory=Recall)
     traces: Traces = field(default_factory=Traces)
     ready: bool = False
     failure: str | None = None

@@ -19,9 +19,12 @@ Alias = Callable[[object, Mapping[str, str]], object]
 
 
 async def read(request: Request, model: type[Model], alias: Alias = lambda body, headers: body) -> Model:
-    """The request's body, `alias` applied to it as it came. Raises ApiError: 413, 415, or 400 with the first field
-    that is wrong.
-    """
+    """The request's body as `model`. Raises ApiError."""
+    return checked(await received(request), model, lambda body: alias(body, request.headers))
+
+
+async def received(request: Request) -> bytes:
+    """The body as it comes. Raises ApiError: 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise WrongType("The body must be sent with Content-Type: application/json.")
     body = bytearray()
@@ -32,8 +35,13 @@ async def read(request: Request, model: type[Model], alias: Alias = lambda body,
                 raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
     except ClientDisconnect:
         raise Cancelled from None
+    return bytes(body)
+
+
+def checked(body: bytes, model: type[Model], alias: Callable[[object], object]) -> Model:
+    """`alias` is applied to the JSON as it came. Raises BadRequest with the first field that is wrong."""
     try:
-        return model.model_validate(alias(orjson.loads(body), request.headers))
+        return model.model_validate(alias(orjson.loads(body)))
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:

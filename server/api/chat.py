@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from server.api.answering import answered, caller
-from server.api.body import read
+from server.api.body import checked, received
 from server.api.direct import Direct
 from server.api.openai import ChatRequest, CompletionRequest
-from server.api.peers import understood
+from server.api.peers import speaks, understood
 from server.plan import plan
 from server.service import Service
 
@@ -26,6 +26,12 @@ async def complete(request: Request) -> Response:
 async def _answered(request: Request, kind: type[ChatRequest] | type[CompletionRequest]) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    wire = await read(request, kind, understood)
-    planned = plan(wire, service.backend.card, service.settings, service.verifiers, caller(request))
+    body, by = await received(request), caller(request)
+    recall = None if speaks(request.headers) else service.recall
+    planned = recall.find(kind, body, by) if recall else None
+    if planned is None:
+        wire = checked(body, kind, lambda said: understood(said, request.headers))
+        planned = plan(wire, service.backend.card, service.settings, service.verifiers, by)
+        if recall:
+            recall.keep(kind, body, planned)
     return await answered(service, planned, request)

@@ -39,6 +39,11 @@ SCORERS = {"prm": "reward", "reward": "reward"}
 REFUSED = ("x-its-endpoint", "x-its-api-key")
 
 
+def speaks(headers: Mapping[str, str]) -> bool:
+    """Whether a header of theirs says something of the request."""
+    return any(name in headers for name in ("x-its-budget", *REFUSED))
+
+
 def understood(body: object, headers: Mapping[str, str]) -> object:
     """The body with every alias said in our own words. Raises BadRequest."""
     for name in REFUSED:

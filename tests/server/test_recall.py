@@ -1,0 +1,48 @@
+"""A repeat is planned from memory, and never from another's."""
+
+import pytest
+
+from server.auth import new_key
+from server.recall import LONGEST, MOST
+from tests.scripted import ScriptedEngine
+from tests.server.live import live
+
+pytestmark = pytest.mark.live
+
+
+def test_a_repeat_is_the_same_request_with_names_of_its_own():
+    with live(ScriptedEngine(["\\boxed{1}"])) as server:
+        vote = {"name": "self_consistency", "n": 2}
+        first, again = (server.ask(strategy=vote, headers={"X-Request-Id": name}).json() for name in "ab")
+        assert len(server.service.recall.kept) == 1
+        assert first["id"] != again["id"] and again["cogitate"]["trace_id"] == "b"
+        assert first["choices"] == again["choices"] and again["cogitate"]["cache"] == "hit"
+
+
+def test_a_header_that_says_something_of_the_request_is_heard_each_time():
+    with live(ScriptedEngine(["\\boxed{1}"])) as server:
+        plain = server.ask(temperature=0)
+        scaled = server.ask(temperature=0, headers={"X-ITS-Budget": "3"})
+        again = server.ask(temperature=0)
+        assert "cogitate" not in plain.json() and scaled.json()["cogitate"]["candidates"] == 3
+        assert "cogitate" not in again.json()
+        assert server.ask(temperature=0, headers={"X-ITS-Endpoint": "http://x"}).status_code == 400
+
+
+def test_tenants_and_kinds_of_request_share_no_plan(tmp_path):
+    keys = [new_key(tmp_path / "keys", tenant) for tenant in "ab"]
+    with live(ScriptedEngine(["\\boxed{1}"]), api_keys_file=tmp_path / "keys") as server:
+        for key in keys:
+            server.ask(strategy="self_consistency", headers={"Authorization": f"Bearer {key}"})
+        assert len(server.service.recall.kept) == 2 and len(server.engine.calls) == 8
+
+
+def test_memory_is_bounded():
+    with live(ScriptedEngine(["\\boxed{1}"])) as server:
+        kept = server.service.recall.kept
+        server.ask(temperature=0, user="long", messages=[{"role": "user", "content": "x" * LONGEST}])
+        server.ask(messages=[{"role": "user", "content": "not to be cached, so not to be recalled"}])
+        assert not kept
+        for at in range(MOST + 5):
+            server.ask(temperature=0, user=str(at))
+        assert len(kept) == MOST
