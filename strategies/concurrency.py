@@ -1,16 +1,23 @@
 """Tasks that belong to a block of code: started in it, and gone when it is left."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from strategies.types import Completion
 
 
 async def arrivals(
-    finished: "asyncio.Queue[tuple[int, Completion | Exception]]", indices: range, *, in_order: bool
+    finished: "asyncio.Queue[tuple[int, Completion | Exception]]",
+    indices: range,
+    *,
+    in_order: bool,
+    taken: Callable[[], object],
 ) -> AsyncIterator[Completion]:
-    """The completions as they come, or in order. Raises the first loss when every one was lost."""
+    """The completions as they come, or in order; `taken` is called when the taker is done with one and wants more.
+
+    Raises the first loss when every one was lost.
+    """
     waiting: dict[int, Completion | Exception] = {}
     losses: list[Exception] = []
     for index in indices:
@@ -22,6 +29,7 @@ async def arrivals(
             yield result
         else:
             losses.append(result)
+        taken()
     if len(losses) == len(indices):
         raise losses[0]
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
@@ -90,22 +90,23 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
 
-        `surplus`: the block may be left early. With a seed they come in submission order instead, so that what a
-        stop rule sees repeats exactly.
+        The next one begins when the taker asks for more: a vote that is decided starts none in vain. `surplus`: the
+        block may be left early. With a seed they come in submission order, so that what a stop rule sees repeats.
         """
-        first, lanes = self._take(n), lanes_of(concurrency, n)
+        first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
         sampling = replace(self.sampling, partial=surplus)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
         async def one(index: int) -> None:
-            async with lanes:
-                seeded = self._seeded(sampling, index)
-                result = await self._attempt(index, prompt, seeded, "candidate", among=first + n - index)
-                finished.put_nowait((index, result))
+            await lanes.acquire()
+            seeded = self._seeded(sampling, index)
+            result = await self._attempt(index, prompt, seeded, "candidate", among=first + n - index)
+            finished.put_nowait((index, result))
 
         async with group() as tasks_of:
             tasks = [tasks_of.create_task(one(first + at)) for at in range(n)]
-            yield arrivals(finished, range(first, first + n), in_order=self.sampling.seed is not None)
+            in_order = self.sampling.seed is not None
+            yield arrivals(finished, range(first, first + n), in_order=in_order, taken=lanes.release)
             for task in tasks:
                 task.cancel()
 
@@ -216,11 +217,6 @@ class Run:
         """The first of n fresh decode numbers: seeds derive from them, so they are given out in program order."""
         self._count += n
         return self._count - n
-
-
-def lanes_of(concurrency: int | None, n: int) -> AbstractAsyncContextManager[None]:
-    """Where n are to run, so many at a time. All at once needs no queue, whose bookkeeping grows with its length."""
-    return asyncio.Semaphore(concurrency) if concurrency is not None and concurrency < n else nullcontext()
 
 
 def granted(sampling: Sampling, tokens: int | None, *, partial: bool) -> Sampling:
