@@ -9,18 +9,24 @@ from strategies import AnyStrategy
 from strategies.beam_search import STEP
 from strategies.ports import Ability, Verifier
 
-NEVER = (
-    "echo",
-    "add_generation_prompt",
-    "continue_final_message",
-    "return_token_ids",
-    "include_stop_str_in_output",
-    "ignore_eos",
-)
-"""When set to anything but its default."""
-STEPWISE = ("tools", "response_format", "min_tokens", "frequency_penalty", "presence_penalty", "stop_token_ids")
-"""A grammar, a minimum length and what counts the tokens so far begin anew at each step, and a step keeps the token
-that ends it, so step-wise search cannot hold them."""
+NEVER: Mapping[str, str] = {
+    "echo": "the prompt is no part of an answer that was searched for",
+    "add_generation_prompt": "a strategy answers in a turn of its own",
+    "continue_final_message": "a strategy answers in a turn of its own",
+    "return_token_ids": "an answer may be put together from several decodes",
+    "include_stop_str_in_output": "what ends a candidate is no part of what is compared",
+    "ignore_eos": "an answer without an end cannot be compared",
+}
+"""When set to anything but its default, and why."""
+STEPWISE: Mapping[str, str] = {
+    "tools": "a grammar begins anew at each step",
+    "response_format": "a grammar begins anew at each step",
+    "min_tokens": "a minimum begins anew at each step",
+    "frequency_penalty": "a penalty forgets the tokens of earlier steps",
+    "presence_penalty": "a penalty forgets the tokens of earlier steps",
+    "stop_token_ids": "a step keeps the token that ends it",
+}
+"""What step-wise search cannot hold."""
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "add_generation_prompt": (None, True),
     "response_format": (None, ResponseFormat(type="text")),
@@ -47,17 +53,18 @@ def refuse_budget(request: AnyRequest) -> None:
 
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
     stepwise = strategy.name == "beam_search"
-    for name in (*NEVER, *(STEPWISE if stepwise else ())):
+    for name, why in {**NEVER, **(STEPWISE if stepwise else {})}.items():
         if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
-            raise Unsupported(f"{name} cannot be honoured together with the strategy {strategy.name}.", param=name)
+            words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."
+            raise Unsupported(words, param=name)
     if (request.n or 1) > strategy.candidates:
         most = f"{strategy.name} makes {strategy.candidates} of them here"
         raise Unsupported(f"n asks for {request.n} answers, and {most}.", param="n")
     if stepwise and any(spans_steps(stop) for stop in request.stops):
-        raise Unsupported("A stop across the blank line that ends a step cannot be honoured.", param="stop")
+        raise Unsupported("stop cannot be honoured here: it reaches across the blank line after a step.", param="stop")
     if request.stream_options and request.stream_options.continuous_usage_stats:
-        why = f"{strategy.name} counts its tokens when it is done: continuous_usage_stats"
-        raise Unsupported(f"{why} cannot be honoured.", param="stream_options")
+        words = "continuous_usage_stats cannot be honoured: a strategy's tokens are counted when it is done."
+        raise Unsupported(words, param="stream_options")
     if strategy.reasoning != "inline" and request.logprobs not in (None, False):
         raise Unsupported("logprobs are those of the whole text: they need reasoning to be inline.", param="logprobs")
     if isinstance(request, CompletionRequest):
