@@ -3,6 +3,7 @@
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
 ##   make test      set everything up, and run all tests, those on the real vLLM engine included
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
+##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make check     format, lint, types, import contracts
 ##   make clean     remove .venv and what the tools left (the demo model stays in your cache)
 ##
@@ -18,7 +19,7 @@
 export ARGS ENGINE MODEL PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench check clean
+.PHONY: help serve test bench bench-remote check clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -34,6 +35,10 @@ test:
 bench:
 	@deploy/setup.sh test
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.bench.speed $(ARGS)
+
+bench-remote:
+	@deploy/setup.sh test
+	@exec .venv/bin/python -m tests.bench.remote $(ARGS)
 
 check:
 	@deploy/setup.sh check

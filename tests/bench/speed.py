@@ -14,6 +14,7 @@ import httpx
 
 from server.cache import open_cache
 from server.engine.environment import DEMO_NAME
+from strategies import STRATEGIES
 from tests.bench.table import Table, say, spread
 from tests.engine.served import Pair, served
 from tests.redis_server import RedisServer
@@ -112,6 +113,20 @@ async def hanging_up(pair: Pair, rounds: int, table: Table) -> None:
     table.add("a dropped connection until no sequence runs", figure, "1000 ms", max(times) <= 1)
 
 
+async def first_bytes(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Table) -> None:
+    """Until a stream begins, whatever its strategy has yet to do."""
+    for name in STRATEGIES:
+        body = {"model": DEMO_NAME, "messages": EASY, "max_tokens": 16, "stream": True, "cache": "no-store"}
+        times = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            url = f"{pair.ours}/v1/chat/completions"
+            async with client.stream("POST", url, json=body | {"strategy": name}) as answer:
+                await anext(answer.aiter_bytes())
+                times.append((time.perf_counter() - began) * 1000)
+        table.add(f"first byte of a stream, {name}", f"{spread(times)} ms", "50 ms", statistics.median(times) <= 50)
+
+
 async def repeating(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Table, where: str) -> None:
     body = {"model": DEMO_NAME, "messages": EASY, "max_tokens": 32, "strategy": "self_consistency"}
     (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).raise_for_status()
@@ -131,6 +146,7 @@ async def main(rounds: int) -> None:
         await voting(pair, client, rounds, table)
         await stopping(pair, client, rounds, table)
         await hanging_up(pair, rounds, table)
+        await first_bytes(pair, client, 3 * rounds, table)
         await repeating(pair, client, 50 * rounds, table, "in this process")
         with RedisServer() as redis:
             pair.service.cache = open_cache(redis.url, ttl=60, on_fault=say)

@@ -1,0 +1,69 @@
+"""LangChain's ChatOpenAI, as a user would point it at us."""
+
+from collections.abc import Iterator
+
+import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
+
+from tests.clients.answering import answering
+from tests.server.live import Live
+
+pytestmark = pytest.mark.live
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+
+
+@tool
+def weather(city: str) -> str:
+    """How the weather is."""
+    return f"sunny in {city}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Live]:
+    with answering() as started:
+        yield started
+
+
+def chat(server: Live, model: str = "scripted", **options: object) -> ChatOpenAI:
+    return ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model=model, max_retries=0, **options)
+
+
+def test_a_model_name_alone_is_enough(server):
+    answer = chat(server, "scripted@self_consistency").invoke("What is 6*7?")
+    assert answer.content == "so it is \\boxed{42}" and answer.usage_metadata["output_tokens"] > 5
+
+
+def test_options_go_in_the_extra_body(server):
+    strategy = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
+    answer = chat(server, extra_body={"strategy": strategy}).invoke("What is 6*7, really?")
+    assert answer.usage_metadata["output_tokens"] == 15
+
+
+async def test_it_streams(server):
+    chunks: list[AIMessageChunk] = [
+        chunk async for chunk in chat(server, "scripted@chain_of_thought").astream("What is 6*7?")
+    ]
+    assert "".join(str(chunk.content) for chunk in chunks) == "so it is \\boxed{42}" and len(chunks) > 4
+
+
+def test_tools_are_bound_and_called(server):
+    answer = chat(server, "scripted@self_consistency").bind_tools([weather]).invoke("How is the weather?")
+    (call,) = answer.tool_calls
+    assert (call["name"], call["args"]) == ("weather", {"city": "Rome"})
+
+
+def test_answers_are_structured(server):
+    asked = chat(server, "scripted@self_consistency").with_structured_output(Trip)
+    assert asked.invoke("Answer in JSON.") == Trip(city="Rome", days=3)
+
+
+def test_the_responses_api_too(server):
+    answer = chat(server, "scripted@self_consistency", use_responses_api=True).invoke("What is 6*7?")
+    assert answer.text == "so it is \\boxed{42}"
