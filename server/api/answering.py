@@ -52,16 +52,16 @@ async def answered(service: Service, plan: Plan, request: Request) -> Response:
 async def opened(request: Request, job: Job[Body], by: Caller, content: Content, headers: dict[str, str]) -> Response:
     """A stream that begins once the request is accepted: what is refused still gets its status."""
     stream = JobStream(job, by, content, headers)
-    accepted = asyncio.ensure_future(job.accepted())
+    accepted, begins = asyncio.ensure_future(job.accepted()), False
     try:
         await before_gone(request, stream.reader, accepted)
         accepted.result()
         sse.raise_if_refused(job)
-    except BaseException:
-        stream.leave()
-        raise
+        begins = True
     finally:
         accepted.cancel()
+        if not begins:
+            stream.leave()
     return stream
 
 

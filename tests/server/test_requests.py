@@ -134,14 +134,15 @@ def test_a_trace_tells_the_whole_search():
 
 
 def test_a_trace_can_be_read_while_the_search_goes_on():
-    with live(ScriptedEngine(["\\boxed{1}"], pace=lambda call: 0.0 if call == 0 else 0.3)) as server:
+    with live(ScriptedEngine(["\\boxed{1}"], pace=lambda call: 0.0 if call == 0 else 30)) as server:
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(server.ask, strategy=VOTE, headers={"X-Request-Id": "now"})
             eventually(lambda: traced(server, "now").status_code == 200 and traced(server, "now").json()["events"])
             running = traced(server, "now").json()
-            assert running["status"] == "running"
+            assert running["status"] == "running" and running["events"][0]["event"] == "sampled"
+            cancel(server, "now")
             asked.result(5)
-        assert traced(server, "now").json()["status"] == "completed"
+        assert traced(server, "now").json()["status"] == "request_cancelled"
 
 
 def test_a_failed_search_is_told_as_one():
