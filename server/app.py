@@ -53,7 +53,7 @@ async def live(service: Service, on_ready: Callable[[], None] | None, on_death: 
     """The engine's life, from loading to its end."""
     try:
         await service.backend.open()
-        service.ready = True
+        service.opened()
         if on_ready:
             on_ready()
         reason = await service.backend.failed()

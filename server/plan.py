@@ -62,6 +62,11 @@ class Plan:
         return Reading(format=self.strategy.answer_format, vote_on=self.strategy.vote_on, tools=tools)
 
     @property
+    def width(self) -> int:
+        """The most generations that it has in flight at once."""
+        return self.strategy.in_flight if self.strategy else self.answers * self.request.width
+
+    @property
     def answers(self) -> int:
         """How many the client wants to see."""
         return self.request.n or 1

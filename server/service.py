@@ -14,13 +14,14 @@ from server.api.responses.wire import ResponsesRequest
 from server.cache import Cache
 from server.caller import Caller
 from server.engine import Backend, Body
-from server.errors import Unready
+from server.errors import ApiError, Unready
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
 from server.settings import Settings
+from server.slots import InTurn, Slots
 from server.traces import Told, Traces
 from strategies.budget import Budget
 from strategies.execute import execute
@@ -45,6 +46,7 @@ class Service:
     settings: Settings
     metrics: Metrics
     jobs: Jobs = field(init=False)
+    slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
     traces: Traces = field(default_factory=Traces)
@@ -58,10 +60,16 @@ class Service:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.settings.max_concurrent_requests)
+        self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
     @property
     def verifiers(self) -> Mapping[str, Verifier]:
         return {**BUILT_IN, **self.backend.verifiers}
+
+    def opened(self) -> None:
+        """The engine has loaded."""
+        self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
+        self.ready = True
 
     def check_ready(self) -> None:
         if self.jobs.draining:
@@ -109,11 +117,24 @@ class Service:
         return job
 
     def _start(self, plan: Plan) -> Job[Body]:
-        if plan.strategy is None:
-            return self.jobs.start(Record[str](), lambda job: self._plain(plan, job))
+        """Raises Overloaded, before anything is tokenised, where too much waits already."""
+        width = plan.width
+        self.slots.admit(width)
+        try:
+            job = self._plainly(plan) if plan.strategy is None else self._searching(plan)
+        except ApiError:
+            self.slots.leave(width)
+            raise
+        job.when_done(lambda: self.slots.leave(width))
+        return job
+
+    def _plainly(self, plan: Plan) -> Job[Body]:
+        return self.jobs.start(Record[str](), lambda job: self._plain(plan, job))
+
+    def _searching(self, plan: Plan) -> Job[Body]:
         trace = Trace()
-        self.searches[plan.caller] = plan, trace
         job = self.jobs.start(trace, lambda job: self._search(plan, trace, job))
+        self.searches[plan.caller] = plan, trace
         job.when_done(lambda: self._recorded(plan, trace, job))
         return job
 
@@ -124,7 +145,7 @@ class Service:
         conversation = await self.backend.converse(plan.request, plan.prompt)
         job.accept()
         run = Run(
-            engine=conversation,
+            engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
             prover=self.prover,
             verifiers=self.verifiers,
             sampling=plan.sampling,
@@ -143,14 +164,15 @@ class Service:
 
     async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
         """The engine's own answer, or its stream, line by line into the job's record."""
-        answer = await self.backend.answer(plan.request)
-        if isinstance(answer, dict):
-            self._keep(plan, answer)
-            return answer
-        async for line in answer:
-            job.record.emit(line)
-            job.accept()
-        return {}
+        async with self.slots.hold(plan.caller.tenant, plan.id):
+            answer = await self.backend.answer(plan.request)
+            if isinstance(answer, dict):
+                self._keep(plan, answer)
+                return answer
+            async for line in answer:
+                job.record.emit(line)
+                job.accept()
+            return {}
 
     def _keep(self, plan: Plan, body: Body) -> None:
         """Writes a finished, complete answer, while the client already has it."""

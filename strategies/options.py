@@ -59,6 +59,11 @@ class Options(BaseModel):
         return 1
 
     @property
+    def in_flight(self) -> int:
+        """The most decodes that it has in flight at once."""
+        return self.candidates
+
+    @property
     def fewest(self) -> int:
         """The fewest candidates it can work with."""
         return 1

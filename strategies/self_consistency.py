@@ -38,6 +38,10 @@ class SelfConsistency(Options):
         return self.concurrency or (self.n if self.stop_rule == "none" else max(4, self.n // 4))
 
     @property
+    def in_flight(self) -> int:
+        return min(self.lanes, self.n)
+
+    @property
     def candidates(self) -> int:
         return self.n
 

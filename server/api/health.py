@@ -31,7 +31,7 @@ async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
     load, ours = service.backend.load(), service.metrics
     ours.running.set(load.running)
-    ours.waiting.set(load.waiting)
+    ours.waiting.set(load.waiting + service.slots.waiting)
     ours.in_flight.set(len(service.jobs.live))
     ours.ready.set(service.ready and not service.jobs.draining)
     return Response(ours.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -28,6 +28,8 @@ class ModelCard:
     created: int
     abilities: frozenset[Ability] = ABILITIES
     """What the engine can do: a request that needs more is refused."""
+    capacity: int = 4096
+    """Generations that it runs at once; more would only wait inside it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,50 @@ def test_logprobs_are_those_of_the_whole_text():
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
+        ({"frequency_penalty": 0.5}, "frequency_penalty"),
+        ({"presence_penalty": -0.5}, "presence_penalty"),
+        ({"stop_token_ids": [7]}, "stop_token_ids"),
+        ({"stop": "\n\n"}, "stop"),
+        ({"stop": ["x", "END\n\n"]}, "stop"),
+        ({"stop": "\nQ:"}, "stop"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"add_generation_prompt": False}, "add_generation_prompt"),
+        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
+    ],
+)
+def test_what_would_be_lost_between_two_steps_is_refused(fields, param):
+    able = frozenset({"continue", "logprobs"})
+    with pytest.raises(BadRequest) as refused:
+        planned(strategy="beam_search", abilities=able, **fields)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stop": "\n"},
+        {"stop": ["Q:", "\n"]},
+        {"response_format": {"type": "text"}},
+        {"frequency_penalty": 0.0},
+        {"stop_token_ids": []},
+        {"add_generation_prompt": True},
+    ],
+)
+def test_and_what_would_not_is_not(fields):
+    assert planned(strategy="beam_search", abilities=frozenset({"continue", "logprobs"}), **fields).strategy
+
+
+@pytest.mark.parametrize(
+    ("fields", "bound"),
+    [({}, False), ({"stop": "x"}, True), ({"bad_words": ["x"]}, True), ({"logit_bias": {"1": 1}}, True)],
+)
+def test_a_text_that_the_client_binds_is_known_to_the_strategy(fields, bound):
+    assert planned(strategy="chain_of_thought", **fields).sampling.bound is bound
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
         ({"strategy": "self_consistency", "seed": 1}, "seed"),
         ({"strategy": "self_consistency", "logprobs": True}, "logprobs"),
         ({"strategy": "beam_search"}, "strategy"),

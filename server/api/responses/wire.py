@@ -108,6 +108,10 @@ class ResponsesRequest(Wire):
         return choice
 
     @property
+    def width(self) -> int:
+        return 1
+
+    @property
     def n(self) -> int:
         """This API has one answer."""
         return 1

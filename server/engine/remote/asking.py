@@ -35,7 +35,6 @@ CHATS_ONLY = frozenset(
         "parallel_tool_calls",
         "reasoning_effort",
         "include_reasoning",
-        "thinking_token_budget",
         "chat_template_kwargs",
         "add_generation_prompt",
         "continue_final_message",

@@ -92,7 +92,13 @@ async def start(model: str, name: str, engine_args: Mapping[str, object]) -> Run
     args = await asyncio.to_thread(parsed, model, name, engine_args)
     llm = await asyncio.to_thread(launched, args)
     config = llm.model_config
-    card = ModelCard(name, fingerprint(config), config.max_model_len, int(time.time()))
+    card = ModelCard(
+        name,
+        fingerprint(config),
+        config.max_model_len,
+        int(time.time()),
+        capacity=llm.vllm_config.scheduler_config.max_num_seqs,
+    )
     return RunningEngine(Loaded(llm, await handlers(llm, args), args), card)
 
 
