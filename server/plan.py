@@ -142,6 +142,8 @@ def cacheable(request: AnyRequest, strategy: AnyStrategy | None) -> bool:
     """A strategy's answers are; a plain request's only where it would repeat exactly."""
     if request.cache == "no-store":
         return False
+    if strategy is None and request.stream and request.counts_as_it_goes:
+        return False
     return strategy is not None or request.temperature == 0 or request.seed is not None
 
 

@@ -52,15 +52,14 @@ def refuse_budget(request: AnyRequest) -> None:
 
 
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
-    stepwise = strategy.name == "beam_search"
-    for name, why in {**NEVER, **(STEPWISE if stepwise else {})}.items():
+    for name, why in {**NEVER, **(STEPWISE if strategy.stepwise else {})}.items():
         if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
             words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."
             raise Unsupported(words, param=name)
     if (request.n or 1) > strategy.candidates:
         most = f"{strategy.name} makes {strategy.candidates} of them here"
         raise Unsupported(f"n asks for {request.n} answers, and {most}.", param="n")
-    if stepwise and any(spans_steps(stop) for stop in request.stops):
+    if strategy.stepwise and any(spans_steps(stop) for stop in request.stops):
         raise Unsupported("stop cannot be honoured here: it reaches across the blank line after a step.", param="stop")
     if request.stream_options and request.stream_options.continuous_usage_stats:
         words = "continuous_usage_stats cannot be honoured: a strategy's tokens are counted when it is done."

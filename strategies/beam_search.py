@@ -43,6 +43,7 @@ class BeamSearch(Verified):
 
     temperature: ClassVar[float] = 0.8
     paper: ClassVar[str] = "arXiv:2408.03314"
+    stepwise: ClassVar[bool] = True
 
     name: Literal["beam_search"] = "beam_search"
     n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all (N in the paper)")

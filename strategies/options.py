@@ -22,6 +22,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     temperature: ClassVar[float] = 0.7
+    stepwise: ClassVar[bool] = False
+    """Its answers are put together from steps, each a decode of its own."""
     version: ClassVar[int] = 1
     """Raised when the same request may be answered differently: cached answers of older versions are not used."""
     paper: ClassVar[str]

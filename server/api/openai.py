@@ -135,6 +135,12 @@ class SampledRequest(Wire):
         """It bounds what the text may hold or where it ends, so that nothing of ours may be written behind it."""
         return bool(self.stop or self.stop_token_ids or self.bad_words or self.allowed_token_ids or self.logit_bias)
 
+    @property
+    def counts_as_it_goes(self) -> bool:
+        """It asks for what only the engine's own stream has: token ids, or usage with every chunk."""
+        counts = self.stream_options is not None and self.stream_options.continuous_usage_stats
+        return bool(counts or self.return_token_ids)
+
     def said(self, name: str) -> object:
         """The value of a field; None for one that this kind of request has not."""
         return self.__dict__.get(name)

@@ -1,38 +1,20 @@
 """The official OpenAI client for Node, as a user would write it: node/ask.mjs."""
 
 import json
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.clients.answering import answering
+from tests.clients.installing import installed
 from tests.server.live import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-NODE = Path(__file__).with_name("node")
-OLDEST = 20
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The program with the packages of its lock file."""
-    for command in ("node", "npm"):
-        if shutil.which(command) is None:
-            pytest.skip(f"{command} is not installed")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version.removeprefix("v").split(".")[0]) < OLDEST:
-        pytest.skip(f"the client needs Node {OLDEST}, and this is {version.strip()}")
-    folder = tmp_path_factory.mktemp("node")
-    for file in ("package.json", "package-lock.json", "ask.mjs"):
-        shutil.copy(NODE / file, folder)
-    installed = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, capture_output=True, text=True
-    )
-    if installed.returncode:
-        pytest.skip(f"npm cannot install the client: {installed.stderr.strip().splitlines()[-1:]}")
-    return folder / "ask.mjs"
+    return installed(tmp_path_factory.mktemp("node")) / "ask.mjs"
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,9 @@ async def conversation(backend: Backend, asked: ChatRequest) -> Conversation:
 
 async def complete(backend: Backend, asked: ChatRequest, **sampling: object) -> Completion:
     decode = await conversation(backend, asked)
-    return await decode.generate(asked.prompt, Sampling(**{"max_tokens": 24, "temperature": 0.0, "continued": True, **sampling}))
+    return await decode.generate(
+        asked.prompt, Sampling(**{"max_tokens": 24, "temperature": 0.0, "continued": True, **sampling})
+    )
 
 
 async def idle(backend: Backend) -> bool:

@@ -198,14 +198,20 @@ async def test_under_a_strategy_too(pair, fields, strategy):
 
 
 async def test_a_question_of_ours_is_asked_without_the_clients_biases(pair):
-    """Every token but one is forbidden, so the chain has no answer; the second call may say anything."""
-    body = HELLO | {
-        "strategy": {"name": "chain_of_thought", "instruction": ""},
-        "allowed_token_ids": [28],
-        "max_tokens": 4,
-    }
-    text = (await post(pair.ours, body | {"temperature": 0})).json()["choices"][0]["message"]["content"]
-    assert len(set(text.split("Therefore, the answer is")[1].strip())) > 1
+    """Every token but one is forbidden, and the judge still says Yes or No: 1/2 is what it is worth saying neither."""
+    strategy = {"name": "best_of_n", "n": 2, "verifier": "judge", "instruction": ""}
+    body = HELLO | {"strategy": strategy, "allowed_token_ids": [28], "max_tokens": 4, "temperature": 0}
+    answer = (await post(pair.ours, body)).json()
+    assert set(answer["choices"][0]["message"]["content"]) == {","} and answer["cogitate"]["score"] != 0.5
+
+
+async def test_nothing_of_ours_is_written_behind_a_text_that_the_client_binds(pair):
+    strategy = {"name": "chain_of_thought", "instruction": ""}
+    for field in ({"allowed_token_ids": [28]}, {"stop": " the"}, {"bad_words": ["sea"]}):
+        text = (await post(pair.ours, HELLO | field | {"strategy": strategy})).json()["choices"][0]["message"][
+            "content"
+        ]
+        assert text and "Therefore, the answer is" not in text
 
 
 async def test_the_clients_exceptions_are_the_right_ones(pair):

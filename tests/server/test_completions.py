@@ -89,7 +89,9 @@ def test_an_instruction_that_the_client_wants_is_added_to_the_text(voting):
 
 def test_its_stream_is_one_of_text_completions(voting):
     create = voting.client().completions.create
-    chunks = list(create(model="scripted@self_consistency", prompt="Once", stream=True, extra_body={"cache": "refresh"}))
+    chunks = list(
+        create(model="scripted@self_consistency", prompt="Once", stream=True, extra_body={"cache": "refresh"})
+    )
     assert {chunk.object for chunk in chunks} == {"text_completion"}
     assert "boxed" in "".join(chunk.choices[0].text for chunk in chunks)
     assert chunks[-1].choices[0].finish_reason == "stop" and chunks[-1].cogitate["candidates"] >= 1

@@ -1,6 +1,7 @@
 """Every error is OpenAI's envelope, and the exception class that OpenAI's client makes of it is the right one."""
 
 import hashlib
+import socket
 
 import httpx
 import openai
@@ -191,3 +192,15 @@ def test_many_clients_at_once_get_their_own_answers(server):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert set(pool.map(nonce, range(64))) == {200}
     eventually(lambda: not server.service.jobs.live)
+
+
+def test_a_client_that_leaves_amid_its_body_is_no_error_of_ours(caplog):
+    with live(ScriptedEngine(["x"])) as server:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 1000\r\n\r\n{"
+            )
+        assert server.ask().status_code == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -1,4 +1,4 @@
-"""What OpenAI's fields mean under a strategy: several answers, tools, JSON, effort, presets, what an engine cannot do."""
+"""What OpenAI's fields mean under a strategy: several answers, tools, JSON, effort, presets, lacking abilities."""
 
 import json
 
@@ -109,11 +109,12 @@ def test_whether_to_call_at_all_is_part_of_the_vote():
 
 @pytest.mark.live
 def test_a_streamed_tool_call_is_read_by_the_official_client():
-    with live(ScriptedEngine([Call("weather", '{"city": "Rome"}')])) as server:
-        with server.client().chat.completions.stream(
-            model="scripted@self_consistency", messages=HELLO["messages"], tools=[TOOL]
-        ) as stream:
-            final = stream.get_final_completion()
+    asked = {"model": "scripted@self_consistency", "messages": HELLO["messages"], "tools": [TOOL]}
+    with (
+        live(ScriptedEngine([Call("weather", '{"city": "Rome"}')])) as server,
+        server.client().chat.completions.stream(**asked) as stream,
+    ):
+        final = stream.get_final_completion()
     assert final.choices[0].message.tool_calls[0].function.arguments == '{"city": "Rome"}'
 
 

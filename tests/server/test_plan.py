@@ -136,6 +136,12 @@ FIELDS = {
 }
 
 
+def test_a_stream_that_only_the_engine_can_give_is_not_cached():
+    assert planned(temperature=0, stream=True).key
+    assert planned(temperature=0, stream=True, return_token_ids=True).key is None
+    assert planned(temperature=0, stream=True, stream_options={"continuous_usage_stats": True}).key is None
+
+
 def test_every_field_that_shapes_the_answer_is_in_the_key():
     base = {"strategy": "self_consistency"}
     keys = [planned(**base).key, *(planned(**(base | {name: value})).key for name, value in FIELDS.items())]

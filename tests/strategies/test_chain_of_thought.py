@@ -22,6 +22,12 @@ def test_a_chain_without_an_answer_is_asked_for_one():
     assert finished.outcome.completion.text == f"six sevens make forty-two{THEREFORE} 42. That is 6 times 7."
 
 
+def test_nothing_is_written_behind_a_text_that_the_client_binds():
+    engine = ScriptedEngine(["six sevens make forty-two", " 42"])
+    finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(bound=True)))
+    assert finished.outcome.completion.text == "six sevens make forty-two" and len(engine.calls) == 1
+
+
 def test_the_second_call_goes_on_from_the_very_tokens_of_the_first():
     engine = ScriptedEngine(["six sevens", " 42"])
     solve(ChainOfThought(), run_of(engine))

@@ -18,7 +18,7 @@ from server.engine.remote.replicas import Home, Replicas
 from server.engine.remote.reply import Reply
 from server.engine.remote.upstream import Path
 from server.engine.remote.watching import ChatWatch, ResponsesWatch
-from server.errors import Unsupported, Upstream
+from server.errors import ApiError, Unsupported, Upstream
 
 
 class Watch(Protocol):
@@ -62,7 +62,7 @@ def path(request: AnyRequest | ResponsesRequest) -> Path:
 
 @dataclass(slots=True)
 class Passing(AsyncIterator[str]):
-    """The stream's events, as they come. Raises Lost where it breaks off.
+    """The stream's events, as they come. Raises ApiError: Lost where it breaks off, BadRequest for a late refusal.
 
     No generator: forgetting it, begun or not, closes the upstream at once.
     """
@@ -77,7 +77,7 @@ class Passing(AsyncIterator[str]):
         try:
             while not self._ready and not self._over:
                 await self._advance()
-        except (Lost, asyncio.CancelledError) as error:
+        except (ApiError, asyncio.CancelledError) as error:
             self.reply.end(error)
             raise
         if self._ready:

@@ -8,7 +8,7 @@ from server.api.openai import AnyRequest
 from server.engine import Body
 from server.engine.remote.checks import is_count, mapping
 from server.engine.remote.events import DONE
-from server.engine.remote.failures import Lost
+from server.engine.remote.failures import Lost, reported
 from server.engine.remote.reading import usage
 from server.engine.remote.reply import parsed
 
@@ -51,7 +51,7 @@ class ChatWatch:
     def _chunk(self, payload: bytes) -> Body:
         chunk: Body = mapping(parsed(payload))
         if not chunk or chunk.get("error"):
-            raise Lost("reported an error amid its answer")
+            raise reported(chunk.get("error"))
         choices = chunk.get("choices", [])
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise Lost("sent a chunk that is none")

@@ -8,8 +8,8 @@ import pytest
 from server.api.openai import CompletionRequest
 from server.api.responses.wire import ResponsesRequest
 from server.engine.remote.failures import Lost
-from server.engine.remote.watching import ResponsesWatch
-from server.errors import Unsupported
+from server.engine.remote.watching import ChatWatch, ResponsesWatch
+from server.errors import BadRequest, Unsupported
 from tests.fake_upstream import Script
 from tests.fake_upstream.script import STORY
 from tests.server.remote.test_samples import TOOL
@@ -111,3 +111,12 @@ def test_events_that_cannot_be_fail_the_response(payload):
 def test_a_response_that_is_none_is_lost(body):
     with pytest.raises(Lost):
         ResponsesWatch("house").whole(body)
+
+
+def test_what_an_upstream_refuses_inside_a_200_is_the_clients_mistake():
+    watch = ChatWatch(request(stream=True), "served")
+    with pytest.raises(BadRequest) as refused:
+        watch.event(b'{"error": {"message": "no such token", "param": "logit_bias", "code": 400}}')
+    assert refused.value.param == "logit_bias"
+    with pytest.raises(Lost):
+        watch.event(b'{"error": {"message": "secret", "code": 500}}')

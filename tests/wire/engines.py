@@ -1,0 +1,50 @@
+"""The two engines that the table is about: vLLM in this process, and the remote engine over vLLM's own server."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+
+from server.app import create_app
+from server.cache import MemoryCache
+from server.engine.remote import RemoteBackend, Upstream
+from server.metrics import Metrics
+from server.prover import MathProver
+from server.service import Service
+from server.settings import Settings
+from tests.engine.served import listening, served
+from tests.wire.asking import Server
+
+ENGINES = ("vllm", "remote")
+ENGINE_ARGS: dict[str, object] = {
+    "enable_auto_tool_choice": True,
+    "tool_call_parser": "hermes",
+    # Prompts of a line or two are cached too: the table asks each of them a hundred times.
+    "block_size": 32,
+    # The demo model's own template, and one that hears whether to think.
+    "chat_template": str(Path(__file__).with_name("template.jinja")),
+}
+
+
+@contextlib.asynccontextmanager
+async def engines() -> AsyncIterator[dict[str, Server]]:
+    """By name, over one loaded model."""
+    async with (
+        served(ENGINE_ARGS) as pair,
+        remote(f"{pair.vllms}/v1") as url,
+        httpx.AsyncClient(timeout=120) as client,
+    ):
+        yield {"vllm": Server(pair.ours, client), "remote": Server(url, client)}
+
+
+@contextlib.asynccontextmanager
+async def remote(upstream: str) -> AsyncIterator[str]:
+    """Our server in front of another."""
+    backend = RemoteBackend([Upstream(upstream)])
+    service = Service(backend, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+    ready = asyncio.Event()
+    async with listening(create_app(service, on_ready=ready.set)) as url:
+        await ready.wait()
+        yield url

@@ -1,0 +1,149 @@
+"""Every field of /v1/chat/completions, a value for it, and the check that shows by its effect that it was honoured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from server.engine.environment import DEMO_NAME
+from tests.wire import checks
+from tests.wire.asking import Server, Trial
+from tests.wire.checks import Check
+from tests.wire.prompts import COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, said
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    value: object
+    check: Check = checks.shapes_the_text
+    beside: Mapping[str, object] = field(default_factory=dict)
+    case: str = ""
+    """Which of its forms this is, where there are several."""
+    needs: tuple[str, ...] = ()
+    """Fields that it has no meaning without: where they are refused, so is it."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}: {self.case}" if self.case else self.name
+
+    def trial(self, server: Server, strategy: str | None) -> Trial:
+        return Trial(server, strategy, self.name, self.value, self.beside)
+
+
+HOT = {"temperature": 2.0}
+PARAGRAPHS = {"messages": COLOURS, "max_tokens": 16}
+SPECIAL = {"logit_bias": {"1": 100}}
+UNFINISHED = {"messages": said("What is the sea?", "The sea is a"), "add_generation_prompt": False}
+CALLING = {"messages": WEATHER, "max_tokens": 40}
+TOOLS_TOO = ("tools",)
+OFFERED = CALLING | {"tools": TOOLS}
+TALKING = {"messages": said("Weather in Rome?", "Sunny.", "Weather in Paris?"), "tools": TOOLS, "max_tokens": 40}
+JSON = {"max_tokens": 32}
+FORM = {"type": "json_schema", "json_schema": {"name": "colour", "schema": SCHEMA}}
+NEWS = {"type": "function", "function": {"name": "news"}}
+TWICE = {"messages": WEATHER_TWICE, "max_tokens": 70, "tools": TOOLS}
+STREAM = {"stream": True}
+
+PROMPT = [
+    Field("model", DEMO_NAME, checks.is_the_model_that_answers),
+    *(Field("messages", messages, case=case) for case, messages in TALKS.items()),
+    Field("chat_template_kwargs", {"enable_thinking": False}),
+    Field("add_generation_prompt", False),
+    Field("continue_final_message", True, beside=UNFINISHED, needs=("add_generation_prompt",)),
+    Field("echo", True, beside=UNFINISHED | {"continue_final_message": True}),
+]
+SAMPLING = [
+    Field("temperature", 0, beside=HOT),
+    Field("top_p", 1e-6, beside=HOT),
+    Field("top_k", 1, beside=HOT),
+    Field("min_p", 1.0, beside=HOT),
+    Field("seed", 7, checks.repeats, beside={"temperature": 1.0}),
+    Field("frequency_penalty", 1.0, beside=PARAGRAPHS),
+    Field("presence_penalty", 1.0, beside=PARAGRAPHS),
+    Field("repetition_penalty", 1.5, beside=PARAGRAPHS),
+    Field("logit_bias", {"28": 100}, checks.binds_the_text),
+    Field("allowed_token_ids", [28, 30], checks.binds_the_text),
+    Field("bad_words", ["red"], checks.binds_the_text, beside=PARAGRAPHS),
+]
+LENGTH = [
+    Field("max_tokens", 5, checks.limits_the_answer),
+    Field("max_completion_tokens", 5, checks.limits_the_answer),
+    Field("stop", " vast", checks.binds_the_text),
+    Field("stop", ["planet", " vast"], checks.binds_the_text, case="several"),
+    Field("stop", "\n\n", checks.binds_the_text, beside=PARAGRAPHS, case="the end of a paragraph"),
+    Field("stop", "\nred", checks.binds_the_text, beside=PARAGRAPHS, case="within two paragraphs"),
+    Field("stop_token_ids", [198], checks.binds_the_text, beside=PARAGRAPHS),
+    Field("include_stop_str_in_output", True, beside={"stop": " vast"}),
+    Field("min_tokens", 12, checks.prolongs_the_answer, beside=PARAGRAPHS),
+    Field("ignore_eos", True, checks.prolongs_the_answer, beside=PARAGRAPHS),
+]
+ANSWER = [
+    Field("n", 2, checks.gives_so_many_answers, beside={"temperature": 1.0}),
+    Field("logprobs", True, checks.reports_logprobs),
+    Field("top_logprobs", 2, checks.reports_logprobs, beside={"logprobs": True}),
+    Field("return_token_ids", True, checks.tells_the_tokens),
+    Field("skip_special_tokens", False, beside=SPECIAL),
+    Field("spaces_between_special_tokens", False, checks.changes_nothing, SPECIAL | {"skip_special_tokens": False}),
+    Field("response_format", {"type": "json_object"}, checks.is_json, JSON, case="json_object"),
+    Field("response_format", FORM, checks.is_json, JSON, case="json_schema"),
+    Field("response_format", {"type": "text"}, checks.changes_nothing, case="text"),
+    Field("tools", TOOLS, checks.calls, CALLING),
+    Field("tool_choice", "auto", checks.chooses_the_form, OFFERED, case="auto", needs=TOOLS_TOO),
+    Field("tool_choice", "none", checks.calls_nothing, OFFERED, case="none", needs=TOOLS_TOO),
+    Field("tool_choice", "required", checks.must_call, TALKING, case="required", needs=TOOLS_TOO),
+    Field("tool_choice", NEWS, checks.calls_by_name, OFFERED, case="named", needs=TOOLS_TOO),
+    Field("parallel_tool_calls", False, checks.calls_once, TWICE, needs=TOOLS_TOO),
+]
+STREAMED = [
+    Field("stream", True, checks.spells_the_whole_answer),
+    Field("n", 2, checks.gives_so_many_answers, {"temperature": 1.0, "stream": True}, case="streamed"),
+    Field("stream", True, checks.spells_the_whole_answer, {"logprobs": True, "top_logprobs": 1}, case="with logprobs"),
+    Field("stream", True, checks.spells_the_whole_answer, OFFERED, case="with tools", needs=TOOLS_TOO),
+    Field("stream", True, checks.spells_the_whole_answer, {"stop": " vast"}, case="with stop"),
+    Field(
+        "stream",
+        True,
+        checks.spells_the_whole_answer,
+        JSON | {"response_format": FORM},
+        case="with json_schema",
+        needs=("response_format",),
+    ),
+    Field("stream_options", {"include_usage": True}, checks.tells_the_usage, STREAM, case="include_usage"),
+    Field(
+        "stream_options",
+        {"continuous_usage_stats": True, "include_usage": True},
+        checks.tells_the_usage_as_it_grows,
+        STREAM,
+        case="continuous_usage_stats",
+    ),
+    Field("stream_options", {"include_progress": True}, checks.tells_the_progress, STREAM, case="include_progress"),
+    Field(
+        "stream_options",
+        {"include_obfuscation": False},
+        checks.changes_nothing_of_the_stream,
+        STREAM,
+        case="include_obfuscation",
+    ),
+]
+THINKING = [
+    Field("reasoning_effort", "none", checks.bounds_the_candidates),
+    Field("include_reasoning", False, checks.changes_nothing),
+    Field("thinking_token_budget", 4, checks.changes_nothing),
+]
+BOOKKEEPING = [
+    Field(name, value, checks.changes_nothing)
+    for name, value in {
+        "user": "ann",
+        "metadata": {"team": "sea"},
+        "store": False,
+        "service_tier": "auto",
+        "safety_identifier": "ann",
+        "prompt_cache_key": "sea",
+        "modalities": ["text"],
+    }.items()
+]
+OURS = [
+    Field("strategy", "no such strategy", checks.chooses_the_strategy),
+    Field("budget", {"tokens": 6}, checks.ends_the_search),
+    Field("cache", "default", checks.decides_what_is_kept),
+]
+FIELDS = (*PROMPT, *SAMPLING, *LENGTH, *ANSWER, *STREAMED, *THINKING, *BOOKKEEPING, *OURS)

@@ -1,0 +1,29 @@
+"""On the real engines: whatever field is asked for, under whatever strategy, is honoured or refused by name."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.wire.engines import ENGINES, engines
+from tests.wire.fields import FIELDS, Field
+from tests.wire.trying import Verdict, verdicts
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def found() -> AsyncIterator[dict[str, list[Verdict]]]:
+    """The whole table at once, many trials in one batch of the engine."""
+    async with engines() as servers:
+        yield {name: await verdicts(server) for name, server in servers.items()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
+async def test_the_field_is_honoured_or_refused_by_name(found, engine, field: Field):
+    of_field = [verdict for verdict in found[engine] if verdict.field is field]
+    assert of_field and not [verdict for verdict in of_field if verdict.found == "lost"]
+    assert [verdict.found for verdict in of_field if verdict.column == "none"] == [
+        "refused" if field.name in ("budget", "thinking_token_budget") else "honoured"
+    ]
