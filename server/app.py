@@ -14,6 +14,7 @@ from server.api import chat, health, models, requests
 from server.api.json import JSON
 from server.api.responses import route as responses
 from server.auth import Authentication, Keys
+from server.doorstep import Doorstep, names_of
 from server.engine import CannotStart
 from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
 from server.observe import Observation
@@ -45,6 +46,7 @@ def create_app(
     app.add_exception_handler(Exception, _unexpected)
     keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
     app.add_middleware(Authentication, keys=keys)
+    app.add_middleware(Doorstep, names=names_of(service.settings.host, service.settings.allowed_host))
     app.add_middleware(Observation, metrics=service.metrics, endpoints=paths())
     return app
 

@@ -11,16 +11,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.api.json import JSON
 from server.errors import ApiError, Unauthorized
+from server.rates import Rates
+from server.rights import BadRights, Rights
 
 log = logging.getLogger("cogitate.auth")
 PUBLIC = frozenset({"/health/live", "/health/ready"})
 PREFIX = "cog-"
 ANYONE = ""
 """The tenant where no keys are configured."""
+GUESSES = 20
+"""Wrong keys a minute that one address may send before it is told to wait. A right key never waits for them."""
 
 
 class BadKeysFile(Exception):
     """The keys file cannot be read. One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    tenant: str = ANYONE
+    rights: Rights = Rights()
 
 
 @dataclass(slots=True)
@@ -31,28 +41,28 @@ class Keys:
     """
 
     path: Path
-    _tenants: dict[bytes, str] = field(default_factory=dict)
+    _known: dict[bytes, Holder] = field(default_factory=dict)
     _read_at: tuple[int, int] = (0, 0)
     _trouble: str | None = None
 
-    def tenant(self, key: str) -> str | None:
+    def holder(self, key: str) -> Holder | None:
         """Whose key this is. Compares with every digest, in the same time for every key."""
         self._refresh()
         sent, found = digest(key), None
-        for known, tenant in self._tenants.items():
+        for known, holder in self._known.items():
             if hmac.compare_digest(known, sent):
-                found = tenant
+                found = holder
         return found
 
     def _refresh(self) -> None:
         try:
             stat = self.path.stat()
             if (stat.st_mtime_ns, stat.st_size) != self._read_at:
-                self._tenants = parsed(self.path.read_text())
+                self._known = parsed(self.path.read_text())
                 self._read_at = (stat.st_mtime_ns, stat.st_size)
         except (OSError, BadKeysFile) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            if not self._tenants:
+            if not self._known:
                 raise BadKeysFile(f"the keys file cannot be used: {reason}") from None
             if reason != self._trouble:
                 log.error("the keys file cannot be used, the keys read before stay: %s", reason)
@@ -65,20 +75,28 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="replace")).digest()
 
 
-def parsed(text: str) -> dict[bytes, str]:
-    tenants = {}
+def parsed(text: str) -> dict[bytes, Holder]:
+    known = {}
     for number, line in enumerate(text.splitlines(), 1):
-        words = line.split("#")[0].split()
-        if not words:
-            continue
-        try:
-            known, tenant = bytes.fromhex(words[0]), words[1]
-        except (ValueError, IndexError):
-            raise BadKeysFile(f"line {number} of the keys file is not `SHA256HEX TENANT`") from None
-        if len(known) != 32:
-            raise BadKeysFile(f"line {number} of the keys file does not begin with a SHA-256 digest")
-        tenants[known] = tenant
-    return tenants
+        if words := line.split("#")[0].split():
+            try:
+                hashed, holder = _holder(words)
+            except BadRights as error:
+                raise BadKeysFile(f"line {number} of the keys file: {error}") from None
+            known[hashed] = holder
+    return known
+
+
+def _holder(words: list[str]) -> tuple[bytes, Holder]:
+    try:
+        hashed = bytes.fromhex(words[0])
+    except ValueError:
+        hashed = b""
+    if len(hashed) != 32:
+        raise BadRights("it does not begin with a SHA-256 digest")
+    if len(words) < 2 or "=" in words[1]:
+        raise BadRights("it is not `SHA256HEX TENANT [limits]`")
+    return hashed, Holder(words[1], Rights.parsed(words[2:]))
 
 
 def new_key(path: Path, tenant: str) -> str:
@@ -99,28 +117,32 @@ class Authentication:
 
     app: ASGIApp
     keys: Keys | None
+    rates: Rates = field(default_factory=Rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        tenant, key = ANYONE, ""
+        holder, key = Holder(), ""
         if self.keys is not None and scope["path"] not in PUBLIC:
             try:
-                tenant, key = self._identified(scope, self.keys)
+                holder, key = self._identified(scope, self.keys)
+                if (most := holder.rights.requests_per_minute) and scope.get("method") == "POST":
+                    self.rates.spend(key, most)
             except ApiError as error:
                 answer = JSON(error.body, error.status, headers=error.headers)
                 return await answer(scope, receive, send)
-        scope.setdefault("state", {}).update(tenant=tenant, key=key)
+        scope.setdefault("state", {}).update(tenant=holder.tenant, rights=holder.rights, key=key)
         return await self.app(scope, receive, send)
 
-    def _identified(self, scope: Scope, keys: Keys) -> tuple[str, str]:
-        """The key's tenant, and what tells the key from others."""
+    def _identified(self, scope: Scope, keys: Keys) -> tuple[Holder, str]:
+        """Who holds the key, and what tells it from others. Raises Unauthorized; for who guesses on, Overloaded."""
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, key = (sent[0].decode("latin-1") if len(sent) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise Unauthorized("You did not provide an API key: send it as `Authorization: Bearer KEY`.")
         key = key.strip()[:512]
-        tenant = keys.tenant(key)
-        if tenant is None:
+        holder = keys.holder(key)
+        if holder is None:
+            self.rates.spend(f"wrong keys from {(scope.get('client') or ('',))[0]}", GUESSES)
             raise Unauthorized("Incorrect API key provided.")
-        return tenant, digest(key).hex()[:8]
+        return holder, digest(key).hex()[:8]

@@ -11,6 +11,7 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 ├── NotAllowed       405
 ├── TooLarge         413
 ├── WrongType        415
+├── Misdirected      421 a Host that is not ours
 ├── KeyReused        422 an Idempotency-Key that another body was sent with
 ├── Overloaded       429 with Retry-After
 ├── Cancelled        499 the client cancelled it
@@ -114,11 +115,21 @@ class Cancelled(ApiError):
         super().__init__("The request was cancelled.")
 
 
+class Misdirected(ApiError):
+    status = 421
+    type = "invalid_request_error"
+    code = "misdirected_request"
+
+
 class Overloaded(ApiError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
-    headers = {"Retry-After": "1"}
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        """`retry_after`: seconds."""
+        super().__init__(message)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class Internal(ApiError):

@@ -128,10 +128,7 @@ class Jobs:
     def cancel(self, tenant: str, request_id: str) -> int:
         """Ends the requests of this name; work that others wait for too goes on for them. How many there were."""
         meant = [
-            (job, reader)
-            for job in self.live
-            for reader in job.readers
-            if (reader.caller.tenant, reader.caller.request_id) == (tenant, request_id)
+            (job, reader) for job in self.live for reader in job.readers if reader.caller.name == (tenant, request_id)
         ]
         for job, reader in meant:
             if not reader.dropped.done():

@@ -47,9 +47,7 @@ class Metrics:
         self.cache = Counter("cogitate_cache", "Answers looked up and kept", ["result"], registry=to)
         self.in_flight = Gauge("cogitate_requests_in_flight", "Requests being answered", registry=to)
         self.running = Gauge("cogitate_engine_running", "Sequences being decoded", registry=to)
-        self.waiting = Gauge(
-            "cogitate_engine_waiting", "Sequences waiting for a turn or in the engine", registry=to
-        )
+        self.waiting = Gauge("cogitate_engine_waiting", "Sequences waiting for a turn or in the engine", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
     def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:

@@ -14,7 +14,7 @@ from server.caller import Caller
 from server.chosen import chosen, fitted
 from server.engine import ModelCard
 from server.errors import BadRequest
-from server.refusals import refuse
+from server.refusals import refuse, refuse_rights
 from server.settings import Settings
 from strategies import AnyStrategy
 from strategies.ports import ABILITIES, Ability, Verifier
@@ -79,14 +79,16 @@ def plan(
     strategy = chosen(request, card.name, settings.presets)
     if strategy:
         strategy = fitted(strategy, request)
+    refuse_rights(strategy, caller.rights)
     refuse(request, strategy, card, verifiers)
+    most = min(settings.max_cost, caller.rights.max_cost or settings.max_cost)
     return Plan(
         request=request,
         model=request.model,
         strategy=strategy,
         prompt=strategy.instructed(request.asked) if strategy else request.asked,
         sampling=sampled(request, strategy, verifiers),
-        cost=bounded_cost(request, strategy, card.max_model_len, settings.max_cost),
+        cost=bounded_cost(request, strategy, card.max_model_len, most),
         key=digest(request, strategy, card, caller.tenant) if cacheable(request, strategy) else None,
         caller=caller,
         abilities=card.abilities,

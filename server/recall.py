@@ -20,13 +20,14 @@ class Recall:
     kept: "OrderedDict[Hashable, Plan]" = field(default_factory=OrderedDict)
 
     def find(self, kind: type, body: bytes, by: Caller) -> Plan | None:
-        plan = self.kept.get((kind, by.tenant, by.key, body))
+        plan = self.kept.get((kind, by.tenant, by.key, by.rights, body))
         if plan is None:
             return None
         return replace(plan, caller=by, id=fresh_id(plan.request), created=int(time.time()))
 
     def keep(self, kind: type, body: bytes, plan: Plan) -> None:
         if plan.key is not None and len(body) <= LONGEST:
-            self.kept[kind, plan.caller.tenant, plan.caller.key, body] = plan
+            by = plan.caller
+            self.kept[kind, by.tenant, by.key, by.rights, body] = plan
             if len(self.kept) > MOST:
                 self.kept.popitem(last=False)

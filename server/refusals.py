@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from server.api.openai import AnyRequest, CompletionRequest, ResponseFormat
 from server.engine import ModelCard
-from server.errors import BadRequest, Unsupported
+from server.errors import BadRequest, Forbidden, Unsupported
+from server.rights import Rights
 from strategies import AnyStrategy
 from strategies.beam_search import STEP
 from strategies.ports import Ability, Verifier
@@ -43,6 +44,13 @@ def refuse(
     refuse_unknown_verifiers(strategy, verifiers)
     refuse_fields(request, strategy)
     refuse_inability(request, strategy, card.abilities, verifiers)
+
+
+def refuse_rights(strategy: AnyStrategy | None, rights: Rights) -> None:
+    """Raises Forbidden."""
+    if strategy and rights.strategies is not None and strategy.name not in rights.strategies:
+        allowed = ", ".join(sorted(rights.strategies))
+        raise Forbidden(f"This key may not use {strategy.name}; it may use: {allowed}.", param="strategy")
 
 
 def refuse_budget(request: AnyRequest) -> None:

@@ -118,14 +118,14 @@ class Service:
 
     def _start(self, plan: Plan) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too much waits already."""
-        width = plan.width
-        self.slots.admit(width)
+        width, by = plan.width, plan.caller
+        self.slots.admit(width, by.key, by.rights.generations)
         try:
             job = self._plainly(plan) if plan.strategy is None else self._searching(plan)
         except ApiError:
-            self.slots.leave(width)
+            self.slots.leave(width, by.key)
             raise
-        job.when_done(lambda: self.slots.leave(width))
+        job.when_done(lambda: self.slots.leave(width, by.key))
         return job
 
     def _plainly(self, plan: Plan) -> Job[Body]:
@@ -190,7 +190,7 @@ class Service:
     def trace(self, caller: Caller) -> bytes | None:
         """The search of this name: as far as it has come, or as it was."""
         for plan, trace in self.searches.values():
-            if plan.caller[::2] == caller[::2]:
+            if plan.caller.name == caller.name:
                 return Told(plan.caller, asked(plan), narrated(plan, trace, usage(trace), "running")).to(caller)
         return self.traces.find(caller)
 

@@ -135,7 +135,7 @@ def assembled(settings: Settings, say: Teller) -> Service:
             settings.cache_url, ttl=settings.cache_ttl, on_fault=lambda kind: metrics.cache.labels(kind).inc()
         )
         if settings.api_keys_file:
-            Keys(settings.api_keys_file).tenant("")
+            Keys(settings.api_keys_file).holder("")
         backend = chosen_backend(settings, say)
     except (ValueError, OSError, BadKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     served_model_name: str | None = Field(default=None, description="The name clients use; default: MODEL")
     host: str = Field(default="127.0.0.1", description="Address to listen on")
+    allowed_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="A name that a proxy in front of a loopback --host sends as Host; repeatable"
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free one")
     redis_url: SecretStr | None = Field(default=None, description="redis://...; default: a cache in this process")
     redis_password_file: Path | None = Field(default=None, description="File with Redis' password, if not in the URL")
@@ -91,7 +94,7 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"is not JSON ({error})") from None
 
-    @field_validator("upstream", "upstream_abilities", mode="before")
+    @field_validator("upstream", "upstream_abilities", "allowed_host", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if isinstance(value, str):

@@ -6,7 +6,7 @@ costs one.) What is admitted is bounded in the same measure, before anything is 
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ class Slots:
     busy: int = 0
     admitted: int = 0
     """Generations that the requests under way may want at once."""
+    _of: Counter[str] = field(default_factory=Counter)
+    """What is admitted of a key."""
     _waiting: "OrderedDict[str, OrderedDict[str, Queue]]" = field(default_factory=OrderedDict)
 
     @property
@@ -38,17 +40,24 @@ class Slots:
         """Somebody waits."""
         return bool(self._waiting)
 
-    def admit(self, width: int) -> None:
+    def admit(self, width: int, key: str = "", most: int | None = None) -> None:
         """Takes in a request that may want `width` generations at once; to be given back by `leave`.
 
-        Raises Overloaded. A request wider than all there is may come when it is alone.
+        `most`: what the key may have in flight. Raises Overloaded. A request wider than all there is may come when it
+        is alone; one wider than its key's share may not.
         """
+        if most is not None and self._of[key] + width > most:
+            raise Overloaded(f"This key may have {most} generations in flight, and this request wants {width} more.")
         if self.admitted and self.admitted + width > self.capacity + self.queue:
             raise Overloaded("Too many generations are in flight; try again soon.")
         self.admitted += width
+        self._of[key] += width
 
-    def leave(self, width: int) -> None:
+    def leave(self, width: int, key: str = "") -> None:
         self.admitted -= width
+        self._of[key] -= width
+        if not self._of[key]:
+            del self._of[key]
 
     @asynccontextmanager
     async def hold(self, tenant: str, request: str) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ Content = Callable[[Reader], AsyncIterator[bytes]]
 
 def caller(request: Request) -> Caller:
     state = request.state
-    return Caller(state.tenant, state.key, state.request_id)
+    return Caller(state.tenant, state.key, state.request_id, state.rights)
 
 
 def repeat_key(request: Request) -> str | None:
