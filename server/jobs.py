@@ -19,6 +19,10 @@ from strategies.record import Record
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
+AHEAD = 256
+"""Events that a stream may be ahead of its slowest reader."""
+PAUSE = 0.05
+"""Seconds between two looks at whether a slow reader has caught up."""
 ABORT_SECONDS = 5.0
 """What aborting may take at shutdown."""
 
@@ -28,6 +32,8 @@ class Reader:
     """Somebody who waits for a job. `dropped` is set when the request is cancelled by name."""
 
     caller: Caller
+    at: int = 0
+    """How much of the record it has been told."""
     dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -72,6 +78,11 @@ class Job(Generic[T]):
             self.readers.remove(reader)
             if not self.readers:
                 self.cancel()
+
+    async def room(self) -> None:
+        """Returns when no reader is more than AHEAD behind: what nobody reads need not be made."""
+        while any(len(self.record.entries) - reader.at > AHEAD for reader in self.readers):
+            await self.record.grown(PAUSE)
 
     def cancel(self) -> None:
         if self.task is not None:

@@ -172,6 +172,7 @@ class Service:
             async for line in answer:
                 job.record.emit(line)
                 job.accept()
+                await job.room()
             return {}
 
     def _keep(self, plan: Plan, body: Body) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from server.api import sse
 from server.api.json import JSON
@@ -80,8 +80,16 @@ class JobStream(StreamingResponse):
         self._reading.__exit__(None, None, None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seconds: float = scope["app"].state.service.settings.send_seconds
+
+        async def sent(message: Message) -> None:
+            async with asyncio.timeout(seconds):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, sent)
+        except TimeoutError:
+            return  # A reader that has frozen: the connection is closed without an end.
         finally:
             self.leave()
 

@@ -1,5 +1,6 @@
 """Bytes -> a checked request: bounded in size while it is read, JSON only, and every error in the envelope."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, Cancelled, TooLarge, WrongType, invalid
+from server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType, invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 MOST_BYTES = 32 * 1024 * 1024
@@ -24,17 +25,21 @@ async def read(request: Request, model: type[Model], alias: Alias = lambda body,
 
 
 async def received(request: Request) -> bytes:
-    """The body as it comes. Raises ApiError: 413, 415."""
+    """The body as it comes. Raises ApiError: 408, 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise WrongType("The body must be sent with Content-Type: application/json.")
     body = bytearray()
+    seconds: float = request.app.state.service.settings.receive_seconds
     try:
-        async for stretch in request.stream():
-            body += stretch
-            if len(body) > MOST_BYTES:
-                raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
+        async with asyncio.timeout(seconds):
+            async for stretch in request.stream():
+                body += stretch
+                if len(body) > MOST_BYTES:
+                    raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
     except ClientDisconnect:
         raise Cancelled from None
+    except TimeoutError:
+        raise TooSlow(f"The body did not come within {seconds:g} s.") from None
     return bytes(body)
 
 

@@ -137,11 +137,10 @@ async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
 
 async def heard(job: Job[Body], reader: Reader) -> AsyncIterator[Any]:
     """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
-    at = 0
     while True:
-        while at < len(job.record.entries):
-            yield job.record.entries[at].event
-            at += 1
+        while reader.at < len(job.record.entries):
+            yield job.record.entries[reader.at].event
+            reader.at += 1
         if job.record.closed or job.task is None or reader.dropped.done():
             return
         if not await job.record.grown(SILENCE):

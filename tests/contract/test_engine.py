@@ -83,7 +83,7 @@ async def test_a_continuation_goes_on_from_the_very_tokens(backend):
     decode = await conversation(backend, asked)
     first = await decode.generate(asked.prompt, Sampling(max_tokens=10, temperature=0.0, continued=True))
     assert first.token_ids == whole.token_ids[:10]
-    second = await decode.generate(first.path, Sampling(max_tokens=14, temperature=0.0))
+    second = await decode.generate(first.path, Sampling(max_tokens=14, temperature=0.0, continued=True))
     assert second.prompt_tokens == whole.prompt_tokens + 10
     assert second.prompt.pieces[0].ids == first.token_ids
     if isinstance(backend, ScriptedBackend):
