@@ -2,6 +2,7 @@
 ##
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
 ##   make test      set everything up, and run all tests, those on the real vLLM engine included
+##   make faults    the tests that take minutes: what a thousand runs and a hundred kills leave behind
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make check     format, lint, types, import contracts
@@ -19,7 +20,7 @@
 export ARGS ENGINE MODEL PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench bench-remote check clean
+.PHONY: help serve test faults bench bench-remote check clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -30,7 +31,11 @@ serve:
 
 test:
 	@deploy/setup.sh test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest $(ARGS)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest -m 'not faults' $(ARGS)
+
+faults:
+	@deploy/setup.sh test
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest -m faults $(ARGS)
 
 bench:
 	@deploy/setup.sh test

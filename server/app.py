@@ -54,8 +54,7 @@ def create_app(
 async def live(service: Service, on_ready: Callable[[], None] | None, on_death: Callable[[str], None] | None) -> None:
     """The engine's life, from loading to its end."""
     try:
-        await service.backend.open()
-        service.opened()
+        await service.open()
         if on_ready:
             on_ready()
         reason = await service.backend.failed()

@@ -20,12 +20,14 @@ from server.metrics import Metrics
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
+from server.sandbox import NoPrograms, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
 from server.traces import Told, Traces
 from strategies.budget import Budget
 from strategies.execute import execute
 from strategies.ports import Prover, Verifier
+from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
 from strategies.trace import Trace, usage
@@ -45,6 +47,8 @@ class Service:
     prover: Workers
     settings: Settings
     metrics: Metrics
+    programs: Programs = field(default_factory=NoPrograms)
+    """Where programs that a model wrote are run."""
     jobs: Jobs = field(init=False)
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
@@ -66,8 +70,10 @@ class Service:
     def verifiers(self) -> Mapping[str, Verifier]:
         return {**BUILT_IN, **self.backend.verifiers}
 
-    def opened(self) -> None:
-        """The engine has loaded."""
+    async def open(self) -> None:
+        """Proves the sandbox and loads the engine. Raises CannotStart, or whatever else went wrong."""
+        self.programs = await open_sandbox(self.settings)
+        await self.backend.open()
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         self.ready = True
 

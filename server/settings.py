@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         default=4096, ge=0, description="Generations that may wait beyond those before clients get a 429"
     )
     max_cost: int = Field(default=1_000_000, ge=1, description="Completion tokens that one request may cost at most")
+    code_exec: str = Field(
+        default="off",
+        pattern=r"^(off|bwrap|landlock|remote:/.+)$",
+        description="What holds programs that models write: off, bwrap, landlock or remote:/path/to.sock; no default "
+        "but off, and no weaker one in its place",
+    )
     receive_seconds: float = Field(default=30, gt=0, description="What a client has to send its body")
     send_seconds: float = Field(default=30, gt=0, description="How long a stream waits for a client that reads nothing")
     drain_seconds: float = Field(default=30, ge=0, description="What SIGTERM leaves to requests in flight")

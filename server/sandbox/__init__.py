@@ -1,0 +1,47 @@
+"""Where programs run that a model wrote. README.md says what keeps them in."""
+
+from typing import get_args
+
+from server.engine import CannotStart
+from server.sandbox import residue
+from server.sandbox.cages import Cage, CageName
+from server.sandbox.cages.bwrap import bubblewrap
+from server.sandbox.cages.landlock import landlock
+from server.sandbox.canaries import prove
+from server.sandbox.limits import Limits
+from server.sandbox.local import LocalPrograms
+from server.sandbox.machine import check_machine
+from server.sandbox.off import NoPrograms
+from server.sandbox.ration import Rationed
+from server.sandbox.remote import RemotePrograms
+from server.settings import Settings
+from strategies.programs import Programs
+
+__all__ = ["Limits", "NoPrograms", "Rationed", "open_sandbox", "opened"]
+REMOTE = "remote:"
+
+
+async def open_sandbox(settings: Settings) -> Programs:
+    """What --code-exec asks for, proven to hold. Raises CannotStart: never anything weaker instead."""
+    return await opened(settings.code_exec, Limits())
+
+
+async def opened(how: str, limits: Limits) -> Programs:
+    """`how` as --code-exec says it. Raises CannotStart."""
+    if how == "off":
+        return NoPrograms()
+    residue.reap()
+    programs: Programs
+    if how.startswith(REMOTE):
+        programs = RemotePrograms(how.removeprefix(REMOTE), limits)
+    else:
+        check_machine()
+        programs = LocalPrograms(_cage(how), limits)
+    await prove(programs, how)
+    return programs
+
+
+def _cage(how: str) -> Cage:
+    if how not in get_args(CageName):
+        raise CannotStart(f"--code-exec is off, bwrap, landlock or remote:/path/to.sock, not {how!r}")
+    return bubblewrap() if how == "bwrap" else landlock()
