@@ -2,7 +2,7 @@
 ##
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
 ##   make test      set everything up, and run all tests, those on the real vLLM engine included
-##   make faults    the tests that take minutes: what a thousand runs and a hundred kills leave behind
+##   make faults    the long tests: escapes from the sandbox, what a thousand runs leave, clients on the real engine
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make check     format, lint, types, import contracts

@@ -18,6 +18,7 @@ from tests.wire.engines import ENGINES, engines
 from tests.wire.prompts import TOOLS, WEATHER
 
 pytestmark = [
+    pytest.mark.faults,
     pytest.mark.engine,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.parametrize("engine", ENGINES),

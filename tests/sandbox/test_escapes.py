@@ -15,6 +15,8 @@ from server.sandbox.local import LocalPrograms
 from tests.sandbox.backends import QUICK, Bare, none_left
 from tests.sandbox.payloads import Payload, files, interpreter, kernel, network, processes, resources
 
+pytestmark = pytest.mark.faults
+
 MODULES = (files, network, processes, kernel, resources, interpreter)
 PAYLOADS = [payload for module in MODULES for payload in module.PAYLOADS]
 CANARY = "canary"

@@ -12,6 +12,8 @@ from tests.sandbox.cheats import CHEATS, TESTS
 from tests.sandbox.cheats import HONEST as SOLUTION
 from tests.sandbox.honest import HONEST
 
+pytestmark = pytest.mark.faults
+
 SHORT = Limits(wall=2.0, cpu=1)
 
 
