@@ -66,7 +66,7 @@ class Bare:
 
     def _head(self, method: str, path: str, body: bytes) -> bytes:
         said = (
-            f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         )
         return said.encode() + b"\r\n\r\n"
 
