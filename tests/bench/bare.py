@@ -65,9 +65,8 @@ class Bare:
         return await asyncio.open_connection(at.hostname, at.port, limit=2**20)
 
     def _head(self, method: str, path: str, body: bytes) -> bytes:
-        said = (
-            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        )
+        kind = "Host: localhost\r\nContent-Type: application/json"
+        said = f"{method} {path} HTTP/1.1\r\n{kind}\r\nContent-Length: {len(body)}"
         return said.encode() + b"\r\n\r\n"
 
 
