@@ -1,8 +1,8 @@
 """The messages of a chat as they come over the wire, closed and bounded. Nothing is fetched: images come inline."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from strategies.types import Message
 
@@ -14,6 +14,14 @@ class Wire(BaseModel):
     """Refuses what it does not know, and numbers that are no numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+def _named(value: object) -> object:
+    """A strategy by its name alone is that strategy with its defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+ChosenStrategy = Annotated[dict[str, Any], BeforeValidator(_named)]
 
 
 class FunctionCall(Wire):

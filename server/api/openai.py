@@ -6,9 +6,9 @@ Beside OpenAI's fields stand the sampling fields that vLLM's users send. `strate
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from server.api.messages import ChatMessage, Name, Text, Wire
+from server.api.messages import ChatMessage, ChosenStrategy, Name, Text, Wire
 from strategies.types import Prompt
 
 JSON = Any
@@ -71,11 +71,6 @@ class BudgetOptions(Wire):
     tokens: int | None = Field(default=None, ge=1, le=2**31)
 
 
-def _named(value: object) -> object:
-    """A strategy by its name alone is that strategy with its defaults."""
-    return {"name": value} if isinstance(value, str) else value
-
-
 class SampledRequest(Wire):
     """What chats and completions share."""
 
@@ -109,7 +104,7 @@ class SampledRequest(Wire):
     return_token_ids: bool | None = None
 
     # ours
-    strategy: Annotated[dict[str, JSON], BeforeValidator(_named)] | None = None
+    strategy: ChosenStrategy | None = None
     budget: BudgetOptions | None = None
     cache: Literal["default", "no-store", "refresh"] = "default"
 

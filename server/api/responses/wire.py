@@ -6,9 +6,9 @@ Beside OpenAI's fields stand the sampling fields of vLLM's own Responses API. `s
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from server.api.messages import Text, Wire
+from server.api.messages import ChosenStrategy, Text, Wire
 from server.api.openai import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
 from server.api.responses import turns
 from server.api.responses.items import Id, Item, OutputMessage, refused
@@ -19,10 +19,6 @@ from server.errors import invalid
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"
 NOTHING_STORED = "nothing is stored here: send the whole conversation as input"
-
-
-def _named(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
 
 
 class ResponsesRequest(Wire):
@@ -82,7 +78,7 @@ class ResponsesRequest(Wire):
     chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
 
     # ours
-    strategy: Annotated[dict[str, JSON], BeforeValidator(_named)] | None = None
+    strategy: ChosenStrategy | None = None
     budget: BudgetOptions | None = None
     cache: Literal["default", "no-store", "refresh"] = "default"
 
