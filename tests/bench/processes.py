@@ -47,6 +47,13 @@ def cogitate(upstream: str, *flags: str) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
+def nothing() -> Iterator[Process]:
+    """An application on uvicorn that does nothing."""
+    with _running([sys.executable, "-m", "tests.bench.nothing"]) as process:
+        yield process
+
+
+@contextlib.contextmanager
 def _running(command: list[str]) -> Iterator[Process]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout

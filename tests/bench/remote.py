@@ -17,7 +17,8 @@ from strategies.ballot import Ballot
 from strategies.reading import Reading
 from strategies.types import Completion, Message, Outcome, Prompt
 from strategies.votes import settled
-from tests.bench.processes import cogitate, fake_upstream
+from tests.bench.bare import Bare
+from tests.bench.processes import cogitate, fake_upstream, nothing
 from tests.bench.rig import ASKED, CHAT, Rig, asked, bare_calls, in_turn, measured, post, seconds, vote
 from tests.bench.streams import first_byte, idle_streams, waiting
 from tests.bench.table import Table, say, spread
@@ -71,16 +72,22 @@ async def pooled(at_once: int, count: int, ask: Callable[[], Awaitable[object]])
 
 
 async def cached(rig: Rig) -> None:
-    """A repeat that the cache answers, beside one bare call."""
+    """A repeat that the cache answers, beside one bare call, and beside uvicorn when it does nothing at all."""
     body = asked(vote(8), cache="default")
     await post(rig, rig.ours, body)
     before = (await rig.counters())["calls"]
     one = asked(None)
-    ours, bare = await in_turn(rig.rounds * 2, lambda: post(rig, rig.ours, body), lambda: post(rig, rig.upstream, one))
+    with nothing() as idle:
+        contenders = (rig.ours, body), (rig.upstream, one), (Bare(idle.url), one)
+        asks = [partial(post, rig, to, said) for to, said in contenders]
+        ours, bare, floor = await in_turn(rig.rounds * 2, *asks)
     calls = (await rig.counters())["calls"] - before - len(bare) - 3
     figure = f"{spread(ours)} ms against {spread(bare)} ms, {calls} upstream calls"
     met = statistics.median(ours) < statistics.median(bare) and calls == 0
     rig.table.add("a cached repeat, p50, beside one bare call", figure, "below, 0 calls", met)
+    rig.table.add(
+        "... and beside an empty application on uvicorn", f"{spread(ours)} ms against {spread(floor)} ms", "-", met=None
+    )
 
 
 async def early_stop(rig: Rig) -> None:

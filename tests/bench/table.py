@@ -4,13 +4,16 @@ import statistics
 import sys
 from dataclasses import dataclass, field
 
+VERDICTS = {True: "met", False: "NOT MET", None: ""}
+
 
 @dataclass(slots=True)
 class Table:
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def add(self, what: str, figure: str, bar: str, met: bool) -> None:
-        self.rows.append((what, figure, bar, "met" if met else "NOT MET"))
+    def add(self, what: str, figure: str, bar: str, met: bool | None) -> None:
+        """`met`: None where there is no bar, only a figure to see another by."""
+        self.rows.append((what, figure, bar, VERDICTS[met]))
         say(f"{what}: {figure} (bar: {bar}) {self.rows[-1][3]}")
 
     def markdown(self) -> str:
