@@ -2,7 +2,7 @@
 ##
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
 ##   make test      set everything up, and run all tests, those on the real vLLM engine included
-##   make faults    the long tests: escapes from the sandbox, what a thousand runs leave, clients on the real engine
+##   make faults    44 faults and attacks against real server processes, the long ones too: a table of figures and bars
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make check     format, lint, types, import contracts
@@ -35,7 +35,7 @@ test:
 
 faults:
 	@deploy/setup.sh test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest -m faults $(ARGS)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.faults $(ARGS)
 
 bench:
 	@deploy/setup.sh test

@@ -74,21 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     if given.command == "keys":
         return make_key(given.api_keys_file, given.tenant)
-    flags = {name: value for name, value in vars(given).items() if value is not None and name != "command"}
-    try:
-        settings = Settings(**flags)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        fail(f"--{name}: {first['msg'].removeprefix('Value error, ')}" if name else first["msg"][13:], 2)
     from server.serving import CannotServe, serve
 
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings_of(given)))
     except CannotServe as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def settings_of(given: argparse.Namespace) -> Settings:
+    """Flags first, then the environment. Ends the process with one line where they cannot be used."""
+    flags = {name: value for name, value in vars(given).items() if value is not None and name != "command"}
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        fail(f"--{name}: {first['msg'].removeprefix('Value error, ')}" if name else first["msg"][13:], 2)
 
 
 def make_key(path: Path, tenant: str) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from server.app import create_app
 from server.auth import BadKeysFile, Keys
 from server.backends import chosen_backend
 from server.cache import open_cache
-from server.engine import CannotStart
+from server.engine import Backend, CannotStart
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
@@ -43,13 +43,17 @@ class Teller:
         self.to.flush()
 
 
-async def serve(settings: Settings) -> None:
+Choose = Callable[[Settings, "Teller"], Backend]
+"""Which backend the settings ask for. Raises CannotStart."""
+
+
+async def serve(settings: Settings, choose: Choose = chosen_backend) -> None:
     """Runs until it is stopped. Raises CannotServe."""
     say = Teller(sys.stdout)
     listener = bound(settings.host, settings.port)
     with engine_output_diverted(settings) as terminal:
         log_to(terminal, settings.log_level)
-        service = assembled(settings, say)
+        service = assembled(settings, say, choose)
         await run(service, listener, say)
     if service.failure:
         raise CannotServe(f"{service.failure}{engine_log_hint(settings)}")
@@ -128,7 +132,7 @@ def engine_log_hint(settings: Settings) -> str:
     return f" (the engine's own words: {engine_log(settings)})"
 
 
-def assembled(settings: Settings, say: Teller) -> Service:
+def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:
     metrics = Metrics()
     try:
         cache = open_cache(
@@ -136,7 +140,7 @@ def assembled(settings: Settings, say: Teller) -> Service:
         )
         if settings.api_keys_file:
             Keys(settings.api_keys_file).holder("")
-        backend = chosen_backend(settings, say)
+        backend = choose(settings, say)
     except (ValueError, OSError, BadKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
     return Service(backend, cache, MathProver(), settings, metrics)

@@ -1,0 +1,61 @@
+"""The scripted engine with faults that can be turned on and off while it runs."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+from strategies.ports import OnAbort, OnText, SampleFailed
+from strategies.types import Completion, Prompt, Sampling
+from tests.scripted import Reply, ScriptedEngine
+
+
+@dataclass(slots=True)
+class Knobs:
+    texts: list[str] = field(default_factory=lambda: ["so it is \\boxed{42} indeed"])
+    """Said in turn."""
+    echo: bool = False
+    """Says the last message again, instead."""
+    pace: float = 0.0
+    """Seconds a token."""
+    submit: float = 0.0
+    """Most seconds that taking a request in may last, as inside vLLM's add_request."""
+    fail: float = 0.0
+    """The share of samples that fail."""
+    hang: bool = False
+    """No sequence makes a token, and nothing says so."""
+
+
+@dataclass
+class FaultyEngine(ScriptedEngine):
+    replies: object = ()
+    knobs: Knobs = field(default_factory=Knobs)
+    started: int = 0
+    submitting: int = 0
+    failed: int = 0
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def __post_init__(self) -> None:
+        self.pace = lambda call: self.knobs.pace
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
+    ) -> Completion:
+        self.started += 1
+        self.submitting += 1
+        try:
+            if self.knobs.submit:
+                await asyncio.sleep(self.chance.uniform(0, self.knobs.submit))
+            while self.knobs.hang:  # noqa: ASYNC110 a knob has no event
+                await asyncio.sleep(0.01)
+        finally:
+            self.submitting -= 1
+        if self.chance.random() < self.knobs.fail:
+            self.failed += 1
+            raise SampleFailed("the script says so")
+        del self.calls[:-64]  # nobody looks far back, and a soak must stay flat
+        return await super().generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
+
+    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
+        if self.knobs.echo:
+            return prompt.messages[-1].text
+        return self.knobs.texts[self.started % len(self.knobs.texts)]

@@ -1,0 +1,86 @@
+"""`python -m tests.faults.served serve [flags of cogitate serve]`: the real server over a scripted engine.
+
+It is watched, and its faults are turned on and off, over a control port that it prints: a JSON object a line, of knobs
+to set, is answered by one of counters.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import uvloop
+
+from server.cli import parser, settings_of
+from server.serving import CannotServe, serve
+from server.settings import Settings
+from tests.faults.engine import FaultyEngine
+from tests.scripted import ScriptedBackend, ScriptedVerifier
+
+TICK = 0.005
+
+
+@dataclass(slots=True)
+class Lag:
+    """How late the event loop is."""
+
+    worst: float = 0.0
+
+    async def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + TICK
+            await asyncio.sleep(TICK)
+            self.worst = max(self.worst, loop.time() - due)
+
+    def taken(self) -> float:
+        """The worst, in milliseconds, since it was last asked for."""
+        worst, self.worst = self.worst * 1000, 0.0
+        return worst
+
+
+@dataclass(slots=True)
+class FaultyBackend(ScriptedBackend):
+    kept: object = None
+    """What would be collected while it works."""
+
+    async def open(self) -> None:
+        engine, death, lag = self.engine, asyncio.Event(), Lag()
+        assert isinstance(engine, FaultyEngine)
+        self.death = death
+        watch = asyncio.ensure_future(lag.watch())
+
+        async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while line := await reader.readline():
+                for name, value in json.loads(line).items():
+                    death.set() if name == "death" else setattr(engine.knobs, name, value)
+                writer.write(json.dumps(counters(engine) | {"lag": lag.taken()}).encode() + b"\n")
+            writer.close()
+
+        listening = await asyncio.start_server(control, "127.0.0.1", 0)
+        sys.stdout.write(f"control on {listening.sockets[0].getsockname()[1]}\n")
+        sys.stdout.flush()
+        self.kept = (watch, listening)
+
+
+def counters(engine: FaultyEngine) -> dict[str, object]:
+    names = ("started", "submitting", "running", "finished", "cancelled", "failed", "decoded")
+    tasks = len(asyncio.all_tasks())
+    return {name: getattr(engine, name) for name in names} | {"tasks": tasks, "knobs": asdict(engine.knobs)}
+
+
+def score(text: str) -> float:
+    return len(text) % 7 / 7
+
+
+def scripted(settings: Settings, say: Callable[[str], None]) -> FaultyBackend:
+    # A verifier that asks the engine nothing, for strategies that need one.
+    return FaultyBackend(FaultyEngine(), verifiers={"scripted": ScriptedVerifier(score)})
+
+
+if __name__ == "__main__":
+    try:
+        uvloop.run(serve(settings_of(parser().parse_args()), scripted))
+    except CannotServe as error:
+        sys.exit(f"cogitate: {error}")
