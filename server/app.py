@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -57,7 +57,7 @@ async def live(service: Service, on_ready: Callable[[], None] | None, on_death: 
         await service.open()
         if on_ready:
             on_ready()
-        reason = await service.backend.failed()
+        reason = await first(service.backend.failed(), service.watch.failed())
     except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
         reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
         log.debug("the engine did not start", exc_info=error)
@@ -66,6 +66,17 @@ async def live(service: Service, on_ready: Callable[[], None] | None, on_death: 
     service.died(reason)
     if on_death:
         on_death(reason)
+
+
+async def first(*reasons: Coroutine[None, None, str]) -> str:
+    """What is said first; the others are not waited for."""
+    tasks = [asyncio.ensure_future(reason) for reason in reasons]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    return done.pop().result()
 
 
 async def page() -> Response:

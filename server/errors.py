@@ -18,7 +18,8 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 ├── Cancelled        499 the client cancelled it
 ├── Internal         500 ours; the cause is logged, never sent
 ├── Upstream         502 the engine lost the request
-├── Unready          503 loading, draining or dead; with Retry-After
+├── Unready          503 loading or stalled; with Retry-After
+│   └── Leaving           draining or dead: connections are closed
 └── Late             504 the deadline passed before there was an answer
 """
 
@@ -146,8 +147,11 @@ class Internal(ApiError):
 
 
 class Upstream(ApiError):
+    """Not to be repeated blindly: every sample was tried, so that each repeat costs as much again."""
+
     status = 502
     code = "engine_error"
+    headers = {"x-should-retry": "false"}
 
 
 class Unready(ApiError):
@@ -155,6 +159,10 @@ class Unready(ApiError):
     type = "service_unavailable"
     code = "not_ready"
     headers = {"Retry-After": "5"}
+
+
+class Leaving(Unready):
+    headers = {**Unready.headers, "Connection": "close"}
 
 
 class Late(ApiError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from server.caller import Caller
-from server.errors import ApiError, Cancelled, Internal, Late, Overloaded, Unready, Upstream
+from server.errors import ApiError, Cancelled, Internal, Late, Leaving, Overloaded, Upstream
 from strategies.budget import BudgetExhausted
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
@@ -109,11 +109,13 @@ class Jobs:
     live: "set[Job[Any]]" = field(default_factory=set)
     asides: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: bool = False
+    ending: ApiError = field(default_factory=lambda: Leaving("The server is shutting down."))
+    """What those are told that are not let finish."""
 
     def start(self, record: Record[Any], work: Callable[[Job[T]], Awaitable[T]]) -> Job[T]:
-        """Admits a request or raises: Overloaded at the limit, Unready while draining."""
+        """Admits a request or raises: Overloaded at the limit, Leaving while draining."""
         if self.draining:
-            raise Unready("The server is shutting down.")
+            raise self.ending
         if len(self.live) >= self.limit:
             raise Overloaded("Too many requests are in flight; try again soon.")
         job: Job[T] = Job(record)
@@ -131,7 +133,7 @@ class Jobs:
 
     def _ended(self, job: Job[Any]) -> None:
         if job.outcome is None and job.failure is None:
-            job.failure = Unready("The server is shutting down.") if self.draining else Cancelled()
+            job.failure = self.ending if self.draining else Cancelled()
         job.accept()
         job.record.close()
         self.live.discard(job)
@@ -154,6 +156,12 @@ class Jobs:
         task = asyncio.create_task(work)
         self.asides.add(task)
         task.add_done_callback(self.asides.discard)
+
+    def abandon(self, why: ApiError) -> None:
+        """Admits nothing more, and ends what is under way: it cannot be finished."""
+        self.draining, self.ending = True, why
+        for job in list(self.live):
+            job.cancel()
 
     async def drain(self, grace: float) -> None:
         """Admits nothing more, gives the live ones `grace` seconds, then aborts them."""

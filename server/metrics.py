@@ -27,6 +27,7 @@ class Metrics:
     running: Gauge = field(init=False)
     waiting: Gauge = field(init=False)
     ready: Gauge = field(init=False)
+    stalled: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         to = self.registry
@@ -48,6 +49,7 @@ class Metrics:
         self.in_flight = Gauge("cogitate_requests_in_flight", "Requests being answered", registry=to)
         self.running = Gauge("cogitate_engine_running", "Sequences being decoded", registry=to)
         self.waiting = Gauge("cogitate_engine_waiting", "Sequences waiting for a turn or in the engine", registry=to)
+        self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
     def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:

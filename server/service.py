@@ -14,7 +14,7 @@ from server.api.responses.wire import ResponsesRequest
 from server.cache import Cache
 from server.caller import Caller
 from server.engine import Backend, Body
-from server.errors import ApiError, Unready
+from server.errors import ApiError, Leaving, Unready
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.plan import Plan
@@ -24,6 +24,7 @@ from server.sandbox import NoPrograms, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
 from server.traces import Told, Traces
+from server.watch import Watch
 from strategies.budget import Budget
 from strategies.execute import execute
 from strategies.ports import Prover, Verifier
@@ -54,6 +55,7 @@ class Service:
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
     traces: Traces = field(default_factory=Traces)
+    watch: Watch = field(init=False)
     ready: bool = False
     failure: str | None = None
     """Why the engine is gone."""
@@ -63,6 +65,7 @@ class Service:
     """Under way now."""
 
     def __post_init__(self) -> None:
+        self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
         self.jobs = Jobs(self.settings.max_concurrent_requests)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
@@ -79,11 +82,11 @@ class Service:
 
     def check_ready(self) -> None:
         if self.jobs.draining:
-            raise Unready("The server is shutting down.")
-        if self.failure:
-            raise Unready("The engine has stopped; the server is going down.", code="engine_dead")
+            raise self.jobs.ending
         if not self.ready:
             raise Unready("The model is still loading.")
+        if self.watch.stalled:
+            raise Unready("The engine makes no tokens.", code="engine_stalled")
 
     async def answer(self, plan: Plan, repeat: str | None = None) -> tuple[Plan, Job[Body]]:
         """The job that answers this plan: a new one, one that runs already, or a finished one.
@@ -214,3 +217,4 @@ class Service:
 
     def died(self, reason: str) -> None:
         self.failure, self.ready = reason, False
+        self.jobs.abandon(Leaving("The engine has stopped; the server is going down.", code="engine_dead"))

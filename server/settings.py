@@ -86,6 +86,12 @@ class Settings(BaseSettings):
     )
     receive_seconds: float = Field(default=30, gt=0, description="What a client has to send its body")
     send_seconds: float = Field(default=30, gt=0, description="How long a stream waits for a client that reads nothing")
+    stall_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="How long an engine with work may make no token until it is not ready; after three times as long "
+        "the process ends, for its supervisor to start another",
+    )
     drain_seconds: float = Field(default=30, ge=0, description="What SIGTERM leaves to requests in flight")
     engine_log: Path | None = Field(
         default=None, description="File for the engine's own log; - for stderr; default: engine.log in the user's cache"

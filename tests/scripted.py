@@ -225,6 +225,9 @@ class ScriptedBackend:
     def load(self) -> Load:
         return Load(self.engine.running, 0)
 
+    def pulse(self) -> object:
+        return (len(self.engine.calls), self.engine.decoded) if self.engine.running else None
+
     async def converse(self, request: AnyRequest, prompt: Prompt) -> ScriptedConversation:
         tokens = len(self.engine.prompt_ids(prompt))
         if tokens >= self.max_model_len:

@@ -68,6 +68,9 @@ class Backend(Protocol):
 
     def load(self) -> Load: ...
 
+    def pulse(self) -> object:
+        """Another value whenever a token has been made here since; None while nothing is to be decoded here."""
+
     async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
         """The request's means to decode, its first prompt rendered.
 

@@ -45,6 +45,11 @@ class FaultyBackend(ScriptedBackend):
     kept: object = None
     """What would be collected while it works."""
 
+    def pulse(self) -> object:
+        engine = self.engine
+        assert isinstance(engine, FaultyEngine)
+        return (engine.started, engine.decoded) if engine.running + engine.submitting else None
+
     async def open(self) -> None:
         engine, death, lag = self.engine, asyncio.Event(), Lag()
         assert isinstance(engine, FaultyEngine)

@@ -85,6 +85,10 @@ class RemoteBackend:
     def load(self) -> Load:
         return Load(self.replicas.in_flight, 0)
 
+    def pulse(self) -> object:
+        """Nothing is decoded here: an upstream that stands still is a replica to be ejected."""
+        return None
+
     async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
         home = self.replicas.home(affinity(request))
         asking = Asking(request, self.dialect)

@@ -76,6 +76,9 @@ class VllmBackend:
     def load(self) -> Load:
         return self._running.load if self._running else Load(0, 0)
 
+    def pulse(self) -> object:
+        return self._running.pulse if self._running else None
+
     async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
         return await self.running.converse(request, prompt)
 

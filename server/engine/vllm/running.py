@@ -42,6 +42,13 @@ class RunningEngine:
         waiting = sum(state.is_prefilling for state in states)
         return Load(len(states) - waiting, waiting)
 
+    @property
+    def pulse(self) -> object:
+        """vLLM's frontend hears of every token, also of those that are handed on only when all are there."""
+        states = self.loaded.llm.output_processor.request_states
+        tokens = [(name, state.detokenizer.num_output_tokens()) for name, state in states.items() if state.detokenizer]
+        return tuple(tokens) or None
+
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
 
