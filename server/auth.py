@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.api.json import JSON
 from server.errors import ApiError, Unauthorized
-from server.rates import Rates
+from server.rates import Headers, Rates
 from server.rights import BadRights, Rights
 
 log = logging.getLogger("cogitate.auth")
@@ -122,16 +122,16 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        holder, key = Holder(), ""
+        holder, key, told = Holder(), "", Headers()
         if self.keys is not None and scope["path"] not in PUBLIC:
             try:
                 holder, key = self._identified(scope, self.keys)
                 if (most := holder.rights.requests_per_minute) and scope.get("method") == "POST":
-                    self.rates.spend(key, most)
+                    told = self.rates.spend(key, most)
             except ApiError as error:
                 answer = JSON(error.body, error.status, headers=error.headers)
                 return await answer(scope, receive, send)
-        scope.setdefault("state", {}).update(tenant=holder.tenant, rights=holder.rights, key=key)
+        scope.setdefault("state", {}).update(tenant=holder.tenant, rights=holder.rights, key=key, headers=told)
         return await self.app(scope, receive, send)
 
     def _identified(self, scope: Scope, keys: Keys) -> tuple[Holder, str]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 from pydantic import ValidationError
@@ -57,12 +57,14 @@ def parser() -> Parser:
     serve.add_argument("model", nargs="?", metavar="MODEL", help=Settings.model_fields["model"].description)
     for name, field in Settings.model_fields.items():
         if name != "model" and name not in ENVIRONMENT_ONLY:
-            default = "" if field.is_required() or field.default in (None, ..., ()) else f" (default: {field.default})"
-            words = f"{field.description}{default}".replace("%", "%%")
-            action = "append" if field.default == () else "store"
-            serve.add_argument(
-                f"--{name.replace('_', '-')}", dest=name, metavar=name.upper(), help=words, action=action
+            default = (
+                "" if field.is_required() or field.default in (None, ..., (), False) else f" (default: {field.default})"
             )
+            words = f"{field.description}{default}".replace("%", "%%")
+            kind: dict[str, Any] = {"action": "append" if field.default == () else "store", "metavar": name.upper()}
+            if field.annotation is bool:
+                kind = {"action": "store_true", "default": None}
+            serve.add_argument(f"--{name.replace('_', '-')}", dest=name, help=words, **kind)
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
     new = keys.add_parser("new", help="make a key, print it once, store its digest")
     new.add_argument("tenant", metavar="TENANT")

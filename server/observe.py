@@ -31,7 +31,8 @@ class Observation:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", state["request_id"].encode())]
+                named = (b"x-request-id", state["request_id"].encode())
+                message["headers"] = [*message["headers"], named, *state.get("headers", ())]
             await send(message)
 
         try:

@@ -31,7 +31,7 @@ from strategies.ports import Prover, Verifier
 from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Trace, usage
+from strategies.trace import Shed, Trace, usage
 from strategies.verifiers import BUILT_IN
 
 
@@ -162,12 +162,13 @@ class Service:
             answers=plan.answers,
             able=plan.abilities,
             budget=Budget(plan.cost, deadline),
+            pressed=lambda: self.slots.pressed,
             trace=trace,
         )
         finished = await execute(plan.strategy, plan.prompt, run)
         shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
         body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
-        if finished.stopped in ("completed", "decided"):
+        if finished.stopped in ("completed", "decided") and not any(isinstance(event, Shed) for event in trace):
             self._keep(plan, body)
         return body
 

@@ -8,6 +8,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -20,13 +21,14 @@ from strategies.ports import Ability
 
 ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
 """Secrets, which a command line would show to everybody on the machine."""
+PREFIX = "COGITATE_"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
     """Every field is a flag of `cogitate serve` and an environment variable COGITATE_<FIELD>."""
 
-    model_config = SettingsConfigDict(env_prefix="COGITATE_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     model: str | None = Field(default=None, description="A Hugging Face id or a folder; default: the demo model")
     engine: Literal["vllm", "openai"] = Field(
@@ -56,6 +58,9 @@ class Settings(BaseSettings):
     redis_password_file: Path | None = Field(default=None, description="File with Redis' password, if not in the URL")
     cache_ttl: int = Field(default=3600, ge=1, description="Seconds that a finished answer is kept")
     api_keys_file: Path | None = Field(default=None, description="Keys; without it only a loopback --host is accepted")
+    insecure_no_auth: bool = Field(
+        default=False, description="Serve a --host that others can reach without keys: whoever reaches it may use it"
+    )
     engine_args: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="JSON: any of vLLM's own arguments, such as tensor_parallel_size"
     )
@@ -125,8 +130,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _closed(self) -> "Settings":
-        if self.host not in LOOPBACK and self.api_keys_file is None:
-            raise ValueError(f"host {self.host} can be reached by others: give --api-keys-file, or keep to 127.0.0.1")
+        if self.host not in LOOPBACK and self.api_keys_file is None and not self.insecure_no_auth:
+            words = "give --api-keys-file, or keep to 127.0.0.1 (or say --insecure-no-auth)"
+            raise ValueError(f"host {self.host} can be reached by others: {words}")
+        return self
+
+    @model_validator(mode="after")
+    def _known(self) -> "Settings":
+        """A setting that is misspelt must not be silently missing."""
+        known = {f"{PREFIX}{name.upper()}": name for name in type(self).model_fields}
+        for name in os.environ:
+            if name.startswith(PREFIX) and name not in known:
+                near = get_close_matches(name, known, 1)
+                raise ValueError(f"{name} is no setting{f'; did you mean {near[0]}?' if near else ''}")
         return self
 
     @model_validator(mode="after")

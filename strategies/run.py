@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
@@ -50,6 +50,8 @@ class Run:
     able: frozenset[Ability] = ABILITIES
     """What the engine can do."""
     budget: Budget = field(default_factory=Budget)
+    pressed: Callable[[], bool] = lambda: False
+    """Whether others wait for the engine."""
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
     _count: int = 0

@@ -2,7 +2,8 @@
 
 Wang et al., 2022, arXiv:2203.11171. An answer that cannot be read abstains. Stopping early follows the vote: once the
 leader cannot be overtaken (changes no result), or once it is probably the majority (Aggarwal et al., arXiv:2305.11860).
-Deviation from the latter: samples do not start one by one but a few at a time, and what still decodes is aborted.
+Deviations from the latter: samples do not start one by one but a few at a time, what still decodes is aborted, and
+under load a lower posterior is enough.
 """
 
 from typing import ClassVar, Literal
@@ -12,8 +13,9 @@ from pydantic import Field
 from strategies.ballot import Ballot
 from strategies.options import Options
 from strategies.run import Run
+from strategies.trace import Shed
 from strategies.types import Outcome, Prompt
-from strategies.votes import StopRule, settled
+from strategies.votes import UNDER_LOAD, StopRule, settled
 
 
 class SelfConsistency(Options):
@@ -54,7 +56,18 @@ class SelfConsistency(Options):
             async for completion in arrivals:
                 ballot.cast(Outcome(completion, await run.read(completion)))
                 run.propose(ballot.winner())
-                left, enough = self.n - ballot.size, ballot.size >= run.answers
-                if enough and settled(self.stop_rule, ballot.ranked(), left, self.confidence):
+                if ballot.size >= run.answers and self.decided(ballot, run):
                     break
         return ballot.ranking()
+
+    def decided(self, ballot: Ballot, run: Run) -> bool:
+        """Whether the vote may stop; while others wait, and unless the client set the confidence, a little sooner."""
+        blocs, left = ballot.ranked(), self.n - ballot.size
+        if settled(self.stop_rule, blocs, left, self.confidence):
+            return True
+        if "confidence" in self.model_fields_set or not run.pressed():
+            return False
+        enough = settled(self.stop_rule, blocs, left, UNDER_LOAD)
+        if enough:
+            run.trace.emit(Shed(UNDER_LOAD))
+        return enough

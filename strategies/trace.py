@@ -66,12 +66,19 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """The search ended early, since others wait: its vote was decided by a lower posterior than was asked for."""
+
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     outcome: Outcome
     stopped: Stopped
 
 
-Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Finished
+Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Shed | Finished
 
 
 class Trace(Record[Event]):

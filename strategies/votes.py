@@ -8,6 +8,9 @@ from strategies.ballot import Bloc
 
 Aggregation = Literal["last", "min", "prod", "mean"]
 StopRule = Literal["none", "certain", "beta"]
+UNDER_LOAD = 0.9
+"""The posterior that is enough while others wait for the engine: by the closed form below a leader of 3, 5 or 6 over 0,
+1 or 2 others, where 0.95 takes 4, 6 or 8. Ours: Adaptive-Consistency's own default is 0.95."""
 
 
 def settled(rule: StopRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:

@@ -4,7 +4,7 @@ from server.api.json import dumps
 from server.engine import Body
 from server.plan import Plan
 from strategies.record import Entry
-from strategies.trace import Aborted, Cast, Event, Failed, Finished, Proposed, Sampled, Scored, Trace, Usage
+from strategies.trace import Aborted, Cast, Event, Failed, Finished, Proposed, Sampled, Scored, Shed, Trace, Usage
 
 
 def told(happened: Event) -> Body | None:
@@ -22,6 +22,8 @@ def told(happened: Event) -> Body | None:
         case Proposed(outcome):
             leader = outcome.answer.raw if outcome.answer else None
             return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
+        case Shed(confidence):
+            return {"event": "shed", "confidence": confidence}
         case Finished(outcome, stopped):
             return {"event": "finished", "index": outcome.completion.index, "stopped": stopped}
     return None

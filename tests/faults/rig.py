@@ -34,31 +34,26 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
     """Wait until it is."""
+    keys: str = ""
+    """What its keys file holds."""
     python: tuple[str, ...] = ()
     """Flags of the interpreter, such as -O."""
     url: str = ""
     _process: "subprocess.Popen[bytes] | None" = None
     _output: Path = Path()
     _control: Any = None
+    _http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
     def __enter__(self) -> Self:
         descriptor, name = tempfile.mkstemp(prefix="cogitate-faults-", suffix=".log")
         self._output = Path(name)
-        module = ["server"] if self.upstream else ["tests.faults.served"]
-        remote = ["--engine", "openai", "--upstream", self.upstream] if self.upstream else []
-        command = [
-            sys.executable,
-            *self.python,
-            "-m",
-            *module,
-            "serve",
-            "--port",
-            "0",
-            "--engine-log",
-            "-",
-            *remote,
-            *self.flags,
-        ]
+        module = "server" if self.upstream else "tests.faults.served"
+        flags = ["--port", "0", "--engine-log", "-", *self.flags]
+        flags += ["--engine", "openai", "--upstream", self.upstream] if self.upstream else []
+        if self.keys:
+            self._output.with_suffix(".keys").write_text(self.keys)
+            flags += ["--api-keys-file", str(self._output.with_suffix(".keys"))]
+        command = [sys.executable, *self.python, "-m", module, "serve", *flags]
         environment = {**os.environ, **self.environment}  # noqa: TID251 the test's own
         self._process = subprocess.Popen(command, stdout=descriptor, stderr=descriptor, env=environment)
         os.close(descriptor)
@@ -69,11 +64,13 @@ class Server:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process is not None
+        self._http.close()
         if self._control:
             self._control.close()
         self._process.kill()
         self._process.wait()
         self._output.unlink()
+        self._output.with_suffix(".keys").unlink(missing_ok=True)
 
     @property
     def pid(self) -> int:
@@ -138,10 +135,10 @@ class Server:
         return int(counted["running"]) + int(counted["submitting"])
 
     def ask(self, timeout: float = 20, headers: Mapping[str, str] | None = None, **fields: object) -> httpx.Response:
-        return httpx.post(self.url + CHAT, json=HELLO | fields, timeout=timeout, headers=headers, verify=False)
+        return self._http.post(self.url + CHAT, json=HELLO | fields, timeout=timeout, headers=headers)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=10, verify=False, **options)
+        return self._http.get(self.url + path, timeout=10, **options)
 
     def healthy(self) -> None:
         """Asserts that it is the same process, ready, and that its engine is empty."""

@@ -61,8 +61,8 @@ def outside() -> Iterator[Outside]:
         (folder / "writable").chmod(0o666)
         (folder / "bait_module.py").write_text(f"print({CANARY!r})")
         more = {"folder": str(folder), "writable": str(folder / "writable"), "udp": udp.getsockname()[1]}
-        os.environ["COGITATE_CANARY"] = CANARY  # noqa: TID251  what a program must not read
-        stack.callback(os.environ.pop, "COGITATE_CANARY")  # noqa: TID251
+        os.environ["SERVERS_CANARY"] = CANARY  # noqa: TID251  what a program must not read
+        stack.callback(os.environ.pop, "SERVERS_CANARY")  # noqa: TID251
         before = signal.signal(signal.SIGUSR2, lambda *_: os._exit(99))
         stack.callback(signal.signal, signal.SIGUSR2, before)
         yield Outside({**asdict(laid), **more}, [udp])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
 from strategies.self_consistency import SelfConsistency
-from strategies.trace import Aborted, Failed, Proposed, usage
+from strategies.trace import Aborted, Failed, Proposed, Shed, usage
 from strategies.types import Sampling
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import events, run_of, solve
@@ -194,3 +194,14 @@ def test_random_budgets_never_overspend():
         run = run_of(engine, tokens=tokens)
         solve(SelfConsistency(n=n), run)
         assert engine.decoded <= tokens and usage(run.trace).completion == engine.decoded
+
+
+@pytest.mark.parametrize(
+    ("pressed", "options", "finished"), [(True, {}, 3), (False, {}, 4), (True, {"confidence": 0.95}, 4)]
+)
+def test_while_others_wait_a_little_less_is_enough(pressed, options, finished):
+    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 + 0.002 * call)
+    run = run_of(engine)
+    run.pressed = lambda: pressed
+    assert solve(SelfConsistency(n=8, **options), run).stopped == "decided"
+    assert engine.finished == finished and bool(events(run, Shed)) == (finished == 3)

@@ -1,0 +1,98 @@
+"""T3: what a request may cost is known before it starts, and it never costs more."""
+
+import random
+import time
+from typing import Any
+
+import pytest
+
+from server.api.openai import ChatRequest
+from server.caller import Caller
+from server.errors import BadRequest
+from server.plan import plan
+from server.settings import Settings
+from strategies.verifiers import BUILT_IN
+from tests.faults.rig import HELLO, Server
+from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
+
+LIMIT = 3000
+ABSURD: list[Any] = [10**9, -1, 1e308, True, "8", 8.5, None, [8], 2**63, 0]
+TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot say", "\\boxed{1} " + "and " * 70]
+
+
+def asked(chance: random.Random) -> dict[str, Any]:
+    name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+    options: dict[str, Any] = {"name": name}
+    if name != "chain_of_thought":
+        options["n"] = chance.choice([1, 2, 4, 8, 12, 24, 64])
+    if name == "beam_search":
+        options |= {"width": chance.choice([1, 2, 4]), "max_steps": chance.choice([1, 2, 5, 40])}
+    if name == "self_consistency":
+        options["stop_rule"] = chance.choice(["none", "certain", "beta"])
+    if name in ("best_of_n", "beam_search"):
+        options["verifier"] = chance.choice(["judge", "scripted", "programmatic"])
+    budget = {"budget": {"tokens": chance.choice([1, 30, 900])}} if chance.random() < 0.3 else {}
+    return {"strategy": options, "max_tokens": chance.choice([1, 7, 50, 400]), "cache": "no-store", **budget}
+
+
+def declared(fields: dict[str, Any], limit: int) -> int | None:
+    """The most tokens that the server says it may decode; None: refused."""
+    card = ScriptedBackend(ScriptedEngine([])).card
+    verifiers = BUILT_IN | {"scripted": ScriptedVerifier(len)}
+    try:
+        request = ChatRequest.model_validate(HELLO | fields)
+        return plan(request, card, Settings(max_cost=limit), verifiers, Caller()).cost
+    except (BadRequest, ValueError):
+        return None
+
+
+def judged(bar, count: int) -> None:
+    chance = random.Random(3)
+    over, refused, slowest, wrong = 0, 0, 0.0, 0
+    with Server(flags=("--max-cost", str(LIMIT))) as server:
+        server.turn(texts=TEXTS)
+        for _ in range(count):
+            fields, before = asked(chance), server.counters
+            most, began = declared(fields, LIMIT), time.perf_counter()
+            answer = server.ask(**fields)
+            took, after = (time.perf_counter() - began) * 1000, server.counters
+            spent, started = (int(after[name]) - int(before[name]) for name in ("decoded", "started"))
+            over += spent > (most or 0)
+            if answer.status_code == 400:
+                refused, slowest = refused + 1, max(slowest, took)
+                numbers = str(LIMIT) in answer.text or "multiple of width" in answer.text
+                wrong += most is not None or started > 0 or not numbers
+            else:
+                wrong += most is None
+        server.healthy()
+    bar("T3", f"{count} random strategies: decoded more than was declared", str(over), "0", over == 0 < refused < count)
+    bar("T3", f"... {refused} above the limit: not refused, or after a decode", str(wrong), "0", wrong == 0)
+    bar("T3", "... the slowest refusal", f"{slowest:.1f} ms", "20 ms", slowest <= 20)
+
+
+def test_t3_no_request_decodes_more_than_it_was_admitted_with(bar):
+    judged(bar, 150)
+
+
+@pytest.mark.faults
+def test_t3_none_of_ten_thousand_requests_decodes_more_than_it_was_admitted_with(bar):
+    judged(bar, 10_000)
+
+
+def test_t3_absurd_numbers_cost_nothing(bar):
+    fields = [{"n": value} for value in ABSURD] + [{"max_tokens": value} for value in ABSURD[1:]]
+    fields += [{"strategy": {"name": "self_consistency", "n": value}} for value in ABSURD]
+    with Server() as server:
+        server.ask(strategy="self_consistency")
+        memory, before = server.memory, server.counters["started"]
+        statuses = [server.ask(**asked).status_code for asked in fields if next(iter(asked.values())) is not None]
+        grown, started = server.memory - memory, server.counters["started"] - before
+        server.healthy()
+    figure = f"{sorted(set(statuses))}, {started} generations, {grown:+.1f} MiB"
+    bar(
+        "T3",
+        f"{len(statuses)} absurd numbers",
+        figure,
+        "400, 0, 5 MiB",
+        set(statuses) == {400} and not started and grown < 5,
+    )
