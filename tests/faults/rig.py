@@ -218,4 +218,4 @@ def body(**fields: object) -> bytes:
 def raw(content: bytes, path: str = CHAT, *headers: str) -> bytes:
     """A request as it goes over the wire."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
-    return "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content
+    return "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode("latin-1") + content
