@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from server.api import chat, health, models, requests
+from server.api.document import describe
 from server.api.json import JSON
 from server.api.responses import route as responses
 from server.auth import Authentication, Keys
@@ -38,6 +39,7 @@ def create_app(
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
+    describe(app)
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/", page, include_in_schema=False)

@@ -14,6 +14,7 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 ├── WrongType        415
 ├── Misdirected      421 a Host that is not ours
 ├── KeyReused        422 an Idempotency-Key that another body was sent with
+├── HeadersTooLarge  431
 ├── Overloaded       429 with Retry-After
 ├── Cancelled        499 the client cancelled it
 ├── Internal         500 ours; the cause is logged, never sent
@@ -98,6 +99,13 @@ class TooLarge(ApiError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+    headers = {"Connection": "close"}
+
+
+class HeadersTooLarge(ApiError):
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
 
 
 class WrongType(ApiError):

@@ -23,6 +23,7 @@ from server.cache import open_cache
 from server.engine import Backend, CannotStart
 from server.metrics import Metrics
 from server.prover import MathProver
+from server.receiving import Receiving
 from server.service import Service
 from server.settings import Settings, user_cache
 
@@ -179,6 +180,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Receiving,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

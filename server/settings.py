@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         description="What holds programs that models write: off, bwrap, landlock or remote:/path/to.sock; no default "
         "but off, and no weaker one in its place",
     )
+    max_body_bytes: int = Field(
+        default=2 * 1024 * 1024, ge=1024, description="The largest body; raise it for images as data: URLs"
+    )
     receive_seconds: float = Field(default=30, gt=0, description="What a client has to send its body")
     send_seconds: float = Field(default=30, gt=0, description="How long a stream waits for a client that reads nothing")
     stall_seconds: float = Field(

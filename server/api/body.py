@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType, invalid
+from server.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
-MOST_BYTES = 32 * 1024 * 1024
-"""Room for a few images as data: URLs."""
-
+DEEPEST = 64
+"""Levels of JSON within JSON. What stands behind us walks bodies by recursion: grammars, templates, canonical forms."""
 
 Alias = Callable[[object, Mapping[str, str]], object]
 
@@ -28,14 +28,19 @@ async def received(request: Request) -> bytes:
     """The body as it comes. Raises ApiError: 408, 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise WrongType("The body must be sent with Content-Type: application/json.")
-    body = bytearray()
-    seconds: float = request.app.state.service.settings.receive_seconds
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise WrongType("The body must be sent as it is, without Content-Encoding.")
+    settings: Settings = request.app.state.service.settings
+    body, most, seconds = bytearray(), settings.max_body_bytes, settings.receive_seconds
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > most:
+        raise TooLarge(f"The body is larger than {most} bytes.")
     try:
         async with asyncio.timeout(seconds):
             async for stretch in request.stream():
                 body += stretch
-                if len(body) > MOST_BYTES:
-                    raise TooLarge(f"The body is larger than {MOST_BYTES} bytes.")
+                if len(body) > most:
+                    raise TooLarge(f"The body is larger than {most} bytes.")
     except ClientDisconnect:
         raise Cancelled from None
     except TimeoutError:
@@ -46,8 +51,22 @@ async def received(request: Request) -> bytes:
 def checked(body: bytes, model: type[Model], alias: Callable[[object], object]) -> Model:
     """`alias` is applied to the JSON as it came. Raises BadRequest with the first field that is wrong."""
     try:
-        return model.model_validate(alias(orjson.loads(body)))
+        said = orjson.loads(body)
+        if deep(body, said):
+            raise BadRequest(f"The body is nested more than {DEEPEST} levels deep.")
+        return model.model_validate(alias(said))
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:
         raise invalid(error) from None
+
+
+def deep(body: bytes, said: object) -> bool:
+    """Whether JSON is nested beyond DEEPEST. Few bodies hold so many brackets at all, and only those are walked."""
+    if body.count(b"{") + body.count(b"[") <= DEEPEST:
+        return False
+    level = [said]
+    for _ in range(DEEPEST):
+        inner = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
+        level = [part for parts in inner for part in parts]
+    return any(isinstance(part, dict | list) for part in level)

@@ -83,6 +83,11 @@ class Server:
         return self._output.read_text(errors="replace")
 
     @property
+    def log(self) -> Path:
+        """The file that it writes to."""
+        return self._output
+
+    @property
     def process(self) -> psutil.Process:
         return psutil.Process(self.pid)
 
