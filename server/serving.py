@@ -27,6 +27,9 @@ from server.receiving import Receiving
 from server.service import Service
 from server.settings import Settings, user_cache
 
+SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
+
 
 class CannotServe(Exception):
     """Why the server does not start, in one line."""
@@ -93,6 +96,7 @@ def bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     try:
         listener.bind((host, port))
     except OSError as error:

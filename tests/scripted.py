@@ -116,7 +116,7 @@ class Decode:
             self.made.append(word)
             self.engine.decoded += 1
             yield self.engine.vocabulary.decode([word])
-            text = self.engine.vocabulary.decode(self.made)
+            text = self.engine.vocabulary.decode(self.made) if self.sampling.stop else ""
             self.stopped_by = next((stop for stop in self.sampling.stop if text.endswith(stop)), None)
             if self.stopped_by:
                 return

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, model_validator
 
 from server.api.messages import ChatMessage, ChosenStrategy, Name, Text, Wire
+from server.api.schemas import Schema
 from strategies.types import Prompt
 
 JSON = Any
@@ -20,7 +21,7 @@ TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 class FunctionDefinition(Wire):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     description: Text | None = None
-    parameters: dict[str, JSON] | None = None
+    parameters: Schema | None = None
     strict: bool | None = None
 
 
@@ -41,7 +42,7 @@ class ToolChoice(Wire):
 class JsonSchema(Wire):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: Text | None = None
-    schema_: Annotated[dict[str, JSON] | None, Field(alias="schema")] = None
+    schema_: Annotated[Schema | None, Field(alias="schema")] = None
     strict: bool | None = None
 
 

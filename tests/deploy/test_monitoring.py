@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from server.metrics import Metrics
+from strategies import STRATEGIES
 from tests.deploy import DEPLOY, ROOT, load_yaml, ran, tool
 
 promql = pytest.importorskip("promql_parser", reason="PyPI: promql-parser")
@@ -26,7 +27,7 @@ ENDPOINT = (
     "/metrics",
     "other",
 )
-STRATEGY = ("none", "chain_of_thought", "self_consistency", "best_of_n", "beam_search")
+STRATEGY = ("none", *STRATEGIES)
 METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "cogitate_requests_total": {"endpoint": ENDPOINT, "strategy": STRATEGY, "status": ("2xx", "4xx", "5xx")},
     "cogitate_request_seconds": {"endpoint": ENDPOINT, "strategy": STRATEGY},
@@ -41,6 +42,7 @@ METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "cogitate_cache_total": {"result": ("hit", "miss", "stored", "corrupt", "unavailable")},
     "cogitate_engine_running": {},
     "cogitate_engine_waiting": {},
+    "cogitate_engine_stalled": {},
     "cogitate_requests_in_flight": {},
     "cogitate_ready": {},
 }

@@ -13,6 +13,8 @@ from tests.scripted import Reply, ScriptedEngine
 class Knobs:
     texts: list[str] = field(default_factory=lambda: ["so it is \\boxed{42} indeed"])
     """Said in turn."""
+    times: int = 1
+    """Says each so many times over."""
     echo: bool = False
     """Says the last message again, instead."""
     pace: float = 0.0
@@ -58,4 +60,4 @@ class FaultyEngine(ScriptedEngine):
     def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
         if self.knobs.echo:
             return prompt.messages[-1].text
-        return self.knobs.texts[self.started % len(self.knobs.texts)]
+        return self.knobs.texts[self.started % len(self.knobs.texts)] * self.knobs.times

@@ -27,10 +27,13 @@ READY = re.compile(r"ready: .* on (http://\S+)/v1")
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """`with Server("--max-cost", "1000") as server:` the scripted engine; `upstream=URL`: the remote one over it."""
+    """`with Server(flags=("--max-cost", "1000")) as server:` over the scripted engine, or another one."""
 
     flags: tuple[str, ...] = ()
     upstream: str | None = None
+    """Over the remote engine and this base URL."""
+    real: bool = False
+    """Over vLLM and the demo model."""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
     """Wait until it is."""
@@ -47,7 +50,7 @@ class Server:
     def __enter__(self) -> Self:
         descriptor, name = tempfile.mkstemp(prefix="cogitate-faults-", suffix=".log")
         self._output = Path(name)
-        module = "server" if self.upstream else "tests.faults.served"
+        module = "server" if self.upstream or self.real else "tests.faults.served"
         flags = ["--port", "0", "--engine-log", "-", *self.flags]
         flags += ["--engine", "openai", "--upstream", self.upstream] if self.upstream else []
         if self.keys:
@@ -58,7 +61,7 @@ class Server:
         self._process = subprocess.Popen(command, stdout=descriptor, stderr=descriptor, env=environment)
         os.close(descriptor)
         if self.ready:
-            self.url = self.told(READY)
+            self.url = self.told(READY, 300 if self.real else 30)
             self._connect()
         return self
 
@@ -162,7 +165,7 @@ class Server:
         return socket.create_connection(self.address, timeout)
 
     def _connect(self) -> None:
-        if self.upstream is None:
+        if self.upstream is None and not self.real:
             port = int(self.told(re.compile(r"control on (\d+)")))
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 self._control = connection.makefile("rw")

@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import uvloop
 
@@ -72,7 +72,7 @@ class FaultyBackend(ScriptedBackend):
 def counters(engine: FaultyEngine) -> dict[str, object]:
     names = ("started", "submitting", "running", "finished", "cancelled", "failed", "decoded")
     tasks = len(asyncio.all_tasks())
-    return {name: getattr(engine, name) for name in names} | {"tasks": tasks, "knobs": asdict(engine.knobs)}
+    return {name: getattr(engine, name) for name in names} | {"tasks": tasks}
 
 
 def score(text: str) -> float:
