@@ -13,7 +13,7 @@ from strategies.budget import Budget, BudgetExhausted
 from strategies.concurrency import arrivals, group
 from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from strategies.reading import Reading
-from strategies.trace import Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
+from strategies.trace import CANDIDATES, Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
 from strategies.types import Completion, Outcome, Prompt, Sampling, Speech
 from strategies.votes import Aggregation, reduce_steps
 
@@ -69,14 +69,19 @@ class Run:
     ) -> Completion:
         """One completion. `visible`: its text is the client's to see as it is decoded."""
         index = self._take(1)
-        sampling = replace(
-            self._seeded(self.sampling, index),
-            max_tokens=least(self.sampling.max_tokens, max_tokens),
-            temperature=0.0 if greedy else self.sampling.temperature,
-            auxiliary=role == "extraction",
-            continued=role == "candidate",
-        )
-        return await self._decode(index, prompt, sampling, role, visible=visible)
+        sampling = replace(self._for(role, max_tokens, greedy), continued=role in CANDIDATES)
+        return await self._decode(index, prompt, self._seeded(sampling, index), role, visible=visible)
+
+    async def each(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        role: Role = "candidate",
+        max_tokens: int | None = None,
+        greedy: bool = False,
+    ) -> list[Completion | None]:
+        """One completion for each prompt, in order; None where one was lost. Raises the first loss if all were."""
+        return await self._all(prompts, [self._for(role, max_tokens, greedy)] * len(prompts), role)
 
     async def steps(
         self, prompts: Sequence[Prompt], stop: str | None, limits: Sequence[int | None]
@@ -128,10 +133,15 @@ class Run:
         """One score in [0, 1] per candidate, in order: the verifier's step scores, aggregated."""
         if not candidates:
             return []
-        verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self._ask)
+        verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
         for candidate, verdict in zip(candidates, verdicts, strict=True):
             self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens))
         return [reduce_steps(verdict.steps, how) for verdict in verdicts]
+
+    async def ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
+        """One greedy token after each prompt, in order, with the log-probabilities of exactly these labels."""
+        one = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
+        return await self._all(prompts, [one] * len(prompts), "verifier")
 
     def say(self, text: str) -> None:
         """Words of ours in the visible text."""
@@ -141,10 +151,6 @@ class Run:
         """The answer, should the budget end now."""
         self.incumbent = outcome
         self.trace.emit(Proposed(outcome))
-
-    async def _ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
-        one = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
-        return await self._all(prompts, [one] * len(prompts), "verifier")
 
     async def _class(self, key: str) -> str:
         if key not in self._classes:
@@ -211,6 +217,15 @@ class Run:
         if grant.clipped and made.finish == "length":
             self.budget.short = True
         return made
+
+    def _for(self, role: Role, max_tokens: int | None, greedy: bool) -> Sampling:
+        """How the client's answer is sampled; a question of ours is free of the client's grammar, stops and biases."""
+        return replace(
+            self.sampling,
+            max_tokens=least(self.sampling.max_tokens, max_tokens),
+            temperature=0.0 if greedy else self.sampling.temperature,
+            auxiliary=role not in CANDIDATES,
+        )
 
     def _seeded(self, sampling: Sampling, index: int) -> Sampling:
         return sampling if sampling.seed is None else replace(sampling, seed=derived_seed(sampling.seed, index))

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,7 @@ from strategies.budget import BudgetExhausted
 from strategies.execute import execute
 from strategies.ports import SampleFailed
 from strategies.run import derived_seed, least
-from strategies.types import Outcome, Sampling
+from strategies.types import Outcome, Piece, Sampling
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import QUESTION, run_of
 
@@ -77,3 +78,17 @@ async def test_a_step_keeps_the_requests_sampling():
     await run.steps([QUESTION], "\n\n", [4])
     (_, sampling) = engine.calls[0]
     assert (sampling.max_tokens, sampling.temperature, sampling.logprobs, sampling.stop) == (4, 0.3, 2, ("\n\n",))
+
+
+async def test_each_prompt_has_its_completion_in_its_place():
+    prompts = [replace(QUESTION, pieces=(Piece(start),)) for start in "abc"]
+    engine = ScriptedEngine(lambda prompt, sampling: SampleFailed("gone") if prompt.prefix == "b" else prompt.prefix * 2)
+    made = await run_of(engine).each(prompts, max_tokens=7)
+    assert [one and one.text for one in made] == ["aa", None, "cc"]
+    assert all(sampling.max_tokens == 7 and not sampling.auxiliary for _, sampling in engine.calls)
+
+
+async def test_a_question_of_ours_is_free_of_the_clients_constraints():
+    engine = ScriptedEngine(["x"])
+    await run_of(engine, sampling=Sampling(temperature=0.7)).each([QUESTION], role="verifier", greedy=True)
+    assert engine.calls[0][1].auxiliary and engine.calls[0][1].temperature == 0
