@@ -15,7 +15,9 @@ from server.api.document import describe
 from server.api.json import JSON
 from server.api.responses import route as responses
 from server.auth import Authentication, Keys
+from server.cache import MemoryCache
 from server.doorstep import Doorstep, names_of
+from server.encores import Encores
 from server.engine import CannotStart
 from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
 from server.observe import Observation
@@ -30,15 +32,19 @@ def create_app(
 ) -> FastAPI:
     """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
 
+    keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
+    memory = service.cache if isinstance(service.cache, MemoryCache) else None
+    encores = Encores(memory, service.metrics, lambda: service.open_for_requests, lambda: keys and keys.edition)
+
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Encores]]:
         engine = asyncio.ensure_future(live(service, on_ready, on_death))
-        yield
+        yield {"encores": encores}
         engine.cancel()
         await service.close()
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
-    app.state.service = service
+    app.state.service, app.state.encores = service, encores
     describe(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -46,7 +52,6 @@ def create_app(
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
     app.add_middleware(Authentication, keys=keys)
     app.add_middleware(Doorstep, names=names_of(service.settings.host, service.settings.allowed_host))
     app.add_middleware(Observation, metrics=service.metrics, endpoints=paths())

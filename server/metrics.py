@@ -28,6 +28,8 @@ class Metrics:
     waiting: Gauge = field(init=False)
     ready: Gauge = field(init=False)
     stalled: Gauge = field(init=False)
+    series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
+    """Looking them up takes longer than counting."""
 
     def __post_init__(self) -> None:
         to = self.registry
@@ -51,6 +53,15 @@ class Metrics:
         self.waiting = Gauge("cogitate_engine_waiting", "Sequences waiting for a turn or in the engine", registry=to)
         self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
+
+    def answered(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
+        """Takes in one request, whatever it was."""
+        series = self.series.get((endpoint, strategy, status))
+        if series is None:
+            counter = self.requests.labels(endpoint, strategy, f"{status // 100}xx")
+            series = self.series[endpoint, strategy, status] = counter, self.seconds.labels(endpoint, strategy)
+        series[0].inc()
+        series[1].observe(seconds)
 
     def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:
         """Takes in what one strategy request did, finished or not."""

@@ -39,8 +39,7 @@ class Observation:
             await self.app(scope, receive, stamped)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
-            self.metrics.requests.labels(endpoint, state["strategy"], f"{status // 100}xx").inc()
-            self.metrics.seconds.labels(endpoint, state["strategy"]).observe(time.perf_counter() - began)
+            self.metrics.answered(endpoint, state["strategy"], status, time.perf_counter() - began)
 
 
 def request_id(scope: Scope) -> bytes:

@@ -1,19 +1,24 @@
 """uvicorn's HTTP protocol with what it leaves open: a bound on headers in size and in time, and our envelope.
 
 Without it a client may send headers without end, or one byte a minute, and what is no HTTP is answered in plain text.
+And what was asked before, byte for byte, is answered from here (encores.py).
 """
 
 import asyncio
+import time
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from server.encores import LONGEST, Encores, Said
 from server.errors import ApiError, BadRequest, HeadersTooLarge, TooSlow
 
 MOST_BYTES = 64 * 1024
 """Of a request's target and headers together."""
 SECONDS = 10.0
 """For all of them to come, from the connection's first moment or from the end of the answer before."""
+PAUSE = 0.02
+"""Seconds that the first part of a request is kept back while the second, which makes it a known one, is awaited."""
 
 
 class Receiving(HttpToolsProtocol):
@@ -21,6 +26,12 @@ class Receiving(HttpToolsProtocol):
 
     _bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _parsing = False
+    """Some of a request has been parsed, and not all of it."""
+    _parts: tuple[bytes, ...] = ()
+    """The request as it came, while it may be one to remember."""
+    _held = b""
+    _release: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,10 +39,31 @@ class Receiving(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._let_go()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        encores, held = self._encores, self._let_go()
+        if encores is None or not self._between:
+            return self._parse(held + data)
+        began = time.perf_counter()
+        if (encore := encores.find(held + data)) is not None:
+            # With no room to buffer in, uvloop sends at once and not when this is over: nobody waits for the counting.
+            self.transport.set_write_buffer_limits(0)
+            self.transport.write(encore.again(self.server_state.default_headers))
+            self.transport.set_write_buffer_limits()
+            self._keep_alive()
+            return encores.count(encore, time.perf_counter() - began)
+        if not held and encores.begins(data):
+            self._held, self._release = data, self.loop.call_later(PAUSE, self._go_on)
+            return None
+        if held:
+            self._parse(held)
+        return self._parse(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._parsing = True
         self._bytes = 0
         if self._timer is None:
             self._wait()
@@ -47,6 +79,51 @@ class Receiving(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._parsing = False
+
+    @property
+    def _encores(self) -> Encores | None:
+        return self.app_state.get("encores")
+
+    @property
+    def _between(self) -> bool:
+        """Nothing of a request has come, and everything of the answers before has gone."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._parsing and not self.pipeline and not self.flow.write_paused
+
+    def _parse(self, data: bytes) -> None:
+        """Lets uvicorn parse it, and tells the request, once it has come whole, what it looked like."""
+        first = not self._parsing
+        self._parts = (data,) if first else (*self._parts, data)[:3]
+        super().data_received(data)
+        whole = len(self._parts) < 3 and not self._parsing and self.scope is not None
+        if whole and sum(map(len, self._parts)) <= LONGEST and self._repeatable:
+            self.scope["state"]["said"] = Said(b"".join(self._parts), len(self._parts[0]))
+
+    @property
+    def _repeatable(self) -> bool:
+        """The connection may go on behind this request, and nobody is promised anything."""
+        return self.cycle.keep_alive and not self.expect_100_continue and not self.pipeline
+
+    def _keep_alive(self) -> None:
+        """The connection waits for the next request, as it does behind any answer."""
+        self._stop_waiting()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _let_go(self) -> bytes:
+        """What was kept back, to be parsed after all."""
+        held, self._held = self._held, b""
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
+        return held
+
+    def _go_on(self) -> None:
+        self._parse(self._let_go())
 
     def send_400_response(self, msg: str) -> None:
         """What the parser stumbled over: something that is no HTTP, or more of it than we take."""

@@ -80,6 +80,10 @@ class Service:
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         self.ready = True
 
+    @property
+    def open_for_requests(self) -> bool:
+        return self.ready and not self.jobs.draining and not self.watch.stalled
+
     def check_ready(self) -> None:
         if self.jobs.draining:
             raise self.jobs.ending

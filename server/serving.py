@@ -189,6 +189,7 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 proxy_headers=False,
+                server_header=False,
                 timeout_graceful_shutdown=2,
                 lifespan="on",
             )

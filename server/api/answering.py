@@ -12,6 +12,7 @@ from server.api import sse
 from server.api.json import JSON
 from server.api.response import retold
 from server.caller import Caller
+from server.encores import Said
 from server.engine import Body
 from server.errors import BadRequest, Cancelled
 from server.jobs import Job, Reader
@@ -43,10 +44,21 @@ async def answered(service: Service, plan: Plan, request: Request) -> Response:
     headers = {"X-Cache": "hit"} if job.cached else {}
     if not plan.request.stream:
         body = await unless_gone(request, job, plan.caller)
-        return JSON(retold(told_by, body, cached=job.cached), headers=headers)
+        answer = JSON(retold(told_by, body, cached=job.cached), headers=headers)
+        if job.cached and told_by is plan:
+            remember(request, plan, bytes(answer.body))
+        return answer
     if plan.strategy is None and not job.cached:
         return await opened(request, job, plan.caller, lambda reader: sse.relay(job, reader), headers)
     return await opened(request, job, plan.caller, lambda reader: sse.stream(told_by, job, reader), headers)
+
+
+def remember(request: Request, plan: Plan, content: bytes) -> None:
+    """A request that was answered from the cache may be answered so again by its connection."""
+    said: Said | None = getattr(request.state, "said", None)
+    if said is not None and "idempotency-key" not in request.headers:
+        own_name = request.headers.get("x-request-id") == plan.caller.request_id
+        request.state.encores.keep(said, plan, request.scope["path"], content, own_name=own_name)
 
 
 async def opened(request: Request, job: Job[Body], by: Caller, content: Content, headers: dict[str, str]) -> Response:

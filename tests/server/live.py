@@ -13,7 +13,9 @@ import uvicorn
 
 from server.app import create_app
 from server.cache import Cache, MemoryCache
+from server.encores import Encores
 from server.metrics import Metrics
+from server.receiving import Receiving
 from server.service import Service
 from server.settings import Settings
 from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedProver
@@ -26,6 +28,7 @@ class Live:
     service: Service
     url: str
     engine: ScriptedEngine
+    encores: Encores
     clients: list[openai.OpenAI] = field(default_factory=list)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
@@ -56,14 +59,17 @@ def live(
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
     )
+    app = create_app(service)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(service), port=0, log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, http=Receiving, port=0, log_level="warning", server_header=False, timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     eventually(lambda: server.started and (service.ready or not wait_until_ready))
     port = server.servers[0].sockets[0].getsockname()[1]
-    started = Live(service, f"http://127.0.0.1:{port}", engine)
+    started = Live(service, f"http://127.0.0.1:{port}", engine, app.state.encores)
     try:
         yield started
     finally:
