@@ -22,12 +22,19 @@ class Record(Generic[E]):
     def __init__(self) -> None:
         self.entries: list[Entry[E]] = []
         self.closed = False
+        self.told = 0
+        """How many of the entries somebody has been given."""
         self._began = time.monotonic()
         self._followers: list[asyncio.Future[None]] = []
 
     def emit(self, event: E) -> None:
         self.entries.append(Entry(time.monotonic() - self._began, event))
         self._wake()
+
+    def tell(self, at: int) -> E:
+        """The event at this place, to one who follows."""
+        self.told = max(self.told, at + 1)
+        return self.entries[at].event
 
     def close(self) -> None:
         self.closed = True
@@ -40,7 +47,7 @@ class Record(Generic[E]):
         """Replay from `start`, then keep up until closed."""
         while True:
             while start < len(self.entries):
-                yield self.entries[start].event
+                yield self.tell(start)
                 start += 1
             if self.closed:
                 return

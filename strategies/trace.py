@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from strategies.answers import Answer
-from strategies.record import Record
+from strategies.record import Entry, Record
 from strategies.types import Completion, Outcome, Speech
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
 CANDIDATES: tuple[Role, ...] = ("candidate", "step")
 """The roles that compete for the answer; the others serve them."""
+BEHIND = 32
 Stopped = Literal["completed", "decided", "deadline", "budget"]
 
 
@@ -82,7 +83,27 @@ Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Shed | 
 
 
 class Trace(Record[Event]):
-    """The record of one request's search."""
+    """The record of one request's search.
+
+    A reader that falls behind by more than BEHIND events costs its text, and not an event a token: what it has not been
+    told yet grows in its place.
+    """
+
+    def emit(self, event: Event) -> None:
+        last = self.entries[-1] if len(self.entries) - self.told > BEHIND else None
+        more = joint(last.event, event) if last else None
+        if last and more:
+            self.entries[-1] = Entry(last.seconds, more)
+        else:
+            super().emit(event)
+
+
+def joint(first: Event, second: Event) -> Spoken | None:
+    """Two stretches of text as one."""
+    if not isinstance(first, Spoken) or not isinstance(second, Spoken):
+        return None
+    speech = first.speech.plus(second.speech)
+    return Spoken(speech) if speech else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

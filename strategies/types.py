@@ -7,6 +7,8 @@ from typing import Literal
 from strategies.answers import Answer
 
 Finish = Literal["stop", "length", "abort"]
+LONGEST_SPEECH = 2048
+"""Characters in one stretch of visible text."""
 Content = str | tuple[Mapping[str, object], ...] | None
 
 
@@ -83,6 +85,11 @@ class Speech:
 
     text: str
     reasoning: bool = False
+
+    def plus(self, more: "Speech") -> "Speech | None":
+        """Both as one; None where they are of two kinds, or enough for one."""
+        alike = self.reasoning == more.reasoning and len(self.text) < LONGEST_SPEECH
+        return Speech(self.text + more.text, self.reasoning) if alike else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ async def heard(job: Job[Body], reader: Reader) -> AsyncIterator[Any]:
     """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
     while True:
         while reader.at < len(job.record.entries):
-            yield job.record.entries[reader.at].event
+            yield job.record.tell(reader.at)
             reader.at += 1
         if job.record.closed or job.task is None or reader.dropped.done():
             return

@@ -130,7 +130,9 @@ def test_t23_what_is_too_large_is_refused_before_it_is_read(bar):
 def frozen(server: Server, count: int) -> tuple[float, float]:
     """So many clients that read nothing: seconds until the engine is empty, and KiB that each has cost."""
     said = raw(body(stream=True, max_tokens=100_000, strategy="chain_of_thought", cache="no-store"))
-    server.turn(texts=["and so on and on "], times=20_000, pace=0.005)
+    server.turn(texts=["and so on and on "], times=500, pace=0.005)
+    for _ in range(8):
+        server.ask(stream=True, max_tokens=100, strategy="chain_of_thought", cache="no-store")
     memory, sockets = server.memory, list[socket.socket]()
     for _ in range(count):
         connection = socket.socket()
@@ -163,17 +165,16 @@ def judged_frozen(bar, count: int, fill: float) -> None:
 
 
 def test_t24_clients_that_read_nothing_are_left(bar):
-    judged_frozen(bar, 12, 4)
+    judged_frozen(bar, 12, 6)
 
 
 @pytest.mark.faults
 def test_t24_sixty_clients_that_read_nothing_are_left(bar):
-    judged_frozen(bar, 60, 6)
+    judged_frozen(bar, 60, 9)
 
 
 @pytest.mark.faults
-@pytest.mark.xfail(strict=True, reason="what a strategy has said is kept in its trace, token by token, until it ends")
 def test_t24_clients_that_read_nothing_cost_little(bar):
     with Server(flags=(*FLAGS, *ROOM)) as server:
-        _, each = frozen(server, 12)
+        _, each = frozen(server, 40)
     bar("T24", "memory for each client that reads nothing", f"{each:.0f} KiB", "256 KiB", each <= 256)

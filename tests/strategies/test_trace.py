@@ -1,7 +1,7 @@
 import asyncio
 
-from strategies.trace import Aborted, Proposed, Sampled, Scored, Trace, usage
-from strategies.types import Completion, Message, Outcome, Piece, Prompt, joined
+from strategies.trace import BEHIND, Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
+from strategies.types import LONGEST_SPEECH, Completion, Message, Outcome, Piece, Prompt, Speech, joined
 
 BASE = Prompt((Message("user", "hi"),))
 
@@ -89,3 +89,47 @@ def test_messages_of_parts_are_read_and_extended():
     assert instructed.messages[1].text == "a b" and instructed.messages[2] is prompt.messages[2]
     assert Prompt((Message("system", "s"),)).instruct("x").messages == (Message("system", "s"),)
     assert prompt.messages[2].plus("x").text == "x" and Prompt(()).question == ""
+
+
+def spoken(trace: Trace) -> list[tuple[str, bool]]:
+    return [(event.speech.text, event.speech.reasoning) for event in trace if isinstance(event, Spoken)]
+
+
+def test_text_that_nobody_has_heard_grows_in_its_place():
+    trace = Trace()
+    said = [("x", False)] * BEHIND + [("a", False), ("b", False), ("c", False)]
+    for text, reasoning in said:
+        trace.emit(Spoken(Speech(text, reasoning)))
+    assert spoken(trace) == [("x", False)] * BEHIND + [("abc", False)]
+    trace.emit(Spoken(Speech("d", reasoning=True)))
+    trace.emit(Spoken(Speech("e", reasoning=True)))
+    assert spoken(trace)[BEHIND:] == [("abc", False), ("de", True)]
+    assert trace.tell(BEHIND + 1).speech.text == "de"
+    for text in "fg":
+        trace.emit(Spoken(Speech(text)))
+    assert spoken(trace)[BEHIND + 2 :] == [("f", False), ("g", False)]
+
+
+def test_a_long_stretch_is_not_copied_again_and_again():
+    trace = Trace()
+    for _ in range(1000):
+        trace.emit(Spoken(Speech("x" * 100)))
+    assert "".join(text for text, _ in spoken(trace)) == "x" * 100_000
+    assert max(len(text) for text, _ in spoken(trace)) < LONGEST_SPEECH + 100 and len(trace.entries) < 60 + BEHIND
+
+
+async def test_a_follower_hears_everything_once():
+    trace, heard = Trace(), []
+
+    async def listen():
+        async for event in trace.follow():
+            heard.append(event.speech.text)
+            await asyncio.sleep(0.001)
+
+    listening = asyncio.ensure_future(listen())
+    for number in range(300):
+        trace.emit(Spoken(Speech(f"{number} ")))
+        await asyncio.sleep(0.0003 if number % 50 == 0 else 0)
+    trace.close()
+    await listening
+    assert "".join(heard) == "".join(f"{number} " for number in range(300)) and len(heard) < 300
