@@ -10,6 +10,7 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.inputs import EngineInput
 
 from server.engine.vllm.errors import refused, translated
+from server.engine.vllm.inert import inert, special_words
 from server.engine.vllm.loading import Loaded
 from strategies.types import Message, Prompt
 
@@ -37,7 +38,8 @@ async def render(loaded: Loaded, prompt: Prompt, fields: Mapping[str, Any]) -> R
             request: VllmRequest = CompletionRequest.model_validate({**fields, "prompt": raw})
             answer = await loaded.state.openai_serving_completion.render_completion_request(request)
         else:
-            messages = [_wire(message) for message in prompt.messages]
+            words = special_words(loaded.llm.get_tokenizer())
+            messages = [inert(_wire(message), words) for message in prompt.messages]
             request = ChatCompletionRequest.model_validate({**fields, "messages": messages})
             answer = await loaded.state.openai_serving_chat.render_chat_request(request)
     except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart

@@ -1,0 +1,85 @@
+"""T13: whatever a model says, the event loop goes on: nothing that reads its text takes long, or it can be killed."""
+
+import psutil
+import pytest
+
+from tests.faults.crowd import crowd
+from tests.faults.rig import Probe, Server, eventually
+
+BUDGET = 4
+"""Samples a request."""
+SHORT = [
+    r"\boxed{9**9**9**9}",
+    r"\boxed{9^{9^{9^{9}}}}",
+    r"\boxed{" + r"\frac{1}{" * 40 + "x" + "}" * 40 + "}",
+    r"\boxed{\sqrt{" + "(" * 150 + "}}",
+    r"\boxed{(x+1)^{99999}}",
+    r"\boxed{\int_0^{9^9} x^{x^x} dx}",
+    "the answer to the answer is: " * 20,
+]
+"""Such as a computer algebra system works on until it is killed."""
+LONG = ["(", r"\boxed{", "aaaa!", r"\frac{1}{", '{"a":[', "Answer: ", "(A) (B) ", "#### ", "$", "-", "1,", "<think>"]
+"""Each says itself until it is 1 MB, or 50 kB of words."""
+ASKS = [{"answer_format": form} for form in ("auto", "number", "choice", "json")]
+QUESTION = "How many? (A) one (B) two (C) three"
+
+
+def asks(count: int) -> list[dict[str, object]]:
+    exact = {"name": "self_consistency", "n": BUDGET, "stop_rule": "none"}
+    messages = [{"role": "user", "content": QUESTION}]
+    made = [exact | ASKS[at % len(ASKS)] for at in range(count)]
+    return [{"strategy": strategy, "messages": messages, "cache": "no-store"} for strategy in made]
+
+
+def children(server: Server) -> set[int]:
+    return {child.pid for child in server.process.children(recursive=True)}
+
+
+def attacked(server: Server) -> set[int]:
+    """The statuses of 16 requests at once over each kind of text."""
+    server.turn(texts=SHORT)
+    answers = crowd(server, asks(32), 16)
+    for text in LONG:
+        size = 50_000 if " " in text else 1_000_000  # the script itself takes words apart on the loop
+        server.turn(texts=[text], times=size // len(text))
+        answers += crowd(server, asks(16), 16)
+    server.turn(texts=["\\boxed{42}"], times=1)
+    return {answer.status_code for answer in answers}
+
+
+@pytest.mark.faults
+def test_t13_no_text_of_a_model_stops_the_event_loop(bar):
+    with Server() as server:
+        server.ask(strategy={"name": "self_consistency", "n": 2}, cache="no-store")
+        server.turn()
+        with Probe(server) as probe:
+            statuses = attacked(server)
+        lag = server.counters["lag"]
+        eventually(lambda: len(children(server)) <= 2, 15)
+        left = [child for child in server.process.children(recursive=True) if child.status() == psutil.STATUS_ZOMBIE]
+        server.healthy()
+    what = "texts of 1 MB and expressions without end, 16 requests at once: control p99"
+    bar(
+        "T13",
+        what,
+        f"{probe.p99:.0f} ms, {probe.failures} failed",
+        "100 ms, 0",
+        probe.p99 <= 100 and not probe.failures,
+    )
+    bar("T13", "... worst lag of the event loop", f"{lag:.0f} ms", "250 ms", lag <= 250)
+    figure = f"statuses {sorted(statuses)}, {len(left)} workers left"
+    bar("T13", "... every request is answered", figure, "200, 0", statuses == {200} and not left)
+
+
+@pytest.mark.faults
+def test_t13_a_request_with_256_candidates_is_written_out_without_a_stop(bar):
+    with Server() as server:
+        server.turn(texts=["so it is \\boxed{42} indeed, " * 20])
+        fields = {"name": "self_consistency", "n": 256, "stop_rule": "none", "return_candidates": True}
+        with Probe(server) as probe:
+            for _ in range(3):
+                answer = server.ask(strategy=fields, cache="no-store")
+        server.healthy()
+    told = len(answer.json()["cogitate"]["samples"])
+    figure = f"{probe.p99:.0f} ms for {told}"
+    bar("T13", "256 candidates in one answer: control p99", figure, "100 ms for 256", probe.p99 <= 100 and told == 256)
