@@ -20,6 +20,7 @@ from server.metrics import Metrics
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
+from server.salts import Salts
 from server.sandbox import NoPrograms, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
@@ -51,6 +52,7 @@ class Service:
     programs: Programs = field(default_factory=NoPrograms)
     """Where programs that a model wrote are run."""
     jobs: Jobs = field(init=False)
+    salts: Salts = field(init=False)
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
@@ -66,6 +68,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
+        self.salts = Salts(secret) if (secret := self.settings.cache_secret) else Salts()
         self.jobs = Jobs(self.settings.max_concurrent_requests)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
@@ -151,7 +154,7 @@ class Service:
         """Runs the plan's strategy."""
         assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
         deadline = self._deadline(plan)
-        conversation = await self.backend.converse(plan.request, plan.prompt)
+        conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
         job.accept()
         run = Run(
             engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
@@ -175,7 +178,7 @@ class Service:
     async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
         """The engine's own answer, or its stream, line by line into the job's record."""
         async with self.slots.hold(plan.caller.tenant, plan.id):
-            answer = await self.backend.answer(plan.request)
+            answer = await self.backend.answer(plan.request, self.salts(plan.caller.tenant))
             if isinstance(answer, dict):
                 self._keep(plan, answer)
                 return answer

@@ -1,6 +1,7 @@
 """The cache in Redis, shared by all servers that point at it. Redis may be down, slow, read-only, full or lying."""
 
 import asyncio
+import hmac
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -64,7 +65,7 @@ class RedisCache:
 
     async def _read(self, key: str) -> bytes | None:
         # One byte more than any of ours has, and never the 500 MB that somebody else left there.
-        name, end = PREFIX + key, OVERHEAD + self._max_value
+        name, end = self._name(key), OVERHEAD + self._max_value
         try:
             found = await self._redis.getrange(name, 0, end)
             if not found:
@@ -80,6 +81,10 @@ class RedisCache:
             await self._discard(name)
         return value
 
+    def _name(self, key: str) -> str:
+        """With a secret nobody can tell from a name what was asked, not even by guessing."""
+        return PREFIX + (key if self._secret is None else hmac.digest(self._secret, key.encode(), "sha256").hex())
+
     async def _discard(self, name: str) -> None:
         with suppress(ResponseError):  # read-only: it stays, and is corrupt again the next time
             if not await self._redis.unlink(name):
@@ -87,7 +92,7 @@ class RedisCache:
         self._on_fault("corrupt")
 
     async def _write(self, key: str, value: bytes) -> None:
-        await self._redis.set(PREFIX + key, seal(key, value, self._secret), ex=self._ttl)
+        await self._redis.set(self._name(key), seal(key, value, self._secret), ex=self._ttl)
 
     async def _attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
         with suppress(TimeoutError):
