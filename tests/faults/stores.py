@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -47,6 +48,20 @@ def secret_file(folder: Path) -> Path:
 def answers(redis: RedisServer) -> list[bytes]:
     """The names of what is kept there, locks aside."""
     return [name for name in redis.do("KEYS", "*") if not name.endswith(LOCK)]
+
+
+@contextmanager
+def monitored(redis: RedisServer, folder: Path) -> Iterator[Callable[[], int]]:
+    """How many answers were SET so far, by Redis' own MONITOR: claims are not answers."""
+    seen = folder / "monitor"
+    with seen.open("wb") as file:
+        monitor = subprocess.Popen(["redis-cli", "-p", str(redis.port), "MONITOR"], stdout=file)
+    try:
+        eventually(lambda: seen.read_bytes().startswith(b"OK"))
+        yield lambda: len(re.findall(rb'"SET" "cogitate:1:[0-9a-f]{64}" ', seen.read_bytes()))
+    finally:
+        monitor.terminate()
+        monitor.wait()
 
 
 def kept(redis: RedisServer, count: int) -> None:

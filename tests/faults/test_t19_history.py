@@ -1,21 +1,19 @@
 """T19: three processes write what they finish, whole and once, whoever leaves or is killed meanwhile."""
 
 import random
-import re
 import signal
-import subprocess
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.faults.rig import CHAT, HELLO, Server, body, raw
-from tests.faults.stores import VOTE, answers, counted, question, workers
+from tests.faults.stores import VOTE, answers, counted, monitored, question, workers
 from tests.redis_server import RedisServer
 
 KEYS = 6
-REDIS_CLI = "redis-cli"
 
 
 class History:
@@ -51,7 +49,7 @@ def client(servers: list[Server], history: History, seed: int, until: float) -> 
             try:
                 history.note(asked, http.post(server.url + CHAT, json=said))
             except httpx.TransportError:
-                if server.exit is None:
+                if server is not servers[2]:  # the one to be killed
                     history.wrong.append("a connection broke")
 
 
@@ -64,41 +62,34 @@ def leave(server: Server, asked: str, after: float) -> None:
         return
 
 
-def judged(bar, seconds: float) -> None:
-    with workers(3) as (redis, servers):
+def judged(bar, tmp_path: Path, seconds: float) -> None:
+    with workers(3) as (redis, servers), monitored(redis, tmp_path) as writes:
         for server in servers:
             server.turn(echo=True, pace=0.005)
-        monitor = subprocess.Popen([REDIS_CLI, "-p", str(redis.port), "MONITOR"], stdout=subprocess.PIPE)
         history, until = History(), time.monotonic() + seconds
         clients = [threading.Thread(target=client, args=(servers, history, seed, until)) for seed in range(6)]
         for thread in clients:
             thread.start()
-        lasting = havoc(redis, until, servers[2], seconds)
+        lasting, of_victim = havoc(redis, until, servers[2], seconds)
         for thread in clients:
             thread.join()
         time.sleep(0.5)
-        stored = sum(counted(server, "stored") for server in servers[:2])
+        stored, written = sum(counted(server, "stored") for server in servers[:2]), writes()
         for server in servers[:2]:
             server.healthy()
-        monitor.terminate()
-        seen = monitor.communicate()[0].decode(errors="replace")
-    sets = len(re.findall(r'"SET" "cogitate:1:[0-9a-f]{64}" ', seen))
     what = f"{seconds:.0f} s of asking, leaving, flushing, expiring and a kill -9 at 3 processes: wrong answers"
     bar("T19", what, f"{history.wrong[:3] or 0} of {history.told}", "0", not history.wrong and history.told > 20)
     bar("T19", "... keys without a time to live", str(lasting), "0", lasting == 0)
-    # What the killed one had counted died with it, so without a kill the two are compared exactly.
-    bar(
-        "T19",
-        "... writes beside completed misses of the two that live",
-        f"{sets} and {stored}",
-        "at least",
-        sets >= stored,
-    )
+    # The killed one may have finished a few between its last count and its end.
+    figure = f"{written} beside {stored} and {of_victim} of the killed one"
+    met = stored + of_victim - 1 <= written <= stored + of_victim + 5
+    bar("T19", "... SETs that MONITOR saw beside misses completed", figure, "equal, but for the killed one's last", met)
 
 
-def havoc(redis: RedisServer, until: float, victim: Server, seconds: float) -> int:
-    """Flushes and expires, kills one of them half way; how many keys were seen that would never end."""
+def havoc(redis: RedisServer, until: float, victim: Server, seconds: float) -> tuple[int, int]:
+    """Flushes and expires, kills one half way; the keys seen that would never end, and what that one had kept."""
     chance, killing, lasting = random.Random(19), until - seconds / 2, 0
+    of_victim = 0
     while time.monotonic() < until:
         time.sleep(0.1)
         names = answers(redis)
@@ -108,30 +99,25 @@ def havoc(redis: RedisServer, until: float, victim: Server, seconds: float) -> i
         elif chance.random() < 0.2:
             redis.do("FLUSHALL")
         if victim.exit is None and time.monotonic() > killing:
+            of_victim = counted(victim, "stored")
             victim.signal(signal.SIGKILL)
-    return lasting
+    return lasting, of_victim
 
 
 @pytest.mark.faults
-def test_t19_half_a_minute_of_havoc_leaves_a_true_history(bar):
-    judged(bar, 30)
+def test_t19_half_a_minute_of_havoc_leaves_a_true_history(bar, tmp_path):
+    judged(bar, tmp_path, 30)
 
 
-def test_t19_every_finished_miss_is_written_once_and_ends(bar):
-    with workers(2) as (redis, servers):
-        monitor = subprocess.Popen([REDIS_CLI, "-p", str(redis.port), "MONITOR"], stdout=subprocess.PIPE)
-        time.sleep(0.2)
-        for at in range(20):
-            server = servers[at % 2]
-            leave(server, f"left {at}", 0.0)
-            assert server.ask(**question(f"asked {at}"), strategy=VOTE).status_code == 200
+def test_t19_every_finished_miss_is_written_once_and_ends(bar, tmp_path):
+    with workers(2) as (redis, servers), monitored(redis, tmp_path) as writes:
+        for at in range(10):
+            leave(servers[at % 2], f"left {at}", 0.0)
+            assert servers[at % 2].ask(**question(f"asked {at}"), strategy=VOTE).status_code == 200
         time.sleep(0.3)
-        stored = sum(counted(server, "stored") for server in servers)
+        stored, written = sum(counted(server, "stored") for server in servers), writes()
         endless = sum(redis.do("TTL", name) < 1 for name in answers(redis))
-        monitor.terminate()
-        seen = monitor.communicate()[0].decode(errors="replace")
         for server in servers:
             server.healthy()
-    sets = len(re.findall(r'"SET" "cogitate:1:[0-9a-f]{64}" ', seen))
-    figure = f"{sets} and {stored}; {endless} without a time to live"
-    bar("T19", "SETs that MONITOR saw, and misses completed", figure, "equal; 0", sets == stored >= 20 and not endless)
+    figure, met = f"{written} and {stored}; {endless} without a time to live", written == stored >= 10 and not endless
+    bar("T19", "SETs that MONITOR saw, and misses completed", figure, "equal; 0", met)
