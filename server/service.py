@@ -120,15 +120,19 @@ class Service:
         """Starts it, or joins the job that finds the same answer."""
         if plan.key is None or not plan.shares:
             return self._start(plan)
-        if (running := self.running.get(plan.key)) and not running[1].done:
+        if (running := self.running.get(plan.key)) and not (running[1].done or running[1].cancelled):
             self.metrics.cache.labels("joined").inc()
             first, job = running
             job.when_done(lambda: self.traces.alias(plan.caller, first.caller))
             return job
         key, job = plan.key, self._start(plan)
         self.running[key] = plan, job
-        job.when_done(lambda: self.running.pop(key, None))
+        job.when_done(lambda: self._forget(key, job))
         return job
+
+    def _forget(self, key: str, job: Job[Body]) -> None:
+        if key in self.running and self.running[key][1] is job:  # not where it was left, and another began since
+            del self.running[key]
 
     def _start(self, plan: Plan) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too much waits already."""
