@@ -213,8 +213,7 @@ class Service:
 
     def _joined(self, found: bytes) -> Body:
         self.metrics.cache.labels("joined").inc()
-        body: Body = orjson.loads(found)
-        return body
+        return dict(orjson.loads(found))
 
     def _kept_as(self, body: Body) -> bytes:
         """A finished, complete answer, to be written while the client already has it."""
