@@ -92,6 +92,11 @@ class Job(Generic[T]):
     def done(self) -> bool:
         return self.task is None or self.task.done()
 
+    @property
+    def cancelled(self) -> bool:
+        """It is being ended, or was: nobody may join it any more."""
+        return self.task is not None and (self.task.cancelling() > 0 or self.task.cancelled())
+
     async def finished(self) -> None:
         """Returns when it has ended, however it ended; being cancelled here does not end it."""
         if self.task is not None:

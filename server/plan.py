@@ -54,6 +54,17 @@ class Plan:
         return self.strategy.name if self.strategy else "none"
 
     @property
+    def shares(self) -> bool:
+        """What is found for another that asked the same meanwhile answers this one too."""
+        alone = self.strategy is None and self.request.stream
+        return self.key is not None and self.request.cache != "refresh" and not alone
+
+    @property
+    def waits(self) -> bool:
+        """For another process too, which would show what it has only in the end: not with a deadline."""
+        return self.shares and not (self.request.budget and self.request.budget.seconds)
+
+    @property
     def reading(self) -> Reading:
         """How its candidates are read."""
         tools = isinstance(self.request, ChatRequest) and self.request.offers_tools

@@ -37,7 +37,7 @@ class Repeats:
         kept = self.kept.get(name)
         if kept is None:
             return None
-        if kept.until < time.monotonic() or kept.job.failure:
+        if kept.until < time.monotonic() or kept.job.failure or kept.job.cancelled:
             del self.kept[name]
             return None
         if kept.fingerprint != fingerprint(plan.request):

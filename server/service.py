@@ -13,13 +13,15 @@ from server.api.response import completed
 from server.api.responses.wire import ResponsesRequest
 from server.cache import Cache
 from server.caller import Caller
-from server.engine import Backend, Body
+from server.engine import Backend, Body, Conversation
 from server.errors import ApiError, Leaving, Unready
+from server.flights import Flights
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
+from server.salts import Salts
 from server.sandbox import NoPrograms, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
@@ -51,6 +53,8 @@ class Service:
     programs: Programs = field(default_factory=NoPrograms)
     """Where programs that a model wrote are run."""
     jobs: Jobs = field(init=False)
+    flights: Flights = field(init=False)
+    salts: Salts = field(init=False)
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
@@ -66,7 +70,9 @@ class Service:
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
+        self.salts = Salts(secret) if (secret := self.settings.cache_secret) else Salts()
         self.jobs = Jobs(self.settings.max_concurrent_requests)
+        self.flights = Flights(self.cache, self.jobs.aside)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
     @property
@@ -116,18 +122,21 @@ class Service:
 
     def _begun(self, plan: Plan) -> Job[Body]:
         """Starts it, or joins the job that finds the same answer."""
-        alone = plan.key is None or plan.request.cache == "refresh" or (not plan.strategy and plan.request.stream)
-        if plan.key is None or alone:
+        if plan.key is None or not plan.shares:
             return self._start(plan)
-        if (running := self.running.get(plan.key)) and not running[1].done:
+        if (running := self.running.get(plan.key)) and not (running[1].done or running[1].cancelled):
             self.metrics.cache.labels("joined").inc()
             first, job = running
             job.when_done(lambda: self.traces.alias(plan.caller, first.caller))
             return job
         key, job = plan.key, self._start(plan)
         self.running[key] = plan, job
-        job.when_done(lambda: self.running.pop(key, None))
+        job.when_done(lambda: self._forget(key, job))
         return job
+
+    def _forget(self, key: str, job: Job[Body]) -> None:
+        if key in self.running and self.running[key][1] is job:  # not where it was left, and another began since
+            del self.running[key]
 
     def _start(self, plan: Plan) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too much waits already."""
@@ -155,8 +164,20 @@ class Service:
         """Runs the plan's strategy."""
         assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
         deadline = self._deadline(plan)
-        conversation = await self.backend.converse(plan.request, plan.prompt)
+        conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
         job.accept()
+        async with self.flights.of(plan.key, waits=plan.waits) as flight:
+            if flight.found is not None:
+                return self._joined(flight.found)
+            body, complete = await self._solved(plan, trace, conversation, deadline)
+            flight.made = self._kept_as(body) if complete and plan.key else None
+        return body
+
+    async def _solved(
+        self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None
+    ) -> tuple[Body, bool]:
+        """The answer, and whether the search came to its end."""
+        assert plan.strategy is not None
         run = Run(
             engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
             prover=self.prover,
@@ -172,16 +193,21 @@ class Service:
         finished = await execute(plan.strategy, plan.prompt, run)
         shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
         body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
-        if finished.stopped in ("completed", "decided") and not any(isinstance(event, Shed) for event in trace):
-            self._keep(plan, body)
-        return body
+        return body, finished.stopped in ("completed", "decided") and not any(isinstance(e, Shed) for e in trace)
 
     async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
         """The engine's own answer, or its stream, line by line into the job's record."""
+        async with self.flights.of(plan.key, waits=plan.waits) as flight:
+            if flight.found is not None:
+                return self._joined(flight.found)
+            body = await self._asked(plan, job)
+            flight.made = self._kept_as(body) if body and plan.key else None
+        return body
+
+    async def _asked(self, plan: Plan, job: Job[Body]) -> Body:
         async with self.slots.hold(plan.caller.tenant, plan.id):
-            answer = await self.backend.answer(plan.request)
+            answer = await self.backend.answer(plan.request, self.salts(plan.caller.tenant))
             if isinstance(answer, dict):
-                self._keep(plan, answer)
                 return answer
             async for line in answer:
                 job.record.emit(line)
@@ -189,11 +215,14 @@ class Service:
                 await job.room()
             return {}
 
-    def _keep(self, plan: Plan, body: Body) -> None:
-        """Writes a finished, complete answer, while the client already has it."""
-        if plan.key is not None:
-            self.metrics.cache.labels("stored").inc()
-            self.jobs.aside(self.cache.put(plan.key, dumps(body)))
+    def _joined(self, found: bytes) -> Body:
+        self.metrics.cache.labels("joined").inc()
+        return dict(orjson.loads(found))
+
+    def _kept_as(self, body: Body) -> bytes:
+        """A finished, complete answer, to be written while the client already has it."""
+        self.metrics.cache.labels("stored").inc()
+        return dumps(body)
 
     def _recorded(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
         self.searches.pop(plan.caller, None)

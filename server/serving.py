@@ -141,7 +141,10 @@ def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:
     metrics = Metrics()
     try:
         cache = open_cache(
-            settings.cache_url, ttl=settings.cache_ttl, on_fault=lambda kind: metrics.cache.labels(kind).inc()
+            settings.cache_url,
+            ttl=settings.cache_ttl,
+            on_fault=lambda kind: metrics.cache.labels(kind).inc(),
+            secret=settings.cache_secret,
         )
         if settings.api_keys_file:
             Keys(settings.api_keys_file).holder("")

@@ -22,6 +22,7 @@ from strategies.ports import Ability
 ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
 """Secrets, which a command line would show to everybody on the machine."""
 PREFIX = "COGITATE_"
+LEAST_SECRET = 32
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free one")
     redis_url: SecretStr | None = Field(default=None, description="redis://...; default: a cache in this process")
     redis_password_file: Path | None = Field(default=None, description="File with Redis' password, if not in the URL")
+    cache_secret_file: Path | None = Field(
+        default=None,
+        description="File with a secret of 32 characters or more, the same for all servers of one Redis: what is kept "
+        "there is signed and named with it; default: anybody who can write to Redis can write answers",
+    )
     cache_ttl: int = Field(default=3600, ge=1, description="Seconds that a finished answer is kept")
     api_keys_file: Path | None = Field(default=None, description="Keys; without it only a loopback --host is accepted")
     insecure_no_auth: bool = Field(
@@ -178,6 +184,16 @@ class Settings(BaseSettings):
             scheme, _, rest = url.partition("://")
             url = f"{scheme}://:{quote(self.redis_password_file.read_text().strip(), safe='')}@{rest}"
         return url
+
+    @property
+    def cache_secret(self) -> bytes | None:
+        """What the file holds. ValueError where that is too little, OSError where there is none."""
+        if self.cache_secret_file is None:
+            return None
+        secret = self.cache_secret_file.read_bytes().strip()
+        if len(secret) < LEAST_SECRET:
+            raise ValueError(f"the cache's secret must have {LEAST_SECRET} characters or more")
+        return secret
 
 
 def keys_file() -> Path | None:

@@ -5,6 +5,8 @@ from hypothesis import settings
 
 from tests.faults.rows import Bar
 
+# Some modules take its fixtures as a plugin, and some import it before that.
+pytest.register_assert_rewrite("tests.redis_server")
 settings.register_profile("cogitate", deadline=None, max_examples=60)
 settings.load_profile("cogitate")
 

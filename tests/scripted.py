@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -54,6 +55,14 @@ class ScriptedEngine:
     decoded: int = 0
     """Tokens made, whatever became of them: the engine's own counter."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    salts: Counter[str] = field(default_factory=Counter)
+    """Decodes by the salt they came with,"""
+    salt: str = ""
+    """and that of the one that begins now."""
+
+    def salted(self, salt: str) -> None:
+        self.salt = salt
+        self.salts[salt] += 1
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -183,10 +192,12 @@ class ScriptedConversation:
     prompt_tokens: int
     model: str
     raw: bool = False
+    salt: str = ""
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
+        self.engine.salted(self.salt)
         return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     async def present(self, completions: Sequence[Completion]) -> Body:
@@ -228,13 +239,14 @@ class ScriptedBackend:
     def pulse(self) -> object:
         return (len(self.engine.calls), self.engine.decoded) if self.engine.running else None
 
-    async def converse(self, request: AnyRequest, prompt: Prompt) -> ScriptedConversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> ScriptedConversation:
         tokens = len(self.engine.prompt_ids(prompt))
         if tokens >= self.max_model_len:
             raise ContextTooLong(f"The maximum context length is {self.max_model_len} tokens.", param="messages")
-        return ScriptedConversation(self.engine, tokens, request.model, isinstance(request, CompletionRequest))
+        return ScriptedConversation(self.engine, tokens, request.model, isinstance(request, CompletionRequest), salt)
 
-    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
+        self.engine.salted(salt)
         if isinstance(request, CompletionRequest):
             return await self._complete(request)
         if isinstance(request, ResponsesRequest):

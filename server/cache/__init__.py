@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from server.cache.memory import MemoryCache
-from server.cache.redis import RedisCache
+from server.cache.redis import CLAIM_SECONDS, RedisCache
 
-__all__ = ["Cache", "MemoryCache", "RedisCache", "open_cache"]
+__all__ = ["CLAIM_SECONDS", "Cache", "MemoryCache", "RedisCache", "open_cache"]
 
 
 class Cache(Protocol):
@@ -18,6 +18,15 @@ class Cache(Protocol):
 
     async def put(self, key: str, value: bytes) -> None:
         """Keep a complete answer for a while. It may be dropped at any time, and at once when it is too large."""
+
+    async def claim(self, key: str) -> bool:
+        """Whether the caller is to find this answer: nobody else does, or nobody can tell. Ends by itself."""
+
+    async def renew(self, key: str) -> None:
+        """The caller still finds it."""
+
+    async def release(self, key: str) -> None:
+        """The caller is done, or has given up."""
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -42,6 +42,15 @@ class MemoryCache:
         while len(self._entries) > self._limit or self._size > self._bytes_limit:
             self._drop(next(iter(self._entries)))
 
+    async def claim(self, key: str) -> bool:
+        return True  # who shares this memory waits for the same job
+
+    async def renew(self, key: str) -> None:
+        pass
+
+    async def release(self, key: str) -> None:
+        pass
+
     async def close(self) -> None:
         self._entries.clear()
         self._size = 0

@@ -1,7 +1,9 @@
 """The cache in Redis, shared by all servers that point at it. Redis may be down, slow, read-only, full or lying."""
 
 import asyncio
+import hmac
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -13,6 +15,9 @@ from server.cache.connection import connect, place
 from server.cache.envelope import OVERHEAD, seal, unseal
 
 PREFIX = "cogitate:1:"
+CLAIM = ":lock"
+CLAIM_SECONDS = 6
+"""How long a claim outlives a process that died."""
 CONNECTIONS = 16
 """At most so many at a time. More would only have each wait for the others' turn on the event loop."""
 
@@ -48,6 +53,7 @@ class RedisCache:
         self._seats = asyncio.Semaphore(CONNECTIONS)
         self._reads, self._writes = Breaker(), Breaker()
         self._closed = False
+        self._token = os.urandom(16)
 
     async def get(self, key: str) -> bytes | None:
         return await self._attempt("read from", self._reads, lambda: self._read(key))
@@ -55,6 +61,20 @@ class RedisCache:
     async def put(self, key: str, value: bytes) -> None:
         if len(value) <= self._max_value:
             await self._attempt("write to", self._writes, lambda: self._write(key, value))
+
+    async def claim(self, key: str) -> bool:
+        name = self._name(key) + CLAIM
+        taken = await self._attempt("write to", self._writes, lambda: self._claimed(name))
+        return taken is not False
+
+    async def renew(self, key: str) -> None:
+        name = self._name(key) + CLAIM
+        await self._attempt(
+            "write to", self._writes, lambda: self._redis.set(name, self._token, ex=CLAIM_SECONDS, xx=True)
+        )
+
+    async def release(self, key: str) -> None:
+        await self._attempt("write to", self._writes, lambda: self._released(self._name(key) + CLAIM))
 
     async def close(self) -> None:
         self._closed = True
@@ -64,7 +84,7 @@ class RedisCache:
 
     async def _read(self, key: str) -> bytes | None:
         # One byte more than any of ours has, and never the 500 MB that somebody else left there.
-        name, end = PREFIX + key, OVERHEAD + self._max_value
+        name, end = self._name(key), OVERHEAD + self._max_value
         try:
             found = await self._redis.getrange(name, 0, end)
             if not found:
@@ -80,6 +100,18 @@ class RedisCache:
             await self._discard(name)
         return value
 
+    async def _claimed(self, name: str) -> bool:
+        return bool(await self._redis.set(name, self._token, ex=CLAIM_SECONDS, nx=True))
+
+    async def _released(self, name: str) -> None:
+        # Not atomic, and need not be: a claim lost in between is work done twice.
+        if await self._redis.getrange(name, 0, -1) == self._token:
+            await self._redis.unlink(name)
+
+    def _name(self, key: str) -> str:
+        """With a secret nobody can tell from a name what was asked, not even by guessing."""
+        return PREFIX + (key if self._secret is None else hmac.digest(self._secret, key.encode(), "sha256").hex())
+
     async def _discard(self, name: str) -> None:
         with suppress(ResponseError):  # read-only: it stays, and is corrupt again the next time
             if not await self._redis.unlink(name):
@@ -87,7 +119,7 @@ class RedisCache:
         self._on_fault("corrupt")
 
     async def _write(self, key: str, value: bytes) -> None:
-        await self._redis.set(PREFIX + key, seal(key, value, self._secret), ex=self._ttl)
+        await self._redis.set(self._name(key), seal(key, value, self._secret), ex=self._ttl)
 
     async def _attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
         with suppress(TimeoutError):

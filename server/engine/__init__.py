@@ -71,11 +71,14 @@ class Backend(Protocol):
     def pulse(self) -> object:
         """Another value whenever a token has been made here since; None while nothing is to be decoded here."""
 
-    async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> Conversation:
         """The request's means to decode, its first prompt rendered.
+
+        What the engine remembers of prompts is shared by the requests of one `salt` alone: else the time to the first
+        token would tell one tenant what another has asked.
 
         Raises ApiError for what this engine cannot take: a context that is too long, a token out of range.
         """
 
-    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
         """The engine's own answer, nothing lost: whole, or its stream as SSE lines. Raises ApiError."""

@@ -23,6 +23,8 @@ class Knobs:
     """Most seconds that taking a request in may last, as inside vLLM's add_request."""
     fail: float = 0.0
     """The share of samples that fail."""
+    remembers: bool = False
+    """It is three times as fast where it has decoded from this prompt before, under this salt."""
     hang: bool = False
     """No sequence makes a token, and nothing says so."""
 
@@ -34,10 +36,12 @@ class FaultyEngine(ScriptedEngine):
     started: int = 0
     submitting: int = 0
     failed: int = 0
+    knows: bool = False
+    remembered: set[tuple[str, str]] = field(default_factory=set)
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
-        self.pace = lambda call: self.knobs.pace
+        self.pace = lambda call: self.knobs.pace / 3 if self.knows else self.knobs.pace
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -58,6 +62,10 @@ class FaultyEngine(ScriptedEngine):
         return await super().generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
+        known = self.salt, prompt.messages[-1].text
+        self.knows = known in self.remembered
+        if self.knobs.remembers:
+            self.remembered.add(known)
         if self.knobs.echo:
             return prompt.messages[-1].text
         return self.knobs.texts[self.started % len(self.knobs.texts)] * self.knobs.times

@@ -71,8 +71,8 @@ class FaultyBackend(ScriptedBackend):
 
 def counters(engine: FaultyEngine) -> dict[str, object]:
     names = ("started", "submitting", "running", "finished", "cancelled", "failed", "decoded")
-    tasks = len(asyncio.all_tasks())
-    return {name: getattr(engine, name) for name in names} | {"tasks": tasks}
+    more = {"tasks": len(asyncio.all_tasks()), "salts": dict(engine.salts)}
+    return {name: getattr(engine, name) for name in names} | more
 
 
 def score(text: str) -> float:

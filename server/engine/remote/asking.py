@@ -51,11 +51,15 @@ class Dialect:
 
     model: str
     vllm: bool = False
-    """It reports usage as it goes."""
+    """It reports usage as it goes, and keeps apart what it remembers of prompts."""
     continues: bool = False
     """It tells the tokens that it decoded, and goes on from tokens."""
     longest: int | None = None
     """The most tokens that it lets a request ask for."""
+
+    def named(self, salt: str) -> Body:
+        """What every call says: the model, and to whom its prompts may be known."""
+        return {"model": self.model, "cache_salt": salt} if self.vllm and salt else {"model": self.model}
 
 
 @dataclass(slots=True)
@@ -64,12 +68,13 @@ class Asking:
 
     request: AnyRequest
     dialect: Dialect
+    salt: str = ""
     _common: Body = field(init=False)
     _written: dict[int, tuple[object, orjson.Fragment]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._common = {name: value for name, value in self.request.forwarded().items() if name not in SET_ANEW}
-        self._common["model"] = self.dialect.model
+        self._common |= self.dialect.named(self.salt)
 
     def chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool) -> bytes:
         newer = self.request.said("max_completion_tokens") is not None
@@ -111,7 +116,7 @@ class Asking:
         return orjson.dumps({"model": self.dialect.model, "prompt": text, "add_special_tokens": special})
 
     def _fields(self, sampling: Sampling) -> Body:
-        body: Body = {"model": self.dialect.model} if sampling.auxiliary else dict(self._common)
+        body: Body = self.dialect.named(self.salt) if sampling.auxiliary else dict(self._common)
         if sampling.temperature is not None:
             body["temperature"] = sampling.temperature
         if sampling.seed is not None:

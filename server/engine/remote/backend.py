@@ -89,9 +89,9 @@ class RemoteBackend:
         """Nothing is decoded here: an upstream that stands still is a replica to be ejected."""
         return None
 
-    async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> Conversation:
         home = self.replicas.home(affinity(request))
-        asking = Asking(request, self.dialect)
+        asking = Asking(request, self.dialect, salt)
 
         async def tokenise(body: bytes) -> object:
             return await self._at(home, "tokenize", body)
@@ -102,9 +102,9 @@ class RemoteBackend:
             conversation.prompt_tokens = await self._measured(continuation, prompt)
         return conversation
 
-    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
         home = self.replicas.home(affinity(request))
-        return await plain.answer(request, self.replicas, home, self.dialect.model, self.card.name)
+        return await plain.answer(request, self.replicas, home, self.dialect, self.card.name, salt)
 
     async def _measured(self, continuation: Continuation, prompt: Prompt) -> int:
         length, longest = len(await continuation.tokens(prompt)), self.card.max_model_len

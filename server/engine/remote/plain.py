@@ -12,6 +12,7 @@ from server.api.openai import AnyRequest, ChatRequest
 from server.api.responses.wire import ResponsesRequest
 from server.engine import Body
 from server.engine.remote import events
+from server.engine.remote.asking import Dialect
 from server.engine.remote.failures import NOT_THERE, Lost
 from server.engine.remote.replica import Ask
 from server.engine.remote.replicas import Home, Replicas
@@ -35,12 +36,11 @@ class Watch(Protocol):
 
 
 async def answer(
-    request: AnyRequest | ResponsesRequest, replicas: Replicas, home: Home, model: str, served: str
+    request: AnyRequest | ResponsesRequest, replicas: Replicas, home: Home, dialect: Dialect, served: str, salt: str
 ) -> Body | AsyncIterator[str]:
-    """`model`: the upstream's name for it; `served`: ours. Raises ApiError, also from the stream."""
-    ask = Ask(
-        path(request), orjson.dumps({**request.forwarded(), "model": model}), replicas.until(), bool(request.stream)
-    )
+    """`served`: our name for the model. Raises ApiError, also from the stream."""
+    said = orjson.dumps({**request.forwarded(), **dialect.named(salt)})
+    ask = Ask(path(request), said, replicas.until(), bool(request.stream))
     watch = ResponsesWatch(served) if isinstance(request, ResponsesRequest) else ChatWatch(request, served)
     try:
         reply = await replicas.open(ask, home)

@@ -79,11 +79,11 @@ class VllmBackend:
     def pulse(self) -> object:
         return self._running.pulse if self._running else None
 
-    async def converse(self, request: AnyRequest, prompt: Prompt) -> Conversation:
-        return await self.running.converse(request, prompt)
+    async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> Conversation:
+        return await self.running.converse(request, prompt, salt)
 
-    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
-        return await self.running.answer(request)
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
+        return await self.running.answer(request, salt)
 
 
 def _import() -> None:

@@ -32,6 +32,7 @@ FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length", "repet
 class VllmConversation:
     loaded: Loaded
     request: VllmRequest
+    salt: str
     prompt_tokens: int = 0
     _rendered: dict[int, tuple[object, Rendered]] = field(default_factory=dict)
 
@@ -75,7 +76,7 @@ class VllmConversation:
         begins = prompt.messages if prompt.raw is None else prompt.raw
         if id(begins) not in self._rendered:
             ours = auxiliary or isinstance(self.request, CompletionRequest) != (prompt.raw is not None)
-            rendered = await render(self.loaded, prompt, {} if ours else self._fields)
+            rendered = await render(self.loaded, prompt, {"cache_salt": self.salt} if ours else self._fields)
             self._rendered[id(begins)] = (begins, rendered)
         return self._rendered[id(begins)][1]
 

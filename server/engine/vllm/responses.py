@@ -21,10 +21,10 @@ BEFORE_ANY_ANSWER = ("response.created", "response.in_progress")
 Events = AsyncIterator[StreamingResponsesResponse]
 
 
-async def respond(loaded: Loaded, request: ResponsesRequest, model: str) -> Body | AsyncIterator[str]:
+async def respond(loaded: Loaded, request: ResponsesRequest, model: str, salt: str) -> Body | AsyncIterator[str]:
     """Whole, or its stream as events. Raises ApiError, or whatever vLLM raises before there is any answer."""
     _refuse_unread_calls(loaded, request)
-    wire = VllmResponsesRequest.model_validate({**request.forwarded(), "model": model})
+    wire = VllmResponsesRequest.model_validate({**request.forwarded(), "model": model, "cache_salt": salt})
     answer = await loaded.state.openai_serving_responses.create_responses(wire)
     if isinstance(answer, ErrorResponse):
         raise refused(answer)

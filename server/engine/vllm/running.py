@@ -52,23 +52,23 @@ class RunningEngine:
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
 
-    async def converse(self, request: AnyRequest, prompt: Prompt) -> VllmConversation:
+    async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> VllmConversation:
         try:
-            conversation = VllmConversation(self.loaded, self._wire(request))
+            conversation = VllmConversation(self.loaded, self._wire(request, salt), salt)
             conversation.prompt_tokens = len((await conversation.rendered(prompt)).ids)
         except ApiError as error:
             raise _about(request, error) from None
         return conversation
 
-    async def answer(self, request: AnyRequest | ResponsesRequest) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
         state = self.loaded.state
         try:
             if isinstance(request, ResponsesRequest):
-                return await respond(self.loaded, request, self.card.name)
+                return await respond(self.loaded, request, self.card.name, salt)
             if isinstance(request, ChatRequest):
-                answer = await state.openai_serving_chat.create_chat_completion(self._wire(request))
+                answer = await state.openai_serving_chat.create_chat_completion(self._wire(request, salt))
             else:
-                answer = await state.openai_serving_completion.create_completion(self._wire(request))
+                answer = await state.openai_serving_completion.create_completion(self._wire(request, salt))
         except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
             raise _about(request, translated(error)) from error
         if isinstance(answer, ErrorResponse):
@@ -78,10 +78,12 @@ class RunningEngine:
         lines: AsyncIterator[str] = answer
         return lines
 
-    def _wire(self, request: AnyRequest) -> VllmRequest:
+    def _wire(self, request: AnyRequest, salt: str) -> VllmRequest:
         kind = ChatCompletionRequest if isinstance(request, ChatRequest) else VllmCompletionRequest
         try:
-            wire: VllmRequest = kind.model_validate({**request.forwarded(), "model": self.card.name})
+            wire: VllmRequest = kind.model_validate(
+                {**request.forwarded(), "model": self.card.name, "cache_salt": salt}
+            )
             return wire
         except ValueError as error:
             raise translated(error) from error

@@ -86,3 +86,31 @@ async def test_the_url_decides(redis_url: str) -> None:
         cache = open_cache(url, ttl=TTL, on_fault=lambda _: None)
         assert isinstance(cache, kind)
         await cache.close()
+
+
+async def test_a_claim_fails_nobody_and_is_given_up(cache: Cache, fresh: Callable[[], str]) -> None:
+    key = fresh()
+    assert await cache.claim(key)
+    await cache.renew(key)
+    assert await cache.get(key) is None
+    await cache.release(key)
+    assert await cache.claim(key)
+
+
+async def test_one_of_two_processes_has_the_claim(redis_url: str, fresh: Callable[[], str]) -> None:
+    key, faults = fresh(), []
+    one, other = (RedisCache(redis_url, ttl=TTL, on_fault=faults.append, timeout=5.0) for _ in range(2))
+    assert await one.claim(key) and not await other.claim(key)
+    await other.release(key)
+    assert not await other.claim(key)
+    await one.release(key)
+    assert await other.claim(key)
+    for cache in (one, other):
+        await cache.close()
+    assert not faults
+
+
+async def test_without_redis_everybody_has_the_claim(fresh: Callable[[], str]) -> None:
+    cache = RedisCache("redis://127.0.0.1:1/0", ttl=TTL, on_fault=lambda _: None)
+    assert await cache.claim(fresh())
+    await cache.close()

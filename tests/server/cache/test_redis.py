@@ -92,9 +92,9 @@ async def test_garbage_is_a_miss_deleted_and_counted(
     values = noise(random.Random(17), tmp_path)
     async with opened(redis_server.url, secret=secret) as (cache, faults):
         for n, value in enumerate(values, start=1):
-            redis_server.do("SET", PREFIX + "a", value)
+            redis_server.do("SET", cache._name("a"), value)
             assert await cache.get("a") is None, value
-            assert not redis_server.do("EXISTS", PREFIX + "a")
+            assert not redis_server.do("EXISTS", cache._name("a"))
             assert faults == ["corrupt"] * n, value
         await cache.put("a", b"1")
         assert await cache.get("a") == b"1"
@@ -104,7 +104,7 @@ async def test_garbage_is_a_miss_deleted_and_counted(
 async def test_without_the_secret_nothing_can_be_forged(redis_server: "RedisServer") -> None:
     async with opened(redis_server.url, secret=b"s" * 32) as (cache, faults):
         for forgery in (seal("a", b"forged", None), seal("a", b"forged", b"guess")):
-            redis_server.do("SET", PREFIX + "a", forgery)
+            redis_server.do("SET", cache._name("a"), forgery)
             assert await cache.get("a") is None
         assert faults == ["corrupt"] * 2
 
