@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from strategies import STRATEGIES
 from tests.wire.asking import Refused, Server
 from tests.wire.fields import FIELDS, Field
 
 PLAIN = "none"
-COLUMNS = (PLAIN, *STRATEGIES)
+COLUMNS = (PLAIN, "chain_of_thought", "self_consistency", "best_of_n", "beam_search")
+"""The strategies whose answer is one of their samples as it stands: an effect on it is the field's. What the others
+honour and refuse is shown on the scripted engine, in tests/server/test_fields.py."""
 AT_ONCE = 16
 """Trials under way together: they share the engine's batches."""
 
