@@ -25,3 +25,7 @@ VERDICT = (
 )
 YES = ("Yes", " Yes", "yes", " yes")
 NO = ("No", " No", "no", " no")
+
+HOW_SURE = "\n\nNow I will rate my confidence in the proposed answer as either 0 or 1.\nProposed confidence: ("
+"""CISC's probe (arXiv:2502.06233), in the assistant's own mouth behind its answer."""
+SURE, UNSURE = ("1",), ("0",)
