@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
 from strategies.chain_of_thought import ChainOfThought
@@ -12,11 +13,11 @@ from strategies.self_consistency import SelfConsistency
 from strategies.synthesis import Synthesis
 
 AnyStrategy = Annotated[
-    ChainOfThought | SelfConsistency | BestOfN | BeamSearch | Selection | Synthesis, Field(discriminator="name")
+    ChainOfThought | SelfConsistency | BestOfN | BeamSearch | Selection | Synthesis | Auto, Field(discriminator="name")
 ]
 
 STRATEGIES = {
     strategy.model_fields["name"].default: strategy
-    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch, Selection, Synthesis)
+    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch, Selection, Synthesis, Auto)
 }
 parse: TypeAdapter[AnyStrategy] = TypeAdapter(AnyStrategy)

@@ -14,10 +14,8 @@ from pydantic import Field
 
 from strategies.ballot import Ballot
 from strategies.options import Options
-from strategies.population import CONSENSUS, aggregated, first_of, identity, sampled, share, synthesised
-from strategies.ports import SampleFailed
+from strategies.population import CONSENSUS, concluded, identity, sampled, share, synthesised
 from strategies.run import Run
-from strategies.trace import Spoken
 from strategies.types import Outcome, Prompt
 
 UNCHANGED = 2
@@ -73,18 +71,7 @@ class Synthesis(Options):
             leaders.append(identity(leader))
         if self.method == "rsa" or share(population) >= CONSENSUS:
             return Ballot.of(population).ranking()
-        return await concluded(prompt, chance.sample(population, len(population)), run)
-
-
-async def concluded(prompt: Prompt, population: list[Outcome], run: Run) -> Outcome:
-    """One last answer from all. It is seen as it is written where no deadline can put another in its place."""
-    try:
-        made = await run.generate(aggregated(prompt, population), visible=not run.budget.may_end)
-    except SampleFailed:
-        if any(isinstance(event, Spoken) for event in run.trace):
-            raise
-        return Ballot.of(population).ranking()
-    return first_of(Outcome(made, await run.read(made)), population)
+        return await concluded(prompt, chance.sample(population, len(population)), population, run)
 
 
 def settled(leaders: list[str]) -> bool:

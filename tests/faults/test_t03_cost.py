@@ -21,7 +21,9 @@ TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot
 
 
 def asked(chance: random.Random) -> dict[str, Any]:
-    name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "selection", "synthesis"])
+    name = chance.choice(
+        ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "selection", "synthesis", "auto"]
+    )
     options: dict[str, Any] = {"name": name}
     if name != "chain_of_thought":
         options["n"] = chance.choice([1, 2, 4, 8, 12, 24, 64])

@@ -103,3 +103,10 @@ def test_the_question_stays_what_it_was_and_comes_first():
     solve(Synthesis(loops=1), run_of(engine), prompt=Prompt((Message("user", "Why?"),)))
     prompt = engine.calls[-1][0]
     assert prompt.question == "Why?" and prompt.messages[-1].text.startswith(engine.calls[0][0].messages[-1].text)
+
+
+def test_a_last_answer_that_is_lost_when_part_of_it_was_seen_is_a_failure():
+    run = run_of(writing(boxed(1, 2, 3, 4), SampleFailed("gone")))
+    run.say("the")
+    with pytest.raises(SampleFailed):
+        solve(Synthesis(method="moa", loops=1), run)

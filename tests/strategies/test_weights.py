@@ -15,7 +15,7 @@ from strategies.self_consistency import SelfConsistency
 from strategies.trace import usage
 from strategies.types import Sampling
 from strategies.votes import settled
-from strategies.weighing import leads, tempered, unanimous
+from strategies.weighing import Scale, leads, tempered, unanimous
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import run_of, solve
 from tests.strategies.test_votes import outcome, outcomes
@@ -260,3 +260,8 @@ def test_rolling_concurrency_takes_what_the_sequential_rule_takes_and_begins_few
         assert taken <= len(engine.calls) <= taken + lanes
         expected = Ballot.of(outcomes(answers[:taken])).ranked()[0].members[0].answer.key
         assert finished.outcome.answer.raw == expected
+
+
+def test_without_weights_a_vote_weighs_1():
+    run = run_of(ScriptedEngine(["x"]))
+    assert Scale(run, "none").weight(Ballot())(outcome(0, "a")) == 1
