@@ -98,7 +98,7 @@ def plan(
         model=request.model,
         strategy=strategy,
         prompt=strategy.instructed(request.asked) if strategy else request.asked,
-        sampling=sampled(request, strategy, verifiers),
+        sampling=sampled(request, strategy, verifiers, card.abilities),
         cost=bounded_cost(request, strategy, card.max_model_len, most),
         key=digest(request, strategy, card, caller.tenant) if cacheable(request, strategy) else None,
         caller=caller,
@@ -115,20 +115,26 @@ def most_tokens(request: AnyRequest) -> int:
     return request.limit or (DEFAULT_MAX_TOKENS if isinstance(request, ChatRequest) else RAW_MAX_TOKENS)
 
 
-def sampled(request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier]) -> Sampling:
+def sampled(
+    request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
+) -> Sampling:
     default = strategy.temperature if strategy else None
     return Sampling(
         max_tokens=most_tokens(request),
         temperature=request.temperature if request.temperature is not None else default,
         seed=request.seed,
-        logprobs=logprobs(request, strategy, verifiers),
+        logprobs=logprobs(request, strategy, verifiers, able),
         bound=request.binds,
     )
 
 
-def logprobs(request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier]) -> int | None:
-    """Alternatives per token: as many as the client or a verifier wants to see."""
+def logprobs(
+    request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
+) -> int | None:
+    """Alternatives per token: as many as the client, a verifier or the strategy wants to see."""
     wanted = [verifiers[name].logprobs for name in strategy.verifiers] if strategy else []
+    if strategy and "logprobs" in able:
+        wanted.append(strategy.logprobs)
     return max((top for top in (*wanted, request.alternatives) if top is not None), default=None)
 
 

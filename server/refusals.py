@@ -108,6 +108,9 @@ def refuse_inability(
     if "continue" in strategy.needs - able:
         why = "which the engine behind this server cannot do"
         raise Unsupported(f"{strategy.name} goes on from partial answers, {why}.", param="strategy")
+    if "logprobs" in strategy.needs - able:
+        why = "which the engine behind this server does not report"
+        raise Unsupported(f"{strategy.name} needs log-probabilities here, {why}.", param="strategy")
     for name in strategy.verifiers:
         if "logprobs" in verifiers[name].needs - able:
             why = "which the engine behind this server does not report"

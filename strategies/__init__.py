@@ -4,15 +4,20 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
 from strategies.chain_of_thought import ChainOfThought
+from strategies.selection import Selection
 from strategies.self_consistency import SelfConsistency
+from strategies.synthesis import Synthesis
 
-AnyStrategy = Annotated[ChainOfThought | SelfConsistency | BestOfN | BeamSearch, Field(discriminator="name")]
+AnyStrategy = Annotated[
+    ChainOfThought | SelfConsistency | BestOfN | BeamSearch | Selection | Synthesis | Auto, Field(discriminator="name")
+]
 
 STRATEGIES = {
     strategy.model_fields["name"].default: strategy
-    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch)
+    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch, Selection, Synthesis, Auto)
 }
 parse: TypeAdapter[AnyStrategy] = TypeAdapter(AnyStrategy)

@@ -67,7 +67,12 @@ class Ballot:
 
     blocs: dict[str, Bloc] = field(default_factory=dict)
     abstained: list[Outcome] = field(default_factory=list)
-    size: int = 0
+    votes: list[Outcome] = field(default_factory=list)
+    """All of them, as they came in."""
+
+    @property
+    def size(self) -> int:
+        return len(self.votes)
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
@@ -77,7 +82,7 @@ class Ballot:
         return ballot
 
     def cast(self, outcome: Outcome) -> None:
-        self.size += 1
+        self.votes.append(outcome)
         if outcome.answer is None:
             self.abstained.append(outcome)
         elif bloc := self.blocs.get(outcome.answer.key):
@@ -89,9 +94,9 @@ class Ballot:
         """The blocs, the winner first."""
         return sorted(self.blocs.values(), key=lambda bloc: bloc.rank(weight), reverse=True)
 
-    def winner(self) -> Outcome:
+    def winner(self, weight: Weight = one) -> Outcome:
         """The answer that most gave, and the share of them; the best single candidate where all abstained."""
-        blocs = self.ranked()
+        blocs = self.ranked(weight)
         if not blocs:
             return max(self.abstained, key=merit)
         return replace(blocs[0].representative, agreement=len(blocs[0].members) / self.size)

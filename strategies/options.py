@@ -71,6 +71,11 @@ class Options(BaseModel):
         return 1
 
     @property
+    def logprobs(self) -> int | None:
+        """The alternatives per token that it reads, where the engine reports any; None: none."""
+        return None
+
+    @property
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
         return frozenset()

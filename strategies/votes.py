@@ -7,7 +7,7 @@ from typing import Literal
 from strategies.ballot import Bloc
 
 Aggregation = Literal["last", "min", "prod", "mean"]
-StopRule = Literal["none", "certain", "beta"]
+StopRule = Literal["none", "certain", "beta", "windows"]
 UNDER_LOAD = 0.9
 """The posterior that is enough while others wait for the engine: by the closed form below a leader of 3, 5 or 6 over 0,
 1 or 2 others, where 0.95 takes 4, 6 or 8. Ours: Adaptive-Consistency's own default is 0.95."""
@@ -19,7 +19,7 @@ def settled(rule: StopRule, blocs: Sequence[Bloc], remaining: int, confidence: f
     "certain": the leader cannot be overtaken. "beta": that, or the posterior that the leader is the more probable of
     the two leading answers reaches `confidence` (Adaptive-Consistency, Aggarwal et al., 2023, arXiv:2305.11860).
     """
-    if rule == "none" or not blocs:
+    if rule in ("none", "windows") or not blocs:
         return False
     first = len(blocs[0].members)
     second = len(blocs[1].members) if len(blocs) > 1 else 0

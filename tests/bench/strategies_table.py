@@ -12,12 +12,18 @@ WHEN = {
     "self_consistency": "questions with one short answer; the best value",
     "best_of_n": "answers that a verifier can tell apart",
     "beam_search": "long solutions, with a verifier of steps",
+    "selection": "prose and code, which no vote can count",
+    "auto": "questions of any kind, easy ones cheaply",
+    "synthesis": "hard questions on a strong model, and prose",
 }
 COST = {
     "chain_of_thought": "1 answer",
-    "self_consistency": "at most n answers, fewer once the vote is decided",
+    "self_consistency": "at most n answers, fewer once the vote is decided; with p_true or verifier a token more each",
     "best_of_n": "n answers, n verdicts",
     "beam_search": "about n answers, a verdict for each step",
+    "selection": "n answers, 1 to 2n verdicts of at most 1024 tokens",
+    "auto": "4 answers where they agree, at most n + 1",
+    "synthesis": "n answers a round, each reading k others; fewer once they agree",
 }
 
 

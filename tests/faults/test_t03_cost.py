@@ -21,14 +21,21 @@ TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot
 
 
 def asked(chance: random.Random) -> dict[str, Any]:
-    name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+    name = chance.choice(
+        ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "selection", "synthesis", "auto"]
+    )
     options: dict[str, Any] = {"name": name}
     if name != "chain_of_thought":
         options["n"] = chance.choice([1, 2, 4, 8, 12, 24, 64])
     if name == "beam_search":
         options |= {"width": chance.choice([1, 2, 4]), "max_steps": chance.choice([1, 2, 5, 40])}
     if name == "self_consistency":
-        options["stop_rule"] = chance.choice(["none", "certain", "beta"])
+        options["stop_rule"] = chance.choice(["none", "certain", "beta", "windows"])
+        options["weights"] = chance.choice(["none", "p_true", "verifier"])
+    if name == "selection":
+        options["method"] = chance.choice(["universal", "genselect", "knockout"])
+    if name == "synthesis":
+        options |= {"method": chance.choice(["rsa", "pacore", "moa"]), "loops": chance.choice([1, 3])}
     if name in ("best_of_n", "beam_search"):
         options["verifier"] = chance.choice(["judge", "scripted", "programmatic"])
     budget = {"budget": {"tokens": chance.choice([1, 30, 900])}} if chance.random() < 0.3 else {}

@@ -77,6 +77,42 @@ def test_a_stream_of_several_answers_has_them_all():
     assert said == {0: "so \\boxed{8}", 1: "so \\boxed{7}"} or said == {0: "so \\boxed{8}", 1: "so \\boxed{9}"}
 
 
+NEW = ["selection", "synthesis", "auto"]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("strategy", NEW)
+def test_several_answers_tools_and_json_under_what_reads_its_own_candidates(strategy):
+    options = {"name": strategy, "n": 4}
+    assert len(asked(ScriptedEngine(["a", "b", "c", "d"]), strategy=options, n=3).json()["choices"]) == 3
+    call = asked(ScriptedEngine([Call("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
+    assert call["choices"][0]["message"]["tool_calls"] and call["cogitate"]["agreement"] == 1
+    replies = ['{"x": 1, "y": 2}', '{"y": 2.0, "x": 1}']
+    body = asked(ScriptedEngine(replies), strategy=options, response_format=SCHEMA).json()
+    assert body["cogitate"]["agreement"] == 1 and body["cogitate"]["candidates"] == 4
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("strategy", [{"name": "synthesis", "method": "moa", "loops": 1}, {"name": "auto", "n": 4}])
+def test_the_last_synthesis_streams_what_is_answered(strategy):
+    with live(ScriptedEngine(["a b", "c d", "e f", "g h", "the end of it"])) as server:
+        chunks = list(
+            server.client().chat.completions.create(
+                model="scripted", messages=HELLO["messages"], stream=True, extra_body={"strategy": strategy}
+            )
+        )
+    said = [choice.delta.content for chunk in chunks for choice in chunk.choices if choice.delta.content]
+    assert "".join(said) == "the end of it" and len(said) == 4
+
+
+def test_log_probabilities_are_asked_for_where_a_strategy_reads_them():
+    able = frozenset({"logprobs"})
+    weighed = {"name": "self_consistency", "weights": "confidence"}
+    assert planned(strategy=weighed, abilities=able).sampling.logprobs == 5
+    assert planned(strategy="auto", abilities=able).sampling.logprobs == 0
+    assert planned(strategy="auto").sampling.logprobs is None
+
+
 @pytest.mark.parametrize(("strategy", "n"), [("chain_of_thought", 2), ("self_consistency", 9), ("beam_search", 9)])
 def test_more_answers_than_there_are_candidates_are_refused(strategy, n):
     with pytest.raises(BadRequest) as refused:
@@ -208,6 +244,9 @@ def test_a_text_that_the_client_binds_is_known_to_the_strategy(fields, bound):
         ({"strategy": "beam_search"}, "strategy"),
         ({"strategy": "best_of_n"}, "strategy.verifier"),
         ({"strategy": {"name": "best_of_n", "verifier": "confidence"}}, "strategy.verifier"),
+        ({"strategy": {"name": "self_consistency", "weights": "confidence"}}, "strategy"),
+        ({"strategy": {"name": "self_consistency", "weights": "p_true"}}, "strategy"),
+        ({"strategy": {"name": "self_consistency", "weights": "verifier"}}, "strategy.verifier"),
     ],
 )
 def test_what_the_engine_cannot_do_is_refused_by_name(fields, param):

@@ -1,0 +1,124 @@
+"""Selection: the model reads its own candidates and picks one; for answers that no vote can count, as prose and code.
+
+universal: all in one call (universal self-consistency, Chen et al., 2023, arXiv:2311.17311). genselect: windows of
+eight, the winners again, until one is left (arXiv:2507.17797). knockout: pairs, each in both orders; who wins both goes
+on, else the one with more votes (Chen et al., 2024, arXiv:2411.19477). The last two compare one candidate per answer.
+No call is made where all agree. Only what the judge itself writes is parsed, its last verdict; without a valid one the
+most typical candidate is taken, never the first.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from strategies.ballot import Ballot
+from strategies.options import Options
+from strategies.population import first_of, identity, sampled, share
+from strategies.ports import SampleFailed
+from strategies.prompts import COMPARE, GRADER
+from strategies.run import Run
+from strategies.shown import quoted, reply
+from strategies.types import Message, Outcome, Prompt
+
+WINDOW = 8
+"""GenSelect's."""
+VERDICT_TOKENS = 1024
+VERDICT = re.compile(r"(?:Response|Judge?ment:)\s*(\d{1,3})\b")
+
+
+class Selection(Options):
+    """Sample n answers and let the model choose among them; for free-form answers and code."""
+
+    paper: ClassVar[str] = "arXiv:2311.17311"
+
+    name: Literal["selection"] = "selection"
+    n: int = Field(default=8, ge=1, le=64, description="Candidates")
+    method: Literal["universal", "genselect", "knockout"] = Field(
+        default="universal", description="One call over all; windows of 8; or pairs, each in both orders"
+    )
+
+    @property
+    def candidates(self) -> int:
+        return self.n
+
+    def cost(self, max_tokens: int) -> int:
+        calls = {"universal": 1, "genselect": self.n - 1, "knockout": 2 * (self.n - 1)}[self.method]
+        return self.n * max_tokens + calls * min(max_tokens, VERDICT_TOKENS)
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        population = await sampled(prompt, self.n, run)
+        if share(population) == 1:
+            return Ballot.of(population).ranking()
+        chance = random.Random(run.sampling.seed)  # noqa: S311 the order in which they are shown is no secret
+        shown = population if self.method == "universal" else distinct(population)
+        shown = chance.sample(shown, len(shown))
+        while len(shown) > 1:
+            size = {"universal": len(shown), "genselect": WINDOW, "knockout": 2}[self.method]
+            groups = [shown[at : at + size] for at in range(0, len(shown), size)]
+            shown = await self.winners(prompt, groups, population, run)
+        return first_of(shown[0], population)
+
+    async def winners(
+        self, prompt: Prompt, groups: list[list[Outcome]], population: list[Outcome], run: Run
+    ) -> list[Outcome]:
+        """One of each group. Who is alone goes on without a call."""
+        contested = [group for group in groups if len(group) > 1]
+        orders = list(contested)
+        if self.method == "knockout":
+            orders += [group[::-1] for group in contested]
+        picks = await judged(prompt, orders, run)
+        chosen: dict[int, list[Outcome]] = {}
+        for at, (order, pick) in enumerate(zip(orders, picks, strict=True)):
+            if pick is not None and pick < len(order):
+                chosen.setdefault(at % len(contested), []).append(order[pick])
+        byes = [group[0] for group in groups if len(group) == 1]
+        return [elect(chosen.get(at, []), group, population) for at, group in enumerate(contested)] + byes
+
+
+async def judged(prompt: Prompt, orders: Sequence[Sequence[Outcome]], run: Run) -> list[int | None]:
+    """The number that the judge gives for each order; None where it gives none or is lost."""
+    prompts = [compared(prompt, order) for order in orders]
+    try:
+        said = await run.each(prompts, role="verifier", max_tokens=VERDICT_TOKENS, greedy=True)
+    except SampleFailed:
+        return [None] * len(prompts)
+    return [verdict(made.text) if made else None for made in said]
+
+
+def compared(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
+    words = COMPARE.format(question=prompt.question.strip(), candidates=quoted(candidates))
+    return Prompt((Message("system", GRADER), Message("user", words)))
+
+
+def verdict(text: str) -> int | None:
+    """The last one that the judge writes, when it has done thinking."""
+    found = VERDICT.findall(text.rpartition("</think>")[2])
+    return int(found[-1]) if found else None
+
+
+def distinct(population: Sequence[Outcome]) -> list[Outcome]:
+    """One candidate for each answer: its bloc's representative; and every text that has none."""
+    ballot = Ballot.of(population)
+    alone = {identity(candidate): candidate for candidate in ballot.abstained}
+    return [bloc.representative for bloc in ballot.ranked()] + list(alone.values())
+
+
+def elect(picks: Sequence[Outcome], group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
+    """The one that every order picks, else the most typical of those that were picked, or of all."""
+    return medoid(picks or group, population)
+
+
+def medoid(group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
+    """The most typical: most give its answer, then its words are most like the others', then the earliest."""
+    words = {o.completion.index: frozenset(reply(o.completion).split()) for o in (*population, *group)}
+
+    def typical(candidate: Outcome) -> tuple[int, float, int]:
+        own = words[candidate.completion.index]
+        others = [words[o.completion.index] for o in population]
+        alike = sum(len(own & other) / max(1, len(own | other)) for other in others)
+        return sum(identity(o) == identity(candidate) for o in population), alike, -candidate.completion.index
+
+    return max(group, key=typical)
