@@ -14,7 +14,7 @@ from server.caller import Caller
 from server.chosen import chosen, fitted
 from server.engine import ModelCard
 from server.errors import BadRequest
-from server.refusals import refuse, refuse_rights
+from server.refusals import refuse, refuse_programs, refuse_rights
 from server.settings import Settings
 from strategies import AnyStrategy
 from strategies.ports import ABILITIES, Ability, Verifier
@@ -80,6 +80,7 @@ def plan(
     if strategy:
         strategy = fitted(strategy, request)
     refuse_rights(strategy, caller.rights)
+    refuse_programs(strategy, settings.code_exec, caller)
     refuse(request, strategy, card, verifiers)
     most = min(settings.max_cost, caller.rights.max_cost or settings.max_cost)
     return Plan(

@@ -20,7 +20,7 @@ from server.metrics import Metrics
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
-from server.sandbox import NoPrograms, open_sandbox
+from server.sandbox import MOST_RUNS, NoPrograms, Rationed, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
 from server.traces import Told, Traces
@@ -31,8 +31,13 @@ from strategies.ports import Prover, Verifier
 from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Shed, Trace, usage
+from strategies.trace import Event, Executed, Shed, Trace, usage
 from strategies.verifiers import BUILT_IN
+
+
+def hurried(event: Event) -> bool:
+    """Whether it makes the answer a lesser one than the same request would get another time."""
+    return isinstance(event, Shed) or (isinstance(event, Executed) and event.reason == "refused")
 
 
 class Workers(Prover, Protocol):
@@ -159,6 +164,7 @@ class Service:
             verifiers=self.verifiers,
             sampling=plan.sampling,
             reading=plan.reading,
+            programs=Rationed(self.programs, MOST_RUNS),
             answers=plan.answers,
             able=plan.abilities,
             budget=Budget(plan.cost, deadline),
@@ -168,7 +174,7 @@ class Service:
         finished = await execute(plan.strategy, plan.prompt, run)
         shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
         body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
-        if finished.stopped in ("completed", "decided") and not any(isinstance(event, Shed) for event in trace):
+        if finished.stopped in ("completed", "decided") and not any(map(hurried, trace)):
             self._keep(plan, body)
         return body
 

@@ -7,12 +7,15 @@ from pydantic import Field, TypeAdapter
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
 from strategies.chain_of_thought import ChainOfThought
+from strategies.program_aided import ProgramAided
 from strategies.self_consistency import SelfConsistency
 
-AnyStrategy = Annotated[ChainOfThought | SelfConsistency | BestOfN | BeamSearch, Field(discriminator="name")]
+AnyStrategy = Annotated[
+    ChainOfThought | SelfConsistency | BestOfN | BeamSearch | ProgramAided, Field(discriminator="name")
+]
 
 STRATEGIES = {
     strategy.model_fields["name"].default: strategy
-    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch)
+    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch, ProgramAided)
 }
 parse: TypeAdapter[AnyStrategy] = TypeAdapter(AnyStrategy)

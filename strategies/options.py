@@ -71,6 +71,11 @@ class Options(BaseModel):
         return 1
 
     @property
+    def runs(self) -> int:
+        """The most programs that it has run, in a sandbox; 0: none."""
+        return 0
+
+    @property
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
         return frozenset()

@@ -11,12 +11,14 @@ WHEN = {
     "chain_of_thought": "one answer, with its steps; the cheapest",
     "self_consistency": "questions with one short answer; the best value",
     "best_of_n": "answers that a verifier can tell apart",
+    "program_aided": "arithmetic and counting; needs `--code-exec`",
     "beam_search": "long solutions, with a verifier of steps",
 }
 COST = {
     "chain_of_thought": "1 answer",
     "self_consistency": "at most n answers, fewer once the vote is decided",
     "best_of_n": "n answers, n verdicts",
+    "program_aided": "at most n answers and n runs of a program, fewer once the vote is decided",
     "beam_search": "about n answers, a verdict for each step",
 }
 

@@ -13,21 +13,26 @@ from server.plan import plan
 from server.settings import Settings
 from strategies.verifiers import BUILT_IN
 from tests.faults.rig import HELLO, Server
+from tests.sandbox.backends import reason_not_to
 from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
 
 LIMIT = 3000
+HOW = "off" if reason_not_to("bwrap") else "bwrap"
+CODE = () if HOW == "off" else ("program_aided",)
 ABSURD: list[Any] = [10**9, -1, 1e308, True, "8", 8.5, None, [8], 2**63, 0]
 TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot say", "\\boxed{1} " + "and " * 70]
 
 
 def asked(chance: random.Random) -> dict[str, Any]:
-    name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+    name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search", *CODE])
     options: dict[str, Any] = {"name": name}
     if name != "chain_of_thought":
         options["n"] = chance.choice([1, 2, 4, 8, 12, 24, 64])
+    if name == "program_aided":
+        options["chains"] = chance.choice([0, 3])
     if name == "beam_search":
         options |= {"width": chance.choice([1, 2, 4]), "max_steps": chance.choice([1, 2, 5, 40])}
-    if name == "self_consistency":
+    if name in ("self_consistency", "program_aided"):
         options["stop_rule"] = chance.choice(["none", "certain", "beta"])
     if name in ("best_of_n", "beam_search"):
         options["verifier"] = chance.choice(["judge", "scripted", "programmatic"])
@@ -41,7 +46,7 @@ def declared(fields: dict[str, Any], limit: int) -> int | None:
     verifiers = BUILT_IN | {"scripted": ScriptedVerifier(len)}
     try:
         request = ChatRequest.model_validate(HELLO | fields)
-        return plan(request, card, Settings(max_cost=limit), verifiers, Caller()).cost
+        return plan(request, card, Settings(max_cost=limit, code_exec=HOW), verifiers, Caller()).cost
     except (BadRequest, ValueError):
         return None
 
@@ -49,7 +54,7 @@ def declared(fields: dict[str, Any], limit: int) -> int | None:
 def judged(bar, count: int) -> None:
     chance = random.Random(3)
     over, refused, slowest, wrong = 0, 0, 0.0, 0
-    with Server(flags=("--max-cost", str(LIMIT))) as server:
+    with Server(flags=("--max-cost", str(LIMIT), "--code-exec", HOW)) as server:
         server.turn(texts=TEXTS)
         for _ in range(count):
             fields, before = asked(chance), server.counters

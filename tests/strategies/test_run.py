@@ -82,7 +82,9 @@ async def test_a_step_keeps_the_requests_sampling():
 
 async def test_each_prompt_has_its_completion_in_its_place():
     prompts = [replace(QUESTION, pieces=(Piece(start),)) for start in "abc"]
-    engine = ScriptedEngine(lambda prompt, sampling: SampleFailed("gone") if prompt.prefix == "b" else prompt.prefix * 2)
+    engine = ScriptedEngine(
+        lambda prompt, sampling: SampleFailed("gone") if prompt.prefix == "b" else prompt.prefix * 2
+    )
     made = await run_of(engine).each(prompts, max_tokens=7)
     assert [one and one.text for one in made] == ["aa", None, "cc"]
     assert all(sampling.max_tokens == 7 and not sampling.auxiliary for _, sampling in engine.calls)

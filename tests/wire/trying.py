@@ -10,7 +10,8 @@ from tests.wire.asking import Refused, Server
 from tests.wire.fields import FIELDS, Field
 
 PLAIN = "none"
-COLUMNS = (PLAIN, *STRATEGIES)
+COLUMNS = (PLAIN, *(name for name in STRATEGIES if name != "program_aided"))
+"""program_aided is refused whole where no programs are run; tests/server/test_programs.py asks it of its fields."""
 AT_ONCE = 16
 """Trials under way together: they share the engine's batches."""
 
