@@ -10,6 +10,7 @@ from server.rights import Rights
 from server.sandbox.limits import MOST_RUNS
 from strategies import AnyStrategy
 from strategies.beam_search import STEP
+from strategies.options import Verified
 from strategies.ports import Ability, Verifier
 
 NEVER: Mapping[str, str] = {
@@ -73,6 +74,19 @@ def refuse_programs(strategy: AnyStrategy | None, code_exec: str, caller: Caller
     if strategy.runs > MOST_RUNS:
         words = f"This may run {strategy.runs} programs, and a request may run {MOST_RUNS}: lower n."
         raise BadRequest(words, param="strategy.n")
+
+
+def refuse_untested(strategy: AnyStrategy | None) -> None:
+    """Unit tests need tests, and a whole program; tests need somebody who runs them. Raises BadRequest."""
+    if not isinstance(strategy, Verified) or not (strategy.runs or strategy.tests):
+        return
+    if not strategy.runs:
+        words = "tests are run by the verifier unit_tests alone: name it, or leave them out."
+        raise BadRequest(words, param="strategy.tests")
+    if not strategy.tests:
+        raise BadRequest("The verifier unit_tests needs tests.", param="strategy.tests")
+    if strategy.stepwise:
+        raise Unsupported("unit_tests cannot judge a program that is not yet whole.", param="strategy.verifier")
 
 
 def refuse_budget(request: AnyRequest) -> None:

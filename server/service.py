@@ -158,13 +158,14 @@ class Service:
         deadline = self._deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt)
         job.accept()
+        programs = Rationed(self.programs, MOST_RUNS)
         run = Run(
             engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
             prover=self.prover,
-            verifiers=self.verifiers,
+            verifiers=plan.strategy.known(self.verifiers, programs),
             sampling=plan.sampling,
             reading=plan.reading,
-            programs=Rationed(self.programs, MOST_RUNS),
+            programs=programs,
             answers=plan.answers,
             able=plan.abilities,
             budget=Budget(plan.cost, deadline),

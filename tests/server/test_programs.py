@@ -51,6 +51,29 @@ def test_what_a_program_cannot_honour_is_refused_by_name(field, value):
     assert refusal(**{field: value}).param == field
 
 
+TESTED = {"name": "best_of_n", "verifier": "unit_tests", "tests": ["assert f(1) == 1"]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"tests": []}, "strategy.tests"),
+        ({"verifier": "programmatic"}, "strategy.tests"),
+        ({"n": 65}, "strategy.n"),
+        ({"name": "beam_search"}, "strategy.verifier"),
+        ({"verifier": "unit_tests+magic"}, "strategy.verifier"),
+    ],
+)
+def test_unit_tests_have_tests_and_tests_a_runner(changed, param):
+    assert refusal(strategy=TESTED | changed).param == param
+    assert planned(strategy=TESTED).strategy.runs == 8
+
+
+def test_unit_tests_need_the_sandbox_and_the_right():
+    assert "--code-exec off" in refusal(settings=Settings(), strategy=TESTED).message
+    assert refusal(caller=Caller("acme", "k"), strategy=TESTED).status == 403
+
+
 @pytest.mark.parametrize("options", [{"n": 65}, {"n": 0}, {"chains": 65}, {"chains": -1}, {"tests": []}])
 def test_absurd_options_are_refused(options):
     assert refusal(strategy={"name": "program_aided"} | options).param == f"strategy.{next(iter(options))}"
