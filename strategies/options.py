@@ -22,7 +22,8 @@ Verifier = Annotated[
     Field(
         default=None,
         max_length=64,
-        description="judge, confidence, programmatic, number and json (whether there is such an answer), unit_tests (needs tests), or reward where one is served; "
+        description="judge, confidence, programmatic, number and json (is there such an answer), "
+        "unit_tests (needs tests), or reward where one is served; "
         "a+b asks b only of what a gives more than 0, and multiplies",
     ),
 ]
