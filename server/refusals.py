@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 
 from server.api.openai import AnyRequest, CompletionRequest, ResponseFormat
+from server.caller import Caller
 from server.engine import ModelCard
 from server.errors import BadRequest, Forbidden, Unsupported
 from server.rights import Rights
+from server.sandbox.limits import MOST_RUNS
 from strategies import AnyStrategy
 from strategies.beam_search import STEP
+from strategies.options import Verified
 from strategies.ports import Ability, Verifier
 
 NEVER: Mapping[str, str] = {
@@ -28,6 +31,12 @@ STEPWISE: Mapping[str, str] = {
     "stop_token_ids": "a step keeps the token that ends it",
 }
 """What step-wise search cannot hold."""
+PROGRAMS: Mapping[str, str] = {
+    "tools": "its candidates are programs, which call nothing",
+    "response_format": "its candidates are programs, which are no JSON",
+    "logprobs": "the value that its program computes is no text of the model's",
+}
+"""What an answer that was computed cannot have."""
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "add_generation_prompt": (None, True),
     "response_format": (None, ResponseFormat(type="text")),
@@ -53,6 +62,33 @@ def refuse_rights(strategy: AnyStrategy | None, rights: Rights) -> None:
         raise Forbidden(f"This key may not use {strategy.name}; it may use: {allowed}.", param="strategy")
 
 
+def refuse_programs(strategy: AnyStrategy | None, code_exec: str, caller: Caller) -> None:
+    """Raises BadRequest where the operator runs none, Forbidden where this key may not have them run."""
+    if strategy is None or not strategy.runs:
+        return
+    if code_exec == "off":
+        words = f"{strategy.name} runs programs that the model wrote, and this server was started with --code-exec off."
+        raise Unsupported(words, param="strategy")
+    if caller.key and not caller.rights.code:
+        raise Forbidden("This key may not have programs run: its line lacks code=true.", param="strategy")
+    if strategy.runs > MOST_RUNS:
+        words = f"This may run {strategy.runs} programs, and a request may run {MOST_RUNS}: lower n."
+        raise BadRequest(words, param="strategy.n")
+
+
+def refuse_untested(strategy: AnyStrategy | None) -> None:
+    """Unit tests need tests, and a whole program; tests need somebody who runs them. Raises BadRequest."""
+    if not isinstance(strategy, Verified) or not (strategy.runs or strategy.tests):
+        return
+    if not strategy.runs:
+        words = "tests are run by the verifier unit_tests alone: name it, or leave them out."
+        raise BadRequest(words, param="strategy.tests")
+    if not strategy.tests:
+        raise BadRequest("The verifier unit_tests needs tests.", param="strategy.tests")
+    if strategy.stepwise:
+        raise Unsupported("unit_tests cannot judge a program that is not yet whole.", param="strategy.verifier")
+
+
 def refuse_budget(request: AnyRequest) -> None:
     """The engine's own answer has no best so far to give."""
     if request.budget is not None:
@@ -60,7 +96,8 @@ def refuse_budget(request: AnyRequest) -> None:
 
 
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
-    for name, why in {**NEVER, **(STEPWISE if strategy.stepwise else {})}.items():
+    own = STEPWISE if strategy.stepwise else PROGRAMS if strategy.name == "program_aided" else {}
+    for name, why in {**NEVER, **own}.items():
         if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
             words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."
             raise Unsupported(words, param=name)

@@ -22,7 +22,7 @@ from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
 from server.salts import Salts
-from server.sandbox import NoPrograms, open_sandbox
+from server.sandbox import MOST_RUNS, NoPrograms, Rationed, open_sandbox
 from server.settings import Settings
 from server.slots import InTurn, Slots
 from server.traces import Told, Traces
@@ -33,8 +33,13 @@ from strategies.ports import Prover, Verifier
 from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Shed, Trace, usage
+from strategies.trace import Event, Executed, Shed, Trace, usage
 from strategies.verifiers import BUILT_IN
+
+
+def hurried(event: Event) -> bool:
+    """Whether it makes the answer a lesser one than the same request would get another time."""
+    return isinstance(event, Shed) or (isinstance(event, Executed) and event.reason == "refused")
 
 
 class Workers(Prover, Protocol):
@@ -178,12 +183,14 @@ class Service:
     ) -> tuple[Body, bool]:
         """The answer, and whether the search came to its end."""
         assert plan.strategy is not None
+        programs = Rationed(self.programs, MOST_RUNS)
         run = Run(
             engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
             prover=self.prover,
-            verifiers=self.verifiers,
+            verifiers=plan.strategy.known(self.verifiers, programs),
             sampling=plan.sampling,
             reading=plan.reading,
+            programs=programs,
             answers=plan.answers,
             able=plan.abilities,
             budget=Budget(plan.cost, deadline),
@@ -193,7 +200,7 @@ class Service:
         finished = await execute(plan.strategy, plan.prompt, run)
         shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
         body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
-        return body, finished.stopped in ("completed", "decided") and not any(isinstance(e, Shed) for e in trace)
+        return body, finished.stopped in ("completed", "decided") and not any(map(hurried, trace))
 
     async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
         """The engine's own answer, or its stream, line by line into the job's record."""

@@ -1,18 +1,31 @@
 """The options that every strategy shares."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from strategies.answers import AnswerFormat
 from strategies.ports import Ability
+from strategies.ports import Verifier as PortedVerifier
+from strategies.programs import Programs
 from strategies.prompts import INSTRUCTIONS
 from strategies.types import Prompt
+from strategies.verifiers.chain import AND, chained
+from strategies.verifiers.unit_tests import UnitTests
 from strategies.votes import Aggregation
+
+UNIT_TESTS = "unit_tests"
 
 Verifier = Annotated[
     str | None,
-    Field(default=None, max_length=64, description="judge, confidence, programmatic, or reward where one is served"),
+    Field(
+        default=None,
+        max_length=64,
+        description="judge, confidence, programmatic, number and json (is there such an answer), "
+        "unit_tests (needs tests), or reward where one is served; "
+        "a+b asks b only of what a gives more than 0, and multiplies",
+    ),
 ]
 
 
@@ -76,6 +89,15 @@ class Options(BaseModel):
         return None
 
     @property
+    def runs(self) -> int:
+        """The most programs that it has run, in a sandbox; 0: none."""
+        return 0
+
+    def known(self, served: Mapping[str, PortedVerifier], programs: Programs) -> Mapping[str, PortedVerifier]:
+        """The verifiers it may call by name: those that are served, and those made of its own options."""
+        return served
+
+    @property
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
         return frozenset()
@@ -91,6 +113,21 @@ class Verified(Options):
         "suit verifiers of each step's correctness",
     )
 
+    tests: tuple[Annotated[str, Field(min_length=1, max_length=4000)], ...] = Field(
+        default=(),
+        max_length=64,
+        strict=False,
+        description="For unit_tests: Python statements, each a test that calls the functions of a candidate's program",
+    )
+
     @property
     def verifiers(self) -> tuple[str, ...]:
         return (self.verifier or "judge",)
+
+    @property
+    def runs(self) -> int:
+        return self.candidates if UNIT_TESTS in self.verifiers[0].split(AND) else 0
+
+    def known(self, served: Mapping[str, PortedVerifier], programs: Programs) -> Mapping[str, PortedVerifier]:
+        own: Mapping[str, PortedVerifier] = {UNIT_TESTS: UnitTests(programs, self.tests)} if self.tests else {}
+        return chained(self.verifiers, {**served, **own})

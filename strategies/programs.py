@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 Reason = Literal["ok", "error", "timeout", "memory", "output", "refused"]
 """How a run ended. `error`: it failed by itself; `output`: it said too much; `refused`: it was never started."""
 
+WHY = "this server runs no programs: it was started with --code-exec off"
+
 
 class ProgramsOff(Exception):
     """The operator runs no programs."""
@@ -52,3 +54,13 @@ class Programs(Protocol):
         Names that it does not define are the candidate's functions. They take and return plain values only: None,
         bool, int, finite float, str, bytes, list, tuple, set and dict, always copies.
         """
+
+
+class NoPrograms:
+    """Where the operator runs none."""
+
+    async def run(self, source: str, *, stdin: str = "") -> Ran:
+        raise ProgramsOff(WHY)
+
+    async def test(self, source: str, tests: Sequence[str]) -> Tested:
+        raise ProgramsOff(WHY)

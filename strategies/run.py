@@ -8,13 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from strategies.answers import Answer, provable
+from strategies.answers import Answer, given, provable
 from strategies.budget import Budget, BudgetExhausted
 from strategies.concurrency import arrivals, group
 from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
+from strategies.programs import NoPrograms, Programs
 from strategies.reading import Reading
-from strategies.trace import CANDIDATES, Aborted, Cast, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
+from strategies.trace import CANDIDATES, Aborted, Cast, Executed, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
 from strategies.types import Completion, Outcome, Prompt, Sampling, Speech
+from strategies.values import telling, value_of
 from strategies.votes import Aggregation, reduce_steps
 
 PROOFS = 3
@@ -45,6 +47,8 @@ class Run:
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     reading: Reading = field(default_factory=Reading)
+    programs: Programs = field(default_factory=NoPrograms)
+    """Where programs that the model wrote are run."""
     answers: int = 1
     """How many answers the client wants to see, ranked."""
     able: frozenset[Ability] = ABILITIES
@@ -126,6 +130,17 @@ class Run:
         if answer and answer.rule not in ("json", "tool"):
             key = await self._class(answer.key)
             answer = answer if key == answer.key else replace(answer, key=key)
+        self.trace.emit(Cast(completion, answer))
+        return answer
+
+    async def execute(self, completion: Completion, source: str | None) -> Answer | None:
+        """The answer that a candidate's program computes, in the sandbox; None if it has none, or it fails."""
+        answer = None
+        if source is not None:
+            ran = await self.programs.run(telling(source))
+            self.trace.emit(Executed(completion, ran.reason, ran.seconds))
+            value = value_of(ran.stdout) if ran.ok else None
+            answer = given(value, self.reading.format, completion.prompt.question) if value else None
         self.trace.emit(Cast(completion, answer))
         return answer
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from strategies.answers import Answer
+from strategies.programs import Reason
 from strategies.record import Entry, Record
 from strategies.types import Completion, Outcome, Speech
 
@@ -48,6 +49,15 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
+class Executed:
+    """A candidate's program was run in the sandbox."""
+
+    completion: Completion
+    reason: Reason
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     completion: Completion
     steps: tuple[float, ...]
@@ -79,7 +89,7 @@ class Finished:
     stopped: Stopped
 
 
-Event = Sampled | Aborted | Failed | Cast | Scored | Proposed | Spoken | Shed | Finished
+Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | Spoken | Shed | Finished
 
 
 class Trace(Record[Event]):

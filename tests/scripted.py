@@ -5,11 +5,13 @@ continuation by token ids behave as on a real engine; the contract suite holds i
 """
 
 import asyncio
+import io
 import json
 import math
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
 from server.api.openai import AnyRequest, CompletionRequest
@@ -17,6 +19,7 @@ from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
 from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
+from strategies.programs import Ran, Tested
 from strategies.types import Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
 from tests.scripted_responses import response, response_lines
 
@@ -168,6 +171,31 @@ class ScriptedVerifier:
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         opinions = [self.opinion(solution.text) for solution in solutions]
         return [Verdict((o,) if isinstance(o, int | float) else tuple(o), self.tokens) for o in opinions]
+
+
+@dataclass(slots=True)
+class HerePrograms:
+    """Runs a test's own programs in this process, for those who mean no harm; what tests say of them is scripted."""
+
+    ran: list[str] = field(default_factory=list)
+    pace: float = 0.0
+
+    async def run(self, source: str, *, stdin: str = "") -> Ran:
+        self.ran.append(source)
+        await asyncio.sleep(self.pace)
+        said = io.StringIO()
+        try:
+            with redirect_stdout(said):
+                exec(source, {})
+        except Exception as error:  # noqa: BLE001 whatever the program does
+            return Ran(said.getvalue(), "error", 0.0, str(error))
+        return Ran(said.getvalue(), "ok", 0.0)
+
+    async def test(self, source: str, tests: Sequence[str]) -> Tested:
+        passed = []
+        for test in tests:
+            passed.append((await self.run(f"{source}\n{test}")).ok)
+        return Tested(tuple(passed), "ok", 0.0)
 
 
 @dataclass(slots=True)

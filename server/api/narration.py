@@ -4,10 +4,23 @@ from server.api.json import dumps
 from server.engine import Body
 from server.plan import Plan
 from strategies.record import Entry
-from strategies.trace import Aborted, Cast, Event, Failed, Finished, Proposed, Sampled, Scored, Shed, Trace, Usage
+from strategies.trace import (
+    Aborted,
+    Cast,
+    Event,
+    Executed,
+    Failed,
+    Finished,
+    Proposed,
+    Sampled,
+    Scored,
+    Shed,
+    Trace,
+    Usage,
+)
 
 
-def told(happened: Event) -> Body | None:
+def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
     """An event as a report; None for what is no news (text as it is spoken)."""
     match happened:
         case Sampled(role, made) | Aborted(role, made):
@@ -17,6 +30,8 @@ def told(happened: Event) -> Body | None:
             return {"event": "failed", "role": role, "index": index, "reason": reason}
         case Cast(made, answer):
             return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
+        case Executed(made, reason, seconds):
+            return {"event": "executed", "index": made.index, "reason": reason, "seconds": round(seconds, 6)}
         case Scored(made, steps):
             return {"event": "scored", "index": made.index, "steps": list(steps)}
         case Proposed(outcome):

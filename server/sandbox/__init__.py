@@ -8,16 +8,15 @@ from server.sandbox.cages import Cage, CageName
 from server.sandbox.cages.bwrap import bubblewrap
 from server.sandbox.cages.landlock import landlock
 from server.sandbox.canaries import prove
-from server.sandbox.limits import Limits
+from server.sandbox.limits import MOST_RUNS, Limits
 from server.sandbox.local import LocalPrograms
 from server.sandbox.machine import check_machine
-from server.sandbox.off import NoPrograms
 from server.sandbox.ration import Rationed
 from server.sandbox.remote import RemotePrograms
 from server.settings import Settings
-from strategies.programs import Programs
+from strategies.programs import NoPrograms, Programs
 
-__all__ = ["Limits", "NoPrograms", "Rationed", "open_sandbox", "opened"]
+__all__ = ["MOST_RUNS", "Limits", "NoPrograms", "Rationed", "open_sandbox", "opened"]
 REMOTE = "remote:"
 
 

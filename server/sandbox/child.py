@@ -53,15 +53,22 @@ class Child:
     async def send(self, message: bytes) -> None:
         """Raises Lost."""
         try:
-            self.stdin.write(len(message).to_bytes(4, "big") + message)
-            await self.stdin.drain()
+            await self.write(len(message).to_bytes(4, "big") + message)
         except LEFT:
             raise Lost from None
+
+    async def write(self, data: bytes) -> None:
+        """Raises one of LEFT when it has ended."""
+        if self.stdin.is_closing():  # uvloop's transports raise RuntimeError, asyncio's nothing
+            raise BrokenPipeError
+        self.stdin.write(data)
+        await self.stdin.drain()
 
     async def hang_up(self) -> None:
         """The end of what it can read."""
         self.stdin.close()
-        with suppress(*LEFT):
+        # uvloop's pipes go both ways: one who writes into its own stdin breaks ours, with a TypeError of uvloop's own.
+        with suppress(*LEFT, TypeError):
             await self.stdin.wait_closed()
 
     def kill(self) -> None:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 
 KILO, MEGA = 1 << 10, 1 << 20
+MOST_RUNS = 64
 
 
 def cores() -> int:
@@ -39,7 +40,7 @@ class Limits:
     """Bytes of a program's stdin; of all tests of one candidate; of one call."""
     tests: int = 1000
     """Tests for one candidate."""
-    runs: int = 64
+    runs: int = MOST_RUNS
     """Runs for one request; testing one candidate is one run."""
     concurrency: int = field(default_factory=cores)
     """Runs at a time, 128 at most; the others wait."""

@@ -58,8 +58,7 @@ async def _lived(running: Child, stdin: bytes, said: Said) -> int:
 
 async def _feed(running: Child, stdin: bytes) -> None:
     with suppress(*LEFT):
-        running.stdin.write(stdin)
-        await running.stdin.drain()
+        await running.write(stdin)
     await running.hang_up()
 
 

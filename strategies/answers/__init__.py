@@ -3,7 +3,7 @@
 from strategies.answers.answer import Answer, AnswerFormat, Rule
 from strategies.answers.calls import called, narrowed
 from strategies.answers.canonical import canonical
-from strategies.answers.extract import extract
+from strategies.answers.extract import extract, given
 from strategies.answers.numbers import numeric
 from strategies.answers.provable import provable
 from strategies.answers.question import asks_for_number
@@ -16,6 +16,7 @@ __all__ = [
     "called",
     "canonical",
     "extract",
+    "given",
     "narrowed",
     "numeric",
     "provable",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AnswerFormat = Literal["auto", "boxed", "number", "choice", "json", "text"]
-Rule = Literal["json", "boxed", "hash", "phrase", "choice", "number", "text", "tool"]
+Rule = Literal["json", "boxed", "hash", "phrase", "choice", "number", "text", "tool", "program"]
 
 LONGEST_ANSWER = 500
 LONGEST_TEXT = 20_000

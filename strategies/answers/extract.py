@@ -29,6 +29,13 @@ def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Ans
     return None
 
 
+def given(raw: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
+    """An answer that was handed over as it is, by a program; None where it is not of the kind that was asked for."""
+    offered = choice.options(question[-LONGEST_TEXT:]) or (choice.USUAL_LETTERS if format == "choice" else "")
+    key = _key(raw, format, offered) if len(raw) <= LONGEST_ANSWER else ""
+    return Answer(raw, key, "program") if key else None
+
+
 def _after_thinking(text: str) -> str:
     """The end of what follows the last `</think>`; empty while a thought is still open."""
     closed = text.rfind("</think>")

@@ -2,7 +2,14 @@
 
 from strategies.ports import Verifier
 from strategies.verifiers.confidence import Confidence
+from strategies.verifiers.form import Form
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.programmatic import Programmatic
 
-BUILT_IN: dict[str, Verifier] = {"judge": Judge(), "confidence": Confidence(), "programmatic": Programmatic()}
+BUILT_IN: dict[str, Verifier] = {
+    "judge": Judge(),
+    "confidence": Confidence(),
+    "programmatic": Programmatic(),
+    "number": Form("number"),
+    "json": Form("json"),
+}

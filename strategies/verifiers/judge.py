@@ -5,12 +5,20 @@ its cached prefix; the score is read from log-probabilities alone, so that no so
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.ports import Ability, Ask, Verdict
 from strategies.prompts import GRADER, NO, VERDICT, YES
 from strategies.types import Completion, Message, Prompt
+
+CONTROL = re.compile(
+    r"<\||<｜|</?s>|\[/?INST\]|<</?SYS>>|</?think>|</?tool_(?:call|response)>|<(?:start|end)_of_turn>|<[be]os>",
+    re.IGNORECASE,
+)
+"""How the tokens are spelt with which the families of models begin and end turns."""
+DASHES = re.compile(r"-{10,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +34,19 @@ class Judge:
 
 
 def graded(question: Prompt, solution: Completion) -> Prompt:
-    text = VERDICT.format(question=question.question.strip(), solution=solution.text.strip())
+    said = harmless(solution.text.strip())
+    text = VERDICT.format(question=harmless(question.question.strip()), solution=said, line=fence(said))
     return Prompt((Message("system", GRADER), Message("user", text)))
+
+
+def harmless(text: str) -> str:
+    """Without what a chat template may take for the end of a turn: such a token's first sign stands apart."""
+    return CONTROL.sub(lambda token: f"{token[0][0]} {token[0][1:]}", text)
+
+
+def fence(text: str) -> str:
+    """A line of dashes longer than any in the text, so that the text cannot close its own quotation."""
+    return "-" * max(10, *(len(run) + 1 for run in DASHES.findall(text)), 10)
 
 
 def probability(verdict: Completion) -> float:

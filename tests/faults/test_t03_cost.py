@@ -13,33 +13,37 @@ from server.plan import plan
 from server.settings import Settings
 from strategies.verifiers import BUILT_IN
 from tests.faults.rig import HELLO, Server
+from tests.sandbox.backends import reason_not_to
 from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
 
 LIMIT = 3000
+HOW = "off" if reason_not_to("bwrap") else "bwrap"
+CODE = () if HOW == "off" else ("program_aided",)
 ABSURD: list[Any] = [10**9, -1, 1e308, True, "8", 8.5, None, [8], 2**63, 0]
 TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot say", "\\boxed{1} " + "and " * 70]
 
 
+N = [1, 2, 4, 8, 12, 24, 64]
+STOPS = ["none", "certain", "beta"]
+VERIFIERS = ["judge", "scripted", "programmatic"]
+CHOICES: dict[str, dict[str, list[Any]]] = {
+    "chain_of_thought": {},
+    "self_consistency": {"n": N, "stop_rule": [*STOPS, "windows"], "weights": ["none", "p_true", "verifier"]},
+    "best_of_n": {"n": N, "verifier": VERIFIERS},
+    "beam_search": {"n": N, "width": [1, 2, 4], "max_steps": [1, 2, 5, 40], "verifier": VERIFIERS},
+    "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
+    "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
+    "auto": {"n": N},
+    **{name: {"n": N, "chains": [0, 3], "stop_rule": STOPS} for name in CODE},
+}
+
+
 def asked(chance: random.Random) -> dict[str, Any]:
-    name = chance.choice(
-        ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "selection", "synthesis", "auto"]
-    )
-    options: dict[str, Any] = {"name": name}
-    if name != "chain_of_thought":
-        options["n"] = chance.choice([1, 2, 4, 8, 12, 24, 64])
-    if name == "beam_search":
-        options |= {"width": chance.choice([1, 2, 4]), "max_steps": chance.choice([1, 2, 5, 40])}
-    if name == "self_consistency":
-        options["stop_rule"] = chance.choice(["none", "certain", "beta", "windows"])
-        options["weights"] = chance.choice(["none", "p_true", "verifier"])
-    if name == "selection":
-        options["method"] = chance.choice(["universal", "genselect", "knockout"])
-    if name == "synthesis":
-        options |= {"method": chance.choice(["rsa", "pacore", "moa"]), "loops": chance.choice([1, 3])}
-    if name in ("best_of_n", "beam_search"):
-        options["verifier"] = chance.choice(["judge", "scripted", "programmatic"])
+    name = chance.choice(list(CHOICES))
+    options = {option: chance.choice(values) for option, values in CHOICES[name].items()}
     budget = {"budget": {"tokens": chance.choice([1, 30, 900])}} if chance.random() < 0.3 else {}
-    return {"strategy": options, "max_tokens": chance.choice([1, 7, 50, 400]), "cache": "no-store", **budget}
+    limit = chance.choice([1, 7, 50, 400])
+    return {"strategy": {"name": name, **options}, "max_tokens": limit, "cache": "no-store", **budget}
 
 
 def declared(fields: dict[str, Any], limit: int) -> int | None:
@@ -48,7 +52,7 @@ def declared(fields: dict[str, Any], limit: int) -> int | None:
     verifiers = BUILT_IN | {"scripted": ScriptedVerifier(len)}
     try:
         request = ChatRequest.model_validate(HELLO | fields)
-        return plan(request, card, Settings(max_cost=limit), verifiers, Caller()).cost
+        return plan(request, card, Settings(max_cost=limit, code_exec=HOW), verifiers, Caller()).cost
     except (BadRequest, ValueError):
         return None
 
@@ -56,7 +60,7 @@ def declared(fields: dict[str, Any], limit: int) -> int | None:
 def judged(bar, count: int) -> None:
     chance = random.Random(3)
     over, refused, slowest, wrong = 0, 0, 0.0, 0
-    with Server(flags=("--max-cost", str(LIMIT))) as server:
+    with Server(flags=("--max-cost", str(LIMIT), "--code-exec", HOW)) as server:
         server.turn(texts=TEXTS)
         for _ in range(count):
             fields, before = asked(chance), server.counters

@@ -4,11 +4,13 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 
 from server.sandbox import Limits
 from server.sandbox.cages import Cage
 from server.sandbox.local import LocalPrograms
 from tests.sandbox.backends import QUICK, none_left, started
+from tests.sandbox.cheats import CHEATS, TESTS
 
 
 @pytest.mark.parametrize(
@@ -173,3 +175,15 @@ def test_on_the_event_loop_that_uvicorn_brings(cage: Cage):
 
     with asyncio.Runner(loop_factory=pytest.importorskip("uvloop").new_event_loop) as runner:
         runner.run(scene())
+
+
+@pytest.mark.parametrize("cheat", ["exits well", "writes a verdict everywhere", "says more than it is asked"])
+def test_one_that_leaves_or_writes_into_its_own_stdin_breaks_nothing_on_uvloop(cage: Cage, cheat: str):
+    async def tried_often() -> None:
+        programs = LocalPrograms(cage, QUICK)
+        for _ in range(3):
+            tested = await programs.test(CHEATS[cheat], TESTS)
+            assert not any(tested.passed)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(tried_often())

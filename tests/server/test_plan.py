@@ -20,7 +20,7 @@ HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 
 def planned(card=CARD, tenant="", settings=None, verifiers=BUILT_IN, **fields):
     request = ChatRequest.model_validate(HELLO | fields)
-    return plan(request, card, settings or Settings(), verifiers, Caller(tenant))
+    return plan(request, card, settings or Settings(code_exec="bwrap"), verifiers, Caller(tenant))
 
 
 def refusal(**fields):

@@ -1,0 +1,99 @@
+"""Program-aided reasoning: the model writes a program, the sandbox runs it, and the executed values vote.
+
+Gao et al., 2022, arXiv:2211.10435 (PAL); Chen et al., 2022, arXiv:2211.12588 (PoT). No program, an error, a timeout and
+no value abstain. Deviations: no exemplars, since the model is instructed; the vote stops as in self_consistency; and
+`chains` of thought may join an open vote, as votes for the same answers.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from strategies.ballot import Ballot
+from strategies.options import Options
+from strategies.prompts import PROGRAM, VALUE
+from strategies.run import Run
+from strategies.types import Outcome, Prompt
+from strategies.values import pooled, program_in
+from strategies.votes import StopRule, settled
+
+
+class ProgramAided(Options):
+    """Write n programs, run them in a sandbox, and take the value that most of them compute."""
+
+    paper: ClassVar[str] = "arXiv:2211.10435"
+
+    name: Literal["program_aided"] = "program_aided"
+    n: int = Field(default=8, ge=1, le=64, description="Programs at most; exactly n with stop_rule none")
+    chains: int = Field(
+        default=0, ge=0, le=64, description="Chains of thought that join a vote the programs leave open"
+    )
+    stop_rule: StopRule = Field(default="beta", description="none; certain: cannot be overtaken; beta: probably won")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="The posterior at which beta stops")
+    concurrency: int | None = Field(
+        default=None, ge=1, le=64, description="Samples in flight at once; null: a quarter of n and at least 4"
+    )
+
+    @property
+    def in_flight(self) -> int:
+        return min(self.lanes, max(self.n, self.chains))
+
+    @property
+    def lanes(self) -> int:
+        return self.concurrency or (max(self.n, self.chains) if self.stop_rule == "none" else max(4, self.n // 4))
+
+    @property
+    def candidates(self) -> int:
+        return self.n + self.chains
+
+    @property
+    def runs(self) -> int:
+        return self.n
+
+    def cost(self, max_tokens: int) -> int:
+        return self.candidates * max_tokens
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        programs = prompt.instruct(PROGRAM) if self.instruction is None else prompt
+        chains = super().instructed(prompt)
+        votes: list[Outcome] = []
+        for question, n in ((programs, self.n), (chains, self.chains)):
+            if n and not self.decided(votes, run):
+                await self.poll(question, n, votes, run, executed=question is programs)
+        ranking = Ballot.of(pooled(votes)).ranking()
+        return told(ranking) if not run.sampling.bound else ranking
+
+    def instructed(self, prompt: Prompt) -> Prompt:
+        """Its two kinds of candidates are told different things, in `solve`; the client's own instruction is both's."""
+        return prompt if self.instruction is None else super().instructed(prompt)
+
+    async def poll(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, executed: bool) -> None:
+        """Casts the votes of n more candidates, until the vote is decided."""
+        surplus = self.stop_rule != "none"
+        async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
+            async for candidate in arrivals:
+                if executed:
+                    answer = await run.execute(candidate, program_in(candidate.content or candidate.text))
+                else:
+                    answer = await run.read(candidate)
+                votes.append(Outcome(candidate, answer))
+                run.propose(Ballot.of(pooled(votes)).winner())
+                if self.decided(votes, run):
+                    break
+
+    def decided(self, votes: list[Outcome], run: Run) -> bool:
+        left = self.candidates - len(votes)
+        return len(votes) >= run.answers and settled(
+            self.stop_rule, Ballot.of(pooled(votes)).ranked(), left, self.confidence
+        )
+
+
+def told(winner: Outcome) -> Outcome:
+    """The winner with its value said plainly behind the program."""
+    made = winner.completion
+    if winner.answer is None or winner.answer.rule != "program":
+        return winner
+    said = VALUE.format(value=winner.answer.raw)
+    content = None if made.content is None else made.content + said
+    return replace(winner, completion=replace(made, text=made.text + said, content=content, native=None))

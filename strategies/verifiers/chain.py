@@ -1,0 +1,46 @@
+"""Verifiers one after the other: a check first, then a costlier one for what passed it. `unit_tests+judge`.
+
+A solution's score is the product: 0 as soon as one gives 0, and then no later one is asked of it. Each but the last
+counts by its lowest step, and the last one's steps are what the aggregation sees.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from strategies.ports import Ability, Ask, Verdict, Verifier
+from strategies.types import Completion, Prompt
+from strategies.votes import reduce_steps
+
+AND = "+"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    links: tuple[Verifier, ...]
+
+    @property
+    def logprobs(self) -> int | None:
+        return max((link.logprobs for link in self.links if link.logprobs is not None), default=None)
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        return frozenset().union(*(link.needs for link in self.links))
+
+    async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+        verdicts = await self.links[0].judge(question, solutions, ask)
+        for link in self.links[1:]:
+            gates = [reduce_steps(verdict.steps, "min") for verdict in verdicts]
+            passed = [at for at, gate in enumerate(gates) if gate > 0]
+            later = await link.judge(question, [solutions[at] for at in passed], ask) if passed else []
+            verdicts = [Verdict((0.0,), verdict.tokens) for verdict in verdicts]
+            for at, verdict in zip(passed, later, strict=True):
+                steps = tuple(gates[at] * step for step in verdict.steps)
+                verdicts[at] = Verdict(steps, verdicts[at].tokens + verdict.tokens)
+        return verdicts
+
+
+def chained(names: Sequence[str], known: Mapping[str, Verifier]) -> dict[str, Verifier]:
+    """The known ones, and what `names` asks for in the way of a+b, where all its parts are known."""
+    asked = {name: name.split(AND) for name in names if AND in name}
+    made = {name: Chain(tuple(known[p] for p in parts)) for name, parts in asked.items() if set(parts) <= known.keys()}
+    return {**known, **made}

@@ -1,0 +1,34 @@
+"""The client's own tests, run in the sandbox against a solution's program. The score is the share that passed.
+
+The verdicts are the sandbox's, which runs tests and program in processes of their own: nothing that a program does to
+its own process makes a test pass. A solution without a program passes none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strategies.concurrency import group
+from strategies.ports import Ability, Ask, Verdict
+from strategies.programs import Programs
+from strategies.types import Completion, Prompt
+from strategies.values import program_in
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTests:
+    programs: Programs
+    tests: tuple[str, ...]
+    logprobs: None = None
+    needs: frozenset[Ability] = frozenset()
+
+    async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+        async with group() as tasks_of:
+            tasks = [tasks_of.create_task(self._tested(solution)) for solution in solutions]
+        return [Verdict((task.result(),)) for task in tasks]
+
+    async def _tested(self, solution: Completion) -> float:
+        source = program_in(solution.text)
+        if source is None:
+            return 0.0
+        tested = await self.programs.test(source, self.tests)
+        return sum(tested.passed) / len(self.tests)

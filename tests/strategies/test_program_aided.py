@@ -1,0 +1,122 @@
+import asyncio
+
+import pytest
+
+from strategies.execute import execute
+from strategies.program_aided import ProgramAided
+from strategies.programs import NoPrograms, ProgramsOff
+from strategies.trace import Cast, Executed, usage
+from strategies.types import Sampling
+from tests.scripted import HerePrograms, ScriptedEngine
+from tests.strategies.solving import QUESTION, events, run_of, solve
+
+
+def program(expression, before=""):
+    return f"Let us see.\n```python\n{before}\ndef solution():\n    return {expression}\n```\nDone."
+
+
+def run_here(replies, **options):
+    run = run_of(ScriptedEngine(replies), **options)
+    run.programs = HerePrograms()
+    return run
+
+
+def every(n, **options):
+    return ProgramAided(n=n, stop_rule="none", **options)
+
+
+def test_the_executed_values_vote_and_the_winner_says_its_value():
+    run = run_here([program("6 * 7"), program("41"), program("84 / 2")])
+    finished = solve(every(3), run)
+    outcome = finished.outcome
+    assert (outcome.answer.raw, outcome.agreement) == ("42", 2 / 3) or outcome.answer.raw == "42.0"
+    assert "def solution()" in outcome.completion.text
+    assert outcome.completion.text.endswith(f"The answer is {outcome.answer.raw}.")
+    assert [event.reason for event in events(run, Executed)] == ["ok"] * 3
+    assert usage(run.trace).completion == run.engine.decoded
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        program("1 / 0"),
+        program("None"),
+        program("float('nan')"),
+        program("'x' * 600"),
+        "\\boxed{42} it is",
+        "```python\n",
+    ],
+    ids=["error", "nothing", "nan", "too long", "no program", "cut off"],
+)
+def test_what_computes_nothing_abstains(failing):
+    run = run_here([failing, failing, program("7")])
+    outcome = solve(every(3), run).outcome
+    assert outcome.answer.raw == "7" and outcome.agreement == pytest.approx(1 / 3)
+    assert [event.answer is None for event in events(run, Cast)] == [True, True, False]
+
+
+def test_where_all_abstain_the_best_candidate_is_shown_as_it_is():
+    outcome = solve(every(2), run_here([program("1 / 0"), "no idea"])).outcome
+    assert outcome.answer is None and "The answer is" not in outcome.completion.text
+
+
+def test_a_program_that_only_prints_has_printed_its_value():
+    assert solve(every(1), run_here(["```python\nprint('so')\nprint(6 * 7)\n```"])).outcome.answer.raw == "42"
+
+
+def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
+    replies = [program("'Paris'"), program("'paris'"), program("3")]
+    assert solve(every(3), run_here(replies)).outcome.answer.key == "paris"
+    number = solve(every(3, answer_format="number"), run_here(replies, answer_format="number")).outcome
+    assert number.answer.raw == "3"
+
+
+def test_a_decided_vote_starts_no_more():
+    run = run_here([program("42")])
+    assert solve(ProgramAided(n=64), run).outcome.answer.raw == "42"
+    assert len(run.programs.ran) == 4 and len(run.engine.calls) <= 20
+
+
+def test_chains_of_thought_join_a_vote_that_is_open():
+    def reply(prompt, sampling):
+        return "\\boxed{42}" if "boxed" in prompt.messages[-1].text else program(next(values))
+
+    values = iter(["42.0", "41"])
+    run = run_here(reply)
+    outcome = solve(ProgramAided(n=2, chains=2), run).outcome
+    assert outcome.answer.key == "42" and outcome.agreement == 3 / 4 and len(run.programs.ran) == 2
+
+
+def test_chains_stay_out_of_one_that_is_not():
+    run = run_here(lambda prompt, sampling: program("42"))
+    solve(ProgramAided(n=8, chains=4), run)
+    assert all("boxed" not in prompt.messages[-1].text for prompt, _ in run.engine.calls)
+
+
+def test_the_prompt_asks_for_a_program_unless_the_client_says_otherwise():
+    run = run_here([program("1")])
+    solve(every(1), run)
+    solve(every(1, instruction=" Go."), run)
+    first, second = (prompt.messages[-1].text for prompt, _ in run.engine.calls)
+    assert "solution()" in first and second == "What is 6*7? Go."
+
+
+def test_nothing_is_written_behind_a_text_that_the_client_binds():
+    run = run_here([program("42")], sampling=Sampling(max_tokens=100, bound=True))
+    assert solve(every(1), run).outcome.completion.text.endswith("Done.")
+
+
+def test_the_deadline_ends_a_run_and_what_was_computed_before_it_stands():
+    run = run_here([program("42"), program("43")])
+    run.programs.pace = 0.05
+    finished = solve(every(2, concurrency=1), run, seconds=0.08)
+    assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
+
+
+def test_without_a_sandbox_nothing_runs():
+    run = run_of(ScriptedEngine([program("42")]))
+    assert isinstance(run.programs, NoPrograms)
+    with pytest.raises(ProgramsOff):
+        asyncio.run(execute(every(1), QUESTION, run))
+    with pytest.raises(ProgramsOff):
+        asyncio.run(NoPrograms().test("", []))
