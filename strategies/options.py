@@ -126,7 +126,7 @@ class Verified(Options):
 
     @property
     def runs(self) -> int:
-        return self.candidates if UNIT_TESTS in self.verifiers[0].split(AND) else 0
+        return self.candidates if any(UNIT_TESTS in name.split(AND) for name in self.verifiers) else 0
 
     def known(self, served: Mapping[str, PortedVerifier], programs: Programs) -> Mapping[str, PortedVerifier]:
         own: Mapping[str, PortedVerifier] = {UNIT_TESTS: UnitTests(programs, self.tests)} if self.tests else {}
