@@ -66,7 +66,8 @@ class Encore:
         name = self.named or fresh[:32]
         front, middle, *ends = self.parts
         kind = b"chatcmpl-" if self.plan.id.startswith("chatcmpl") else b"cmpl-"
-        content = b'%b%b%b%b"created":%d%b' % (front, kind, fresh[32:], middle, time.time(), name.join(ends))
+        now = int(time.time())
+        content = b'%b%b%b%b"created":%d%b' % (front, kind, fresh[32:], middle, now, name.join(ends))
         head = b"".join([b"%b: %b\r\n" % line for line in lines])
         return RESPONSE % (head, name, len(content), content)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+import pytest
+
 from tests.bench.processes import fake_upstream
 from tests.faults.rig import Server, eventually
 from tests.faults.test_t04_doors import FILE
@@ -48,6 +50,7 @@ def started(*flags: str, environment: dict[str, str]) -> tuple[int, str, float]:
     return done.returncode, done.stderr, time.monotonic() - began
 
 
+@pytest.mark.faults
 def test_t39_what_is_unsafe_or_misspelt_is_refused_in_one_line(bar):
     def one(what: str) -> tuple[str, int, str] | None:
         flags, environment, status, word = REFUSED[what]
