@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from strategies.beam_search import STEP, BeamSearch
+from strategies.beam_search import BeamSearch
+from strategies.paths import STEP
 from strategies.ports import SampleFailed
 from strategies.trace import Sampled, usage
 from strategies.types import Sampling
