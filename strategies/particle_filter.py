@@ -44,18 +44,27 @@ class ParticleFilter(Stepwise):
             run.propose(await best(moved or particles, run))
             if not moved:
                 break
-            particles = moved
-            if all(particle.done for particle in particles):
+            particles = self.resampled(moved, chance)
+            if finished(particles):
                 break
-            weights = odds([particle.score for particle in particles], self.softmax_temperature)
-            if len(particles) < self.n or effective(weights) < self.ess_threshold * self.n:
-                particles = [particles[at] for at in systematic(weights, self.n, chance.random())]
         return await elected(particles, run, weighted=self.weighted)
 
     async def moved(self, particles: list[Path], run: Run, *, last: bool) -> list[Path]:
         """All particles, those that go on by one step; without the lost."""
         steps = iter(await self.expanded([p for p in particles if not p.done], run, last=last))
         return [path for particle in particles if (path := particle if particle.done else next(steps))]
+
+    def resampled(self, particles: list[Path], chance: random.Random) -> list[Path]:
+        """n of them, drawn with replacement; as they are where enough of them count, or none goes on."""
+        weights = odds([particle.score for particle in particles], self.softmax_temperature)
+        enough = len(particles) == self.n and effective(weights) >= self.ess_threshold * self.n
+        if enough or finished(particles):
+            return particles
+        return [particles[at] for at in systematic(weights, self.n, chance.random())]
+
+
+def finished(particles: Sequence[Path]) -> bool:
+    return all(particle.done for particle in particles)
 
 
 def odds(scores: Sequence[float], temperature: float) -> list[float]:

@@ -12,7 +12,6 @@ from tests.strategies.solving import events, run_of, solve
 from tests.strategies.test_beam_search import tree
 
 LETTERS = "abcd"
-ANSWERS = {letter: f"\\boxed{{{at}}}" for at, letter in enumerate(LETTERS)}
 
 
 def search(**options):
@@ -22,8 +21,8 @@ def search(**options):
 def scripted_tree():
     """Two steps of four ways each, then an answer: what each prefix is followed by, and what each text is worth."""
     firsts = [letter + STEP for letter in LETTERS]
-    children = {"": firsts} | {first: [first + letter + STEP for letter in LETTERS] for first in firsts}
-    children |= {first + second: [ANSWERS[second[-3]] + " " + first] for first in firsts for second in children[first]}
+    children = {"": firsts} | dict.fromkeys(firsts, firsts)
+    children |= {first + second: [f"so \\boxed{{{second[0]}}}"] for first in firsts for second in firsts}
     worth = itertools.count(1)
     scores = {text: (next(worth) * 37 % 101) / 101 for text in texts(children)}
     return children, scores
