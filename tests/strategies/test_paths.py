@@ -1,5 +1,7 @@
 """What the step-wise searches share."""
 
+import random
+
 import pytest
 
 from strategies.beam_search import BeamSearch
@@ -7,6 +9,7 @@ from strategies.dvts import Dvts
 from strategies.particle_filter import ParticleFilter
 from strategies.paths import STEP
 from strategies.ports import SampleFailed
+from strategies.trace import usage
 from strategies.types import Sampling
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import run_of, solve
@@ -59,3 +62,32 @@ def test_paths_of_the_same_text_are_judged_once(search):
     engine = tree({"": ["same" + STEP], "same" + STEP: ["end"]})
     solve(search(), run_of(engine, opinion=lambda text: asked.append(text) or 0.5))
     assert asked == ["same" + STEP, f"same{STEP}end"]
+
+
+@each_search
+def test_it_declares_what_it_takes(search):
+    strategy = search(max_steps=5)
+    assert strategy.stepwise and strategy.needs == {"continue"} and strategy.candidates == 2
+    assert strategy.cost(100) == 2 * (2 * 100 + 5)
+    assert strategy.fewest == getattr(strategy, "width", 1)
+
+
+@each_search
+@pytest.mark.parametrize("chance", range(20))
+def test_on_random_trees_every_answer_is_ranked_and_the_bill_kept(search, chance):
+    """Steps of any length, ends and losses anywhere."""
+    dice = random.Random(chance)
+
+    def reply(prompt, sampling):
+        if dice.random() < 0.1 and prompt.prefix:
+            return SampleFailed("gone")
+        return " ".join("abc"[: dice.randint(0, 3)]) + dice.choice([STEP, STEP, " \\boxed{1}", ""])
+
+    engine = ScriptedEngine(reply)
+    run = run_of(engine, opinion=lambda text: dice.random(), sampling=Sampling(max_tokens=20, seed=chance))
+    strategy = search(max_steps=6)
+    outcome = solve(strategy, run).outcome
+    ranked = [outcome, *outcome.others]
+    assert 1 <= len(ranked) <= strategy.candidates
+    assert all(o.completion.completion_tokens <= 20 for o in ranked)
+    assert usage(run.trace).completion == engine.decoded <= strategy.cost(20)
