@@ -1,6 +1,6 @@
 """Beam search over reasoning steps, guided by a step verifier. Snell et al., 2024, arXiv:2408.03314, section 5.2.
 
-`lookahead` (section 5.3) judges a step by where it leads: it is followed greedily, what was rolled out is scored, and
+`lookahead` judges a step by where it leads: it is followed greedily, what was rolled out is scored, and
 the step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
@@ -21,6 +21,7 @@ class BeamSearch(Stepwise):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
+    version: ClassVar[int] = 2
 
     name: Literal["beam_search"] = "beam_search"
     n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all (N in the paper)")
