@@ -9,8 +9,8 @@ from server.errors import BadRequest, Forbidden, Unsupported
 from server.rights import Rights
 from server.sandbox.limits import MOST_RUNS
 from strategies import AnyStrategy
-from strategies.beam_search import STEP
 from strategies.options import Verified
+from strategies.paths import STEP
 from strategies.ports import Ability, Verifier
 
 NEVER: Mapping[str, str] = {

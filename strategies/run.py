@@ -88,11 +88,12 @@ class Run:
         return await self._all(prompts, [self._for(role, max_tokens, greedy)] * len(prompts), role)
 
     async def steps(
-        self, prompts: Sequence[Prompt], stop: str | None, limits: Sequence[int | None]
+        self, prompts: Sequence[Prompt], stop: str | None, limits: Sequence[int | None], *, greedy: bool = False
     ) -> list[Completion | None]:
         """One step for each prompt, up to and with `stop`, at most `limits` tokens each; None where one was lost."""
         stops = () if stop is None else (stop,)
-        samplings = [replace(self.sampling, stop=stops, max_tokens=limit, continued=True) for limit in limits]
+        sampling = replace(self._for("step", None, greedy), stop=stops, continued=True)
+        samplings = [replace(sampling, max_tokens=limit) for limit in limits]
         return await self._all(prompts, samplings, "step")
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from tests.server.live import HELLO, live
 
 pytestmark = pytest.mark.live
 FIELDS = [*ChatRequest.model_fields, "chat_template", "prompt_logprobs", "priority", "request_id", "guided_regex"]
-STRATEGIES = ("chain_of_thought", "self_consistency", "best_of_n", "beam_search")
+STRATEGIES = ("chain_of_thought", "self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter")
 SCALARS: list[object] = [None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e308, 2**31, 2**63, 2**70, 10**400, "", "x"]
 SCALARS += ["\ud800", "\x00", "a" * 5000, "self_consistency", "number", "beta", "๛", "1e999", [], {}, [[]], [None]]
 SCALARS += [{"": None}, ["x"] * 40, {"name": "best_of_n"}]

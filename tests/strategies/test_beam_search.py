@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from strategies.beam_search import STEP, BeamSearch
+from strategies.beam_search import BeamSearch
+from strategies.paths import STEP
 from strategies.ports import SampleFailed
 from strategies.trace import Sampled, usage
 from strategies.types import Sampling
@@ -130,3 +131,51 @@ def test_no_more_than_n_leaves():
     run = run_of(engine, opinion=lambda text: 0.5)
     solve(search(n=4, width=2), run)
     assert sum(e.completion.ended for e in events(run, Sampled)) == 4
+
+
+def leading(lookahead, engine_of=tree):
+    """a looks better and leads nowhere; b looks worse and leads to what is right."""
+    scores = {"a" + STEP: 0.6, "b" + STEP: 0.4}
+    scores |= {
+        f"a{STEP}bad{STEP}": 0.1,
+        f"b{STEP}good{STEP}": 0.9,
+        f"a{STEP}bad{STEP}1": 0.1,
+        f"b{STEP}good{STEP}2": 0.9,
+    }
+    children = {"": ["a" + STEP, "b" + STEP], "a" + STEP: ["bad" + STEP], "b" + STEP: ["good" + STEP]}
+    children |= {f"a{STEP}bad{STEP}": ["1"], f"b{STEP}good{STEP}": ["2"]}
+    engine = engine_of(children)
+    run = run_of(engine, opinion=scores.__getitem__, sampling=Sampling(max_tokens=100, temperature=0.8))
+    return solve(search(n=2, width=2, lookahead=lookahead), run).outcome, engine
+
+
+def test_a_step_is_judged_by_where_it_leads():
+    assert [leading(k)[0].completion.text[0] for k in (0, 1, 2, 4)] == ["a", "b", "b", "b"]
+
+
+def test_what_was_looked_ahead_is_greedy_and_forgotten():
+    outcome, engine = leading(1)
+    rolled = [prompt.prefix for prompt, sampling in engine.calls if sampling.temperature == 0]
+    assert rolled == ["a" + STEP, "b" + STEP, f"b{STEP}good{STEP}"]
+    assert outcome.completion.text == f"b{STEP}good{STEP}2"
+    assert [prompt.prefix for prompt, s in engine.calls if s.temperature == 0.8][2:4] == ["b" + STEP] * 2
+
+
+def test_a_lost_look_ahead_leaves_the_step_to_be_judged_as_it_is():
+    def failing(children):
+        made = tree(children)
+        fail = lambda sampling: sampling.temperature == 0  # noqa: E731
+        return ScriptedEngine(lambda p, s: SampleFailed("gone") if fail(s) else made.replies(p, s))
+
+    assert leading(2, failing)[0].completion.text[0] == "a"
+
+
+def test_looking_ahead_is_paid_for():
+    assert [search(n=2, width=2, lookahead=k).cost(100) for k in (0, 1, 4)] == [480, 880, 2080]
+    assert leading(4)[1].decoded <= search(n=2, width=2, lookahead=4).cost(100)
+
+
+def test_when_every_next_step_is_lost_the_best_prefix_is_the_answer():
+    engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far" + STEP)
+    finished = solve(search(n=2, width=2), run_of(engine, opinion=lambda text: 0.5))
+    assert finished.outcome.completion.text == "so far" + STEP

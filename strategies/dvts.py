@@ -1,0 +1,55 @@
+"""Diverse verifier tree search: independent greedy subtrees in place of one beam. Beeching, Tunstall and Rush, 2024.
+
+The search of "Scaling test-time compute with open models", for which there is no paper: cited is the study of it by
+Liu et al., 2025, arXiv:2502.06703. One subtree's high scores cannot crowd out the others, which pays where n is large.
+
+Deviations: a child that ends early gives up its slot in its subtree but its answer counts in the vote, whatever its
+siblings scored; each subtree so has `width` leaves at the end.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from strategies.paths import Path, Stepwise, best, elected
+from strategies.run import Run
+from strategies.types import Outcome, Prompt
+
+
+class Dvts(Stepwise):
+    """Grow independent trees, keeping in each the step the verifier likes best, and vote over their leaves by score."""
+
+    paper: ClassVar[str] = "arXiv:2502.06703"
+
+    name: Literal["dvts"] = "dvts"
+    n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all")
+    width: int = Field(default=4, ge=1, le=64, description="Children of each step, of which one is kept")
+    weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores")
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Dvts":
+        if self.n % self.width:
+            raise ValueError(f"n must be a multiple of width, and {self.n} is none of {self.width}")
+        return self
+
+    @property
+    def fewest(self) -> int:
+        return self.width
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        heads = dict.fromkeys(range(self.n // self.width), Path(prompt))
+        leaves: dict[int, list[Path]] = {tree: [] for tree in heads}
+        for depth in range(self.max_steps):
+            trees = [tree for tree in heads for _ in range(self.width - len(leaves[tree]))]
+            children = await self.expanded([heads[t] for t in trees], run, last=depth == self.max_steps - 1)
+            alive: dict[int, list[Path]] = {}
+            for tree, child in zip(trees, children, strict=True):
+                if child:
+                    (leaves if child.done else alive).setdefault(tree, []).append(child)
+            grown = {tree: max(family, key=lambda path: path.score) for tree, family in alive.items()}
+            done = [leaf for tree in leaves.values() for leaf in tree]
+            run.propose(await best(done or [*(grown or heads).values()], run))
+            if not grown:
+                break
+            heads = grown
+        return await elected(done or [*heads.values()], run, weighted=self.weighted)
