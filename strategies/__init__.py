@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
 from strategies.chain_of_thought import ChainOfThought
 from strategies.program_aided import ProgramAided
 from strategies.selection import Selection
@@ -14,12 +15,30 @@ from strategies.self_consistency import SelfConsistency
 from strategies.synthesis import Synthesis
 
 AnyStrategy = Annotated[
-    ChainOfThought | SelfConsistency | BestOfN | BeamSearch | Selection | Synthesis | ProgramAided | Auto,
+    ChainOfThought
+    | SelfConsistency
+    | BestOfN
+    | BeamSearch
+    | BudgetForcing
+    | Selection
+    | Synthesis
+    | ProgramAided
+    | Auto,
     Field(discriminator="name"),
 ]
 
 STRATEGIES = {
     strategy.model_fields["name"].default: strategy
-    for strategy in (ChainOfThought, SelfConsistency, BestOfN, BeamSearch, Selection, Synthesis, ProgramAided, Auto)
+    for strategy in (
+        ChainOfThought,
+        SelfConsistency,
+        BestOfN,
+        BeamSearch,
+        BudgetForcing,
+        Selection,
+        Synthesis,
+        ProgramAided,
+        Auto,
+    )
 }
 parse: TypeAdapter[AnyStrategy] = TypeAdapter(AnyStrategy)

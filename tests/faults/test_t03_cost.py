@@ -30,6 +30,12 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
     "chain_of_thought": {},
     "self_consistency": {"n": N, "stop_rule": [*STOPS, "windows"], "weights": ["none", "p_true", "verifier"]},
     "best_of_n": {"n": N, "verifier": VERIFIERS},
+    "budget_forcing": {
+        "max_thinking": [None, 0, 20],
+        "waits": [0, 1, 4],
+        "early_exit": ["none", "confidence", "probes"],
+        "probe_every": [8, 64],
+    },
     "beam_search": {"n": N, "width": [1, 2, 4], "max_steps": [1, 2, 5, 40], "verifier": VERIFIERS},
     "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
     "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
