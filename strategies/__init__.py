@@ -12,6 +12,7 @@ from strategies.chain_of_thought import ChainOfThought
 from strategies.program_aided import ProgramAided
 from strategies.selection import Selection
 from strategies.self_consistency import SelfConsistency
+from strategies.self_refine import SelfRefine
 from strategies.synthesis import Synthesis
 
 AnyStrategy = Annotated[
@@ -20,6 +21,7 @@ AnyStrategy = Annotated[
     | BestOfN
     | BeamSearch
     | BudgetForcing
+    | SelfRefine
     | Selection
     | Synthesis
     | ProgramAided
@@ -35,6 +37,7 @@ STRATEGIES = {
         BestOfN,
         BeamSearch,
         BudgetForcing,
+        SelfRefine,
         Selection,
         Synthesis,
         ProgramAided,

@@ -37,6 +37,7 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
         "probe_every": [8, 64],
     },
     "beam_search": {"n": N, "width": [1, 2, 4], "max_steps": [1, 2, 5, 40], "verifier": VERIFIERS},
+    "self_refine": {"method": ["critique", "verification"], "rounds": [1, 3], "verifier": VERIFIERS},
     "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
     "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
     "auto": {"n": N},
