@@ -8,6 +8,7 @@ also Dynasor's; every token of DEER's answer counts, so that an answer of one to
 import math
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 from strategies.types import Completion
 
@@ -22,25 +23,25 @@ DOUBT = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
 
 def boxed(text: str) -> str | None:
     """What stands before the brace that closes the probe's; None where nothing closes it."""
+    end = closing(text)
+    return None if end is None else text[:end].strip()
+
+
+def closing(text: str) -> int | None:
+    """Where the brace is that the probe opened."""
     depth = 1
     for at, sign in enumerate(text):
         depth += (sign == "{") - (sign == "}")
         if depth == 0:
-            return text[:at].strip()
+            return at
     return None
 
 
 def confidence(probe: Completion) -> float:
     """The geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
-    if not boxed(probe.text):
-        return 0.0
-    said, logprobs = "", list[float]()
-    for token in probe.logprobs:
-        if boxed(said) is not None:
-            break
-        said += token.text
-        if said.strip() and said.lstrip() != "}":
-            logprobs.append(token.logprob)
+    starts = accumulate((len(token.text) for token in probe.logprobs), initial=0)
+    end = closing(probe.text) if boxed(probe.text) else None
+    logprobs = [token.logprob for token, start in zip(probe.logprobs, starts, strict=False) if end and start < end]
     return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else 0.0
 
 
