@@ -86,22 +86,18 @@ class SelfRefine(Verified):
     async def notes(self, prompt: Prompt, best: Outcome, run: Run) -> list[Completion]:
         """What is to be said of the best so far; nothing where there is nothing to revise."""
         asked = CRITICISE if self.method == "critique" else QUESTIONS
-        (said,) = await noted([shown(asked, prompt, best)], run)
-        if said is None:
-            return []
+        said = await run.generate(shown(asked, prompt, best), role="verifier", max_tokens=NOTE_TOKENS)
         if self.method == "critique":
             return [] if correct(said) else [said]
         questions = [found[:LONGEST_QUESTION] for found in QUESTION.findall(reply(said))][: self.questions]
-        answers = await noted([alone(question) for question in questions], run) if questions else []
+        if not questions:
+            return []
+        answers = await run.each([alone(asked) for asked in questions], role="verifier", max_tokens=NOTE_TOKENS)
         return [
             replace(answer, text=f"{question}\n{reply(answer)}", content=None)
             for question, answer in zip(questions, answers, strict=True)
             if answer
         ]
-
-
-async def noted(prompts: list[Prompt], run: Run) -> list[Completion | None]:
-    return await run.each(prompts, role="verifier", max_tokens=NOTE_TOKENS)
 
 
 def shown(words: str, prompt: Prompt, best: Outcome) -> Prompt:
