@@ -31,12 +31,22 @@ STEPWISE: Mapping[str, str] = {
     "stop_token_ids": "a step keeps the token that ends it",
 }
 """What step-wise search cannot hold."""
+FORCED: Mapping[str, str] = {
+    **STEPWISE,
+    "stop": "words of ours follow the text that it would end",
+    "bad_words": "words of ours are written into the text",
+    "allowed_token_ids": "words of ours are written into the text",
+    "logit_bias": "words of ours are written into the text",
+    "logprobs": "words of ours have none",
+}
+"""What a text cannot hold that we end, and send on with words of ours."""
 PROGRAMS: Mapping[str, str] = {
     "tools": "its candidates are programs, which call nothing",
     "response_format": "its candidates are programs, which are no JSON",
     "logprobs": "the value that its program computes is no text of the model's",
 }
 """What an answer that was computed cannot have."""
+OWN: Mapping[str, Mapping[str, str]] = {"budget_forcing": FORCED, "program_aided": PROGRAMS}
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "add_generation_prompt": (None, True),
     "response_format": (None, ResponseFormat(type="text")),
@@ -96,7 +106,7 @@ def refuse_budget(request: AnyRequest) -> None:
 
 
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
-    own = STEPWISE if strategy.stepwise else PROGRAMS if strategy.name == "program_aided" else {}
+    own = OWN.get(strategy.name, STEPWISE if strategy.stepwise else {})
     for name, why in {**NEVER, **own}.items():
         if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
             words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."

@@ -7,12 +7,14 @@ from pydantic import Field, TypeAdapter
 from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
 from strategies.chain_of_thought import ChainOfThought
 from strategies.dvts import Dvts
 from strategies.particle_filter import ParticleFilter
 from strategies.program_aided import ProgramAided
 from strategies.selection import Selection
 from strategies.self_consistency import SelfConsistency
+from strategies.self_refine import SelfRefine
 from strategies.synthesis import Synthesis
 
 AnyStrategy = Annotated[
@@ -22,6 +24,8 @@ AnyStrategy = Annotated[
     | BeamSearch
     | Dvts
     | ParticleFilter
+    | BudgetForcing
+    | SelfRefine
     | Selection
     | Synthesis
     | ProgramAided
@@ -38,6 +42,8 @@ STRATEGIES = {
         BeamSearch,
         Dvts,
         ParticleFilter,
+        BudgetForcing,
+        SelfRefine,
         Selection,
         Synthesis,
         ProgramAided,

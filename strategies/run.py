@@ -70,10 +70,11 @@ class Run:
         visible: bool = False,
         max_tokens: int | None = None,
         greedy: bool = False,
+        until: str | None = None,
     ) -> Completion:
-        """One completion. `visible`: its text is the client's to see as it is decoded."""
+        """One completion, up to the token `until`. `visible`: its text is the client's to see as it is decoded."""
         index = self._take(1)
-        sampling = replace(self._for(role, max_tokens, greedy), continued=role in CANDIDATES)
+        sampling = replace(self._for(role, max_tokens, greedy), continued=role in CANDIDATES, until=until)
         return await self._decode(index, prompt, self._seeded(sampling, index), role, visible=visible)
 
     async def each(
@@ -159,9 +160,9 @@ class Run:
         one = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
         return await self._all(prompts, [one] * len(prompts), "verifier")
 
-    def say(self, text: str) -> None:
-        """Words of ours in the visible text."""
-        self.trace.emit(Spoken(Speech(text)))
+    def say(self, text: str, *, reasoning: bool = False) -> None:
+        """Words of ours in the visible text, or in the reasoning that the engine keeps apart."""
+        self.trace.emit(Spoken(Speech(text, reasoning)))
 
     def propose(self, outcome: Outcome) -> None:
         """The answer, should the budget end now."""

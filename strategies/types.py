@@ -110,6 +110,8 @@ class Sampling:
     """None: the engine's default."""
     stop: tuple[str, ...] = ()
     """Added to the client's own; kept at the end of the text, so that a step ends with its separator."""
+    until: str | None = None
+    """A tag that ends it and is no part of it, where it is one token of the model's."""
     seed: int | None = None
     logprobs: int | None = None
     """Alternatives reported per token; 0: the chosen token's log-probability alone; None: nothing."""
@@ -145,7 +147,9 @@ class Completion:
     index: int = 0
     """Its number among the request's decodes, in the order they were asked for."""
     stopped_by: str | None = None
-    """The stop string that ended it; None at the model's own end of turn, at a length limit and at an abort."""
+    """The stop string or tag that ended it; None at the model's own end of turn, at a length limit and at an abort."""
+    thinking: bool = False
+    """It ends within the model's own thinking, as its tokens tell; told where it was decoded up to a tag."""
     token_ids: tuple[int, ...] = ()
     """The decoded tokens without the end-of-turn token; empty where the engine does not tell."""
     prompt_tokens: int = 0

@@ -20,6 +20,7 @@ from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
 from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
 from strategies.programs import Ran, Tested
+from strategies.thinking import CLOSE, OPEN, within
 from strategies.types import Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
 from tests.scripted_responses import response, response_lines
 
@@ -36,7 +37,10 @@ class Vocabulary:
     ids: dict[str, int] = field(default_factory=lambda: {"": END_OF_TURN})
 
     def encode(self, text: str) -> list[int]:
-        return [self.ids.setdefault(word, len(self.ids)) for word in re.findall(r"\n\n|\s*[^\s]+|\s", text)]
+        return [
+            self.ids.setdefault(word, len(self.ids))
+            for word in re.findall(r"\n\n|</?think>|\s*(?:(?!</?think>)[^\s])+|\s", text)
+        ]
 
     def decode(self, ids: Sequence[int]) -> str:
         words = {number: word for word, number in self.ids.items()}
@@ -127,6 +131,9 @@ class Decode:
                 return
             self.made.append(word)
             self.engine.decoded += 1
+            if self.sampling.until and self._word(word) == self.sampling.until:
+                self.stopped_by = self.sampling.until
+                return
             yield self.engine.vocabulary.decode([word])
             text = self.engine.vocabulary.decode(self.made) if self.sampling.stop else ""
             self.stopped_by = next((stop for stop in self.sampling.stop if text.endswith(stop)), None)
@@ -136,11 +143,9 @@ class Decode:
                 await asyncio.sleep(pace)
 
     def completion(self, finish: str) -> Completion:
-        spoken = [word for word in self.made if word != END_OF_TURN]
+        at_tag = self.sampling.until is not None and self.stopped_by == self.sampling.until
+        spoken = [word for word in self.made[: -1 if at_tag else None] if word != END_OF_TURN]
         engine, top = self.engine, self.sampling.logprobs
-        token = TokenLogprob(
-            0, "", engine.logprob(self.call), tuple(_alternatives(engine.logprob(self.call), top or 0))
-        )
         return Completion(
             prompt=self.prompt,
             text=engine.vocabulary.decode(spoken),
@@ -149,10 +154,22 @@ class Decode:
             token_ids=tuple(spoken),
             prompt_tokens=len(engine.prompt_ids(self.prompt)),
             completion_tokens=len(self.made),
-            logprobs=() if top is None else (token,) * len(spoken),
+            thinking=self.sampling.until is not None and self._thinking(spoken),
+            logprobs=() if top is None else tuple(self._token(word, top) for word in spoken),
             labels=engine.labels(self.prompt) if self.sampling.labels else {},
             calls=(self.reply,) if isinstance(self.reply, Call) and finish == "stop" else (),
         )
+
+    def _word(self, word: int) -> str:
+        return self.engine.vocabulary.decode([word]).strip()
+
+    def _thinking(self, spoken: list[int]) -> bool:
+        ids = self.engine.vocabulary.ids
+        return within([*self.engine.prompt_ids(self.prompt), *spoken], [ids.get(OPEN, -1)], [ids.get(CLOSE, -1)])
+
+    def _token(self, word: int, top: int) -> TokenLogprob:
+        logprob = self.engine.logprob(self.call)
+        return TokenLogprob(word, self.engine.vocabulary.decode([word]), logprob, tuple(_alternatives(logprob, top)))
 
 
 def _alternatives(best: float, n: int) -> list[TokenLogprob]:

@@ -39,6 +39,13 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
     },
     "dvts": {"n": N, "width": [1, 2, 4], "max_steps": [1, 2, 5, 40], "verifier": VERIFIERS},
     "particle_filter": {"n": N, "max_steps": [1, 2, 5, 40], "verifier": VERIFIERS},
+    "budget_forcing": {
+        "max_thinking": [None, 0, 20],
+        "waits": [0, 1, 4],
+        "early_exit": ["none", "confidence", "probes"],
+        "probe_every": [8, 64],
+    },
+    "self_refine": {"method": ["critique", "verification"], "rounds": [1, 3], "verifier": VERIFIERS},
     "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
     "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
     "auto": {"n": N},

@@ -88,7 +88,7 @@ class Asking:
                 body["top_logprobs"] = sampling.logprobs
         return self._said(body, sampling, stream=stream)
 
-    def completion(self, prompt: str | list[int], sampling: Sampling, *, stream: bool) -> bytes:
+    def completion(self, prompt: str | list[int], sampling: Sampling, *, stream: bool, tag: int | None = None) -> bytes:
         """A raw prompt, or the tokens to go on from. A stop string of ours stays at the end of the text."""
         fields = {name: value for name, value in self._fields(sampling).items() if name not in CHATS_ONLY}
         body: Body = {**fields, "prompt": prompt, **self._limit(sampling, "max_tokens")}
@@ -99,6 +99,8 @@ class Asking:
         if sampling.stop:
             body["stop"] = [*listed(body.get("stop")), *sampling.stop]
             body["include_stop_str_in_output"] = True
+        if tag is not None:
+            body["stop_token_ids"] = [tag]
         return self._said(body, sampling, stream=stream)
 
     def tokenized(self, prompt: Prompt) -> bytes:

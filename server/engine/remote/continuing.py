@@ -32,6 +32,11 @@ class Continuation:
             ids += piece.ids if piece.ids is not None else await self._words(piece.text)
         return ids
 
+    async def tag(self, text: str) -> int | None:
+        """The one token that a tag of the model's is; None where it is more, or nothing."""
+        ids = await self._words(text)
+        return ids[0] if len(ids) == 1 else None
+
     async def _rendered(self, prompt: Prompt) -> list[int]:
         if isinstance(prompt.raw, tuple):
             return list(prompt.raw)

@@ -6,13 +6,14 @@ reads along, the stream's bytes are kept as they come and read once, at the end 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.api.openai import AnyRequest
 from server.engine import Body
 from server.engine.remote import events
 from server.engine.remote.asking import Asking
 from server.engine.remote.assembly import Assembly
+from server.engine.remote.checks import mapping
 from server.engine.remote.continuing import Continuation
 from server.engine.remote.failures import Lost
 from server.engine.remote.presenting import presented
@@ -22,6 +23,7 @@ from server.engine.remote.replicas import Home, Replicas
 from server.engine.remote.reply import Reply
 from server.errors import Unsupported
 from strategies.ports import OnAbort, OnText
+from strategies.thinking import CLOSE, OPEN, within
 from strategies.types import Completion, Prompt, Sampling
 
 
@@ -45,22 +47,32 @@ class RemoteConversation:
             ask = await self._ask(prompt, sampling, stream=stream)
             async with await self.replicas.open(ask, self.home) as reply:
                 body = await (received.read(reply) if stream else reply.json())
-                return completed(body, prompt, sampling)
+                return await self._tagged(completed(body, prompt, sampling), sampling)
         except asyncio.CancelledError:
             if on_abort:
                 on_abort(received.aborted(prompt, sampling))
             raise
+
+    async def _tagged(self, made: Completion, sampling: Sampling) -> Completion:
+        """With what its tokens tell of the model's tags."""
+        if sampling.until is None:
+            return made
+        opens, closes = [[await self.continuation.tag(tag)] for tag in (OPEN, CLOSE)]
+        ended = mapping(made.native).get("stop_reason")
+        by = sampling.until if ended is not None and ended in closes else made.stopped_by
+        return replace(made, stopped_by=by, thinking=within(await self.continuation.tokens(made.path), opens, closes))
 
     async def present(self, completions: Sequence[Completion]) -> Body:
         return presented(self.request, completions)
 
     async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool) -> Ask:
         until = self.replicas.until()
-        if prompt.pieces or sampling.stop:
+        if prompt.pieces or sampling.stop or sampling.until:
             if not self.asking.dialect.continues:
                 raise Unsupported("The upstream does not go on from partial answers.", param="strategy")
             ids = await self.continuation.tokens(prompt)
-            return Ask("completions", self.asking.completion(ids, sampling, stream=stream), until, stream)
+            tag = await self.continuation.tag(sampling.until) if sampling.until else None
+            return Ask("completions", self.asking.completion(ids, sampling, stream=stream, tag=tag), until, stream)
         if prompt.raw is not None:
             raw = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw
             return Ask("completions", self.asking.completion(raw, sampling, stream=stream), until, stream)

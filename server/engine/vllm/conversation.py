@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vllm import SamplingParams
@@ -21,6 +21,7 @@ from server.engine.vllm.present import present
 from server.engine.vllm.render import Rendered, VllmRequest, render, with_ids
 from server.engine.vllm.speech import Speaker, parser_of, understood
 from strategies.ports import OnAbort, OnText, SampleFailed
+from strategies.thinking import CLOSE, OPEN, within
 from strategies.types import Completion, Finish, Prompt, Sampling, Speech
 
 EACH = {"messages", "prompt", "stream", "stream_options", "n"}
@@ -43,7 +44,8 @@ class VllmConversation:
         engine_input = await self._continued(rendered, prompt)
 
         def completed(transcript: Transcript) -> Completion:
-            return self._completion(prompt, sampling, transcript)
+            made = self._completion(prompt, sampling, transcript)
+            return self._tagged(made, engine_input, transcript, sampling.until) if sampling.until else made
 
         stopped = (lambda transcript: on_abort(completed(transcript))) if on_abort else None
         try:
@@ -103,6 +105,8 @@ class VllmConversation:
         if sampling.stop:
             update["stop"] = [*_listed(request.stop), *sampling.stop]
             update["include_stop_str_in_output"] = True
+        if sampling.until:
+            update["stop_token_ids"] = [*(request.stop_token_ids or ()), *self._label(sampling.until)]
         room = len(prompt["prompt_token_ids"])
         limit = get_max_tokens(
             self.loaded.llm.model_config.max_model_len,
@@ -142,6 +146,14 @@ class VllmConversation:
             cached_tokens=transcript.cached_tokens,
             logprobs=() if sampling.labels else token_logprobs(ids, transcript.logprobs, sampling.logprobs or 0),
             labels=self._verdict(sampling.labels, transcript),
+        )
+
+    def _tagged(self, made: Completion, prompt: EngineInput, transcript: Transcript, until: str) -> Completion:
+        """With what its tokens tell of the model's tags: the one that ended it, and whether a thought is open."""
+        opens, closes = self._label(OPEN), self._label(CLOSE)
+        by = until if transcript.stop_reason in self._label(until) else made.stopped_by
+        return replace(
+            made, stopped_by=by, thinking=within([*prompt["prompt_token_ids"], *made.token_ids], opens, closes)
         )
 
     def _verdict(self, labels: tuple[str, ...], transcript: Transcript) -> dict[str, float]:

@@ -1,0 +1,115 @@
+"""Budget forcing: thinking that ends too early goes on behind a "Wait", and one that goes on too long is ended.
+
+s1, Muennighoff et al., 2025, arXiv:2501.19393; max_thinking 0 is NoThinking (Ma et al., 2025, arXiv:2504.09858). Of a
+model without tags the chain is the thinking, and the end of its turn the end of it. Deviations: the allowance is of all
+thinking, not of each stretch; max_tokens is of thinking and answer together, at most half of it reserved for the
+answer; and NoThinking spends one token, of which nothing is kept, to see whether the model thinks in tags.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from strategies.early_exit import PROBE, PROBE_TOKENS, SURE, agreed, boxed, confidence
+from strategies.options import Options
+from strategies.ports import Ability, SampleFailed
+from strategies.prompts import FINAL_ANSWER, NO_THOUGHT, WAIT
+from strategies.run import Run, least
+from strategies.thinking import CLOSE, OPEN, Thought
+from strategies.types import Outcome, Prompt
+
+
+class BudgetForcing(Options):
+    """Think for at least, and at most, so many tokens, then answer; or do not think at all."""
+
+    temperature: ClassVar[float] = 0.0
+    stepwise: ClassVar[bool] = True
+    paper: ClassVar[str] = "arXiv:2501.19393"
+
+    name: Literal["budget_forcing"] = "budget_forcing"
+    max_thinking: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="Tokens of thinking in all; null: what max_tokens leaves; 0: none"
+    )
+    min_thinking: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="An end of thinking is early before so many tokens; null: always"
+    )
+    waits: int = Field(default=1, ge=0, le=16, description='How often an early end is replaced by "Wait"')
+    answer_tokens: int = Field(
+        default=256, ge=1, le=65_536, description="Kept for the answer, of max_tokens at most half"
+    )
+    early_exit: Literal["none", "confidence", "probes"] = Field(
+        default="none", description="End thinking once a probe's answer is sure, or the last three are the same"
+    )
+    probe_every: int = Field(default=64, ge=8, le=4096, description="Tokens of thinking from one probe to the next")
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        return frozenset({"continue", "logprobs"} if self.early_exit == "confidence" else {"continue"})
+
+    @property
+    def logprobs(self) -> int | None:
+        return 0 if self.early_exit == "confidence" else None
+
+    def cost(self, max_tokens: int) -> int:
+        """Thinking and answer, the look at how the model thinks, and the probes."""
+        thinking = min(max_tokens, max_tokens if self.max_thinking is None else self.max_thinking)
+        probes = 0 if self.early_exit == "none" else thinking // self.probe_every
+        return max_tokens + 1 + probes * min(max_tokens, PROBE_TOKENS)
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        thought = Thought(prompt, run)
+        try:
+            if self.room(thought) == 0:
+                await thought.skip(OPEN, NO_THOUGHT, FINAL_ANSWER)
+            elif await self.thinks(thought):
+                thought.conclude(FINAL_ANSWER)
+            elif thought.tagged:
+                thought.close()
+            elif (outcome := await thought.outcome()).answer is not None:
+                return outcome
+            else:
+                thought.conclude(FINAL_ANSWER)
+            await thought.grow(thought.left)
+        except SampleFailed:
+            if not thought.pieces:
+                raise
+        return await thought.outcome()
+
+    def room(self, thought: Thought) -> int | None:
+        """What thinking may still take: of its own allowance, and without what is kept for the answer."""
+        left, own = thought.left, self.max_thinking
+        kept = None if left is None else max(0, left - self.kept(thought))
+        return least(kept, None if own is None else max(0, own - thought.used))
+
+    def kept(self, thought: Thought) -> int:
+        return min(self.answer_tokens, max(1, ((thought.left or 0) + thought.used) // 2))
+
+    async def thinks(self, thought: Thought) -> bool:
+        """Whether it had to be ended."""
+        waits, probed = self.waits, list[str | None]()
+        while (room := self.room(thought)) != 0:
+            made = await thought.think(room if self.early_exit == "none" else least(room, self.probe_every))
+            if made.finish == "stop":
+                enough = self.min_thinking is not None and thought.used >= self.min_thinking
+                if not waits or enough or self.room(thought) == 0:
+                    return thought.tagged and made.stopped_by != CLOSE
+                waits -= 1
+                thought.say(WAIT if made.text.endswith("\n") else f"\n\n{WAIT}", thinking=True)
+            elif self.early_exit != "none" and await self.knows(thought, probed):
+                return True
+        return True
+
+    async def knows(self, thought: Thought, probed: list[str | None]) -> bool:
+        """Whether the answer is clear already. A probe that is lost, or has no room, tells nothing."""
+        spare = thought.run.budget.left
+        if self.room(thought) == 0 or (spare is not None and spare - PROBE_TOKENS < self.kept(thought)):
+            return False
+        try:
+            probe = await thought.run.generate(
+                thought.prompt.say(PROBE), role="extraction", max_tokens=PROBE_TOKENS, greedy=True
+            )
+        except SampleFailed:
+            return False
+        probed.append(boxed(probe.text))
+        clear = confidence(probe) > SURE if self.early_exit == "confidence" else agreed(probed)
+        return clear and thought.used >= (self.min_thinking or 0)

@@ -1,0 +1,122 @@
+"""Self-refine: a draft is criticised and revised, and a revision is taken only if a verifier likes it no less.
+
+critique: what is wrong with it, in words (Madaan et al., 2023, arXiv:2303.17651). verification: questions whose answers
+would show an error, each answered by itself, without the draft (chain of verification, factored; Dhuliawala et al.,
+2023, arXiv:2309.11495). Deviation: the papers take every revision; models often make a right answer worse (Huang et
+al., 2023, arXiv:2310.01798), so the best of all iterates by the verifier's score is served.
+"""
+
+import re
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from strategies.ballot import score_of
+from strategies.options import UNIT_TESTS, Verified
+from strategies.ports import SampleFailed
+from strategies.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
+from strategies.run import Run
+from strategies.shown import CHARACTERS, harmless, quoted, reply
+from strategies.types import Completion, Message, Outcome, Prompt
+from strategies.verifiers.chain import AND
+
+NOTE_TOKENS = 1024
+"""At most, of a critique, a list of questions, or an answer to one."""
+VERDICT = re.compile(r"(?i)verdict\W{0,8}(correct|revise)\b")
+QUESTION = re.compile(r"(?m)^\W{0,4}\d{1,2}[.):]\s*(\S.*\?)")
+LONGEST_QUESTION = 1000
+
+
+class SelfRefine(Verified):
+    """Draft, criticise, revise; keep a revision only if the verifier likes it no less."""
+
+    paper: ClassVar[str] = "arXiv:2303.17651"
+
+    name: Literal["self_refine"] = "self_refine"
+    method: Literal["critique", "verification"] = Field(
+        default="critique", description="Revise by a critique, or by the answers to questions that would show an error"
+    )
+    rounds: int = Field(default=2, ge=1, le=8, description="Revisions at most; a critique may find nothing to revise")
+    questions: int = Field(default=4, ge=1, le=16, description="Of verification, in each round")
+
+    @property
+    def in_flight(self) -> int:
+        return self.questions if self.method == "verification" else 1
+
+    @property
+    def runs(self) -> int:
+        tested = any(UNIT_TESTS in name.split(AND) for name in self.verifiers)
+        return 1 + self.rounds if tested else 0
+
+    def cost(self, max_tokens: int) -> int:
+        """Draft and revisions, a verdict on each, and what each revision is made by."""
+        notes = 1 if self.method == "critique" else 1 + self.questions
+        return (1 + self.rounds) * (max_tokens + 1) + self.rounds * notes * min(max_tokens, NOTE_TOKENS)
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        made = await run.generate(prompt)
+        draft = Outcome(made, await run.read(made))
+        run.propose(draft)
+        best = await self.scored(draft, run)
+        past = list[Outcome]()
+        for _ in range(self.rounds):
+            try:
+                notes = await self.notes(prompt, best, run)
+                if not notes:
+                    break
+                made = await run.generate(improved(prompt, best, notes))
+            except SampleFailed:
+                break
+            revision = await self.scored(Outcome(made, await run.read(made)), run)
+            better = revision.score is not None and revision.score >= score_of(best)
+            past.append(best if better else revision)
+            best = revision if better else best
+            run.propose(best)
+        return replace(best, others=tuple(sorted(past, key=score_of, reverse=True)))
+
+    async def scored(self, outcome: Outcome, run: Run) -> Outcome:
+        """With its score; as it is where the verdict is lost."""
+        try:
+            (score,) = await run.score(self.verifiers[0], [outcome.completion], self.aggregation)
+        except SampleFailed:
+            return outcome
+        return replace(outcome, score=score)
+
+    async def notes(self, prompt: Prompt, best: Outcome, run: Run) -> list[Completion]:
+        """What is to be said of the best so far; nothing where there is nothing to revise."""
+        asked = CRITICISE if self.method == "critique" else QUESTIONS
+        said = await run.generate(shown(asked, prompt, best), role="verifier", max_tokens=NOTE_TOKENS)
+        if self.method == "critique":
+            return [] if correct(said) else [said]
+        questions = [found[:LONGEST_QUESTION] for found in QUESTION.findall(reply(said))][: self.questions]
+        if not questions:
+            return []
+        answers = await run.each([alone(asked) for asked in questions], role="verifier", max_tokens=NOTE_TOKENS)
+        return [
+            replace(answer, text=f"{question}\n{reply(answer)}", content=None)
+            for question, answer in zip(questions, answers, strict=True)
+            if answer
+        ]
+
+
+def shown(words: str, prompt: Prompt, best: Outcome) -> Prompt:
+    text = words.format(question=prompt.question.strip(), candidates=quoted([best]))
+    return Prompt((Message("system", GRADER), Message("user", text)))
+
+
+def alone(question: str) -> Prompt:
+    """One question, as if nobody had answered it yet."""
+    return Prompt((Message("user", ASK_ALONE.format(question=harmless(question, CHARACTERS))),))
+
+
+def improved(prompt: Prompt, best: Outcome, notes: list[Completion]) -> Prompt:
+    """The question as it was asked; behind it the answer, and what was said of it."""
+    words = IMPROVE.format(candidates=quoted([best, *map(Outcome, notes)]))
+    return prompt.say(words) if isinstance(prompt.raw, tuple) else prompt.instruct(words)
+
+
+def correct(critique: Completion) -> bool:
+    """By the last verdict that the critic itself writes."""
+    verdicts = VERDICT.findall(reply(critique))
+    return bool(verdicts) and verdicts[-1].lower() == "correct"
