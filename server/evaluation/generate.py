@@ -1,6 +1,5 @@
 """Fills a bank: plain, seeded requests, many in flight, one question after the other."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from server.evaluation.bank import GREEDY, BankFile, Recipe, Sample
 from server.evaluation.client import Client
 from server.evaluation.progress import Progress
 from server.evaluation.tasks import Question
+from strategies.concurrency import group
 from strategies.run import derived_seed
 
 
@@ -33,7 +33,7 @@ async def fill(
             bank.put(sample)
             progress.advance(sample.tokens)
 
-    async with asyncio.TaskGroup() as lanes:
+    async with group() as lanes:
         for _ in range(min(in_flight, len(wanted))):
             lanes.create_task(lane())
 

@@ -49,6 +49,7 @@ class Results:
     def put(self, result: Result) -> None:
         self._take(result)
         if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 file.write(orjson.dumps(asdict(result)) + b"\n")
 
