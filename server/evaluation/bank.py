@@ -77,11 +77,11 @@ class Bank:
 
     def drawn(self, question: str) -> list[Sample]:
         """A question's samples in order, the greedy one left out."""
-        return [sample for index, sample in sorted(self.samples[question].items()) if index != GREEDY]
+        return [sample for index, sample in sorted(self.samples.get(question, {}).items()) if index != GREEDY]
 
     def full(self, questions: Iterable[str], n: int) -> list[str]:
-        """Of these questions, those with a greedy sample and at least n others."""
-        return [q for q in questions if GREEDY in self.samples.get(q, {}) and len(self.samples[q]) > n]
+        """Of these questions, those with at least n samples."""
+        return [question for question in questions if len(self.drawn(question)) >= n]
 
 
 def _sample(line: bytes, *, last: bool) -> Sample | None:

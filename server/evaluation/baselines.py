@@ -9,19 +9,14 @@ from server.evaluation.tasks import Question
 from strategies.reading import Reading
 from strategies.types import Message, Prompt
 
+ONE = "one sample"
+"""The arm whose figures are the mean of all samples."""
 
-def greedy(question: Question, bank: Bank) -> Result:
-    sample = bank.samples[question.id][GREEDY]
-    answer, right = read(question, sample)
-    return Result(
-        arm="greedy",
-        question=question.id,
-        correct=right,
-        answer=answer,
-        tokens=sample.tokens,
-        prompt=sample.prompt_tokens,
-        depth=sample.tokens,
-    )
+
+def greedy(question: Question, bank: Bank) -> list[Result]:
+    """None where the bank has no greedy sample: one that was made elsewhere may have none."""
+    sample = bank.samples[question.id].get(GREEDY)
+    return [one("greedy", question, 0, sample)] if sample else []
 
 
 def oracle(question: Question, bank: Bank, n: int) -> Result:
@@ -42,13 +37,13 @@ def oracle(question: Question, bank: Bank, n: int) -> Result:
 
 def single(question: Question, bank: Bank) -> list[Result]:
     """Every sample by itself: its mean is what one sample is worth."""
-    return [one(question, at, sample) for at, sample in enumerate(bank.drawn(question.id))]
+    return [one(ONE, question, at, sample) for at, sample in enumerate(bank.drawn(question.id))]
 
 
-def one(question: Question, at: int, sample: Sample) -> Result:
+def one(arm: str, question: Question, at: int, sample: Sample) -> Result:
     answer, right = read(question, sample)
     return Result(
-        arm="one sample",
+        arm=arm,
         question=question.id,
         repeat=at,
         correct=right,
@@ -68,5 +63,5 @@ def beside(questions: Sequence[Question], bank: Bank, n: int) -> list[Result]:
     return [
         result
         for question in questions
-        for result in (greedy(question, bank), *single(question, bank), oracle(question, bank, n))
+        for result in (*greedy(question, bank), *single(question, bank), oracle(question, bank, n))
     ]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from server.evaluation.arms import Arm, BadArm, arm
 from server.evaluation.bank import BadBank, Bank, BankFile, Recipe
-from server.evaluation.baselines import beside
+from server.evaluation.baselines import ONE, beside
 from server.evaluation.client import Client, Refused
 from server.evaluation.generate import fill
 from server.evaluation.live import GREEDY, Asking, measured
 from server.evaluation.plots import NoPlots, draw
 from server.evaluation.progress import Progress
 from server.evaluation.replay import NotInBank, replayed
-from server.evaluation.report import markdown, rows
-from server.evaluation.results import Result, Results
+from server.evaluation.report import easier, markdown, rows
+from server.evaluation.results import BadResults, Result, Results
 from server.evaluation.tasks import BadTask, Question, load
 
 
@@ -29,12 +29,12 @@ def evaluate(given: argparse.Namespace) -> None:
     try:
         questions = load(given.task, given.limit, seed=given.seed)
         arms = [arm(written) for written in given.strategies]
-        results = Results(given.out and given.out.with_name(f"{given.out.name}.jsonl"))
+        results = Results(given.out and given.out.with_name(f"{given.out.name}-results.jsonl"))
         if given.fill or not given.bank:
             asyncio.run(asked(given, questions, arms, results))
         if given.bank and (arms or not given.fill):
             replay(given, questions, arms, results)
-    except (BadTask, BadArm, BadBank, NotInBank, Refused) as error:
+    except (BadTask, BadArm, BadBank, BadResults, NotInBank, Refused) as error:
         raise CannotEvaluate(str(error)) from None
     if results.all:
         tell(given, list(results.all.values()))
@@ -107,13 +107,19 @@ def keep(results: Results, result: Result) -> None:
 
 
 def tell(given: argparse.Namespace, results: Sequence[Result]) -> None:
-    table = rows(results, given.baseline or GREEDY)
-    head = f"{given.title or given.task}: {table[0].questions} questions\n\n"
-    sys.stdout.write(f"{head}{markdown(table)}\n")
+    arms = {result.arm for result in results}
+    baseline = given.baseline or next((arm for arm in (GREEDY, ONE) if arm in arms), "")
+    table = rows(results, baseline)
+    said = f"{given.title or given.task}: {table[0].questions} questions\n\n{markdown(table)}\n"
+    if ONE in arms:
+        easy = rows(easier(results, ONE), baseline)
+        said += f"\nThe easier half, by the share of samples that are right: {easy[0].questions} questions\n\n"
+        said += f"{markdown(easy)}\n"
+    sys.stdout.write(said)
     if not given.out:
         return
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.with_name(f"{given.out.name}.md").write_text(f"{head}{markdown(table)}\n")
+    given.out.with_name(f"{given.out.name}.md").write_text(said)
     try:
         draw(table, given.out, given.title or given.task)
     except NoPlots as reason:

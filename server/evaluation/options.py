@@ -49,5 +49,10 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--in-flight", type=int, default=8, metavar="C", help="requests at once (default: 8)")
     add("--seed", type=int, default=0, metavar="S", help="of samples, of gym's questions (default: 0)")
     add("--baseline", metavar="S", help="what gains are measured from (default: greedy)")
-    add("--out", type=Path, metavar="PREFIX", help="writes PREFIX.jsonl, PREFIX.md and plots (default: the table only)")
+    add(
+        "--out",
+        type=Path,
+        metavar="PREFIX",
+        help="writes PREFIX-results.jsonl, PREFIX.md and plots (default: only shows)",
+    )
     add("--title", metavar="TEXT", help="of the plots (default: the task's name)")

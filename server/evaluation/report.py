@@ -39,6 +39,17 @@ def rows(results: Sequence[Result], baseline: str) -> list[Row]:
     return [row(arm, by, questions, None if arm == baseline else arms.get(baseline)) for arm, by in arms.items()]
 
 
+def easier(results: Sequence[Result], by: str) -> list[Result]:
+    """The results of the half of the questions on which the arm `by` is right most often."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        if result.arm == by:
+            shares[result.question].append(result.correct)
+    ordered = sorted(shares, key=lambda question: (-mean(shares[question]), question))
+    half = set(ordered[: (len(ordered) + 1) // 2])
+    return [result for result in results if result.question in half]
+
+
 def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: dict[str, list[Result]] | None) -> Row:
     scores = accuracies(by, questions)
     mine = [result for question in questions for result in by[question]]

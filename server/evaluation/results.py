@@ -30,18 +30,26 @@ class Result:
     stopped: str = "completed"
 
 
+class BadResults(Exception):
+    """Why the file cannot be gone on with, in one line."""
+
+
 class Results:
     """What is known so far; with a path it is kept, and what is there already is not found again."""
 
     def __init__(self, path: Path | None = None) -> None:
+        """Raises BadResults. A torn last line, from a crash, is dropped."""
         self.path = path
         self.all: dict[tuple[str, str, int], Result] = {}
         if path and path.exists():
             whole = path.read_bytes()
             whole = whole[: whole.rfind(b"\n") + 1]
+            try:
+                for line in whole.splitlines():
+                    self._take(Result(**orjson.loads(line)))
+            except (ValueError, TypeError):
+                raise BadResults(f"{path} holds no results: choose another --out") from None
             path.write_bytes(whole)
-            for line in whole.splitlines():
-                self._take(Result(**orjson.loads(line)))
 
     def __contains__(self, key: tuple[str, str, int]) -> bool:
         return key in self.all

@@ -39,10 +39,10 @@ def test_a_bank_is_filled_once_and_replayed(task: Path, tmp_path: Path, capsys: 
     replay = ["eval", str(task), "--bank", str(bank), "--out", str(out), "--strategy", "self_consistency:n=4"]
     main(replay)
     table = capsys.readouterr().out
-    kept = out.with_name("sums.jsonl").read_text()
+    kept = out.with_name("sums-results.jsonl").read_text()
     main(replay)
     assert capsys.readouterr().out == table
-    assert out.with_name("sums.jsonl").read_text() == kept
+    assert out.with_name("sums-results.jsonl").read_text() == kept
     for arm in ("greedy", "one sample", "oracle pass@4", "self_consistency:n=4,stop_rule=none"):
         assert f"| `{arm}` | 66.7 | 20.8 to 93.9 |" in table
     assert table in out.with_name("sums.md").read_text()
@@ -56,7 +56,7 @@ def test_live(task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         made = len(server.engine.calls)
         main(asked)
         assert len(server.engine.calls) == made
-    results = [json.loads(line) for line in out.with_name("sums.jsonl").read_text().splitlines()]
+    results = [json.loads(line) for line in out.with_name("sums-results.jsonl").read_text().splitlines()]
     assert sorted((r["arm"], r["question"], r["correct"]) for r in results) == [
         (arm, f"sums:{n}", n < 2) for arm in ("greedy", "self_consistency:n=4") for n in range(3)
     ]
