@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from server.auth import BadKeysFile, new_key
 from server.engine.absent import hide_broken_packages
+from server.evaluation import options
 from server.settings import ENVIRONMENT_ONLY, Settings, keys_file
 
 # Before anything imports transformers: spawned engine processes import this module too.
@@ -65,6 +66,14 @@ def parser() -> Parser:
             if field.annotation is bool:
                 kind = {"action": "store_true", "default": None}
             serve.add_argument(f"--{name.replace('_', '-')}", dest=name, help=words, **kind)
+    evaluation = commands.add_parser(
+        "eval",
+        help="accuracy against cost on a task",
+        description=options.DESCRIPTION,
+        epilog=options.EXAMPLES,
+        formatter_class=raw,
+    )
+    options.add_flags(evaluation)
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
     new = keys.add_parser("new", help="make a key, print it once, store its digest")
     new.add_argument("tenant", metavar="TENANT")
@@ -76,11 +85,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     if given.command == "keys":
         return make_key(given.api_keys_file, given.tenant)
+    if given.command == "eval":
+        return measure(given)
     from server.serving import CannotServe, serve
 
     try:
         uvloop.run(serve(settings_of(given)))
     except CannotServe as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def measure(given: argparse.Namespace) -> None:
+    from server.evaluation.command import CannotEvaluate, evaluate
+
+    try:
+        evaluate(given)
+    except CannotEvaluate as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,0 +1,63 @@
+"""What is compared: strategies with their options, as a person writes them."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from strategies import AnyStrategy, parse
+
+ASSIGNED = re.compile(r"\s*([a-z_]+)\s*=\s*(.*)", re.S)
+
+
+class BadArm(Exception):
+    """Why it names no strategy, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    name: str
+    strategy: AnyStrategy
+
+
+def arm(written: str) -> Arm:
+    """NAME, NAME:option=value,option=value, or the JSON object of a request. Raises BadArm."""
+    try:
+        options = json.loads(written) if written.lstrip().startswith("{") else spelled(written)
+        strategy = parse.validate_python(options)
+    except json.JSONDecodeError as error:
+        raise BadArm(f"{written}: not JSON ({error})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadArm(f"{written}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return Arm(shown(strategy), strategy)
+
+
+def spelled(written: str) -> dict[str, object]:
+    name, _, rest = written.partition(":")
+    options: dict[str, object] = {"name": name.strip()}
+    for part in filter(None, rest.split(",")):
+        if not (assigned := ASSIGNED.fullmatch(part)):
+            raise BadArm(f"{written}: {part} is not option=value")
+        options[assigned[1]] = value(assigned[2])
+    return options
+
+
+def value(written: str) -> object:
+    """A number, true, false or null; any other word is itself."""
+    try:
+        return json.loads(written)
+    except json.JSONDecodeError:
+        return written
+
+
+def shown(strategy: AnyStrategy) -> str:
+    """The shortest way to write it: what is not the default."""
+    options = strategy.model_dump(mode="json", exclude_defaults=True)
+    parts = ",".join(f"{key}={text(option)}" for key, option in sorted(options.items()) if key != "name")
+    return f"{strategy.name}:{parts}" if parts else strategy.name
+
+
+def text(option: object) -> str:
+    return option if isinstance(option, str) else json.dumps(option)

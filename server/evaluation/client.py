@@ -1,0 +1,56 @@
+"""A server, asked over its own API: patient with one that is busy, plain about one that refuses."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+BUSY = frozenset({429, 502, 503})
+TRIES = 8
+
+
+class Refused(Exception):
+    """The server's own words, in one line."""
+
+
+class Client:
+    def __init__(self, url: str, key: str | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`url`: with or without /v1. `transport`: how it is reached, where that is not the network."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        base = url.rstrip("/").removesuffix("/v1")
+        limits = httpx.Limits(max_connections=None)
+        self._http = httpx.AsyncClient(
+            base_url=base, headers=headers, timeout=3600, limits=limits, transport=transport, trust_env=False
+        )
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def model(self) -> str:
+        """The name of what it serves. Raises Refused."""
+        models: list[dict[str, Any]] = (await self._asked("GET", "/v1/models", None))["data"]
+        return str(models[0]["id"]).split("@")[0]
+
+    async def chat(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises Refused."""
+        return await self._asked("POST", "/v1/chat/completions", body)
+
+    async def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        said = ""
+        for attempt in range(TRIES):
+            try:
+                response = await self._http.request(method, path, json=body)
+            except httpx.TransportError as error:
+                said = f"{type(error).__name__}: {error}"
+            else:
+                if response.is_success:
+                    answer: dict[str, Any] = response.json()
+                    return answer
+                said = f"{response.status_code}: {response.text[:300]}"
+                if response.status_code not in BUSY:
+                    break
+            await asyncio.sleep(min(2**attempt, 30) / 4)
+        raise Refused(said)

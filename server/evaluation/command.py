@@ -1,0 +1,126 @@
+"""`cogitate eval`: from flags to results, a table and plots."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.evaluation.arms import Arm, BadArm, arm
+from server.evaluation.bank import BadBank, Bank, BankFile, Recipe
+from server.evaluation.baselines import ONE, beside
+from server.evaluation.client import Client, Refused
+from server.evaluation.generate import fill
+from server.evaluation.live import GREEDY, Asking, measured
+from server.evaluation.plots import NoPlots, draw
+from server.evaluation.progress import Progress
+from server.evaluation.replay import NotInBank, replayed
+from server.evaluation.report import easier, markdown, rows
+from server.evaluation.results import BadResults, Result, Results
+from server.evaluation.tasks import BadTask, Question, load
+
+
+class CannotEvaluate(Exception):
+    """Why, in one line."""
+
+
+def evaluate(given: argparse.Namespace) -> None:
+    """Raises CannotEvaluate."""
+    try:
+        questions = load(given.task, given.limit, seed=given.seed)
+        arms = [arm(written) for written in given.strategies]
+        results = Results(given.out and given.out.with_name(f"{given.out.name}-results.jsonl"))
+        if given.fill or not given.bank:
+            asyncio.run(asked(given, questions, arms, results))
+        if given.bank and (arms or not given.fill):
+            replay(given, questions, arms, results)
+    except (BadTask, BadArm, BadBank, BadResults, NotInBank, Refused) as error:
+        raise CannotEvaluate(str(error)) from None
+    if results.all:
+        tell(given, list(results.all.values()))
+
+
+async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], to: Results) -> None:
+    """Whatever needs the server: samples for the bank, or the strategies themselves."""
+    if not given.server:
+        raise BadTask("--server says which server to ask; --bank FILE alone replays what is there")
+    key = given.api_key_file.read_text().strip() if given.api_key_file else None
+    async with Client(given.server, key) as client:
+        model = given.model or await client.model()
+        if given.fill:
+            bank = BankFile(given.bank, recipe(given, model))
+            await fill(bank, questions, given.fill, client, model, given.in_flight, Progress("samples", sys.stderr))
+            bank.close()
+        else:
+            asking = Asking(
+                model=model,
+                max_tokens=given.max_tokens,
+                instruction=given.instruction,
+                temperature=given.temperature,
+                top_p=given.top_p,
+                seed=given.seed,
+            )
+            progress = Progress("answers", sys.stderr)
+            await measured(arms, questions, client, asking, to, given.in_flight, progress)
+
+
+def recipe(given: argparse.Namespace, model: str) -> Recipe:
+    return Recipe(
+        task=Path(given.task).stem,
+        model=model,
+        instruction=given.instruction,
+        temperature=0.7 if given.temperature is None else given.temperature,
+        top_p=1.0 if given.top_p is None else given.top_p,
+        max_tokens=given.max_tokens,
+        seed=given.seed,
+    )
+
+
+def replay(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], to: Results) -> None:
+    """Over the questions whose samples are all there."""
+    bank = Bank.read(given.bank)
+    most = max((len(bank.drawn(question.id)) for question in questions), default=0)
+    known = set(bank.full([question.id for question in questions], most))
+    ready = [question for question in questions if question.id in known]
+    if not ready:
+        raise BadBank(f"{given.bank} has no question of this task with all its samples: --fill it")
+    majority = arm(f"self_consistency:n={most},stop_rule=none")
+    for result in beside(ready, bank, most):
+        keep(to, result)
+    progress = Progress("replays", sys.stderr)
+    wanted = [
+        (one, question, repeat)
+        for one in (majority, *(one for one in arms if one != majority))
+        for question in ready
+        for repeat in range(given.repeats)
+        if (one.name, question.id, repeat) not in to
+    ]
+    progress.expect(len(wanted))
+    for one, question, repeat in wanted:
+        to.put(replayed(one.name, one.strategy, question, bank, repeat))
+        progress.advance()
+
+
+def keep(results: Results, result: Result) -> None:
+    if (result.arm, result.question, result.repeat) not in results:
+        results.put(result)
+
+
+def tell(given: argparse.Namespace, results: Sequence[Result]) -> None:
+    arms = {result.arm for result in results}
+    baseline = given.baseline or next((arm for arm in (GREEDY, ONE) if arm in arms), "")
+    table = rows(results, baseline)
+    said = f"{given.title or given.task}: {table[0].questions} questions\n\n{markdown(table)}\n"
+    if ONE in arms:
+        easy = rows(easier(results, ONE), baseline)
+        said += f"\nThe easier half, by the share of samples that are right: {easy[0].questions} questions\n\n"
+        said += f"{markdown(easy)}\n"
+    sys.stdout.write(said)
+    if not given.out:
+        return
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.with_name(f"{given.out.name}.md").write_text(said)
+    try:
+        draw(table, given.out, given.title or given.task)
+    except NoPlots as reason:
+        sys.stderr.write(f"{reason}\n")

@@ -1,0 +1,108 @@
+"""A strategy against a running server, over its own API: what a client would see and pay."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.evaluation.arms import Arm
+from server.evaluation.client import Client
+from server.evaluation.progress import Progress
+from server.evaluation.results import Result, Results
+from server.evaluation.tasks import Question
+from strategies.answers import Answer, extract
+from strategies.concurrency import group
+from strategies.run import derived_seed
+
+GREEDY = "greedy"
+"""The arm that is no strategy: the engine's own, most probable answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What every request of a run shares."""
+
+    model: str
+    max_tokens: int
+    instruction: str
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+
+async def measured(
+    arms: Sequence[Arm],
+    questions: Sequence[Question],
+    client: Client,
+    asking: Asking,
+    results: Results,
+    in_flight: int,
+    progress: Progress,
+) -> None:
+    """Fills the results with what is not there yet, greedy answers beside. Raises Refused."""
+    wanted = [
+        (arm, question)
+        for question in questions
+        for arm in (None, *arms)
+        if (arm.name if arm else GREEDY, question.id, 0) not in results
+    ]
+    progress.expect(len(wanted))
+    queue = iter(wanted)
+
+    async def lane() -> None:
+        for arm, question in queue:
+            result = await asked(client, asking, arm, question)
+            results.put(result)
+            progress.advance(result.tokens)
+
+    async with group() as lanes:
+        for _ in range(min(in_flight, len(wanted))):
+            lanes.create_task(lane())
+
+
+async def asked(client: Client, asking: Asking, arm: Arm | None, question: Question) -> Result:
+    began = time.monotonic()
+    answer = await client.chat(body(asking, arm, question))
+    seconds = time.monotonic() - began
+    told: dict[str, Any] = answer.get("cogitate") or {}
+    spent: dict[str, Any] = answer["usage"]
+    read = answered(answer, question)
+    return Result(
+        arm=arm.name if arm else GREEDY,
+        question=question.id,
+        correct=question.right(read),
+        answer=read.raw if read else None,
+        tokens=spent["completion_tokens"],
+        aborted=told.get("aborted_tokens") or 0,
+        verifier=told.get("verifier_tokens") or 0,
+        prompt=spent["prompt_tokens"],
+        candidates=told.get("candidates") or 1,
+        seconds=seconds,
+        stopped=told.get("stopped") or "completed",
+    )
+
+
+def answered(answer: dict[str, Any], question: Question) -> Answer | None:
+    """What the strategy says it answered; of a plain answer what can be read from it, nothing where it was cut."""
+    if "cogitate" in answer:
+        said = answer["cogitate"].get("answer")
+        return None if said is None else Answer(str(said), str(said), "phrase")
+    (choice,) = answer["choices"]
+    read = extract(choice["message"]["content"] or "", "auto", question.text)
+    return read if read and (choice["finish_reason"] == "stop" or read.rule == "boxed") else None
+
+
+def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
+    """The request as a client would send it. Under a strategy the instruction is the strategy's own option."""
+    text = question.text if arm else question.text + asking.instruction
+    said: dict[str, Any] = {
+        "model": asking.model,
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": asking.max_tokens,
+        "seed": derived_seed(asking.seed, sum(question.id.encode())),
+        "cache": "no-store",
+    }
+    if arm is None:
+        return said | {"temperature": 0.0}
+    said["strategy"] = arm.strategy.model_dump(mode="json", exclude_unset=True) | {"name": arm.strategy.name}
+    return said | {name: v for name in ("temperature", "top_p") if (v := getattr(asking, name)) is not None}

@@ -1,0 +1,58 @@
+"""The flags of `cogitate eval`, and what its help teaches."""
+
+import argparse
+from pathlib import Path
+
+from strategies.prompts import BOXED
+
+DESCRIPTION = """\
+What a strategy gains on a task, and what it costs.
+
+  TASK   a file of JSON lines: GSM8K's rows (question, answer ending in "#### N"), MATH's (problem, solution), or
+         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier.
+
+Two ways to measure:
+  live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
+  replay   --bank FILE: samples are drawn once (--fill N, from --server) and every rule of voting and stopping is then
+           replayed on the very same samples, by the strategies' own code. Minutes instead of hours, and paired.
+
+Each strategy is NAME, NAME:option=value,option=value, or the JSON object of a request. Greedy stands always beside
+them; over a bank also the mean sample, majority@N with no stop rule, and the oracle pass@N.
+Whatever was measured is kept (JSON lines): started again, a run goes on where it stopped.
+"""
+EXAMPLES = """\
+examples:
+  cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --bank bank.jsonl --fill 16 --limit 100
+  cogitate eval gsm8k.jsonl --bank bank.jsonl --out report/gsm8k \\
+      --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
+  cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --limit 50 --out report/live \\
+      --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
+  cogitate eval gym:countdown --server http://127.0.0.1:8000 --limit 50 --strategy self_consistency:n=16
+"""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("task", metavar="TASK", help="FILE.jsonl or gym:NAME")
+    add = command.add_argument
+    add("--strategy", dest="strategies", action="append", default=[], metavar="S", help="what to compare; repeatable")
+    add("--server", metavar="URL", help="a running `cogitate serve`")
+    add("--api-key-file", type=Path, metavar="FILE", help="a file that holds the server's key")
+    add("--model", help="the name of the model to ask for (default: the first that the server lists)")
+    add("--bank", type=Path, metavar="FILE", help="samples to replay, or to fill")
+    add("--fill", type=int, metavar="N", help="draw N samples and a greedy one of each question into --bank first")
+    add("--limit", type=int, metavar="K", help="only the first K questions")
+    add("--repeats", type=int, default=8, metavar="R", help="replays of each question, samples reordered (default: 8)")
+    add("--max-tokens", type=int, default=400, metavar="T", help="per candidate (default: 400)")
+    add("--temperature", type=float, metavar="T", help="of samples (default: 0.7 in a bank, else the strategy's own)")
+    add("--top-p", type=float, metavar="P", help="of samples (default: 1)")
+    add("--instruction", default=BOXED, metavar="TEXT", help="put behind the question, as the strategies do by default")
+    add("--in-flight", type=int, default=8, metavar="C", help="requests at once (default: 8)")
+    add("--seed", type=int, default=0, metavar="S", help="of samples, of gym's questions (default: 0)")
+    add("--baseline", metavar="S", help="what gains are measured from (default: greedy)")
+    add(
+        "--out",
+        type=Path,
+        metavar="PREFIX",
+        help="writes PREFIX-results.jsonl, PREFIX.md and plots (default: only shows)",
+    )
+    add("--title", metavar="TEXT", help="of the plots (default: the task's name)")

@@ -1,0 +1,52 @@
+"""Accuracy against tokens and against time, as PNG and SVG."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from server.evaluation.report import Row
+
+
+class NoPlots(Exception):
+    """Why there are none, in one line."""
+
+
+def draw(rows: Sequence[Row], to: Path, title: str) -> list[Path]:
+    """Writes TO-tokens and TO-time. Raises NoPlots where matplotlib is not installed."""
+    time: Callable[[Row], float] = (
+        (lambda row: row.seconds[0]) if any(any(row.seconds) for row in rows) else (lambda row: row.depth[0])
+    )
+    unit = "seconds, median" if any(any(row.seconds) for row in rows) else "sequential depth in tokens, median"
+    return [
+        *plot(rows, lambda row: row.tokens, "tokens per question, everything counted", title, to, "tokens"),
+        *plot([row for row in rows if time(row)], time, unit, title, to, "time"),
+    ]
+
+
+def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: str, to: Path, kind: str) -> list[Path]:
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+        matplotlib.use("Agg")
+        pyplot = importlib.import_module("matplotlib.pyplot")
+    except ImportError:
+        raise NoPlots("no plots: they need matplotlib (pip install 'cogitate[eval]')") from None
+    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
+    for at, row in enumerate(rows):
+        low, high = 100 * (row.accuracy - row.low), 100 * (row.high - row.accuracy)
+        marker, colour = "oD"[row.arm.startswith("oracle")], f"C{at % 10}"
+        axes.errorbar(
+            cost(row), 100 * row.accuracy, [[low], [high]], fmt=marker, color=colour, ms=8, lw=1, alpha=0.9,
+            label=row.arm.replace("self_consistency", "sc"),
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xlabel(axis)
+    axes.set_ylabel("accuracy, % (95 % interval)")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.grid(alpha=0.25, which="both", lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    paths = [to.with_name(f"{to.name}-{kind}.{end}") for end in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)
+    return paths

@@ -1,0 +1,132 @@
+"""A strategy replayed over a bank: its own code, unchanged, on samples that are already there.
+
+The bank plays the engine: the k-th decode is the k-th sample of an order that is shuffled anew for each repeat, and
+takes as many seconds of virtual time as it has tokens. So a race is won as it would be, what is aborted costs what it
+had made, and the time that passes is the sequential depth. Deviation from a served request: answers are grouped by
+their canonical form alone, no proof of equality is sought.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from server.evaluation import clockwork
+from server.evaluation.bank import GREEDY, Bank, Sample
+from server.evaluation.results import Result
+from server.evaluation.tasks import Question
+from strategies import AnyStrategy
+from strategies.execute import execute
+from strategies.ports import OnAbort, OnText, Verifier
+from strategies.reading import Reading
+from strategies.run import Run
+from strategies.trace import Sampled, usage
+from strategies.types import Completion, Finish, Message, Prompt, Sampling, TokenLogprob
+from strategies.verifiers import BUILT_IN
+
+
+class NotInBank(Exception):
+    """The strategy asked for something that only a live engine can give."""
+
+
+@dataclass(slots=True)
+class BankEngine:
+    """Decodes by looking up."""
+
+    order: Sequence[Sample]
+    greedy: Sample | None = None
+    asked: int = field(default=0)
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
+    ) -> Completion:
+        sample = self._next(prompt, sampling)
+        began = asyncio.get_running_loop().time()
+        try:
+            await asyncio.sleep(sample.tokens)
+        except asyncio.CancelledError:
+            made = min(sample.tokens, int(asyncio.get_running_loop().time() - began))
+            if on_abort:
+                on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=made))
+            raise
+        return completion(prompt, sample)
+
+    def _next(self, prompt: Prompt, sampling: Sampling) -> Sample:
+        if sampling.auxiliary or sampling.labels or sampling.stop or prompt.pieces:
+            raise NotInBank("a bank holds whole answers: verdicts, steps and continuations need a model")
+        if sampling.temperature == 0 and self.greedy:
+            sample = self.greedy
+        elif self.asked < len(self.order):
+            sample = self.order[self.asked]
+            self.asked += 1
+        else:
+            raise NotInBank(f"the bank has {len(self.order)} samples of each question, and more were asked for")
+        if sampling.max_tokens is not None and sampling.max_tokens < sample.tokens:
+            raise NotInBank("a sample is longer than what the strategy allows it")
+        return sample
+
+
+class NoProofs:
+    async def equal(self, a: str, b: str) -> bool:
+        return False
+
+
+def completion(prompt: Prompt, sample: Sample) -> Completion:
+    alternatives = sample.top or [[] for _ in sample.logprobs]
+    return Completion(
+        prompt=prompt,
+        text=sample.text,
+        finish=cast(Finish, sample.finish if sample.finish in ("stop", "length") else "stop"),
+        prompt_tokens=sample.prompt_tokens,
+        completion_tokens=sample.tokens,
+        logprobs=tuple(
+            TokenLogprob(0, "", chosen, tuple(TokenLogprob(0, "", other) for other in others))
+            for chosen, others in zip(sample.logprobs, alternatives, strict=True)
+        ),
+    )
+
+
+def replayed(arm: str, strategy: AnyStrategy, question: Question, bank: Bank, repeat: int = 0) -> Result:
+    """Raises NotInBank."""
+    order = shuffled(bank.drawn(question.id), f"{question.id}/{repeat}")
+    engine = BankEngine(order, bank.samples[question.id].get(GREEDY))
+    return clockwork.run(_solved(arm, strategy, question, engine, repeat, BUILT_IN))
+
+
+def shuffled(samples: Sequence[Sample], name: str) -> list[Sample]:
+    """The same order for every strategy: they are compared in pairs."""
+    return random.Random(name).sample(samples, len(samples))
+
+
+async def _solved(
+    arm: str,
+    strategy: AnyStrategy,
+    question: Question,
+    engine: BankEngine,
+    repeat: int,
+    verifiers: Mapping[str, Verifier],
+) -> Result:
+    run = Run(
+        engine=engine,
+        prover=NoProofs(),
+        verifiers=verifiers,
+        sampling=Sampling(temperature=strategy.temperature, logprobs=0),
+        reading=Reading(format=strategy.answer_format, vote_on=strategy.vote_on),
+    )
+    finished = await execute(strategy, replace(Prompt((Message("user", question.text),)), asked=question.text), run)
+    spent, answer = usage(run.trace), finished.outcome.answer
+    return Result(
+        arm=arm,
+        question=question.id,
+        repeat=repeat,
+        correct=question.right(answer),
+        answer=answer.raw if answer else None,
+        tokens=spent.completion,
+        aborted=spent.aborted,
+        verifier=spent.verifier,
+        prompt=spent.prompt,
+        candidates=sum(isinstance(event, Sampled) for event in run.trace),
+        depth=asyncio.get_running_loop().time(),
+        stopped=finished.stopped,
+    )
