@@ -82,7 +82,7 @@ class Thought:
     async def grow(self, most: int | None, until: str | None = None) -> Completion:
         made = await self.run.generate(self.prompt, role="step", visible=True, max_tokens=most, until=until)
         self.prompt = made.path
-        self.pieces.append(replace(made, text=self.words + made.text))
+        self.pieces.append(replace(made, text=self.words + made.text, content=None, native=None))
         self.words = ""
         self.run.propose(Outcome(self.whole))
         return made
@@ -101,6 +101,4 @@ class Thought:
         """Of an answer that was announced, what follows the announcement counts."""
         last, whole = self.pieces[-1], self.whole
         at = last.text.rfind(self.label) if self.label else -1
-        return Outcome(
-            whole, await self.run.read(replace(last, text=last.text[at:], content=None) if at >= 0 else whole)
-        )
+        return Outcome(whole, await self.run.read(replace(last, text=last.text[at:]) if at >= 0 else whole))

@@ -131,7 +131,7 @@ class Decode:
                 return
             self.made.append(word)
             self.engine.decoded += 1
-            if self.sampling.until and self._word(word) == self.sampling.until:
+            if self.sampling.until and self._word(word) == self.sampling.until.strip():
                 self.stopped_by = self.sampling.until
                 return
             yield self.engine.vocabulary.decode([word])

@@ -77,6 +77,13 @@ async def test_a_stop_string_ends_the_text_and_is_kept(backend):
     assert (made.finish, made.stopped_by) == ("stop", " a") and made.text.endswith(" a") and not made.ended
 
 
+async def test_a_tag_ends_the_text_by_its_token_and_is_no_part_of_it(backend):
+    plain = await complete(backend, request(), max_tokens=200)
+    made = await complete(backend, request(), until=" a", max_tokens=200)
+    assert (made.finish, made.stopped_by, made.thinking) == ("stop", " a", False) and not made.text.endswith(" a")
+    assert len(made.token_ids) == made.completion_tokens - 1 and plain.text.startswith(f"{made.text} a")
+
+
 async def test_a_continuation_goes_on_from_the_very_tokens(backend):
     asked = request()
     whole = await complete(backend, asked, max_tokens=24)

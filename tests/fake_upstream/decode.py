@@ -34,7 +34,7 @@ class Decode:
     text: str
     ids: tuple[int, ...]
     finish: str
-    stopped_by: str | None
+    stopped_by: str | int | None
     prompt_tokens: int
     chat: bool
     reasoning: str | None = None
@@ -114,8 +114,10 @@ def alternatives(word: str, others: Sequence[str], request: Mapping[str, Any]) -
     return [{"token": token, "logprob": -0.5 - at, "bytes": None} for at, token in enumerate([word, *others])]
 
 
-def cut(ids: Sequence[int], words: Sequence[str], request: Mapping[str, Any]) -> tuple[list[int], str, str, str | None]:
-    """The tokens that are decoded of `ids`, their text, why decoding ended, and by which stop string."""
+def cut(
+    ids: Sequence[int], words: Sequence[str], request: Mapping[str, Any]
+) -> tuple[list[int], str, str, str | int | None]:
+    """The tokens that are decoded of `ids`, their text, why decoding ended, and by which stop string or token."""
     limit = request.get("max_completion_tokens") or request.get("max_tokens") or 2**31
     stops = request.get("stop") or []
     stops = [stops] if isinstance(stops, str) else stops
@@ -125,6 +127,8 @@ def cut(ids: Sequence[int], words: Sequence[str], request: Mapping[str, Any]) ->
         if len(made) >= limit:
             return made, text, "length", None
         made.append(token)
+        if token in (request.get("stop_token_ids") or ()):
+            return made, text, "stop", token
         text += words[token]
         for stop in stops:
             if stop in text:

@@ -286,3 +286,57 @@ def test_presets_are_listed_and_served():
 def test_a_wrong_preset_is_told_at_the_start(presets):
     with pytest.raises(ValidationError):
         Settings(presets=presets)
+
+
+FORCED = (
+    "tools",
+    "response_format",
+    "min_tokens",
+    "presence_penalty",
+    "stop",
+    "logit_bias",
+    "bad_words",
+    "logprobs",
+    "n",
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [*zip(FORCED, ([TOOL], SCHEMA, 3, 0.5, "so", {"7": 1}, ["so"], True, 2), strict=True)],
+)
+def test_what_a_text_with_words_of_ours_cannot_hold_is_refused_by_name(field, value):
+    with pytest.raises(BadRequest) as refused:
+        planned(strategy="budget_forcing", abilities=frozenset({"continue", "logprobs"}), **{field: value})
+    assert refused.value.param == field and "budget_forcing" in refused.value.message
+
+
+def test_budget_forcing_goes_on_from_partial_answers_or_is_refused():
+    with pytest.raises(BadRequest, match="partial answers"):
+        planned(strategy="budget_forcing")
+
+
+@pytest.mark.live
+def test_tools_and_json_go_through_a_refinement():
+    options = {"name": "self_refine", "verifier": "programmatic", "rounds": 1}
+    call = asked(ScriptedEngine([Call("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
+    assert call["choices"][0]["message"]["tool_calls"]
+    body = asked(ScriptedEngine(['{"x": 1}', "Verdict: correct"]), strategy=options, response_format=SCHEMA).json()
+    assert body["choices"][0]["message"]["content"] == '{"x": 1}' and body["cogitate"]["verifier_tokens"] > 0
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("options", [{}, {"max_thinking": 0}, {"early_exit": "probes", "probe_every": 8}])
+def test_a_forced_thought_streams_what_is_answered(options):
+    strategy = {"name": "budget_forcing", **options}
+    replies = ["<think>" + " on" * 9 + "</think>", " and on</think>", " 42", "42}"]
+    with live(ScriptedEngine(replies)) as server:
+        chunks = list(
+            server.client().chat.completions.create(
+                model="scripted", messages=HELLO["messages"], stream=True, extra_body={"strategy": strategy}
+            )
+        )
+    said = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    with live(ScriptedEngine(replies)) as server:
+        whole = server.ask(strategy=strategy).json()["choices"][0]["message"]["content"]
+    assert said == whole and "</think>" in whole

@@ -59,7 +59,8 @@ class RemoteConversation:
             return made
         opens, closes = [[await self.continuation.tag(tag)] for tag in (OPEN, CLOSE)]
         ended = mapping(made.native).get("stop_reason")
-        by = sampling.until if ended is not None and ended in closes else made.stopped_by
+        tagged = ended is not None and ended == await self.continuation.tag(sampling.until)
+        by = sampling.until if tagged else made.stopped_by
         return replace(made, stopped_by=by, thinking=within(await self.continuation.tokens(made.path), opens, closes))
 
     async def present(self, completions: Sequence[Completion]) -> Body:

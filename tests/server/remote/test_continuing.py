@@ -1,11 +1,13 @@
 """Steps go on from the very tokens that were decoded."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from server.errors import ContextTooLong, Unsupported
 from strategies.ports import SampleFailed
+from strategies.thinking import CLOSE, OPEN
 from strategies.types import Sampling
 from tests.fake_upstream import Script
 from tests.fake_upstream.script import STORY
@@ -29,6 +31,19 @@ async def test_steps_go_on_from_the_tokens_and_keep_their_separator():
     assert steps[2]["prompt"] == [*steps[1]["prompt"], *second.token_ids]
     assert steps[0]["stop"] == ["NEVER", "42."] and steps[0]["include_stop_str_in_output"] is True
     assert "metadata" not in steps[0] and steps[0]["top_p"] == 0.9
+
+
+async def test_a_tag_of_the_models_ends_a_thought_by_its_token_and_is_no_part_of_it():
+    asked, heard = request(), []
+    async with one(Script(texts=[f"{OPEN} six sevens {CLOSE} 42", f"so {CLOSE}"])) as (fake, backend):
+        conversation = await backend.converse(asked, asked.prompt)
+        sampling = Sampling(max_tokens=50, until=f" {CLOSE}", continued=True)
+        thought = await conversation.generate(asked.prompt, sampling, on_text=heard.append)
+        after = await conversation.generate(thought.path.say(CLOSE), replace(sampling, max_tokens=1))
+    assert thought.text == f"{OPEN} six sevens" == "".join(speech.text for speech in heard)
+    assert (thought.finish, thought.stopped_by) == ("stop", sampling.until)
+    assert (len(thought.token_ids), thought.completion_tokens) == (3, 4)
+    assert (after.finish, after.stopped_by, after.thinking) == ("length", None, False)
 
 
 async def test_a_sample_of_a_chat_can_be_gone_on_from_too():
