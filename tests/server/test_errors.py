@@ -127,6 +127,8 @@ def test_models_and_strategies_are_listed(server):
         "self_consistency",
         "best_of_n",
         "beam_search",
+        "dvts",
+        "particle_filter",
     }
     assert all(strategy["summary"] and strategy["paper"] and strategy["schema"]["properties"] for strategy in listed)
 
