@@ -1,7 +1,7 @@
 """Beam search over reasoning steps, guided by a step verifier. Snell et al., 2024, arXiv:2408.03314, section 5.2.
 
-`lookahead` judges a step by where it leads: it is followed greedily, what was rolled out is scored, and
-the step alone is kept.
+`lookahead` judges a step by where it leads: it is followed greedily, what was rolled out is scored, and the
+step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
 more than n leaves; identical beams are expanded once; the whole prefix is scored anew at each step, as process reward

@@ -25,7 +25,9 @@ def engine(chance):
 
 
 def fields(chance):
-    name = chance.choice(["self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter"])
+    name = chance.choice(
+        ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter"]
+    )
     strategy = {"name": name} if name == "chain_of_thought" else {"name": name, "n": chance.choice([4, 8, 12])}
     if name == "self_consistency":
         strategy["stop_rule"] = chance.choice(["none", "certain", "beta"])
