@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from server.caller import Caller
 from server.errors import ApiError, Cancelled, Internal, Late, Leaving, Overloaded, Upstream
+from server.whereabouts import whereabouts
 from strategies.budget import BudgetExhausted
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
@@ -192,5 +193,5 @@ def told(failure: Exception) -> ApiError:
             return Late("The token budget ended before there was any answer.", code="budget_exhausted")
         case SampleFailed():
             return Upstream("The engine lost every sample of this request.")
-    log.error("a request failed", exc_info=failure)
+    log.error("a request failed: %s", whereabouts(failure))
     return Internal("Something went wrong on our side.")

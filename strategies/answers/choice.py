@@ -1,6 +1,7 @@
 """Multiple choice: which letters a question offers, and which letter an answer names."""
 
 import re
+from functools import lru_cache
 from itertools import takewhile
 
 ANY_LETTER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -13,9 +14,10 @@ _NAMED = re.compile(
     r"(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z])(?=$|[\s).:,;\]])|([a-z])(?=\)|[.:]?\s*$))"
     r"(?![).]?\s*(?:,|&|/|and\b|or\b)\s*(?:(?:and|or)\s+)?\(?[A-Z](?:$|\W))"
 )
-_STANDING = re.compile(r"(?<![\w'\\])([A-J])(?![\w'])(?!(?<=[AI]) [a-z])")
+_STANDING = re.compile(r"([A-J])(?<![\w'\\][A-J])(?![\w'])(?!(?<=[AI]) [a-z])")
 
 
+@lru_cache(maxsize=64)
 def options(question: str) -> str:
     """The letters offered, `ABCD` for example; empty unless there are at least A and B."""
     seen = {found[1] or found[2] or found[3] for found in _OPTION.finditer(question)}

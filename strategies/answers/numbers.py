@@ -11,6 +11,9 @@ _NUMBER = re.compile(
     rf"|(?:(?P<units>{_INTEGER})[ ])?(?P<over>[0-9]+)[ ]?/[ ]?(?P<under>[0-9]+)(?![0-9/])"
     rf"|(?P<decimal>{_DECIMAL}))(?:[ ]?\\?%)?"
 )
+_NEAR_END = 500
+_LONGEST = 2_000
+"""Characters before the last digit, among which the last number is looked for."""
 _LITERAL = re.compile(r"([-+]?)([0-9]*)(?:\.([0-9]*))?")
 _SCIENTIFIC = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]{1,2}")
 _POWER_OF_TEN = re.compile(
@@ -41,8 +44,14 @@ def numeric(key: str) -> Decimal | None:
 
 def last_number(text: str) -> str | None:
     """The last number as it is written, thousands, fraction and percent sign included."""
-    found = [number[0] for number in _NUMBER.finditer(text)]
-    return found[-1].strip() if found else None
+    end = max(map(text.rfind, "0123456789")) + len("0}%%")
+    far = max(text.rfind(border, 0, max(end - _LONGEST, 0)) for border in "\n ,/[{") + 1
+    near = text.rfind("\n", 0, max(end - _NEAR_END, 0)) + 1
+    # No number goes on over the end of a line: what the last lines hold is read first, and mostly alone.
+    for start in (max(near, far), far) if end >= len("0}%%") else ():
+        if found := [number[0] for number in _NUMBER.finditer(text, start, end)]:
+            return found[-1].strip()
+    return None
 
 
 def first_value(text: str) -> str | None:

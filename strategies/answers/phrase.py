@@ -14,6 +14,7 @@ _ANSWER = (
 )
 _LABEL = re.compile(_ANSWER, re.IGNORECASE | re.MULTILINE)
 _LABEL_OR_A = re.compile(rf"{_ANSWER}|^[ \t>*_]{{0,9}}(?-i:A):", re.IGNORECASE | re.MULTILINE)
+_NOTHING = re.compile("(?!)")
 _LEAD = re.compile(r"[\s*_:>]*(?:(?:\\\[|\$\$)[ \t]*\n\s*)?")
 _SENTENCE_END = re.compile(r"(?:(?<=[0-9)\]}$*%])|(?<=[a-z]{3})|(?<=\b[Nn]o))\.\s|,?\s(?:because|since)\s")
 _BOLD_END = re.compile(r"(?<=\S)\*\*(?=[\s.,;:!]|$)")
@@ -25,6 +26,8 @@ def hashes(text: str) -> Iterator[str]:
     end = len(text.rstrip())
     for mark in reversed([*_HASH.finditer(text)][-_MOST_LABELS:]):
         line = text[mark.end() :].partition("\n")[0]
+        if len(line) > 2 * LONGEST_ANSWER:
+            continue
         value = tidy(_LABEL.split(line, maxsplit=1)[-1])
         if value and (mark.end() + len(line.rstrip()) >= end or _AMOUNT.fullmatch(value)):
             yield value
@@ -32,7 +35,8 @@ def hashes(text: str) -> Iterator[str]:
 
 def phrases(text: str, initial_a: bool = True) -> Iterator[str]:
     """What follows an answer label, last first; `initial_a` lets a line's `A:` be one."""
-    pattern = _LABEL_OR_A if initial_a else _LABEL
+    announced = "answer" in text.casefold() or (initial_a and "A:" in text)
+    pattern = (_LABEL_OR_A if initial_a else _LABEL) if announced else _NOTHING
     for mark in reversed([*pattern.finditer(text)][-_MOST_LABELS:]):
         lead = _LEAD.match(text, mark.end())
         start = lead.end() if lead else mark.end()

@@ -1,6 +1,7 @@
 """What a question asks for, judged by its words alone and only where they are plain."""
 
 import re
+from functools import lru_cache
 
 _LONGEST = 4_000
 _QUANTITY = (
@@ -32,6 +33,7 @@ _COMPOSES = re.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def asks_for_number(question: str) -> bool:
     """True for a question whose answer is plainly one number; False for a task to write or prove something."""
     words = " ".join(question[-_LONGEST:].replace("’", "'").casefold().split())

@@ -2,12 +2,16 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 
 from strategies.answers.answer import LONGEST_ANSWER
 from strategies.answers.numbers import literal
 
 _MARK = re.compile(r'\\.|["{}\[\]\n]', re.DOTALL)
+_MOST_MARKS = 4_000
+_MOST_SPANS = 100
+"""What an honest text holds; of more, no answer that is short enough to vote on is made."""
 _PARTNER = {"}": "{", "]": "["}
 _RECORD = re.compile(r"""\{\s*(?:'[^'\n]{0,80}'|"[^"\n]{0,80}"|\w{1,80})\s*:""")
 
@@ -23,8 +27,10 @@ def dumped(raw: str) -> str | None:
 
 def last_structure(text: str) -> str | None:
     """The last complete JSON object or array, fenced or bare; None if there is none or it is too long to vote on."""
+    if sum(map(text.count, '"\\{}[]\n')) > _MOST_MARKS:
+        return None
     broken = len(text)
-    for start, end in reversed(list(_spans(text))):
+    for start, end in reversed(deque(_spans(text), _MOST_SPANS)):
         if start > broken:
             continue
         span = text[start:end]

@@ -25,6 +25,8 @@ class Knobs:
     """The share of samples that fail."""
     remembers: bool = False
     """It is three times as fast where it has decoded from this prompt before, under this salt."""
+    leak: int = 0
+    """Bytes that each sample leaves behind."""
     hang: bool = False
     """No sequence makes a token, and nothing says so."""
 
@@ -33,6 +35,7 @@ class Knobs:
 class FaultyEngine(ScriptedEngine):
     replies: object = ()
     knobs: Knobs = field(default_factory=Knobs)
+    leaked: list[bytes] = field(default_factory=list)
     started: int = 0
     submitting: int = 0
     failed: int = 0
@@ -48,6 +51,8 @@ class FaultyEngine(ScriptedEngine):
     ) -> Completion:
         self.started += 1
         self.submitting += 1
+        if self.knobs.leak:
+            self.leaked.append(self.chance.randbytes(self.knobs.leak))
         try:
             if self.knobs.submit:
                 await asyncio.sleep(self.chance.uniform(0, self.knobs.submit))

@@ -19,7 +19,10 @@ SHORT = [
 ]
 """Such as a computer algebra system works on until it is killed."""
 LONG = ["(", r"\boxed{", "aaaa!", r"\frac{1}{", '{"a":[', "Answer: ", "(A) (B) ", "#### ", "$", "-", "1,", "<think>"]
-"""Each says itself until it is 1 MB, or 50 kB of words."""
+"""Each says itself until it is as long as a reply is read, or longer by far, or, of words, a tenth: the script itself
+takes words apart on the loop."""
+STAGGER = 0.5
+"""Seconds over which samples begin, as on an engine, which ends no 64 in one step."""
 ASKS = [{"answer_format": form} for form in ("auto", "number", "choice", "json")]
 QUESTION = "How many? (A) one (B) two (C) three"
 
@@ -35,30 +38,30 @@ def children(server: Server) -> set[int]:
     return {child.pid for child in server.process.children(recursive=True)}
 
 
-def attacked(server: Server) -> set[int]:
-    """The statuses of 16 requests at once over each kind of text."""
-    server.turn(texts=SHORT)
-    answers = crowd(server, asks(32), 16)
+def attacked(server: Server, size: int) -> tuple[set[int], float]:
+    """The statuses of 16 requests at once over each kind of text, and the event loop's worst lag in milliseconds."""
+    server.turn(texts=SHORT, submit=STAGGER)
+    answers, lags = crowd(server, asks(32), 16), [0.0]
     for text in LONG:
-        size = 50_000 if " " in text else 1_000_000  # the script itself takes words apart on the loop
-        server.turn(texts=[text], times=size // len(text))
+        told = server.turn(texts=[text], times=size // len(text) // (10 if " " in text else 1))
+        lags.append(told["lag"])
         answers += crowd(server, asks(16), 16)
-    server.turn(texts=["\\boxed{42}"], times=1)
-    return {answer.status_code for answer in answers}
+    lags.append(server.turn(texts=["\\boxed{42}"], times=1)["lag"])
+    return {answer.status_code for answer in answers}, max(lags)
 
 
 @pytest.mark.faults
-def test_t13_no_text_of_a_model_stops_the_event_loop(bar):
+@pytest.mark.parametrize("size", [20_000, 200_000])
+def test_t13_no_text_of_a_model_stops_the_event_loop(bar, size: int):
     with Server() as server:
         server.ask(strategy={"name": "self_consistency", "n": 2}, cache="no-store")
         server.turn()
         with Probe(server) as probe:
-            statuses = attacked(server)
-        lag = server.counters["lag"]
+            statuses, lag = attacked(server, size)
         eventually(lambda: len(children(server)) <= 2, 15)
         left = [child for child in server.process.children(recursive=True) if child.status() == psutil.STATUS_ZOMBIE]
         server.healthy()
-    what = "texts of 1 MB and expressions without end, 16 requests at once: control p99"
+    what = f"texts of {size} characters and expressions without end, 16 requests at once: control p99"
     bar(
         "T13",
         what,
@@ -74,7 +77,7 @@ def test_t13_no_text_of_a_model_stops_the_event_loop(bar):
 @pytest.mark.faults
 def test_t13_a_request_with_256_candidates_is_written_out_without_a_stop(bar):
     with Server() as server:
-        server.turn(texts=["so it is \\boxed{42} indeed, " * 20])
+        server.turn(texts=["x" * 500 + "\\boxed{42}"], submit=STAGGER)
         fields = {"name": "self_consistency", "n": 256, "stop_rule": "none", "return_candidates": True}
         with Probe(server) as probe:
             for _ in range(3):

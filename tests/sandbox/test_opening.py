@@ -21,6 +21,7 @@ from server.sandbox.canaries import bait, escapes, prove
 from server.sandbox.local import LocalPrograms
 from server.settings import Settings
 from strategies.programs import Programs, ProgramsOff
+from tests.faults.rig import Server
 from tests.sandbox.backends import QUICK, Bare, none_left
 
 
@@ -51,6 +52,17 @@ async def test_what_is_not_there_is_never_replaced(how: str):
     with pytest.raises(CannotStart, match="--code-exec") as told:
         await opened(how, Limits())
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("how", ["remote:/nowhere/at/all.sock", "bwrap"])
+def test_t5_a_server_whose_sandbox_is_not_there_does_not_start(bar, how: str):
+    with Server(flags=("--code-exec", how), environment={"PATH": "/nowhere"}, ready=False) as server:
+        status = server.ended(30)
+        said = server.output
+    named = "--code-exec" in said and "Traceback" not in said and "ready:" not in said
+    bar(
+        "T5", f"--code-exec {how}, which is not there: exit", f"{status}", "not 0, with its name", status != 0 and named
+    )
 
 
 async def test_a_bwrap_that_does_not_work_says_why(tmp_path: Path):

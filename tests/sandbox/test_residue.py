@@ -71,39 +71,45 @@ async def many(programs: LocalPrograms, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.faults)])
-async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(how: str, cage: Cage, count: int):
+async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: str, cage: Cage, count: int):
     programs = LocalPrograms(cage, Limits(wall=0.5, cpu=1))
     await programs.run("print(1)")
     before = files(), processes(), len(os.listdir("/proc/self/fd"))
     await many(programs, count)
-    assert await none_left()
+    alive = not await none_left()
     ours = {
         name for name in files() - before[0] if "cogitate" in name or "escaped" in name or name.split("/")[-1].isdigit()
     }
-    assert not ours
-    assert processes() <= before[1]
-    assert len(os.listdir("/proc/self/fd")) <= before[2]
+    more = len(processes() - before[1]), len(os.listdir("/proc/self/fd")) - before[2]
+    figure = f"{len(ours)} files, {more[0]} processes, {more[1]:+d} descriptors"
+    clean = not ours and not alive and not more[0] and more[1] <= 0
+    bar("T43", f"{how}: left by {count} mixed runs, a third cut short", figure, "0, 0, +0", clean)
     assert (await programs.run("print(1)")).ok
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
-async def test_a_server_that_is_killed_takes_its_runs_with_it(how: str, count: int):
+async def test_a_server_that_is_killed_takes_its_runs_with_it(bar, how: str, count: int):
+    left = 0
     for _ in range(count):
         with serving(how) as server:
             await started(4, server.pid)
             server.send_signal(signal.SIGKILL)
-        assert await none_left(1.0, server.pid), sandboxed(server.pid)
+        left += 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+    bar("T43", f"{how}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
-async def test_killed_while_its_runs_begin_it_leaves_nothing_after_the_next_start(how: str, count: int):
+async def test_killed_while_its_runs_begin_it_leaves_nothing_after_the_next_start(bar, how: str, count: int):
+    left = 0
     for number in range(count):
         with serving(how) as server:
             await asyncio.sleep(number % 25 * 0.003)
             server.send_signal(signal.SIGKILL)
         await asyncio.sleep(0.1)
         reap()
-        assert await none_left(1.0, server.pid), sandboxed(server.pid)
+        left += 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+    what = f"{how}: alive after the next start, {count} servers killed while runs began"
+    bar("T43", what, f"{left}", "0", not left)
 
 
 async def test_what_lives_is_not_reaped(programs: LocalPrograms):

@@ -14,6 +14,7 @@ from server.engine import Body
 from server.engine.vllm.errors import refused
 from server.engine.vllm.loading import Loaded
 from server.errors import BadRequest, Upstream
+from server.whereabouts import whereabouts
 
 log = logging.getLogger("cogitate.engine")
 LOST = "The engine lost this request."
@@ -67,7 +68,7 @@ async def _rest(events: Events, first: list[bytes]) -> AsyncIterator[str]:
             number += 1
             yield _line(event, number - 1).decode()
     except Exception as error:  # noqa: BLE001 after the first byte a failure can only be an event
-        log.error("the engine lost a request", exc_info=error)
+        log.error("the engine lost a request: %s", whereabouts(error))
         yield failed(Upstream(LOST), number).decode()
 
 

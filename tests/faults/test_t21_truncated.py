@@ -1,0 +1,78 @@
+"""T21: what an upstream cuts off or says wrongly is a lost sample: never a vote, never kept, never an honest end."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from tests.fake_upstream import FakeUpstream, Fault, Script
+from tests.faults.rig import CHAT, Server
+
+SAID = {"model": "fake", "messages": [{"role": "user", "content": "What is 6*7+30?"}]}
+VOTE = {"strategy": {"name": "self_consistency", "n": 4, "stop_rule": "none"}}
+FLAGS = ("--upstream-abilities", "none", "--upstream-timeout", "3", "--upstream-idle-timeout", "2")
+BROKEN: list[Fault] = ["cut", "error_in_200", "malformed", "reset"]
+
+
+async def answers(fault: Fault) -> list[httpx.Response]:
+    """A plain answer, a vote, both as streams, from an upstream that breaks; then the vote, once it is well."""
+    async with FakeUpstream() as fake, httpx.AsyncClient(timeout=20) as client:
+        server = Server(upstream=fake.url, flags=FLAGS)
+        await asyncio.to_thread(server.__enter__)
+        try:
+            fake.script.fault = fault
+            asks = [SAID | way | more for way in ({}, VOTE) for more in ({}, {"stream": True})]
+            told = [await client.post(server.url + CHAT, json=asked) for asked in asks]
+            fake.script.fault = "none"
+            async with asyncio.timeout(20):
+                while (well := await client.post(server.url + CHAT, json=SAID | VOTE)).status_code != 200:  # noqa: ASYNC110 another process
+                    await asyncio.sleep(0.2)  # until its circuit closes again
+            return [*told, well]
+        finally:
+            await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+def honest(answer: httpx.Response) -> bool:
+    """It is an error, as a status or as a stream's last event, and says of nothing that it came to its end."""
+    if not answer.headers["content-type"].startswith("text/event-stream"):
+        return answer.status_code >= 500 and "error" in answer.json()
+    events = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    finished = [event for event in events if '"finish_reason":"' in event.replace(" ", "")]
+    return "[DONE]" not in events and "error" in json.loads(events[-1]) and not finished
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_t21_a_broken_answer_is_never_taken_for_a_whole_one(bar, fault: Fault):
+    *broken, well = asyncio.run(answers(fault))
+    wrong = [answer.text[-300:] for answer in broken if not honest(answer)]
+    cogitate = well.json()["cogitate"]
+    what = f"an upstream breaks ({fault}): told as an error, as a body and as a stream, plain and voted"
+    bar("T21", what, f"{4 - len(wrong)} of 4 {wrong or ''}", "4 of 4", not wrong)
+    kept = cogitate["answer"] == "72" and cogitate.get("cache") != "hit"
+    bar(
+        "T21",
+        f"... and once it is well ({fault})",
+        f"{cogitate['answer']}, {cogitate.get('cache')}",
+        "72, no hit",
+        kept,
+    )
+
+
+async def mixed() -> list[httpx.Response]:
+    """Eight votes while one replica of two breaks whatever it says."""
+    cut = Script(texts=("It is \\boxed{1}",), fault="cut")
+    async with FakeUpstream(cut) as sick, FakeUpstream() as well, httpx.AsyncClient(timeout=20) as client:
+        server = Server(upstream=sick.url, flags=("--upstream", well.url, *FLAGS))
+        await asyncio.to_thread(server.__enter__)
+        try:
+            asked = SAID | VOTE | {"cache": "no-store"}
+            return [await client.post(server.url + CHAT, json=asked) for _ in range(8)]
+        finally:
+            await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+def test_t21_what_was_cut_off_has_no_vote(bar):
+    told = [answer.json()["cogitate"]["answer"] for answer in asyncio.run(mixed()) if answer.status_code == 200]
+    good = "72" in told and set(told) == {"72"}
+    bar("T21", "8 votes, one of two replicas cuts off what it says: the answers", f"{told}", "72 alone", good)
