@@ -48,7 +48,7 @@ def request(text: str = "Tell me a long story.", **fields: object) -> ChatReques
 
 
 async def conversation(backend: Backend, asked: ChatRequest) -> Conversation:
-    return await backend.converse(asked, asked.prompt)
+    return await backend.converse(asked, asked.prompt, "salt")
 
 
 async def complete(backend: Backend, asked: ChatRequest, **sampling: object) -> Completion:
@@ -211,9 +211,9 @@ async def test_a_completion_is_presented_as_openai_would(backend):
 
 
 async def test_the_engine_answers_a_plain_request_by_itself(backend):
-    body = await backend.answer(request(max_tokens=6, temperature=0))
+    body = await backend.answer(request(max_tokens=6, temperature=0), "salt")
     assert isinstance(body, dict) and body["usage"]["completion_tokens"] == 6
-    lines = [line async for line in await backend.answer(request(max_tokens=6, temperature=0, stream=True))]
+    lines = [line async for line in await backend.answer(request(max_tokens=6, temperature=0, stream=True), "salt")]
     assert lines[-1] == "data: [DONE]\n\n" and all(line.startswith("data: ") for line in lines)
 
 
@@ -221,5 +221,5 @@ async def test_what_the_engine_refuses_is_an_api_error(backend):
     if isinstance(backend, ScriptedBackend):
         pytest.skip("the scripted engine has no vocabulary to be out of")
     with pytest.raises(ApiError) as refusal:
-        await backend.answer(request(max_tokens=4, logit_bias={"9999999": 1.0}))
+        await backend.answer(request(max_tokens=4, logit_bias={"9999999": 1.0}), "salt")
     assert refusal.value.status == 400
