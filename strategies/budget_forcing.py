@@ -57,11 +57,13 @@ class BudgetForcing(Options):
         return max_tokens + 1 + probes * min(max_tokens, PROBE_TOKENS)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        thought = Thought(prompt, run)
+        thought, scarce = Thought(prompt, run), self.scarce(run)
         try:
             if self.room(thought) == 0:
                 await thought.skip(OPEN, NO_THOUGHT, FINAL_ANSWER)
             elif await self.thinks(thought):
+                wanted = self.max_thinking is None or thought.used < self.max_thinking
+                run.budget.short = scarce and wanted and self.room(thought) == 0
                 thought.conclude(FINAL_ANSWER)
             elif thought.tagged:
                 thought.close()
@@ -69,7 +71,8 @@ class BudgetForcing(Options):
                 return outcome
             else:
                 thought.conclude(FINAL_ANSWER)
-            await thought.grow(thought.left)
+            answer = await thought.grow(thought.left)
+            run.budget.short |= scarce and answer.finish == "length"
         except SampleFailed:
             if not thought.pieces:
                 raise
@@ -80,6 +83,11 @@ class BudgetForcing(Options):
         left, own = thought.left, self.max_thinking
         kept = None if left is None else max(0, left - self.kept(thought))
         return least(kept, None if own is None else max(0, own - thought.used))
+
+    def scarce(self, run: Run) -> bool:
+        """Whether the budget, and not max_tokens, is what will keep it from going on."""
+        left, limit = run.budget.left, run.sampling.max_tokens
+        return left is not None and (limit is None or left < limit)
 
     def kept(self, thought: Thought) -> int:
         return min(self.answer_tokens, max(1, ((thought.left or 0) + thought.used) // 2))

@@ -151,7 +151,8 @@ def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits
     room = whole - reserve if most is None else min(most, whole - reserve)
     assert thinking <= (room or 1), "of which NoThinking keeps nothing"
     assert (thinking if room else 0) + sum(made for _, made in answers) <= whole
-    assert finished.stopped == "completed" and finished.outcome.completion.text == heard(run)
+    assert finished.stopped in ("completed", "budget" if tokens and tokens < limit else "completed")
+    assert finished.outcome.completion.text == heard(run)
     assert usage(run.trace).completion == engine.decoded <= min(strategy.cost(limit), tokens or 1000)
     if not answers:
         assert finished.outcome.answer, "a chain that ended by itself, with an answer"
@@ -254,3 +255,14 @@ def test_what_it_asks_of_the_engine():
     assert BudgetForcing(early_exit="confidence").logprobs == 0 and BudgetForcing().logprobs is None
     assert BudgetForcing().cost(100) == 101
     assert BudgetForcing(early_exit="probes", max_thinking=64).cost(500) == 501 + PROBE_TOKENS
+
+
+def test_a_token_budget_that_ends_the_thinking_is_told():
+    strategy = BudgetForcing(waits=0, answer_tokens=5)
+    long = "on " * 50 + "\\boxed{7}"
+    assert solve(strategy, run_of(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "budget"
+    assert (
+        solve(strategy, run_of(ScriptedEngine([long, " 7"]), sampling=Sampling(max_tokens=20))).stopped == "completed"
+    )
+    own = BudgetForcing(waits=0, answer_tokens=5, max_thinking=6)
+    assert solve(own, run_of(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "completed"
