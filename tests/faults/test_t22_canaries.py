@@ -18,7 +18,6 @@ KEY, WRONG, REPLICA = "cog-canary-key", "cog-canary-guess", "sk-canary-replica"
 PASSWORD, PROMPT, FOLDER = "canary-password", "canary-prompt", "canary-folder"
 CANARIES = (KEY, WRONG, REPLICA, PASSWORD, PROMPT, FOLDER, hashlib.sha256(KEY.encode()).hexdigest())
 FILE = f"{hashlib.sha256(KEY.encode()).hexdigest()} alice\n"
-LEVELS = ("info", "debug")
 SAID = [{"role": "user", "content": f"What is {PROMPT}?"}]
 BAD: list[dict[str, object]] = [
     {"messages": PROMPT},
@@ -71,7 +70,7 @@ def guarded(level: str, folder: Path) -> Iterator[tuple[RedisServer, Server]]:
         yield redis, stack.enter_context(Server(flags=flags, keys=FILE))
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", [pytest.param("info", marks=pytest.mark.faults), "debug"])
 def test_t22_no_canary_is_written_measured_or_answered(bar, level: str, tmp_path: Path):
     with guarded(level, tmp_path) as (redis, server), bearing() as client:
         answers = list(asked(server.url, client))
@@ -90,7 +89,7 @@ def test_t22_no_canary_is_written_measured_or_answered(bar, level: str, tmp_path
     assert "a request failed: " in written  # so that what was looked through is a log
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", [pytest.param("info", marks=pytest.mark.faults), "debug"])
 def test_t22_what_an_upstream_says_of_its_key_is_told_to_nobody(bar, level: str):
     texts = asyncio.run(refused_by_its_upstream(level))
     found = hits(texts)
