@@ -43,7 +43,7 @@ def client_of(pair: Pair) -> openai.AsyncOpenAI:
 
 
 async def post(url: str, body: object) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=240) as client:
         return await client.post(f"{url}/v1/chat/completions", json=body)
 
 
@@ -138,7 +138,7 @@ COMPLETIONS = [
 @pytest.mark.parametrize("fields", COMPLETIONS, ids=lambda fields: ",".join(fields) or "plain")
 async def test_a_completion_is_the_same_field_by_field(pair, fields):
     body = {"model": DEMO_NAME, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0} | fields
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=240) as client:
         ours = await client.post(f"{pair.ours}/v1/completions", json=body | {"cache": "no-store"})
         vllms = await client.post(f"{pair.vllms}/v1/completions", json=body)
     assert ours.status_code == vllms.status_code == 200, ours.text
@@ -149,7 +149,7 @@ async def test_a_completion_is_the_same_field_by_field(pair, fields):
 
 
 async def test_a_completion_that_is_too_long_is_told_so(pair):
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=240) as client:
         body = {"model": DEMO_NAME, "prompt": "word " * 3000}
         error = (await client.post(f"{pair.ours}/v1/completions", json=body)).json()["error"]
     assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
@@ -328,7 +328,6 @@ async def test_a_grammar_holds_for_every_sample_and_the_vote_is_on_values(pair):
     assert json.loads(body["cogitate"]["answer"]) in whole
 
 
-@pytest.mark.faults
 async def test_stop_strings_of_the_client_end_the_answer_and_are_left_out(pair):
     for strategy in ("self_consistency", "beam_search"):
         body = HELLO | {"strategy": strategy, "stop": [" the"], "max_tokens": 60}
@@ -341,7 +340,6 @@ async def test_a_seeded_vote_repeats(pair):
     assert first["choices"] == again["choices"] and first["cogitate"]["agreement"] == again["cogitate"]["agreement"]
 
 
-@pytest.mark.faults
 async def test_a_prompt_asked_again_comes_from_the_engines_cache(pair):
     text = "Here is a long preface. " * 40 + "What is 2+2?"
     body = HELLO | {
