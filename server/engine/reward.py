@@ -20,6 +20,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
+from server.engine.precision import cpu_precision
 from server.engine.prm import PrmFormat, Reader, format_of
 from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt
@@ -139,7 +140,7 @@ def start(model: str, engine_args: Mapping[str, object]) -> tuple[AsyncLLM, Read
 
 
 def arguments(model: str, engine_args: Mapping[str, object]) -> AsyncEngineArgs:
-    defaults = {**DEFAULTS, **CPU_DEFAULTS} if current_platform.is_cpu() else DEFAULTS
+    defaults = {**DEFAULTS, **CPU_DEFAULTS, **cpu_precision()} if current_platform.is_cpu() else DEFAULTS
     try:
         return AsyncEngineArgs(**{**defaults, **engine_args, "model": model, "runner": "pooling"})
     except TypeError as error:

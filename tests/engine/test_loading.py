@@ -56,6 +56,13 @@ def test_on_a_cpu_a_prompt_is_never_chunked():
     assert not args.enable_chunked_prefill and args.max_num_batched_tokens >= 9000
 
 
+def test_a_processor_without_bfloat16_gets_float32_and_the_operator_decides():
+    from server.engine.precision import cpu_precision
+
+    assert parsed().dtype == cpu_precision().get("dtype", "auto")
+    assert parsed(dtype="bfloat16").dtype == "bfloat16"
+
+
 @pytest.mark.parametrize(
     "bad", [{"no_such_argument": 1}, {"max_model_len": "many"}, {"compilation_config": {"no_such": 1}}]
 )

@@ -30,7 +30,7 @@ async def tried(server: Server, field: Field, column: str) -> Verdict:
     except Refused as refusal:
         named = refusal.param in (field.name, *field.needs)
         return Verdict(field, column, "refused" if named else "lost", f"{refusal} [{refusal.param}]")
-    except (AssertionError, LookupError) as lost:
+    except (AssertionError, LookupError, ValueError) as lost:
         return Verdict(field, column, "lost", repr(lost))
     return Verdict(field, column, "honoured")
 

@@ -19,6 +19,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from server.engine import CannotStart
+from server.engine.precision import cpu_precision
 
 CPU_DEFAULTS: Mapping[str, object] = {
     # A seeded request whose prefill is chunked kills the CPU engine for everyone ("CPU Generator does not use offset").
@@ -36,7 +37,7 @@ def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse
     """vLLM's own parser reads `engine_args`, so that every argument of `vllm serve` means here what it means there."""
     given = dict(engine_args)
     if current_platform.is_cpu():
-        given = {**CPU_DEFAULTS, **given}
+        given = {**CPU_DEFAULTS, **cpu_precision(), **given}
         length = given.get("max_model_len", CPU_CONTEXT)
         given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, length) if isinstance(length, int) else length)
     parser = make_arg_parser(FlexibleArgumentParser())
