@@ -12,7 +12,16 @@ from tests.faults.rig import Probe, Server, eventually
 
 SLOW = {"budget": {"seconds": 2}, "cache": "no-store", "max_tokens": 500}
 WALL = re.compile(r"\btime\.time\(|datetime\.|\bnow\(")
-NAMES = ("self_consistency", "best_of_n", "beam_search", "chain_of_thought")
+NAMES = (
+    "self_consistency",
+    "best_of_n",
+    "beam_search",
+    "chain_of_thought",
+    "dvts",
+    "particle_filter",
+    "self_refine",
+    "auto",
+)
 
 
 def judged(bar, count: int) -> None:

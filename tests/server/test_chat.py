@@ -13,7 +13,16 @@ from tests.server.live import HELLO, eventually, live
 
 pytestmark = pytest.mark.live
 CHAT = [{"role": "user", "content": "What is 6*7?"}]
-NAMES = ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter", "self_refine"]
+NAMES = [
+    "chain_of_thought",
+    "self_consistency",
+    "best_of_n",
+    "beam_search",
+    "dvts",
+    "particle_filter",
+    "self_refine",
+    "auto",
+]
 
 
 def answers(*numbers):
