@@ -10,33 +10,21 @@ models were trained to.
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from strategies.paths import Path, Stepwise, best
+from strategies.paths import Branching, Path, best
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
 
-class BeamSearch(Stepwise):
+class BeamSearch(Branching):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
     version: ClassVar[int] = 2
 
     name: Literal["beam_search"] = "beam_search"
-    n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all (N in the paper)")
-    width: int = Field(default=4, ge=1, le=64, description="Children of each surviving beam (M in the paper)")
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
-
-    @model_validator(mode="after")
-    def _divides(self) -> "BeamSearch":
-        if self.n % self.width:
-            raise ValueError(f"n must be a multiple of width, and {self.n} is none of {self.width}")
-        return self
-
-    @property
-    def fewest(self) -> int:
-        return self.width
 
     def cost(self, max_tokens: int) -> int:
         """Each step is decoded once, and up to `lookahead` more are rolled out behind it."""

@@ -9,32 +9,20 @@ siblings scored; each subtree so has `width` leaves at the end.
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from strategies.paths import Path, Stepwise, best, elected
+from strategies.paths import Branching, Path, best, elected
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
 
-class Dvts(Stepwise):
+class Dvts(Branching):
     """Grow independent trees, keeping in each the step the verifier likes best, and vote over their leaves by score."""
 
     paper: ClassVar[str] = "arXiv:2502.06703"
 
     name: Literal["dvts"] = "dvts"
-    n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all")
-    width: int = Field(default=4, ge=1, le=64, description="Children of each step, of which one is kept")
     weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores")
-
-    @model_validator(mode="after")
-    def _divides(self) -> "Dvts":
-        if self.n % self.width:
-            raise ValueError(f"n must be a multiple of width, and {self.n} is none of {self.width}")
-        return self
-
-    @property
-    def fewest(self) -> int:
-        return self.width
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         heads = dict.fromkeys(range(self.n // self.width), Path(prompt))

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from strategies.ballot import Ballot, ranking, score_of
 from strategies.options import Verified
@@ -75,6 +75,23 @@ class Stepwise(Verified):
         solutions = [path.solution for path in seen if path.solution]
         scores = dict(zip(news, await run.score(self.verifiers[0], solutions, self.aggregation), strict=True))
         return [path and replace(path, score=scores.get(path.text, path.score)) for path in grown]
+
+
+class Branching(Stepwise):
+    """A search that gives each path several children: n is a multiple of `width`."""
+
+    n: int = Field(default=8, ge=1, le=256, description="Leaves explored in all (N in the papers)")
+    width: int = Field(default=4, ge=1, le=64, description="Children of each path that is kept (M in the papers)")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.n % self.width:
+            raise ValueError(f"n must be a multiple of width, and {self.n} is none of {self.width}")
+        return self
+
+    @property
+    def fewest(self) -> int:
+        return self.width
 
 
 async def extended(paths: Sequence[Path], run: Run, *, last: bool, greedy: bool = False) -> list[Path | None]:
