@@ -55,7 +55,7 @@ async def answered(service: Service, plan: Plan, request: Request) -> Response:
 
 def remember(request: Request, plan: Plan, content: bytes) -> None:
     """A request that was answered from the cache may be answered so again by its connection."""
-    said: Said | None = getattr(request.state, "said", None)
+    said: Said | None = request.scope["state"].get("said")
     if said is not None and "idempotency-key" not in request.headers:
         own_name = request.headers.get("x-request-id") == plan.caller.request_id
         request.state.encores.keep(said, plan, request.scope["path"], content, own_name=own_name)

@@ -16,6 +16,13 @@ STRATEGIES: dict[str, dict[str, object]] = {
     "self_consistency": {"n": 8},
     "best_of_n": {"n": 4, "verifier": "judge"},
     "beam_search": {"n": 4, "width": 2, "verifier": "programmatic"},
+    "dvts": {"n": 4, "width": 2, "verifier": "judge"},
+    "particle_filter": {"n": 4, "verifier": "judge"},
+    "budget_forcing": {"max_thinking": 48, "answer_tokens": 32},
+    "self_refine": {"rounds": 1},
+    "selection": {"n": 3},
+    "synthesis": {"n": 3, "loops": 1},
+    "auto": {"n": 8},
 }
 
 

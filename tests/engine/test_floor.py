@@ -54,6 +54,22 @@ async def both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Resp
     return ours, await post(pair.vllms, body)
 
 
+STRATEGIES = [
+    {"name": "chain_of_thought"},
+    {"name": "self_consistency", "n": 6},
+    {"name": "self_consistency", "n": 4, "weights": "p_true"},
+    {"name": "best_of_n", "n": 4},
+    {"name": "beam_search", "n": 4, "width": 2},
+    {"name": "dvts", "n": 4, "width": 2},
+    {"name": "particle_filter", "n": 4},
+    {"name": "budget_forcing", "max_thinking": 16, "answer_tokens": 8},
+    {"name": "self_refine", "rounds": 1},
+    {"name": "selection", "n": 3},
+    {"name": "selection", "n": 3, "method": "knockout"},
+    {"name": "synthesis", "n": 3, "loops": 1},
+    {"name": "auto", "n": 6},
+]
+"""Every one but program_aided, whose programs need a sandbox: tests/engine/test_serve.py has that."""
 PLAIN = [
     {},
     {"max_completion_tokens": 9},
@@ -243,7 +259,7 @@ async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, 
     assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live
 
 
-@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+@pytest.mark.parametrize("strategy", sorted({strategy["name"] for strategy in STRATEGIES}))
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_every_strategy_answers_on_the_real_engine(pair, strategy, stream):
     asked = HELLO | {"model": f"{DEMO_NAME}@{strategy}", "max_tokens": 48}
@@ -274,12 +290,7 @@ def billed(pair) -> float:
 
 
 async def test_the_bill_is_the_engines_own_count(pair):
-    for strategy in (
-        {"name": "self_consistency", "n": 6},
-        {"name": "best_of_n", "n": 4},
-        "beam_search",
-        "chain_of_thought",
-    ):
+    for strategy in STRATEGIES:
         before = generated()
         body = (await post(pair.ours, HELLO | {"strategy": strategy, "max_tokens": 40, "cache": "no-store"})).json()
         await asyncio.sleep(0.3)
@@ -291,8 +302,7 @@ async def test_the_bill_over_mixed_requests_is_the_engines_own_count(pair):
     chance, before, ours = random.Random(3), generated(), billed(pair)
 
     async def ask(number: int) -> None:
-        name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-        strategy = {"name": name} if name == "chain_of_thought" else {"name": name, "n": 4}
+        strategy = chance.choice(STRATEGIES)
         body = HELLO | {"strategy": strategy, "max_tokens": chance.choice([8, 40]), "cache": "no-store", "seed": number}
         body |= chance.choice([{}, {"stream": True}, {"budget": {"tokens": 60}}, {"budget": {"seconds": 1.0}}])
         patience = 0.5 if number % 4 == 0 else 60

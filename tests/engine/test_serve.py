@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.engine import tiny_prm
+from tests.sandbox.backends import reason_not_to
 
 pytestmark = pytest.mark.engine
 COGITATE = [sys.executable, "-m", "server"]
@@ -59,7 +60,8 @@ def serving(*arguments: str) -> Iterator[Served]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("prm")
     tiny_prm.build(folder)
-    with serving("--reward-model", str(folder), "--drain-seconds", "20") as served:
+    sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not reason_not_to(how))]
+    with serving("--reward-model", str(folder), "--drain-seconds", "20", *sandbox) as served:
         yield served
 
 
@@ -94,6 +96,14 @@ def test_a_served_reward_model_guides_them(server, strategy):
     body = server.ask(strategy={"name": strategy, "n": 4, "verifier": "reward", "aggregation": "min"}).json()
     assert 0 <= body["cogitate"]["score"] <= 1 and body["cogitate"]["verifier_tokens"] > 0
     assert body["usage"]["prompt_tokens"] >= body["cogitate"]["verifier_tokens"]
+
+
+def test_a_program_that_the_model_writes_runs_in_the_sandbox(server):
+    """The demo model's programs are its own affair: each is run, and one that fails has no vote."""
+    cogitate = server.ask(strategy={"name": "program_aided", "n": 3, "stop_rule": "none"}, max_tokens=120).json()[
+        "cogitate"
+    ]
+    assert cogitate["strategy"] == "program_aided" and cogitate["candidates"] == 3
 
 
 def test_confidence_and_arithmetic_need_no_model_of_their_own(server):

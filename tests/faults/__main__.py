@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.rows import Row, table
 
-WHERE = ["tests/faults", "tests/sandbox", "tests/clients"]
+WHERE = ["tests/faults", "tests/sandbox", "tests/clients", "tests/wire"]
 RESULTS = Path("deploy/results/faults.md")
 
 

@@ -7,16 +7,24 @@ import pytest_asyncio
 
 from tests.wire.engines import ENGINES, engines
 from tests.wire.fields import FIELDS, Field
-from tests.wire.trying import Verdict, verdicts
+from tests.wire.trying import COLUMNS, PLAIN, Verdict, verdicts
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800), pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def found() -> AsyncIterator[dict[str, list[Verdict]]]:
-    """The whole table at once, many trials in one batch of the engine."""
+SOME = {"vllm": (PLAIN, "self_consistency", "beam_search", "synthesis"), "remote": (PLAIN, "self_consistency")}
+ALL = dict.fromkeys(ENGINES, COLUMNS)
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[pytest.param(SOME, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.faults)],
+)
+async def found(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, list[Verdict]]]:
+    """The table, or some columns of it, at once: many trials in one batch of the engine."""
     async with engines() as servers:
-        yield {name: await verdicts(server) for name, server in servers.items()}
+        yield {name: await verdicts(server, request.param[name]) for name, server in servers.items()}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

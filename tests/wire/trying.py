@@ -9,9 +9,20 @@ from tests.wire.asking import Refused, Server
 from tests.wire.fields import FIELDS, Field
 
 PLAIN = "none"
-COLUMNS = (PLAIN, "chain_of_thought", "self_consistency", "best_of_n", "beam_search")
-"""The strategies whose answer is one of their samples as it stands: an effect on it is the field's. What the others
-honour and refuse is shown on the scripted engine, in tests/server/test_fields.py."""
+COLUMNS = (
+    PLAIN,
+    "chain_of_thought",
+    "self_consistency",
+    "best_of_n",
+    "beam_search",
+    "dvts",
+    "particle_filter",
+    "selection",
+    "synthesis",
+    "auto",
+)
+"""The strategies whose answer, at temperature 0, is a sample as it stands: an effect on it is the field's. What the
+others honour and refuse is shown on the scripted engine, in tests/server/test_fields.py."""
 AT_ONCE = 16
 """Trials under way together: they share the engine's batches."""
 
@@ -35,7 +46,7 @@ async def tried(server: Server, field: Field, column: str) -> Verdict:
     return Verdict(field, column, "honoured")
 
 
-async def verdicts(server: Server, fields: Sequence[Field] = FIELDS) -> list[Verdict]:
+async def verdicts(server: Server, columns: Sequence[str] = COLUMNS, fields: Sequence[Field] = FIELDS) -> list[Verdict]:
     """In the order of the table."""
     turn = asyncio.Semaphore(AT_ONCE)
 
@@ -44,5 +55,5 @@ async def verdicts(server: Server, fields: Sequence[Field] = FIELDS) -> list[Ver
             return await tried(server, field, column)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(field, column)) for field in fields for column in COLUMNS]
+        tasks = [group.create_task(one(field, column)) for field in fields for column in columns]
     return [task.result() for task in tasks]
