@@ -61,6 +61,7 @@ def refuse(
         refuse_budget(request)
         return
     refuse_unknown_verifiers(strategy, verifiers)
+    refuse_comparing(strategy, verifiers)
     refuse_fields(request, strategy)
     refuse_inability(request, strategy, card.abilities, verifiers)
 
@@ -142,6 +143,18 @@ def refuse_unknown_verifiers(strategy: AnyStrategy, known: Mapping[str, Verifier
         if name not in known:
             names = ", ".join(sorted(known))
             raise BadRequest(f"There is no verifier `{name}` here; there are: {names}.", param="strategy.verifier")
+
+
+def refuse_comparing(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
+    """A verdict on candidates side by side is no score of one alone."""
+    for name in strategy.verifiers:
+        if verifiers[name].compares and not strategy.compares:
+            words = (
+                f"The verifier {name} compares whole candidates, and {strategy.name} needs a score of each alone here"
+            )
+            raise Unsupported(
+                f"{words}; best_of_n can, and self_consistency with stop_rule none.", param="strategy.verifier"
+            )
 
 
 def refuse_inability(

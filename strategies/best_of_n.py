@@ -30,7 +30,11 @@ class BestOfN(Verified):
         return self.n
 
     def cost(self, max_tokens: int) -> int:
-        return self.n * (max_tokens + 1)
+        return self.n * max_tokens + self.verdicts(self.n)
+
+    @property
+    def compares(self) -> bool:
+        return True
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         candidates = []

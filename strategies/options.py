@@ -12,6 +12,7 @@ from strategies.programs import Programs
 from strategies.prompts import INSTRUCTIONS
 from strategies.types import Prompt
 from strategies.verifiers.chain import AND, chained
+from strategies.verifiers.comparing import QUESTIONS
 from strategies.verifiers.unit_tests import UnitTests
 from strategies.votes import Aggregation
 
@@ -22,7 +23,8 @@ Verifier = Annotated[
     Field(
         default=None,
         max_length=64,
-        description="judge, confidence, programmatic, number and json (is there such an answer), "
+        description="judge, pairwise and groupwise (candidates side by side), confidence, programmatic, number and "
+        "json (is there such an answer), "
         "unit_tests (needs tests), or reward where one is served; "
         "a+b asks b only of what a gives more than 0, and multiplies",
     ),
@@ -98,6 +100,11 @@ class Options(BaseModel):
         return served
 
     @property
+    def compares(self) -> bool:
+        """Its verifier is given all candidates at once, and may judge them side by side."""
+        return False
+
+    @property
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
         return frozenset()
@@ -123,6 +130,11 @@ class Verified(Options):
     @property
     def verifiers(self) -> tuple[str, ...]:
         return (self.verifier or "judge",)
+
+    def verdicts(self, n: int) -> int:
+        """The most tokens that its verifier has the engine decode to judge n candidates at once."""
+        parts = [part for name in self.verifiers for part in name.split(AND)]
+        return max(n, sum(QUESTIONS.get(part, int)(n) for part in parts))
 
     @property
     def runs(self) -> int:

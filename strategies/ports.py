@@ -54,6 +54,10 @@ class Verifier(Protocol):
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
 
+    @property
+    def compares(self) -> bool:
+        """Its scores tell the solutions that it is given at once from each other, and mean nothing beyond."""
+
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One verdict per solution, in order. Solutions may be unfinished."""
 

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from strategies.ballot import Ballot
+from strategies.likeness import alike
 from strategies.options import Options
 from strategies.population import first_of, identity, sampled, share
 from strategies.ports import SampleFailed
@@ -117,8 +118,7 @@ def medoid(group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
 
     def typical(candidate: Outcome) -> tuple[int, float, int]:
         own = words[candidate.completion.index]
-        others = [words[o.completion.index] for o in population]
-        alike = sum(len(own & other) / max(1, len(own | other)) for other in others)
-        return sum(identity(o) == identity(candidate) for o in population), alike, -candidate.completion.index
+        likeness = sum(alike(own, words[o.completion.index]) for o in population)
+        return sum(identity(o) == identity(candidate) for o in population), likeness, -candidate.completion.index
 
     return max(group, key=typical)

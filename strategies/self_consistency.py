@@ -93,7 +93,12 @@ class SelfConsistency(Verified):
         return NEEDS.get(self.weights, frozenset())
 
     def cost(self, max_tokens: int) -> int:
-        return self.n * (max_tokens + (self.weights in ("p_true", "verifier")))
+        return self.n * (max_tokens + (self.weights == "p_true")) + (self.weights == "verifier") * self.verdicts(self.n)
+
+    @property
+    def compares(self) -> bool:
+        """Where nothing is weighed before all votes are in."""
+        return self.stop_rule in ("none", "windows")
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         ballot, surplus = Ballot(), self.stop_rule != "none"

@@ -7,8 +7,13 @@ from strategies.types import Completion, Outcome
 
 CHARACTERS = 24_000
 """Of all candidates in one prompt; each has an equal share, and its end is kept."""
-VERDICTS = re.compile(r"(?i)\b(response|judge?ment|winner)(\W{0,8})(?=\d)")
+VERDICTS = re.compile(r"(?i)\b(response|judge?ment|winner|candidate)(\W{0,8})(?=\d)")
 MARKS = re.compile(r"(?i)<(?=\s*/?\s*candidate)")
+CONTROL = re.compile(
+    r"<\||<｜|</?s>|\[/?INST\]|<</?SYS>>|</?think>|</?tool_(?:call|response)>|<(?:start|end)_of_turn>|<[be]os>",
+    re.IGNORECASE,
+)
+"""How the tokens are spelt with which the families of models begin and end turns."""
 
 
 def reply(completion: Completion) -> str:
@@ -19,15 +24,22 @@ def reply(completion: Completion) -> str:
     return text.rpartition("</think>")[2].partition("<think>")[0].strip()
 
 
+def inert(text: str) -> str:
+    """Without what a chat template may take for the end of a turn: such a token's first sign stands apart."""
+    return CONTROL.sub(lambda token: f"{token[0][0]} {token[0][1:]}", text)
+
+
 def harmless(text: str, most: int) -> str:
-    """The end of a text, with nothing that looks like our marks or like a verdict."""
-    return MARKS.sub("(", VERDICTS.sub(r"\1 no. ", text[-most:]))
+    """The end of a text, with nothing that looks like our marks, like a verdict or like the end of a turn."""
+    return MARKS.sub("(", VERDICTS.sub(r"\1 no. ", inert(text[-most:])))
 
 
 def quoted(candidates: Sequence[Outcome]) -> str:
-    """All of them, numbered from 0."""
-    most = CHARACTERS // max(1, len(candidates))
-    return "\n\n".join(
-        f"<candidate {at}>\n{harmless(reply(candidate.completion), most)}\n</candidate {at}>"
-        for at, candidate in enumerate(candidates)
-    )
+    """What all of them say, numbered from 0."""
+    return numbered([reply(candidate.completion) for candidate in candidates])
+
+
+def numbered(texts: Sequence[str]) -> str:
+    most = CHARACTERS // max(1, len(texts))
+    shown = (harmless(text, most) for text in texts)
+    return "\n\n".join(f"<candidate {at}>\n{text}\n</candidate {at}>" for at, text in enumerate(shown))

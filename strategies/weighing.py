@@ -13,6 +13,7 @@ from typing import Literal
 
 from strategies.ballot import Ballot, Weight, one, score_of
 from strategies.certainty import trace_confidence, window_of
+from strategies.labels import shares
 from strategies.ports import SampleFailed
 from strategies.prompts import HOW_SURE, SURE, UNSURE
 from strategies.run import Run
@@ -75,11 +76,8 @@ async def p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
 
 def sure(probe: Completion) -> float | None:
     """P(1) / (P(0) + P(1)); None where neither was reported."""
-    yes, no = (
-        math.fsum(math.exp(probe.labels[label]) for label in labels if label in probe.labels)
-        for labels in (SURE, UNSURE)
-    )
-    return yes / (yes + no) if yes + no > 0 else None
+    found = shares(probe, (SURE, UNSURE))
+    return found[0] if found else None
 
 
 def tempered(probability: float, temperature: float) -> float:

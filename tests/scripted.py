@@ -184,6 +184,7 @@ class ScriptedVerifier:
     logprobs: int | None = None
     tokens: int = 0
     needs: frozenset[Ability] = frozenset()
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         opinions = [self.opinion(solution.text) for solution in solutions]

@@ -53,6 +53,7 @@ class RewardModel:
 
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
+    compares: bool = False
 
     def __init__(self, engine: AsyncLLM, reader: Reader) -> None:
         self.engine = engine

@@ -26,6 +26,10 @@ class Chain:
     def needs(self) -> frozenset[Ability]:
         return frozenset().union(*(link.needs for link in self.links))
 
+    @property
+    def compares(self) -> bool:
+        return any(link.compares for link in self.links)
+
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         verdicts = await self.links[0].judge(question, solutions, ask)
         for link in self.links[1:]:

@@ -23,6 +23,7 @@ class Confidence:
 
     logprobs: int = TOP
     needs: frozenset[Ability] = frozenset({"logprobs"})
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict((confidence(solution),)) for solution in solutions]

@@ -15,6 +15,7 @@ class Form:
     format: AnswerFormat
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         found = (extract(solution.text, self.format, question.question) for solution in solutions)

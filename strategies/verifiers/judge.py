@@ -4,20 +4,16 @@ Deviation: no rationale is decoded. The question comes before the solution, so t
 its cached prefix; the score is read from log-probabilities alone, so that no solution can talk its way to one.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from strategies.labels import shares
 from strategies.ports import Ability, Ask, Verdict
 from strategies.prompts import GRADER, NO, VERDICT, YES
+from strategies.shown import inert
 from strategies.types import Completion, Message, Prompt
 
-CONTROL = re.compile(
-    r"<\||<｜|</?s>|\[/?INST\]|<</?SYS>>|</?think>|</?tool_(?:call|response)>|<(?:start|end)_of_turn>|<[be]os>",
-    re.IGNORECASE,
-)
-"""How the tokens are spelt with which the families of models begin and end turns."""
 DASHES = re.compile(r"-{10,}")
 
 
@@ -27,6 +23,7 @@ class Judge:
 
     logprobs: None = None
     needs: frozenset[Ability] = frozenset({"logprobs"})
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         asked = await ask([graded(question, solution) for solution in solutions], YES + NO)
@@ -34,14 +31,9 @@ class Judge:
 
 
 def graded(question: Prompt, solution: Completion) -> Prompt:
-    said = harmless(solution.text.strip())
-    text = VERDICT.format(question=harmless(question.question.strip()), solution=said, line=fence(said))
+    said = inert(solution.text.strip())
+    text = VERDICT.format(question=inert(question.question.strip()), solution=said, line=fence(said))
     return Prompt((Message("system", GRADER), Message("user", text)))
-
-
-def harmless(text: str) -> str:
-    """Without what a chat template may take for the end of a turn: such a token's first sign stands apart."""
-    return CONTROL.sub(lambda token: f"{token[0][0]} {token[0][1:]}", text)
 
 
 def fence(text: str) -> str:
@@ -51,6 +43,5 @@ def fence(text: str) -> str:
 
 def probability(verdict: Completion) -> float:
     """P(Yes) / (P(Yes) + P(No)), each summed over its spellings; 1/2 where neither was reported."""
-    yes = math.fsum(math.exp(verdict.labels[label]) for label in YES if label in verdict.labels)
-    no = math.fsum(math.exp(verdict.labels[label]) for label in NO if label in verdict.labels)
-    return yes / (yes + no) if yes + no > 0 else 0.5
+    found = shares(verdict, (YES, NO))
+    return found[0] if found else 0.5

@@ -23,6 +23,7 @@ class Programmatic:
 
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict(tuple(checked(steps_of(solution.text)))) for solution in solutions]

@@ -20,6 +20,7 @@ class UnitTests:
     tests: tuple[str, ...]
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
+    compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         async with group() as tasks_of:

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from strategies.shown import CONTROL
 from strategies.types import Completion, Prompt
-from strategies.verifiers.judge import CONTROL, graded
+from strategies.verifiers.judge import graded
 from tests.faults.rig import Server
 from tests.sandbox.backends import reason_not_to
 from tests.sandbox.cheats import CHEATS, HONEST, TESTS

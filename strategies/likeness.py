@@ -1,0 +1,14 @@
+"""How much texts have in common: what stands in for a verdict where there is none. Pure."""
+
+from collections.abc import Sequence
+
+
+def alike(own: frozenset[str], other: frozenset[str]) -> float:
+    """The share of words that both have, in [0, 1]."""
+    return len(own & other) / max(1, len(own | other))
+
+
+def typicality(texts: Sequence[str]) -> list[float]:
+    """How alike each is to all of them, in [0, 1]; the same in whatever order they stand."""
+    words = [frozenset(text.split()) for text in texts]
+    return [sum(sorted(alike(own, other) for other in words)) / len(words) for own in words]

@@ -1,0 +1,38 @@
+"""Which verifier may be named where: a plan, or a 400 that names the option."""
+
+import pytest
+
+from tests.server.test_plan import planned, refusal
+
+SIDE_BY_SIDE = ["pairwise", "groupwise", "number+pairwise"]
+
+
+@pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
+@pytest.mark.parametrize(
+    "strategy",
+    [{"name": "best_of_n"}, {"name": "self_consistency", "weights": "verifier", "stop_rule": "none"}],
+)
+def test_candidates_may_be_judged_side_by_side_where_all_are_there(strategy, verifier):
+    assert planned(strategy=strategy | {"verifier": verifier}).strategy.verifiers == (verifier,)
+
+
+@pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"name": "beam_search"},
+        {"name": "dvts"},
+        {"name": "particle_filter"},
+        {"name": "self_refine"},
+        {"name": "self_consistency", "weights": "verifier"},
+    ],
+)
+def test_a_score_of_one_alone_cannot_be_had_side_by_side(strategy, verifier):
+    refused = refusal(strategy=strategy | {"verifier": verifier})
+    assert refused.status == 400 and refused.param == "strategy.verifier" and verifier in refused.message
+
+
+def test_comparing_many_counts_against_the_limit_of_cost():
+    refused = refusal(strategy={"name": "best_of_n", "n": 256, "verifier": "pairwise"}, max_tokens=3900)
+    assert refused.code == "cost_exceeded"
+    assert planned(strategy={"name": "best_of_n", "n": 256, "verifier": "judge"}, max_tokens=3900).cost < 1_000_000
