@@ -14,7 +14,7 @@ from server.caller import Caller
 from server.chosen import chosen, fitted
 from server.engine import ModelCard
 from server.errors import BadRequest
-from server.refusals import refuse, refuse_programs, refuse_rights, refuse_untested
+from server.refusals import refuse, refuse_programs, refuse_rights, refuse_unchecked
 from server.settings import Settings
 from strategies import AnyStrategy
 from strategies.ports import ABILITIES, Ability, Verifier
@@ -93,7 +93,7 @@ def plan(
         strategy = fitted(strategy, request)
     refuse_rights(strategy, caller.rights)
     refuse_programs(strategy, settings.code_exec, caller)
-    refuse_untested(strategy)
+    refuse_unchecked(strategy)
     verifiers = strategy.known(verifiers, NoPrograms()) if strategy else verifiers
     refuse(request, strategy, card, verifiers)
     most = min(settings.max_cost, caller.rights.max_cost or settings.max_cost)

@@ -9,9 +9,9 @@ from server.errors import BadRequest, Forbidden, Unsupported
 from server.rights import Rights
 from server.sandbox.limits import MOST_RUNS
 from strategies import AnyStrategy
-from strategies.options import Verified
 from strategies.paths import STEP
 from strategies.ports import Ability, Verifier
+from strategies.verified import Verified
 
 NEVER: Mapping[str, str] = {
     "echo": "the prompt is no part of an answer that was searched for",
@@ -87,17 +87,19 @@ def refuse_programs(strategy: AnyStrategy | None, code_exec: str, caller: Caller
         raise BadRequest(words, param="strategy.n")
 
 
-def refuse_untested(strategy: AnyStrategy | None) -> None:
-    """Unit tests need tests, and a whole program; tests need somebody who runs them. Raises BadRequest."""
-    if not isinstance(strategy, Verified) or not (strategy.runs or strategy.tests):
+def refuse_unchecked(strategy: AnyStrategy | None) -> None:
+    """A check needs what it checks by, and a whole answer; and that needs a check. Raises BadRequest."""
+    if not isinstance(strategy, Verified):
         return
-    if not strategy.runs:
-        words = "tests are run by the verifier unit_tests alone: name it, or leave them out."
-        raise BadRequest(words, param="strategy.tests")
-    if not strategy.tests:
-        raise BadRequest("The verifier unit_tests needs tests.", param="strategy.tests")
-    if strategy.stepwise:
-        raise Unsupported("unit_tests cannot judge a program that is not yet whole.", param="strategy.verifier")
+    for verifier, (option, given) in strategy.checks.items():
+        named = verifier in strategy.parts
+        if given and not named:
+            words = f"{option} is for the verifier {verifier} alone: name it, or leave {option} out."
+            raise BadRequest(words, param=f"strategy.{option}")
+        if named and not given:
+            raise BadRequest(f"The verifier {verifier} needs {option}.", param=f"strategy.{option}")
+        if named and strategy.stepwise:
+            raise Unsupported(f"{verifier} cannot judge an answer that is not yet whole.", param="strategy.verifier")
 
 
 def refuse_budget(request: AnyRequest) -> None:

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from strategies.ballot import Ballot, merit, ranking, score_of
-from strategies.options import Verified
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
+from strategies.verified import Verified
 
 
 class BestOfN(Verified):

@@ -6,29 +6,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from strategies.answers import AnswerFormat
-from strategies.ports import Ability
-from strategies.ports import Verifier as PortedVerifier
+from strategies.ports import Ability, Verifier
 from strategies.programs import Programs
 from strategies.prompts import INSTRUCTIONS
 from strategies.types import Prompt
-from strategies.verifiers.chain import AND, chained
-from strategies.verifiers.comparing import QUESTIONS
-from strategies.verifiers.unit_tests import UnitTests
-from strategies.votes import Aggregation
-
-UNIT_TESTS = "unit_tests"
-
-Verifier = Annotated[
-    str | None,
-    Field(
-        default=None,
-        max_length=64,
-        description="judge, pairwise and groupwise (candidates side by side), confidence, programmatic, number and "
-        "json (is there such an answer), "
-        "unit_tests (needs tests), or reward where one is served; "
-        "a+b asks b only of what a gives more than 0, and multiplies",
-    ),
-]
 
 
 class Options(BaseModel):
@@ -95,7 +76,7 @@ class Options(BaseModel):
         """The most programs that it has run, in a sandbox; 0: none."""
         return 0
 
-    def known(self, served: Mapping[str, PortedVerifier], programs: Programs) -> Mapping[str, PortedVerifier]:
+    def known(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
         """The verifiers it may call by name: those that are served, and those made of its own options."""
         return served
 
@@ -108,38 +89,3 @@ class Options(BaseModel):
     def needs(self) -> frozenset[Ability]:
         """What it asks of the engine."""
         return frozenset()
-
-
-class Verified(Options):
-    """The options of strategies that a verifier guides."""
-
-    verifier: Verifier = None
-    aggregation: Aggregation = Field(
-        default="last",
-        description="A solution's score from its steps' scores. last suits verifiers of eventual success; min and prod "
-        "suit verifiers of each step's correctness",
-    )
-
-    tests: tuple[Annotated[str, Field(min_length=1, max_length=4000)], ...] = Field(
-        default=(),
-        max_length=64,
-        strict=False,
-        description="For unit_tests: Python statements, each a test that calls the functions of a candidate's program",
-    )
-
-    @property
-    def verifiers(self) -> tuple[str, ...]:
-        return (self.verifier or "judge",)
-
-    def verdicts(self, n: int) -> int:
-        """The most tokens that its verifier has the engine decode to judge n candidates at once."""
-        parts = [part for name in self.verifiers for part in name.split(AND)]
-        return max(n, sum(QUESTIONS.get(part, int)(n) for part in parts))
-
-    @property
-    def runs(self) -> int:
-        return self.candidates if any(UNIT_TESTS in name.split(AND) for name in self.verifiers) else 0
-
-    def known(self, served: Mapping[str, PortedVerifier], programs: Programs) -> Mapping[str, PortedVerifier]:
-        own: Mapping[str, PortedVerifier] = {UNIT_TESTS: UnitTests(programs, self.tests)} if self.tests else {}
-        return chained(self.verifiers, {**served, **own})

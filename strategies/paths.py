@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from strategies.ballot import Ballot, ranking, score_of
-from strategies.options import Verified
 from strategies.ports import Ability, SampleFailed
 from strategies.run import Run
 from strategies.types import Completion, Outcome, Prompt, joined
+from strategies.verified import Verified
 
 STEP = "\n\n"
 

@@ -14,11 +14,11 @@ from pydantic import Field, model_validator
 
 from strategies.ballot import Ballot, Bloc, Weight
 from strategies.certainty import ALTERNATIVES
-from strategies.options import Verified
 from strategies.ports import Ability
 from strategies.run import Run
 from strategies.trace import Shed
 from strategies.types import Outcome, Prompt
+from strategies.verified import Verified
 from strategies.votes import UNDER_LOAD, StopRule, settled
 from strategies.weighing import Scale, Weights, leads, unanimous
 

@@ -13,13 +13,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from strategies.ballot import score_of
-from strategies.options import UNIT_TESTS, Verified
 from strategies.ports import SampleFailed
 from strategies.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
 from strategies.run import Run
 from strategies.shown import CHARACTERS, harmless, quoted, reply
 from strategies.types import Completion, Message, Outcome, Prompt
-from strategies.verifiers.chain import AND
+from strategies.verified import UNIT_TESTS, Verified
 
 NOTE_TOKENS = 1024
 """At most, of a critique, a list of questions, or an answer to one."""
@@ -46,8 +45,7 @@ class SelfRefine(Verified):
 
     @property
     def runs(self) -> int:
-        tested = any(UNIT_TESTS in name.split(AND) for name in self.verifiers)
-        return 1 + self.rounds if tested else 0
+        return 1 + self.rounds if UNIT_TESTS in self.parts else 0
 
     def cost(self, max_tokens: int) -> int:
         """Draft and revisions, a verdict on each, and what each revision is made by."""

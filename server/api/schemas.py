@@ -1,46 +1,9 @@
-"""JSON schemas that clients send: they refer to nothing outside themselves, and not to themselves alone.
-
-A grammar made of a schema that only leads back to itself admits no text at all, and ends its request in an error of the
-engine's; a reference to another document would be left out without a word.
-"""
+"""JSON schemas that clients send with a request's own fields."""
 
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema. Raises ValueError."""
-    for node in nodes(schema):
-        seen = list[str]()
-        while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
-            if pointer != "#" and not pointer.startswith("#/"):
-                raise ValueError("a schema may refer only to its own parts (#/...)")
-            if pointer in seen:
-                raise ValueError("a schema's references lead only back to themselves")
-            seen.append(pointer)
-            node = target(schema, pointer)
-    return schema
-
-
-def nodes(schema: object) -> list[object]:
-    """Every dict and list in it, itself first."""
-    found = [schema]
-    for node in found:
-        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        found += [part for part in inner if isinstance(part, dict | list)]
-    return found
-
-
-def target(schema: object, pointer: str) -> object:
-    """What a pointer leads to; None where there is nothing."""
-    for step in pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(schema, list):
-            schema = schema[int(step)] if step.isdecimal() and int(step) < len(schema) else None
-        else:
-            schema = schema.get(step) if isinstance(schema, dict) else None
-    return schema
-
+from strategies.checks import closed
 
 Schema = Annotated[dict[str, Any], AfterValidator(closed)]

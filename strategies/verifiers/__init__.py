@@ -3,7 +3,7 @@
 from strategies.ports import Verifier
 from strategies.verifiers.comparing import Groupwise, Pairwise
 from strategies.verifiers.confidence import Confidence
-from strategies.verifiers.form import Form
+from strategies.verifiers.form import readable
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.programmatic import Programmatic
 
@@ -13,6 +13,6 @@ BUILT_IN: dict[str, Verifier] = {
     "groupwise": Groupwise(),
     "confidence": Confidence(),
     "programmatic": Programmatic(),
-    "number": Form("number"),
-    "json": Form("json"),
+    "number": readable("number"),
+    "json": readable("json"),
 }

@@ -1,22 +1,50 @@
-"""Whether a solution gives an answer of a form at all: a check that costs nothing, to stand before another one."""
+"""Whether a solution has a form at all: checks that cost no token, to stand before another verifier.
 
-from collections.abc import Sequence
+number and json: whether such an answer can be read. regex and json_schema: whether what is said when the thinking is
+done is as the client wrote down; patterns and schemas come from outside, and each check ends after a bounded time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategies.answers import AnswerFormat, extract
+from strategies.checks import Pattern, Schema, json_in
 from strategies.ports import Ability, Ask, Verdict
+from strategies.shown import reply
 from strategies.types import Completion, Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """1 where an answer of this form can be read from a solution, else 0."""
+    """1 where a solution passes, else 0."""
 
-    format: AnswerFormat
+    passes: Callable[[Prompt, Completion], bool]
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        found = (extract(solution.text, self.format, question.question) for solution in solutions)
-        return [Verdict((1.0 if answer else 0.0,)) for answer in found]
+        """One solution at a time, between which others have their turn."""
+        verdicts = []
+        for solution in solutions:
+            verdicts.append(Verdict((1.0 if self.passes(question, solution) else 0.0,)))
+            await asyncio.sleep(0)
+        return verdicts
+
+
+def readable(format: AnswerFormat) -> Form:
+    """Whether an answer of this form can be read."""
+    return Form(lambda question, solution: extract(solution.text, format, question.question) is not None)
+
+
+def matching(pattern: str) -> Form:
+    """Whether the pattern is found in the reply. Raises ValueError for what is no pattern."""
+    expression = Pattern(pattern)
+    return Form(lambda question, solution: expression.found(reply(solution)))
+
+
+def conforming(schema: dict[str, object]) -> Form:
+    """Whether the reply holds JSON that conforms. Raises ValueError for what is no schema."""
+    shape = Schema(schema)
+    return Form(lambda question, solution: any(map(shape.fits, json_in(reply(solution)) or ())))

@@ -36,3 +36,40 @@ def test_comparing_many_counts_against_the_limit_of_cost():
     refused = refusal(strategy={"name": "best_of_n", "n": 256, "verifier": "pairwise"}, max_tokens=3900)
     assert refused.code == "cost_exceeded"
     assert planned(strategy={"name": "best_of_n", "n": 256, "verifier": "judge"}, max_tokens=3900).cost < 1_000_000
+
+
+CHECKED = {"name": "best_of_n", "verifier": "regex+judge", "pattern": "a+"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"pattern": None}, "strategy.pattern"),
+        ({"pattern": "("}, "strategy.pattern"),
+        ({"pattern": ""}, "strategy.pattern"),
+        ({"pattern": "(?:(?:a|aa){0,100}){0,100}"}, "strategy.pattern"),
+        ({"verifier": "judge"}, "strategy.pattern"),
+        ({"verifier": "regex+json_schema"}, "strategy.json_schema"),
+        ({"json_schema": {"type": "object"}}, "strategy.json_schema"),
+        ({"verifier": "regex+json_schema", "json_schema": {"type": "text"}}, "strategy.json_schema"),
+        ({"verifier": "regex+json_schema", "json_schema": {"$ref": "http://a/b"}}, "strategy.json_schema"),
+        ({"name": "beam_search"}, "strategy.verifier"),
+        ({"name": "self_consistency"}, "strategy"),
+    ],
+)
+def test_a_check_and_what_it_checks_by_come_together(changed, param):
+    refused = refusal(strategy=CHECKED | changed)
+    assert (refused.status, refused.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        CHECKED,
+        CHECKED | {"verifier": "json_schema+regex+pairwise", "json_schema": {"type": "array", "items": {}}},
+        CHECKED | {"name": "self_consistency", "weights": "verifier"},
+        CHECKED | {"name": "self_refine"},
+    ],
+)
+def test_checks_may_be_chained(strategy):
+    assert planned(strategy=strategy).strategy.verifiers == (strategy["verifier"],)
