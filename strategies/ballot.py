@@ -24,14 +24,15 @@ def likelihood(outcome: Outcome) -> float:
     return -math.inf if mean is None else mean
 
 
-def merit(outcome: Outcome) -> tuple[float, float, int]:
-    """Larger is better: the verifier's score, then the likelier, then the earlier sample."""
-    return score_of(outcome), likelihood(outcome), -outcome.completion.index
+def merit(outcome: Outcome) -> tuple[bool, float, float, int]:
+    """Larger is better: not ended as unsure, the verifier's score, then the likelier, then the earlier sample."""
+    sure = outcome.completion.finish != "unsure"
+    return sure, score_of(outcome), likelihood(outcome), -outcome.completion.index
 
 
 def _show(outcome: Outcome) -> tuple[float, float, int, int]:
     """Of those that give one answer: the verifier's favourite, else the likeliest, the shortest, the earliest."""
-    score, likely, index = merit(outcome)
+    _, score, likely, index = merit(outcome)
     return score, likely, -len(outcome.completion.text), index
 
 
@@ -74,6 +75,11 @@ class Ballot:
     def size(self) -> int:
         return len(self.votes)
 
+    @property
+    def finished(self) -> int:
+        """Those that were not ended as unsure."""
+        return sum(vote.completion.finish != "unsure" for vote in self.votes)
+
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
         ballot = cls()
@@ -99,7 +105,7 @@ class Ballot:
         blocs = self.ranked(weight)
         if not blocs:
             return max(self.abstained, key=merit)
-        return replace(blocs[0].representative, agreement=len(blocs[0].members) / self.size)
+        return replace(blocs[0].representative, agreement=len(blocs[0].members) / self.finished)
 
     def ranking(self, weight: Weight = one) -> Outcome:
         """The winner, and after it the others: each other answer's representative, then everyone else by merit."""
@@ -110,7 +116,7 @@ class Ballot:
         members = [sorted(bloc.members, key=merit, reverse=True) for bloc in blocs]
         rest = [o for bloc, head in zip(members, heads, strict=True) for o in bloc if o is not head]
         others = (*heads[1:], *rest, *sorted(self.abstained, key=merit, reverse=True))
-        return replace(heads[0], agreement=len(blocs[0].members) / self.size, others=others)
+        return replace(heads[0], agreement=len(blocs[0].members) / self.finished, others=others)
 
 
 def ranking(outcomes: Iterable[Outcome]) -> Outcome:

@@ -11,10 +11,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from strategies.early_exit import PROBE, PROBE_TOKENS, SURE, agreed, boxed, confidence
+from strategies.granting import least
 from strategies.options import Options
 from strategies.ports import Ability, SampleFailed
 from strategies.prompts import FINAL_ANSWER, NO_THOUGHT, WAIT
-from strategies.run import Run, least
+from strategies.run import Run
 from strategies.thinking import CLOSE, OPEN, Thought
 from strategies.types import Outcome, Prompt
 

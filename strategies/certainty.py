@@ -7,11 +7,13 @@ k is 5, not 20, since every alternative of every token has to be carried.
 """
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from statistics import median
 
-from strategies.types import TokenLogprob
+from strategies.types import Floor, TokenLogprob
 
 ALTERNATIVES = 5
 """k. As many as the verifier of the same name reads."""
@@ -21,6 +23,8 @@ WINDOWS = 8
 """A window is this part of a typical answer."""
 LEAST_CONFIDENT = 0.1
 """The share of windows that stands for a trace: the paper's bottom-10%."""
+ROUNDING = 1e-9
+"""A sum that slides is not exact: as confident as the floor is confident enough."""
 FLOOR = -30.0
 """Stands for a probability of nothing, which an engine reports as minus infinity."""
 
@@ -43,6 +47,43 @@ def group_confidences(tokens: Sequence[TokenLogprob], window: int) -> list[float
     width = min(window, len(tokens))
     sums = [0.0, *accumulate(map(token_confidence, tokens))]
     return [(end - start) / width for start, end in zip(sums, sums[width:], strict=False)]
+
+
+def lowest_confidence(tokens: Sequence[TokenLogprob], window: int) -> float:
+    """That of the least confident window; 0 where nothing was reported."""
+    return min(group_confidences(tokens, window), default=0.0)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """What that share of the values is below, between two of them in proportion; 0 of nothing."""
+    ranked = sorted(values)
+    if not ranked:
+        return 0.0
+    at = share * (len(ranked) - 1)
+    low = int(at)
+    high = min(low + 1, len(ranked) - 1)
+    return ranked[low] + (ranked[high] - ranked[low]) * (at - low)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows a sample as it is decoded, for the engine that may end it."""
+
+    floor: Floor
+    _recent: deque[float] = field(default_factory=deque)
+    _total: float = 0.0
+
+    def falls(self, tokens: Iterable[TokenLogprob]) -> bool:
+        """Takes in more of it. Whether a whole window of tokens is below the floor: sooner nobody knows."""
+        for token in tokens:
+            self._recent.append(token_confidence(token))
+            self._total += self._recent[-1]
+            if len(self._recent) > self.floor.window:
+                self._total -= self._recent.popleft()
+            full = len(self._recent) == self.floor.window
+            if full and self._total / self.floor.window < self.floor.confidence - ROUNDING:
+                return True
+        return False
 
 
 def trace_confidence(tokens: Sequence[TokenLogprob], window: int) -> float:

@@ -28,7 +28,7 @@ async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
             raise
         outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
     else:
-        aborted = any(isinstance(event, Aborted) for event in run.trace)
+        aborted = any(isinstance(event, Aborted) and event.completion.finish == "abort" for event in run.trace)
         stopped = "budget" if run.budget.short else "decided" if aborted else "completed"
     finished = Finished(outcome, stopped)
     run.trace.emit(finished)

@@ -20,7 +20,12 @@ class Reading:
     """Tools were offered."""
 
     def answer(self, completion: Completion) -> Answer | None:
-        """What a candidate votes for, None if it abstains: a truncated chain does not vote by its last number."""
+        """What a candidate votes for, None if it abstains: a truncated chain does not vote by its last number.
+
+        One that was ended as unsure does not vote at all.
+        """
+        if completion.finish == "unsure":
+            return None
         ended = completion.finish == "stop"
         if completion.calls:
             return called([(call.name, call.arguments) for call in completion.calls], self.vote_on) if ended else None

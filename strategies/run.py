@@ -1,26 +1,23 @@
 """Run is the one object a strategy talks to: it decodes, reads, scores, spends and records."""
 
 import asyncio
-import hashlib
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from strategies.answers import Answer, given, provable
+from strategies.answers import Answer, given
 from strategies.budget import Budget, BudgetExhausted
+from strategies.classes import Classes
 from strategies.concurrency import arrivals, group
+from strategies.granting import derived_seed, granted, least
 from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from strategies.programs import NoPrograms, Programs
 from strategies.reading import Reading
 from strategies.trace import CANDIDATES, Aborted, Cast, Executed, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
-from strategies.types import Completion, Outcome, Prompt, Sampling, Speech
+from strategies.types import Completion, Floor, Outcome, Prompt, Sampling, Speech
 from strategies.values import telling, value_of
 from strategies.votes import Aggregation, reduce_steps
-
-PROOFS = 3
-"""Only the commonest classes are worth a proof that a new answer belongs to them: they are what a vote turns on."""
 
 
 class Strategy(Protocol):
@@ -59,8 +56,7 @@ class Run:
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
     _count: int = 0
-    _classes: dict[str, str] = field(default_factory=dict)
-    _sizes: Counter[str] = field(default_factory=Counter)
+    _classes: Classes = field(default_factory=Classes)
 
     async def generate(
         self,
@@ -99,15 +95,22 @@ class Run:
 
     @asynccontextmanager
     async def race(
-        self, prompt: Prompt, n: int, *, concurrency: int | None = None, surplus: bool = False
+        self,
+        prompt: Prompt,
+        n: int,
+        *,
+        concurrency: int | None = None,
+        surplus: bool = False,
+        floor: Floor | None = None,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
 
         The next one begins when the taker asks for more: a vote that is decided starts none in vain. `surplus`: the
-        block may be left early. With a seed they come in submission order, so that what a stop rule sees repeats.
+        block may be left early. `floor`: a sample that falls below it is ended there, unsure. With a seed they come in
+        submission order, so that what a stop rule sees repeats.
         """
         first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
-        sampling = replace(self.sampling, partial=surplus)
+        sampling = replace(self.sampling, partial=surplus, floor=floor)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
         async def one(index: int) -> None:
@@ -130,7 +133,7 @@ class Run:
         """
         answer = self.reading.answer(completion)
         if answer and answer.rule not in ("json", "tool"):
-            key = await self._class(answer.key)
+            key = await self._classes.key(answer.key, self.prover)
             answer = answer if key == answer.key else replace(answer, key=key)
         self.trace.emit(Cast(completion, answer))
         return answer
@@ -168,16 +171,6 @@ class Run:
         """The answer, should the budget end now."""
         self.incumbent = outcome
         self.trace.emit(Proposed(outcome))
-
-    async def _class(self, key: str) -> str:
-        if key not in self._classes:
-            self._classes[key] = key
-            for known, _ in self._sizes.most_common(PROOFS):
-                if provable(key, known) and await self.prover.equal(key, known):
-                    self._classes[key] = known
-                    break
-        self._sizes[self._classes[key]] += 1
-        return self._classes[key]
 
     async def _all(
         self, prompts: Sequence[Prompt], samplings: Sequence[Sampling], role: Role
@@ -230,7 +223,7 @@ class Run:
                 raise
             made = replace(made, index=index)
             grant.used = made.completion_tokens
-            self.trace.emit(Sampled(role, made))
+            self.trace.emit(Aborted(role, made) if made.finish == "unsure" else Sampled(role, made))
         if grant.clipped and made.finish == "length":
             self.budget.short = True
         return made
@@ -251,19 +244,3 @@ class Run:
         """The first of n fresh decode numbers: seeds derive from them, so they are given out in program order."""
         self._count += n
         return self._count - n
-
-
-def granted(sampling: Sampling, tokens: int | None, *, partial: bool) -> Sampling:
-    """With what the budget grants; mostly that is what was asked for."""
-    same = tokens == sampling.max_tokens and partial == sampling.partial
-    return sampling if same else replace(sampling, max_tokens=tokens, partial=partial)
-
-
-def derived_seed(seed: int, index: int) -> int:
-    """The seed of a request's decode number `index`: independent streams, the same every time."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4])
-
-
-def least(*limits: int | None) -> int | None:
-    """The smallest of the limits; None is none."""
-    return min((limit for limit in limits if limit is not None), default=None)

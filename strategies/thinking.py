@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from strategies.run import Run, least
+from strategies.granting import least
+from strategies.run import Run
 from strategies.types import Completion, Outcome, Prompt, joined
 
 OPEN, CLOSE = "<think>", "</think>"

@@ -25,7 +25,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """A decode that was stopped; what it had made is spent all the same."""
+    """A decode that was stopped, in vain or as unsure; what it had made is spent all the same."""
 
     role: Role
     completion: Completion

@@ -6,7 +6,8 @@ from typing import Literal
 
 from strategies.answers import Answer
 
-Finish = Literal["stop", "length", "abort"]
+Finish = Literal["stop", "length", "abort", "unsure"]
+"""unsure: it was ended where it fell below its floor of confidence, and no more was decoded."""
 LONGEST_SPEECH = 2048
 """Characters in one stretch of visible text."""
 Content = str | tuple[Mapping[str, object], ...] | None
@@ -100,6 +101,14 @@ class Call:
     arguments: str
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """How confident a sample must be to go on, over any so many tokens in a row (DeepConf, arXiv:2508.15260)."""
+
+    confidence: float
+    window: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """What strategies decide of a decode. The client's other fields are merged in by the engine it is bound to."""
@@ -123,6 +132,8 @@ class Sampling:
     """Decoding may go on from this text: an engine that tells its tokens only when asked to must ask for them."""
     bound: bool = False
     """The client says what the text may hold, or where it ends: no words of ours may follow it."""
+    floor: Floor | None = None
+    """The engine ends the sample, as unsure, where it falls below this. Needs logprobs."""
     partial: bool = False
     """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
 
@@ -176,6 +187,11 @@ class Completion:
     def ended(self) -> bool:
         """The model finished its turn by itself."""
         return self.finish == "stop" and self.stopped_by is None
+
+    @property
+    def cut(self) -> bool:
+        """It was stopped by us, before an end of its own or of its limit."""
+        return self.finish in ("abort", "unsure")
 
     @property
     def mean_logprob(self) -> float | None:

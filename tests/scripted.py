@@ -18,6 +18,7 @@ from server.api.openai import AnyRequest, CompletionRequest
 from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
+from strategies.certainty import Watch
 from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
 from strategies.programs import Ran, Tested
 from strategies.thinking import CLOSE, OPEN, within
@@ -55,6 +56,8 @@ class ScriptedEngine:
     pace: float | Callable[[int], float] = 0.0
     labels: Callable[[Prompt], Mapping[str, float]] = lambda prompt: {"Yes": math.log(0.5), "No": math.log(0.5)}
     logprob: Callable[[int], float] = lambda call: -0.5
+    logprob_at: Callable[[int, int], float] | None = None
+    """By the call and the place of the token, in place of `logprob`."""
     calls: list[tuple[Prompt, Sampling]] = field(default_factory=list)
     running: int = 0
     cancelled: int = 0
@@ -124,6 +127,7 @@ class Decode:
     stopped_by: str | None = None
 
     async def steps(self, pace: float) -> AsyncIterator[str]:
+        watch = Watch(self.sampling.floor) if self.sampling.floor else None
         await asyncio.sleep(pace)
         for word in [*self.words, END_OF_TURN]:
             if self.sampling.max_tokens is not None and len(self.made) >= self.sampling.max_tokens:
@@ -131,6 +135,9 @@ class Decode:
                 return
             self.made.append(word)
             self.engine.decoded += 1
+            if watch and watch.falls([self._token(word, len(self.made) - 1, self.sampling.logprobs or 0)]):
+                self.finish = "unsure"
+                return
             if self.sampling.until and self._word(word) == self.sampling.until.strip():
                 self.stopped_by = self.sampling.until
                 return
@@ -155,7 +162,7 @@ class Decode:
             prompt_tokens=len(engine.prompt_ids(self.prompt)),
             completion_tokens=len(self.made),
             thinking=self.sampling.until is not None and self._thinking(spoken),
-            logprobs=() if top is None else tuple(self._token(word, top) for word in spoken),
+            logprobs=() if top is None else tuple(self._token(word, at, top) for at, word in enumerate(spoken)),
             labels=engine.labels(self.prompt) if self.sampling.labels else {},
             calls=(self.reply,) if isinstance(self.reply, Call) and finish == "stop" else (),
         )
@@ -167,8 +174,9 @@ class Decode:
         ids = self.engine.vocabulary.ids
         return within([*self.engine.prompt_ids(self.prompt), *spoken], [ids.get(OPEN, -1)], [ids.get(CLOSE, -1)])
 
-    def _token(self, word: int, top: int) -> TokenLogprob:
-        logprob = self.engine.logprob(self.call)
+    def _token(self, word: int, at: int, top: int) -> TokenLogprob:
+        by_place = self.engine.logprob_at
+        logprob = by_place(self.call, at) if by_place else self.engine.logprob(self.call)
         return TokenLogprob(word, self.engine.vocabulary.decode([word]), logprob, tuple(_alternatives(logprob, top)))
 
 
@@ -333,7 +341,7 @@ def chat_completion(model: str, completion: Completion) -> Body:
             for at, call in enumerate(completion.calls)
         ]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-    finish = "length" if completion.finish == "abort" else completion.finish
+    finish = "length" if completion.cut else completion.finish
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",

@@ -8,7 +8,7 @@ from server.evaluation.client import Client
 from server.evaluation.progress import Progress
 from server.evaluation.tasks import Question
 from strategies.concurrency import group
-from strategies.run import derived_seed
+from strategies.granting import derived_seed
 
 
 async def fill(

@@ -12,7 +12,7 @@ from server.evaluation.results import Result, Results
 from server.evaluation.tasks import Question
 from strategies.answers import Answer, extract
 from strategies.concurrency import group
-from strategies.run import derived_seed
+from strategies.granting import derived_seed
 
 GREEDY = "greedy"
 """The arm that is no strategy: the engine's own, most probable answer."""

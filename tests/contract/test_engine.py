@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ import pytest_asyncio
 from server.api.openai import ChatRequest
 from server.engine import Backend, Conversation
 from server.errors import ApiError, ContextTooLong
-from strategies.types import Completion, Sampling, Speech
+from strategies.types import Completion, Floor, Sampling, Speech
 from tests.engine.real import real_backend
 from tests.engine.served import remote_backend
 from tests.scripted import ScriptedBackend, ScriptedEngine
@@ -223,3 +224,37 @@ async def test_what_the_engine_refuses_is_an_api_error(backend):
     with pytest.raises(ApiError) as refusal:
         await backend.answer(request(max_tokens=4, logit_bias={"9999999": 1.0}), "salt")
     assert refusal.value.status == 400
+
+
+async def test_a_sample_that_falls_below_its_floor_is_ended_there(backend):
+    made = await complete(backend, request(), max_tokens=200, logprobs=5, floor=Floor(math.inf, 6))
+    assert made.finish == "unsure" and made.cut and not made.ended and made.text
+    assert 6 <= made.completion_tokens < 60 and made.counted
+    assert len(made.logprobs) == len(made.token_ids) == made.completion_tokens
+    assert await idle(backend)
+
+
+async def test_a_sample_above_its_floor_is_what_it_would_be_without_one(backend):
+    plain = await complete(backend, request(), logprobs=5)
+    floored = await complete(backend, request(), logprobs=5, floor=Floor(0.0, 6))
+    assert (floored.text, floored.token_ids, floored.finish) == (plain.text, plain.token_ids, plain.finish)
+
+
+async def test_a_window_that_never_fills_ends_nothing(backend):
+    made = await complete(backend, request(), max_tokens=8, logprobs=5, floor=Floor(math.inf, 9))
+    assert (made.finish, made.completion_tokens) == ("length", 8)
+
+
+async def test_a_sample_that_is_watched_can_be_cancelled_like_any_other(backend):
+    parts: list[Completion] = []
+    speaking = asyncio.Event()
+    asked = request()
+    decode = await conversation(backend, asked)
+    sampling = Sampling(max_tokens=2000, temperature=0.0, continued=True, logprobs=5, floor=Floor(0.0, 6))
+    hearing = {"on_text": lambda _: speaking.set(), "on_abort": parts.append}
+    task = asyncio.create_task(decode.generate(asked.prompt, sampling, **hearing))
+    await speaking.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [part.finish for part in parts] == ["abort"] and await idle(backend)

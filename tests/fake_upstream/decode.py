@@ -70,7 +70,7 @@ class Decode:
             **({"token_ids": list(self.ids)} if request.get("return_token_ids") else {}),
         }
 
-    def deltas(self, words: Sequence[str], *, ids: bool) -> Iterator[Body]:
+    def deltas(self, words: Sequence[str], request: Mapping[str, Any]) -> Iterator[Body]:
         """The choice of each chunk, one per token, the last with the finish reason."""
         left = 0 if self.calls else len(self.text)
         for at, token in enumerate(self.ids):
@@ -81,7 +81,9 @@ class Decode:
                 said = {"delta": {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]}}
             finish = ("tool_calls" if self.calls else self.finish) if at == len(self.ids) - 1 else None
             last = {"stop_reason": self.stopped_by} if finish else {}
-            yield {"index": 0, **said, "finish_reason": finish, **last, **({"token_ids": [token]} if ids else {})}
+            ids = {"token_ids": [token]} if request.get("return_token_ids") else {}
+            logprobs = self._logprobs(request, [words[token]])
+            yield {"index": 0, **said, "logprobs": logprobs, "finish_reason": finish, **last, **ids}
 
     def _calls(self) -> Iterator[Body]:
         for at, (name, arguments) in enumerate(self.calls):

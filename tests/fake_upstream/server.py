@@ -170,8 +170,7 @@ class FakeUpstream:
             first = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
             usage = {"usage": decode.usage(0)} if running else {}
             connection.chunk(event(head | {"choices": [first]} | usage))
-        ids = bool(body.get("return_token_ids"))
-        for at, choice in enumerate(decode.deltas(self.vocabulary.words, ids=ids), start=1):
+        for at, choice in enumerate(decode.deltas(self.vocabulary.words, body), start=1):
             self.counters.tokens += 1
             usage = {"usage": decode.usage(at)} if running else {}
             connection.chunk(event(head | {"choices": [choice]} | usage))

@@ -5,8 +5,8 @@ import pytest
 
 from strategies.budget import BudgetExhausted
 from strategies.execute import execute
+from strategies.granting import derived_seed, least
 from strategies.ports import SampleFailed
-from strategies.run import derived_seed, least
 from strategies.types import Outcome, Piece, Sampling
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import QUESTION, run_of

@@ -20,10 +20,11 @@ class Assembly:
     ended: bool = False
     """The upstream said that this is all."""
     usage: object = None
+    logprobs: dict[str, list[Any]] = field(default_factory=dict)
+    """As the upstream writes them: lists by name, a place for each token."""
     _texts: dict[str, list[str]] = field(default_factory=dict)
     _calls: dict[int, Body] = field(default_factory=dict)
     _choice: Body = field(default_factory=dict)
-    _logprobs: dict[str, list[Any]] = field(default_factory=dict)
     _token_ids: list[Any] | None = None
 
     def add(self, payload: bytes) -> tuple[Speech, ...]:
@@ -42,7 +43,7 @@ class Assembly:
         return self._grow(choices[0]) if choices else ()
 
     def body(self) -> Body:
-        choice = {"index": 0, "finish_reason": None, **self._choice, "logprobs": self._logprobs or None}
+        choice = {"index": 0, "finish_reason": None, **self._choice, "logprobs": self.logprobs or None}
         texts = {name: "".join(parts) for name, parts in self._texts.items()}
         if "text" in texts:
             choice["text"] = texts["text"]
@@ -76,7 +77,7 @@ class Assembly:
         if isinstance(logprobs := choice.get("logprobs"), dict):
             for name, values in logprobs.items():
                 if isinstance(values, list):
-                    self._logprobs.setdefault(name, []).extend(values)
+                    self.logprobs.setdefault(name, []).extend(values)
 
     def _say(self, name: str, text: object) -> Speech | None:
         if text is None:

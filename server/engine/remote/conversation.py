@@ -15,6 +15,7 @@ from server.engine.remote.asking import Asking
 from server.engine.remote.assembly import Assembly
 from server.engine.remote.checks import mapping
 from server.engine.remote.continuing import Continuation
+from server.engine.remote.doubting import Doubt, doubt, unsure
 from server.engine.remote.failures import Lost
 from server.engine.remote.presenting import presented
 from server.engine.remote.reading import aborted, completed
@@ -41,12 +42,14 @@ class RemoteConversation:
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         assembly = Assembly()
-        stream = on_text is not None or sampling.partial
-        received = Received(assembly, on_text)
+        stream = on_text is not None or sampling.partial or sampling.floor is not None
+        received = Received(assembly, on_text, doubt(sampling))
         try:
             ask = await self._ask(prompt, sampling, stream=stream)
             async with await self.replicas.open(ask, self.home) as reply:
                 body = await (received.read(reply) if stream else reply.json())
+                if received.unsure:
+                    return unsure(assembly, prompt, sampling)
                 return await self._tagged(completed(body, prompt, sampling), sampling)
         except asyncio.CancelledError:
             if on_abort:
@@ -86,27 +89,36 @@ class Received:
 
     assembly: Assembly
     on_text: OnText | None
+    doubt: Doubt | None = None
     _kept: bytearray | None = None
 
     async def read(self, reply: Reply) -> Body:
-        """The whole of it. Raises Lost where it ends before its end."""
-        if self.on_text is None:
+        """The whole of it, or what was enough to leave it. Raises Lost where it ends before its end."""
+        if self.on_text is None and self.doubt is None:
             self._kept = bytearray()
             while piece := await reply.piece():
                 self._kept += piece
             self._take_kept()
         else:
-            await self._heard(reply, self.on_text)
-        if not self.assembly.ended:
+            await self._heard(reply)
+        if not (self.assembly.ended or self.unsure):
             raise Lost("ended its stream before the answer was complete")
         return self.assembly.body()
 
-    async def _heard(self, reply: Reply, on_text: OnText) -> None:
+    @property
+    def unsure(self) -> bool:
+        """It was left where it fell below its floor."""
+        return self.doubt is not None and self.doubt.fallen
+
+    async def _heard(self, reply: Reply) -> None:
         lines = events.Lines()
-        while piece := await reply.piece():
+        while not self.unsure and (piece := await reply.piece()):
             for payload in lines.cut(piece):
                 for speech in self.assembly.add(payload):
-                    on_text(speech)
+                    if self.on_text:
+                        self.on_text(speech)
+                if self.doubt and self.doubt.falls(self.assembly):
+                    return
 
     def aborted(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """What there was at the abort."""

@@ -49,9 +49,9 @@ def _text_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Com
 
 def _finish(choice: Mapping[str, Any], completion: Completion) -> str:
     said = choice.get("finish_reason")
-    if isinstance(said, str) and completion.finish != "abort":
+    if isinstance(said, str) and not completion.cut:
         return said
-    return "length" if completion.finish == "abort" else completion.finish
+    return "length" if completion.cut else completion.finish
 
 
 def _message(said: Mapping[str, Any]) -> Body:

@@ -20,13 +20,19 @@ from server.engine.vllm.loading import Loaded
 from server.engine.vllm.present import present
 from server.engine.vllm.render import Rendered, VllmRequest, render, with_ids
 from server.engine.vllm.speech import Speaker, parser_of, understood
+from strategies.certainty import Watch
 from strategies.ports import OnAbort, OnText, SampleFailed
 from strategies.thinking import CLOSE, OPEN, within
 from strategies.types import Completion, Finish, Prompt, Sampling, Speech
 
 EACH = {"messages", "prompt", "stream", "stream_options", "n"}
 """What each decode of a request sets anew."""
-FINISHES: dict[str | None, Finish] = {"stop": "stop", "length": "length", "repetition": "stop"}
+FINISHES: dict[str | None, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "repetition": "stop",
+    "unsure": "unsure",
+}
 
 
 @dataclass(slots=True)
@@ -49,13 +55,15 @@ class VllmConversation:
 
         stopped = (lambda transcript: on_abort(completed(transcript))) if on_abort else None
         try:
-            params = self._params(rendered, engine_input, sampling, live=on_text is not None)
+            params = self._params(
+                rendered, engine_input, sampling, live=on_text is not None or sampling.floor is not None
+            )
             name, hear = f"cogitate-{random_uuid()}", self._hearer(rendered, engine_input, sampling, on_text)
-            transcript = await decode(self.loaded.llm, engine_input, params, name, hear, stopped)
+            transcript = await decode(self.loaded.llm, engine_input, params, name, hear, stopped, watched(sampling))
             if transcript.finish_reason not in FINISHES:
                 raise SampleFailed(f"the engine ended a sequence with {transcript.finish_reason}")
             made = completed(transcript)
-            if sampling.auxiliary or sampling.stop or isinstance(rendered.request, CompletionRequest):
+            if made.cut or sampling.auxiliary or sampling.stop or isinstance(rendered.request, CompletionRequest):
                 return made
             return await understood(self.loaded, rendered.request, rendered.ids, made)
         except SampleFailed:
@@ -166,6 +174,14 @@ class VllmConversation:
     async def present(self, completions: Sequence[Completion]) -> Body:
         rendered = await self.rendered(completions[0].prompt)
         return await present(self.loaded, self.request.model or "", rendered, completions)
+
+
+def watched(sampling: Sampling) -> Callable[[CompletionOutput], bool] | None:
+    """Whether what is new lets a sample fall below its floor."""
+    if sampling.floor is None:
+        return None
+    watch, top = Watch(sampling.floor), sampling.logprobs or 0
+    return lambda said: watch.falls(token_logprobs(said.token_ids, said.logprobs or (), top))
 
 
 def _listed(stop: str | Sequence[str] | None) -> list[str]:

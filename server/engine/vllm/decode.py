@@ -51,8 +51,11 @@ async def decode(
     request_id: str,
     hear: Callable[[CompletionOutput], None] | None,
     on_abort: Callable[[Transcript], None] | None,
+    falls: Callable[[CompletionOutput], bool] | None = None,
 ) -> Transcript:
-    """Runs to the end. When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on.
+    """Runs to the end, or until `falls` says of what is new that it is enough: then it is aborted, as unsure.
+
+    When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on.
 
     A cancel that lands inside add_request would leak the sequence (vllm #57061), so submission is shielded and aborted
     by id once it is through.
@@ -65,6 +68,9 @@ async def decode(
             said = transcript.add(collector.get_nowait() or await collector.get())
             if hear:
                 hear(said)
+            if falls and falls(said):
+                await asyncio.shield(_abort(llm, submission, transcript))
+                transcript.finish_reason = "unsure"
     except asyncio.CancelledError:
         await asyncio.shield(_abort(llm, submission, transcript))
         if on_abort:

@@ -66,7 +66,7 @@ def _output(request_id: str, rendered: Rendered, completions: Sequence[Completio
             token_ids=list(completion.token_ids),
             cumulative_logprob=None,
             logprobs=[_position(token) for token in completion.logprobs],
-            finish_reason="length" if completion.finish == "abort" else completion.finish,
+            finish_reason="length" if completion.cut else completion.finish,
             stop_reason=completion.stopped_by,
         )
         for index, completion in enumerate(completions)

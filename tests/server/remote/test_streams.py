@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from server.engine.remote.failures import Lost
-from strategies.types import Call, Completion, Sampling, Speech
+from strategies.types import Call, Completion, Floor, Sampling, Speech
 from tests.fake_upstream import FakeUpstream, Script
 from tests.fake_upstream.script import STORY
 from tests.server.remote.test_samples import TOOL
@@ -112,3 +112,34 @@ async def test_an_abort_before_anything_was_said():
             await task
         assert [(part.finish, part.text, part.counted) for part in parts] == [("abort", "", False)]
         await eventually(lambda: fake.counters.in_flight == 0)
+
+
+FLOOR = Floor(confidence=99.0, window=3)
+
+
+@pytest.mark.parametrize("script", [Script(pace=0.01), Script(pace=0.01, vllm=False)], ids=["vllm", "other"])
+async def test_a_sample_below_its_floor_is_left_at_once_and_billed_to_the_token(script):
+    async with one(script, able={"logprobs"}) as (fake, backend):
+        made = await sample(backend, logprobs=2, floor=FLOOR)
+        await eventually(lambda: fake.counters.in_flight == 0)
+        assert (made.finish, made.completion_tokens, made.counted) == ("unsure", 3, True)
+        assert STORY.startswith(made.text) and fake.counters.tokens <= 5 and fake.counters.aborted == 1
+
+
+async def test_a_continuation_is_watched_too():
+    async with one(Script(pace=0.01)) as (fake, backend):
+        made = await sample(backend, logprobs=2, floor=FLOOR, stop=("\n\n",))
+        assert (made.finish, len(made.logprobs)) == ("unsure", 3) and fake.counters.tokens <= 5
+
+
+async def test_a_sample_above_its_floor_is_the_same_as_without_one():
+    async with one() as (_, backend):
+        whole = await sample(backend, logprobs=2)
+        watched = await sample(backend, logprobs=2, floor=Floor(0.1, 3))
+    assert watched == whole and watched.finish == "stop"
+
+
+async def test_an_upstream_that_reports_nothing_is_not_judged_by_nothing():
+    async with one(Script(logprobs=False), able={"logprobs"}) as (_, backend):
+        made = await sample(backend, logprobs=2, floor=FLOOR)
+    assert made.finish == "stop"
