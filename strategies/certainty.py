@@ -21,6 +21,8 @@ SHORTEST, LONGEST = 16, 2048
 """Tokens in a window; the longest is the paper's."""
 WINDOWS = 8
 """A window is this part of a typical answer."""
+KEPT = {"low": 0.1, "high": 0.9}
+"""The share of the warm-up that is not below the floor: the paper's eta, as DeepConf-low and -high have it."""
 LEAST_CONFIDENT = 0.1
 """The share of windows that stands for a trace: the paper's bottom-10%."""
 ROUNDING = 1e-9

@@ -7,19 +7,21 @@ from typing import Literal
 from strategies.ballot import Bloc
 
 Aggregation = Literal["last", "min", "prod", "mean"]
-StopRule = Literal["none", "certain", "beta", "windows"]
+StopRule = Literal["none", "certain", "beta"]
+VoteRule = Literal["none", "certain", "beta", "windows", "consensus"]
+"""The last two look at more than the counts."""
 UNDER_LOAD = 0.9
 """The posterior that is enough while others wait for the engine: by the closed form below a leader of 3, 5 or 6 over 0,
 1 or 2 others, where 0.95 takes 4, 6 or 8. Ours: Adaptive-Consistency's own default is 0.95."""
 
 
-def settled(rule: StopRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
+def settled(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
     """Whether the vote may stop with `remaining` samples still out.
 
     "certain": the leader cannot be overtaken. "beta": that, or the posterior that the leader is the more probable of
     the two leading answers reaches `confidence` (Adaptive-Consistency, Aggarwal et al., 2023, arXiv:2305.11860).
     """
-    if rule in ("none", "windows") or not blocs:
+    if rule not in ("certain", "beta") or not blocs:
         return False
     first = len(blocs[0].members)
     second = len(blocs[1].members) if len(blocs) > 1 else 0

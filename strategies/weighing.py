@@ -91,6 +91,12 @@ def leads(ballot: Ballot, weight: Weight, remaining: int) -> bool:
     return bool(totals) and totals[0] - math.fsum(totals[1:2]) > remaining
 
 
+def dominance(ballot: Ballot, weight: Weight) -> float:
+    """The leader's share of the weight of all who answer, in [0, 1]; 0 where nothing weighs."""
+    totals = [math.fsum(map(weight, bloc.members)) for bloc in ballot.blocs.values()]
+    return max(totals) / math.fsum(totals) if totals and max(totals) > 0 else 0.0
+
+
 def unanimous(votes: Sequence[Outcome]) -> str | None:
     """The one answer that all of these give; None where they differ or one abstains."""
     keys = {vote.answer.key if vote.answer else None for vote in votes}

@@ -17,6 +17,7 @@ from server.evaluation.bank import GREEDY, Bank, Sample
 from server.evaluation.results import Result
 from server.evaluation.tasks import Question
 from strategies import AnyStrategy
+from strategies.certainty import Watch
 from strategies.execute import execute
 from strategies.ports import OnAbort, OnText, Verifier
 from strategies.reading import Reading
@@ -42,15 +43,16 @@ class BankEngine:
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         sample = self._next(prompt, sampling)
+        made = floored(completion(prompt, sample), sampling)
         began = asyncio.get_running_loop().time()
         try:
-            await asyncio.sleep(sample.tokens)
+            await asyncio.sleep(made.completion_tokens)
         except asyncio.CancelledError:
-            made = min(sample.tokens, int(asyncio.get_running_loop().time() - began))
+            spent = min(sample.tokens, int(asyncio.get_running_loop().time() - began))
             if on_abort:
-                on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=made))
+                on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=spent))
             raise
-        return completion(prompt, sample)
+        return made
 
     def _next(self, prompt: Prompt, sampling: Sampling) -> Sample:
         if sampling.auxiliary or sampling.labels or sampling.stop or prompt.pieces:
@@ -70,6 +72,15 @@ class BankEngine:
 class NoProofs:
     async def equal(self, a: str, b: str) -> bool:
         return False
+
+
+def floored(made: Completion, sampling: Sampling) -> Completion:
+    """As it would be with the request's floor: ended, and without a text, at the token where it falls below."""
+    watch = Watch(sampling.floor) if sampling.floor else None
+    fell = next((at for at, token in enumerate(made.logprobs, 1) if watch and watch.falls([token])), None)
+    if fell is None:
+        return made
+    return replace(made, text="", finish="unsure", completion_tokens=fell, logprobs=made.logprobs[:fell])
 
 
 def completion(prompt: Prompt, sample: Sample) -> Completion:

@@ -23,7 +23,8 @@ WHEN = {
 }
 COST = {
     "chain_of_thought": "1 answer",
-    "self_consistency": "at most n answers, fewer once the vote is decided; with p_true or verifier a token more each",
+    "self_consistency": "at most n answers, fewer once the vote is decided, less of those that fall below a floor; "
+    "with p_true or verifier a token more each",
     "best_of_n": "n answers, n verdicts (of `pairwise`: at most 16n)",
     "program_aided": "at most n answers and n runs of a program, fewer once the vote is decided",
     "beam_search": "about n answers, a verdict for each step; each step of lookahead as much again",

@@ -92,3 +92,15 @@ def test_baselines():
     assert [r.correct for r in results["one sample"]] == [False, True, False, False]
     (oracle,) = results["oracle pass@4"]
     assert (oracle.correct, oracle.tokens, oracle.depth) == (True, 26, 8)
+
+
+def test_a_floor_ends_samples_of_a_bank_where_it_would_end_them_live():
+    """Two of a warm-up that are sure, and six that doubt from their first token: a window of 16 each."""
+    bank = bank_of(["1"] * 8, [40] * 8)
+    drawn = shuffled(bank.drawn("sums:0"), "sums:0/0")
+    for place, sample in enumerate(drawn):
+        sample.logprobs[:] = [-9.0 if place < 2 else -1.0] * 40
+        sample.top[:] = [[logprob] for logprob in sample.logprobs]
+    vote = arm("self_consistency:n=8,stop_rule=none,weights=confidence,floor=high,warmup=2").strategy
+    result = replayed("x", vote, question(), bank)
+    assert (result.answer, result.tokens) == ("1", 2 * 40 + 6 * 16)
