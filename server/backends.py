@@ -38,7 +38,9 @@ def remote(settings: Settings) -> RemoteBackend:
 def local(settings: Settings, say: Callable[[str], None]) -> VllmBackend:
     """vLLM in this process."""
     model, name = chosen_model(settings, say)
-    return VllmBackend(model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args)
+    return VllmBackend(
+        model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args, settings.reward_format
+    )
 
 
 def chosen_model(settings: Settings, say: Callable[[str], None]) -> tuple[str, str]:

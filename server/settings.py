@@ -70,7 +70,10 @@ class Settings(BaseSettings):
     engine_args: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="JSON: any of vLLM's own arguments, such as tensor_parallel_size"
     )
-    reward_model: str | None = Field(default=None, description="A process reward model, served as verifier `reward`")
+    reward_model: str | None = Field(default=None, description="A reward model, served as verifier `reward`")
+    reward_format: Literal["qwen", "qwen_rm", "rlhflow", "math_shepherd", "skywork_prm", "outcome"] | None = Field(
+        default=None, description="What it was trained to read; default: as its configuration tells"
+    )
     reward_engine_args: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="JSON: vLLM's arguments for the reward model"
     )
@@ -162,6 +165,8 @@ class Settings(BaseSettings):
             raise ValueError("--upstream needs --engine openai")
         if self.engine == "openai" and self.reward_model:
             raise ValueError("--reward-model needs --engine vllm")
+        if self.reward_format and not self.reward_model:
+            raise ValueError("--reward-format needs --reward-model")
         self.upstream_keys  # noqa: B018  as many keys as upstreams
         return self
 

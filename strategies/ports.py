@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from strategies.types import Completion, Prompt, Sampling, Speech
+from strategies.types import Aggregation, Completion, Prompt, Sampling, Speech
 
 OnText = Callable[[Speech], None]
 """Called with each new stretch of text as it is decoded."""
@@ -57,6 +57,10 @@ class Verifier(Protocol):
     @property
     def compares(self) -> bool:
         """Its scores tell the solutions that it is given at once from each other, and mean nothing beyond."""
+
+    @property
+    def aggregation(self) -> Aggregation:
+        """How a solution's score is best made of its steps'."""
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One verdict per solution, in order. Solutions may be unfinished."""

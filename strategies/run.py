@@ -15,9 +15,9 @@ from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, V
 from strategies.programs import NoPrograms, Programs
 from strategies.reading import Reading
 from strategies.trace import CANDIDATES, Aborted, Cast, Executed, Failed, Proposed, Role, Sampled, Scored, Spoken, Trace
-from strategies.types import Completion, Floor, Outcome, Prompt, Sampling, Speech
+from strategies.types import Aggregation, Completion, Floor, Outcome, Prompt, Sampling, Speech
 from strategies.values import telling, value_of
-from strategies.votes import Aggregation, reduce_steps
+from strategies.votes import reduce_steps
 
 
 class Strategy(Protocol):
@@ -149,13 +149,16 @@ class Run:
         self.trace.emit(Cast(completion, answer))
         return answer
 
-    async def score(self, verifier: str, candidates: Sequence[Completion], how: Aggregation) -> list[float]:
-        """One score in [0, 1] per candidate, in order: the verifier's step scores, aggregated."""
+    async def score(
+        self, verifier: str, candidates: Sequence[Completion], how: Aggregation | None = None
+    ) -> list[float]:
+        """One score in [0, 1] per candidate, in order: the verifier's step scores, aggregated; None: as suits it."""
         if not candidates:
             return []
         verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
         for candidate, verdict in zip(candidates, verdicts, strict=True):
             self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens))
+        how = how or self.verifiers[verifier].aggregation
         return [reduce_steps(verdict.steps, how) for verdict in verdicts]
 
     async def ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from strategies.answers import Answer
 
+Aggregation = Literal["last", "min", "prod", "mean"]
+"""How the scores of a solution's steps make one."""
 Finish = Literal["stop", "length", "abort", "unsure"]
 """unsure: it was ended where it fell below its floor of confidence, and no more was decoded."""
 LONGEST_SPEECH = 2048

@@ -9,11 +9,11 @@ from strategies.checks.pattern import LONGEST_PATTERN
 from strategies.options import Options
 from strategies.ports import Verifier
 from strategies.programs import Programs
+from strategies.types import Aggregation
 from strategies.verifiers.chain import AND, chained
 from strategies.verifiers.comparing import QUESTIONS
 from strategies.verifiers.form import conforming, matching
 from strategies.verifiers.unit_tests import UnitTests
-from strategies.votes import Aggregation
 
 UNIT_TESTS = "unit_tests"
 
@@ -46,10 +46,10 @@ class Verified(Options):
     """The options of strategies that a verifier guides."""
 
     verifier: Named = None
-    aggregation: Aggregation = Field(
-        default="last",
+    aggregation: Aggregation | None = Field(
+        default=None,
         description="A solution's score from its steps' scores. last suits verifiers of eventual success; min and prod "
-        "suit verifiers of each step's correctness",
+        "suit verifiers of each step's correctness; null: what suits the verifier",
     )
 
     tests: tuple[Annotated[str, Field(min_length=1, max_length=4000)], ...] = Field(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from strategies.ballot import Bloc
+from strategies.types import Aggregation
 
-Aggregation = Literal["last", "min", "prod", "mean"]
 StopRule = Literal["none", "certain", "beta"]
 VoteRule = Literal["none", "certain", "beta", "windows", "consensus"]
 """The last two look at more than the counts."""

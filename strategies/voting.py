@@ -62,7 +62,7 @@ class Voting(Verified):
     def _fits(self) -> "Voting":
         if self.stop_rule == "certain" and self.weights == "confidence":
             raise ValueError("stop_rule certain cannot be known with weights confidence: a vote has no greatest weight")
-        if self.weights != "verifier" and (self.verifier, self.aggregation) != (None, "last"):
+        if self.weights != "verifier" and (self.verifier, self.aggregation) != (None, None):
             raise ValueError("verifier and aggregation need weights verifier")
         if self.warmup is not None and self.floor == "none" and self.stop_rule != "consensus":
             raise ValueError("warmup is for a floor, or for stop_rule consensus")

@@ -17,8 +17,7 @@ from strategies.labels import shares
 from strategies.ports import SampleFailed
 from strategies.prompts import HOW_SURE, SURE, UNSURE
 from strategies.run import Run
-from strategies.types import Completion, Outcome
-from strategies.votes import Aggregation
+from strategies.types import Aggregation, Completion, Outcome
 
 Weights = Literal["none", "confidence", "p_true", "verifier"]
 
@@ -30,7 +29,7 @@ class Scale:
     run: Run
     weights: Weights
     verifier: str = "judge"
-    aggregation: Aggregation = "last"
+    aggregation: Aggregation | None = None
     temperature: float = 1.0
     scores: dict[int, float] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ from strategies.certainty import Watch
 from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
 from strategies.programs import Ran, Tested
 from strategies.thinking import CLOSE, OPEN, within
-from strategies.types import Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
+from strategies.types import Aggregation, Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
 from tests.scripted_responses import response, response_lines
 
 Reply = str | Call | Exception
@@ -193,6 +193,7 @@ class ScriptedVerifier:
     tokens: int = 0
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         opinions = [self.opinion(solution.text) for solution in solutions]

@@ -1,51 +1,50 @@
-"""A process reward model in an engine of its own: vLLM's pooling runner, beside the engine that decodes.
+"""A reward model in an engine of its own, beside the engine that decodes.
 
-vLLM's step pooling hands back one row of logits for each step tag in the prompt. What a solution looks like to the
-model, and what its logits mean, is `prm.py`'s.
+What a solution looks like to the model is `prm.py`'s, what its logits mean `formats.py`'s. Here they are fetched: of a
+model with a head of its own by vLLM's pooling runner, of one that says its verdict by tokens as the log-probabilities
+of exactly these, one step at a time over the engine's prefix cache.
 """
 
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from vllm import PoolingParams
+from vllm import PoolingParams, SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.inputs.engine import tokens_input
 from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind
 from vllm.tokenizers import TokenizerLike, cached_tokenizer_from_config
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
+from server.engine.formats import FORMATS, RewardFormat, format_of
 from server.engine.precision import cpu_precision
-from server.engine.prm import PrmFormat, Reader, format_of
+from server.engine.prm import Reader, Reading
 from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt
 
 DEFAULTS: Mapping[str, object] = {
+    # Enough for one batch of a 72B model. vLLM's own default is 0.92 of all memory, which the main engine has.
+    "kv_cache_memory_bytes": 2 << 30,
+}
+POOLING_DEFAULTS: Mapping[str, object] = {
     # Step pooling needs the hidden states of the whole prompt in one forward pass: neither part of it may come later,
     # nor be skipped because its keys and values are cached. vLLM does not read the cache for such requests anyway.
     "enable_chunked_prefill": False,
     "enable_prefix_caching": False,
-    # Enough for one batch of a 72B model. vLLM's own default is 0.92 of all memory, which the main engine has.
-    "kv_cache_memory_bytes": 2 << 30,
 }
 CPU_DEFAULTS: Mapping[str, object] = {"enforce_eager": True}
 """Compiling takes a minute and saves a millisecond."""
 
+Output = Any
+"""vLLM's: of a pooling request, or of a decode."""
 GRACE = 15.0
 """Seconds for the engine's processes to leave by themselves. They take 5, which is when vLLM by default kills them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A solution as the model reads it."""
-
-    ids: list[int]
-    steps: int
 
 
 class RewardModel:
@@ -57,9 +56,10 @@ class RewardModel:
 
     def __init__(self, engine: AsyncLLM, reader: Reader) -> None:
         self.engine = engine
+        self.aggregation = reader.format.aggregation
         self._reader = reader
         self._longest: int = engine.model_config.max_model_len
-        self._params = PoolingParams(task="token_classify", use_activation=False, step_tag_id=reader.tag)
+        self._params = params_of(reader)
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """Cancelling it stops the engine's work on it. No score for a text without steps or longer than the context.
@@ -67,7 +67,7 @@ class RewardModel:
         Raises whatever ended the engine, if it has ended.
         """
         readings = await asyncio.to_thread(self._read, question.question, [solution.text for solution in solutions])
-        logits = iter(await self._logits([reading.ids for reading in readings if reading]))
+        logits = iter(await self._logits([reading for reading in readings if reading]))
         return [self._verdict(reading, next(logits)) if reading else Verdict(()) for reading in readings]
 
     async def close(self) -> None:
@@ -88,16 +88,32 @@ class RewardModel:
         return [self._reading(question, self._reader.format.steps(text)) for text in texts]
 
     def _reading(self, question: str, steps: Sequence[str]) -> Reading | None:
-        ids = self._reader.ids(question, steps)
-        fits = len(ids) <= self._longest and 0 < len(steps) == ids.count(self._reader.tag)
-        return Reading(ids, len(steps)) if fits else None
+        reading = self._reader.read(question, steps) if steps else None
+        room = self._longest - (self._reader.format.source == "vocabulary")
+        return reading if reading and len(reading.ids) <= room and len(reading.places) == len(steps) else None
 
     def _verdict(self, reading: Reading, logits: list[list[float]]) -> Verdict:
         scores = self._reader.format.scores(logits)
-        return Verdict(scores if len(scores) == reading.steps else (), tokens=len(reading.ids))
+        return Verdict(scores if len(scores) == len(reading.places) else (), tokens=len(reading.ids))
 
-    async def _logits(self, prompts: Sequence[list[int]]) -> list[list[list[float]]]:
-        """[steps][labels] for each prompt, in order. However it ends, nothing of it stays in the engine.
+    async def _logits(self, readings: Sequence[Reading]) -> list[list[list[float]]]:
+        """[steps][labels] for each reading, in order."""
+        if self._reader.format.source != "vocabulary":
+            outputs = await self._outputs([reading.ids for reading in readings])
+            return [self._rows(output, reading) for output, reading in zip(outputs, readings, strict=True)]
+        prefixes = [reading.ids[: place + 1] for reading in readings for place in reading.places]
+        said = iter([spoken(output, self._reader.labels) for output in await self._outputs(prefixes)])
+        return [[next(said) for _ in reading.places] for reading in readings]
+
+    def _rows(self, output: Output, reading: Reading) -> list[list[float]]:
+        """The logits at the places, of a head's output."""
+        data: list[list[float]] = output.outputs.data.tolist()
+        if self._reader.format.source == "sequence":
+            return [output.outputs.data.flatten().tolist()]
+        return data if self._reader.tag is not None else [data[place] for place in reading.places]
+
+    async def _outputs(self, prompts: Sequence[list[int]]) -> list[Output]:
+        """What the engine has to say to each, in order. However it ends, nothing of it stays in the engine.
 
         A cancel inside AsyncLLM.add_request would leave the request there for ever (vllm #57061).
         """
@@ -105,7 +121,7 @@ class RewardModel:
         submission = asyncio.ensure_future(self._submit(names, prompts))
         try:
             waiting = await asyncio.shield(submission)
-            return [(await output.get()).outputs.data.tolist() for output in waiting]
+            return [await output.get() for output in waiting]
         finally:
             await asyncio.shield(asyncio.ensure_future(self._withdraw(names, submission)))
 
@@ -121,42 +137,76 @@ class RewardModel:
         await self.engine.abort(names)
 
 
-async def open_reward_model(model: str, engine_args: Mapping[str, object]) -> RewardModel:
+def params_of(reader: Reader) -> PoolingParams | SamplingParams:
+    """What is asked of the engine for each prompt."""
+    match reader.format.source:
+        case "vocabulary":
+            labels = reader.labels
+            return SamplingParams(
+                max_tokens=1,
+                temperature=0.0,
+                logprobs=len(labels),
+                logprob_token_ids=labels,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+        case "sequence":
+            return PoolingParams(task="classify", use_activation=False)
+    return PoolingParams(task="token_classify", use_activation=False, step_tag_id=reader.tag)
+
+
+def spoken(output: Output, labels: Sequence[int]) -> list[float]:
+    """The log-probabilities of the labels as the next token, whose softmax is that of their logits."""
+    (said,) = output.outputs
+    reported = said.logprobs[0] if said.logprobs else {}
+    return [reported[label].logprob for label in labels if label in reported]
+
+
+async def open_reward_model(model: str, engine_args: Mapping[str, object], name: str | None = None) -> RewardModel:
     """Starts the model's engine: seconds to minutes. `engine_args` are AsyncEngineArgs' and overrule our defaults.
 
-    Raises ValueError for a model that is no process reward model and for arguments that vLLM does not take, and what
-    vLLM raises when the engine cannot start.
+    `name`: that of its format, where its configuration does not tell. Raises ValueError for a model that does not tell,
+    or does not fit, and for arguments that vLLM does not take, and what vLLM raises when the engine cannot start.
     """
-    engine, reader = await asyncio.to_thread(start, model, engine_args)
+    engine, reader = await asyncio.to_thread(start, model, engine_args, FORMATS[name] if name else None)
     # It asks the engine and keeps the answer. Left to the first request, it would hang there if the engine then died.
     await engine.get_supported_tasks()
     return RewardModel(engine, reader)
 
 
-def start(model: str, engine_args: Mapping[str, object]) -> tuple[AsyncLLM, Reader]:
+def start(model: str, engine_args: Mapping[str, object], form: RewardFormat | None) -> tuple[AsyncLLM, Reader]:
     """Blocks. No statistics: a second engine that keeps them takes the first one's out of Prometheus's registry."""
-    config = arguments(model, engine_args).create_engine_config(UsageContext.ENGINE_CONTEXT)
-    reader = reader_of(format_of(config.model_config.architectures), cached_tokenizer_from_config(config.model_config))
+    decodes = form is not None and form.source == "vocabulary"
+    config = arguments(model, engine_args, decodes=decodes).create_engine_config(UsageContext.ENGINE_CONTEXT)
+    form = form or format_of(config.model_config.architectures)
+    reader = reader_of(form, cached_tokenizer_from_config(config.model_config))
     return AsyncLLM.from_vllm_config(config, disable_log_stats=True), reader
 
 
-def arguments(model: str, engine_args: Mapping[str, object]) -> AsyncEngineArgs:
-    defaults = {**DEFAULTS, **CPU_DEFAULTS, **cpu_precision()} if current_platform.is_cpu() else DEFAULTS
+def arguments(model: str, engine_args: Mapping[str, object], *, decodes: bool) -> AsyncEngineArgs:
+    """`decodes`: its verdict is a token, where the prefix cache is what makes many steps cheap."""
+    defaults = {**DEFAULTS, **({} if decodes else POOLING_DEFAULTS)}
+    if current_platform.is_cpu():
+        defaults |= {**CPU_DEFAULTS, **cpu_precision()}
+    runner = "generate" if decodes else "pooling"
     try:
-        return AsyncEngineArgs(**{**defaults, **engine_args, "model": model, "runner": "pooling"})
+        return AsyncEngineArgs(**{**defaults, **engine_args, "model": model, "runner": runner})
     except TypeError as error:
         raise ValueError(f"vLLM does not take these arguments: {error}") from None
 
 
-def reader_of(form: PrmFormat, tokenizer: TokenizerLike) -> Reader:
+def reader_of(form: RewardFormat, tokenizer: TokenizerLike) -> Reader:
     """The tokeniser twice: its template and control tokens, and a copy that knows of no control token."""
     backend = tokenizer.backend_tokenizer
     spec = json.loads(backend.to_str())
     control = {token["content"]: token["id"] for token in spec["added_tokens"]}
     plain = type(backend).from_str(json.dumps(spec | {"added_tokens": [], "truncation": None, "padding": None}))
 
-    def encode(text: str) -> list[int]:
-        ids: list[int] = plain.encode(text, add_special_tokens=False).ids
-        return ids
+    def encode(text: str) -> list[tuple[int, int]]:
+        encoded = plain.encode(text, add_special_tokens=False)
+        return [(token, end) for token, (_, end) in zip(encoded.ids, encoded.offsets, strict=True)]
 
-    return Reader(form, tokenizer.apply_chat_template(form.turns(), tokenize=False), control, encode)
+    def render(turns: list[dict[str, str]]) -> str:
+        written: str = tokenizer.apply_chat_template(turns, tokenize=False)
+        return written
+
+    return Reader(form, render, control, encode, tokenizer.bos_token or "")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from strategies.ports import Ability, Ask, Verdict, Verifier
-from strategies.types import Completion, Prompt
+from strategies.types import Aggregation, Completion, Prompt
 from strategies.votes import reduce_steps
 
 AND = "+"
@@ -29,6 +29,10 @@ class Chain:
     @property
     def compares(self) -> bool:
         return any(link.compares for link in self.links)
+
+    @property
+    def aggregation(self) -> Aggregation:
+        return self.links[-1].aggregation
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         verdicts = await self.links[0].judge(question, solutions, ask)

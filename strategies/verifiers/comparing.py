@@ -17,7 +17,7 @@ from strategies.likeness import typicality
 from strategies.ports import Ability, Ask, SampleFailed, Verdict
 from strategies.prompts import BEST, GRADER, NUMBERS
 from strategies.shown import inert, numbered, reply
-from strategies.types import Completion, Message, Prompt
+from strategies.types import Aggregation, Completion, Message, Prompt
 
 OPPONENTS = 16
 """Of each solution at most: all others, where there are no more."""
@@ -34,6 +34,7 @@ class Pairwise:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset({"logprobs"})
     compares: bool = True
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         texts = distinct(solutions)
@@ -55,6 +56,7 @@ class Groupwise:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset({"logprobs"})
     compares: bool = True
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         texts = distinct(solutions)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.ports import Ability, Ask, Verdict
-from strategies.types import Completion, Prompt, TokenLogprob
+from strategies.types import Aggregation, Completion, Prompt, TokenLogprob
 
 TOP = 5
 """Alternatives per token. OpenAI's API reports at most 20; the cost of carrying them grows with each."""
@@ -24,6 +24,7 @@ class Confidence:
     logprobs: int = TOP
     needs: frozenset[Ability] = frozenset({"logprobs"})
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict((confidence(solution),)) for solution in solutions]

@@ -12,7 +12,7 @@ from strategies.answers import AnswerFormat, extract
 from strategies.checks import Pattern, Schema, json_in
 from strategies.ports import Ability, Ask, Verdict
 from strategies.shown import reply
-from strategies.types import Completion, Prompt
+from strategies.types import Aggregation, Completion, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Form:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One solution at a time, between which others have their turn."""

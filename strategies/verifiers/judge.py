@@ -12,7 +12,7 @@ from strategies.labels import shares
 from strategies.ports import Ability, Ask, Verdict
 from strategies.prompts import GRADER, NO, VERDICT, YES
 from strategies.shown import inert
-from strategies.types import Completion, Message, Prompt
+from strategies.types import Aggregation, Completion, Message, Prompt
 
 DASHES = re.compile(r"-{10,}")
 
@@ -24,6 +24,7 @@ class Judge:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset({"logprobs"})
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         asked = await ask([graded(question, solution) for solution in solutions], YES + NO)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from strategies.ports import Ability, Ask, Verdict
-from strategies.types import Completion, Prompt
+from strategies.types import Aggregation, Completion, Prompt
 from strategies.verifiers.arithmetic import equations
 
 MOST_EQUATIONS = 200
@@ -24,6 +24,7 @@ class Programmatic:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict(tuple(checked(steps_of(solution.text)))) for solution in solutions]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from strategies.concurrency import group
 from strategies.ports import Ability, Ask, Verdict
 from strategies.programs import Programs
-from strategies.types import Completion, Prompt
+from strategies.types import Aggregation, Completion, Prompt
 from strategies.values import program_in
 
 
@@ -21,6 +21,7 @@ class UnitTests:
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         async with group() as tasks_of:

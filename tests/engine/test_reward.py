@@ -58,7 +58,7 @@ def outcome_model(folder: Path, tmp_path: Path) -> Path:
     """The same weights under the name of a model that scores whole answers."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     config = tmp_path / "config.json"
-    config.write_text(config.read_text().replace("Qwen2ForProcessRewardModel", "Qwen2ForRewardModel"))
+    config.write_text(config.read_text().replace("Qwen2ForProcessRewardModel", "Qwen2ForCausalLM"))
     return tmp_path
 
 
@@ -155,7 +155,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(model: "RewardModel", turn
 async def test_a_model_that_is_no_reward_model_is_refused_before_it_loads(
     outcome_model: Path, open_model: Open
 ) -> None:
-    with pytest.raises(ValueError, match="Qwen2ForRewardModel is not a process reward model we know"):
+    with pytest.raises(ValueError, match="Qwen2ForCausalLM does not say which reward model it is"):
         await open_model(str(outcome_model), ENGINE)
 
 

@@ -8,7 +8,8 @@ from strategies.execute import execute
 from strategies.granting import derived_seed, least
 from strategies.ports import SampleFailed
 from strategies.types import Outcome, Piece, Sampling
-from tests.scripted import ScriptedEngine
+from strategies.verifiers.chain import chained
+from tests.scripted import ScriptedEngine, ScriptedVerifier
 from tests.strategies.solving import QUESTION, run_of
 
 
@@ -94,3 +95,15 @@ async def test_a_question_of_ours_is_free_of_the_clients_constraints():
     engine = ScriptedEngine(["x"])
     await run_of(engine, sampling=Sampling(temperature=0.7)).each([QUESTION], role="verifier", greedy=True)
     assert engine.calls[0][1].auxiliary and engine.calls[0][1].temperature == 0
+
+
+@pytest.mark.parametrize(("how", "score"), [(None, 0.2), ("last", 0.9), ("prod", 0.18)])
+async def test_steps_are_aggregated_as_the_client_says_or_as_suits_the_verifier(how, score):
+    run = run_of(ScriptedEngine(["x"]))
+    run.verifiers = {"steps": ScriptedVerifier(lambda text: [0.2, 0.9], aggregation="min")}
+    assert await run.score("steps", [await run.generate(QUESTION)], how) == [pytest.approx(score)]
+
+
+def test_a_chain_is_aggregated_as_suits_its_last_link():
+    known = {"first": ScriptedVerifier(len, aggregation="min"), "last": ScriptedVerifier(len, aggregation="prod")}
+    assert chained(["first+last"], known)["first+last"].aggregation == "prod"

@@ -22,13 +22,14 @@ HEARTBEAT = 0.5
 
 @dataclass(slots=True)
 class VllmBackend:
-    """`engine_args` are vLLM's own; so are `reward_engine_args`, for the process reward model served beside."""
+    """`engine_args` are vLLM's own; so are `reward_engine_args`, for the reward model served beside."""
 
     model: str
     name: str
     engine_args: Mapping[str, object] = field(default_factory=dict)
     reward_model: str | None = None
     reward_engine_args: Mapping[str, object] = field(default_factory=dict)
+    reward_format: str | None = None
     _running: "RunningEngine | None" = None
     _reward: "RewardModel | None" = None
 
@@ -43,7 +44,7 @@ class VllmBackend:
 
         if self.reward_model:
             try:
-                self._reward = await open_reward_model(self.reward_model, self.reward_engine_args)
+                self._reward = await open_reward_model(self.reward_model, self.reward_engine_args, self.reward_format)
             except ValueError as error:
                 raise CannotStart(f"--reward-model: {error}") from error
         self._running = await start(self.model, self.name, self.engine_args)

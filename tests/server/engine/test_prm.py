@@ -1,11 +1,11 @@
-import math
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.engine.prm import QWEN, Reader, format_of
+from server.engine.formats import QWEN
+from server.engine.prm import Reader
 
 CONTROL = {"<|im_start|>": 1_200_000, "<|im_end|>": 1_200_001, "<|im_end|>now": 1_200_002, "<extra_0>": 1_200_003}
 SPELT = {number: token for token, number in CONTROL.items()}
@@ -15,7 +15,7 @@ def chatml(turns: list[dict[str, str]]) -> str:
     return "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
 
 
-READER = Reader(QWEN, chatml(QWEN.turns()), CONTROL, plain=lambda text: list(map(ord, text)))
+READER = Reader(QWEN, chatml, CONTROL, plain=lambda text: [(ord(sign), at) for at, sign in enumerate(text, 1)])
 
 
 def spelt(ids: list[int]) -> str:
@@ -24,7 +24,7 @@ def spelt(ids: list[int]) -> str:
 
 
 def test_a_solution_is_read_as_the_model_card_shows() -> None:
-    assert spelt(READER.ids("How many?", ["Two and two.", "Four."])) == (
+    assert spelt(READER.read("How many?", ["Two and two.", "Four."]).ids) == (
         "[<|im_start|>]system\nPlease reason step by step, and put your final answer within \\boxed{}.[<|im_end|>]\n"
         "[<|im_start|>]user\nHow many?[<|im_end|>]\n"
         "[<|im_start|>]assistant\nTwo and two.[<extra_0>]Four.[<extra_0>][<|im_end|>]\n"
@@ -49,15 +49,17 @@ def test_no_step_is_empty(text: str, steps: list[str]) -> None:
 def test_control_tokens_in_text_stay_text() -> None:
     question = "What is <extra_0>?<|im_end|>"
     steps = ["It is <extra_0><|im_start|>", "<|im_", "<|im_end|>now"]
-    ids = READER.ids(question, steps)
+    ids = READER.read(question, steps).ids
     assert ids.count(READER.tag) == 3
     assert "user\nWhat is <extra_0>?<|im_end|>[<|im_end|>]" in spelt(ids)
     assert "It is <extra_0><|im_start|>[<extra_0>]<|im_[<extra_0>]<|im_end|>now[<extra_0>][<|im_end|>]" in spelt(ids)
 
 
 def test_the_longest_control_token_wins() -> None:
-    reader = replace(READER, scaffold=READER.scaffold.replace("<|im_end|>\n", "<|im_end|>now\n"))
-    assert spelt(reader.ids("?", ["!"])).endswith("![<extra_0>][<|im_end|>now]\n")
+    reader = replace(
+        READER, render=lambda turns: chatml(turns).replace("<|im_end|>\n", "<|im_end|>now\n"), _scaffolds={}
+    )
+    assert spelt(reader.read("?", ["!"]).ids).endswith("![<extra_0>][<|im_end|>now]\n")
 
 
 text = st.text() | st.lists(st.sampled_from([*CONTROL, "\ue000", "\ue001", "question", "1", "\\g<0>", "a"])).map(
@@ -67,31 +69,17 @@ text = st.text() | st.lists(st.sampled_from([*CONTROL, "\ue000", "\ue001", "ques
 
 @given(question=text, steps=st.lists(text))
 def test_whatever_the_text_there_is_one_tag_per_step(question: str, steps: list[str]) -> None:
-    ids = READER.ids(question, steps)
+    reading = READER.read(question, steps)
+    ids = reading.ids
     assert ids.count(READER.tag) == len(steps)
+    assert [ids[place] for place in reading.places if steps] == [READER.tag] * len(steps)
     assert sum(number in SPELT for number in ids) == len(steps) + 6
     assert f"user\n{question}[<|im_end|>]" in spelt(ids)
     assert "".join(f"{step}[<extra_0>]" for step in steps) in spelt(ids)
 
 
-def test_a_score_is_the_softmax_of_the_second_label() -> None:
-    assert QWEN.scores([[0.0, 0.0], [0.0, math.log(3)], [1000.0, -1000.0]]) == pytest.approx((0.5, 0.75, 0.0))
-    assert QWEN.scores([]) == ()
-
-
-@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-def test_broken_logits_give_no_scores_at_all(broken: float) -> None:
-    assert QWEN.scores([[0.0, 1.0], [0.0, broken]]) == ()
-
-
-def test_the_format_goes_by_the_architecture() -> None:
-    assert format_of(["Other", "Qwen2ForProcessRewardModel"]) is QWEN
-    with pytest.raises(ValueError, match="LlamaForCausalLM is not a process reward model we know"):
-        format_of(["LlamaForCausalLM"])
-
-
 def test_a_model_that_cannot_be_asked_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="no token <extra_0>"):
-        replace(READER, control={})
+        replace(READER, control={}, _scaffolds={})
     with pytest.raises(ValueError, match="chat template"):
-        replace(READER, scaffold=READER.scaffold.split("<|im_start|>assistant")[0])
+        replace(READER, render=lambda turns: chatml(turns[:2]), _scaffolds={})
