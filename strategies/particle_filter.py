@@ -1,21 +1,25 @@
-"""Particle filtering over reasoning steps. Puri et al., 2025, arXiv:2502.01618.
+"""Particle filtering and particle Gibbs over reasoning steps. Puri et al., 2025, arXiv:2502.01618.
 
 The population follows the verifier's odds rather than its maximum, so that one wrong verdict ends no line of thought.
-Weights are derived anew from the whole prefix, never accumulated; finished particles are drawn as all others.
+Weights are derived anew from the whole prefix, never accumulated; finished particles are drawn as all others. With more
+than one of `iterations` it is particle Gibbs: one particle of each is drawn by its odds and kept in the next, where the
+others may follow it from any step on but never displace it.
 
-Deviations: systematic resampling, whose variance is lower than the paper's multinomial one; it waits until the
-effective sample size falls below `ess_threshold` of n, or a particle was lost; the answer is a vote by score, where the
-paper takes the best particle (`weighted` false).
+Deviations: systematic resampling, whose variance is lower than the paper's multinomial one, but not beside a particle
+that is kept, where it would not be unbiased; it waits until the effective sample size falls below `ess_threshold` of n,
+or a particle was lost; the answer is a vote by score over the particles of all iterations, where the paper takes the
+best one (`weighted` false).
 """
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from strategies.lineage import Line, chances, going, heads, longer, together
 from strategies.paths import Path, Stepwise, best, elected
-from strategies.resampling import effective, odds, systematic
+from strategies.resampling import effective, multinomial, systematic
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
@@ -27,38 +31,58 @@ class ParticleFilter(Stepwise):
 
     name: Literal["particle_filter"] = "particle_filter"
     n: int = Field(default=8, ge=1, le=256, description="Particles")
+    iterations: int = Field(
+        default=1, ge=1, le=16, description="More than one: particle Gibbs, n particles in each, of which one is kept"
+    )
     softmax_temperature: float = Field(default=1.0, ge=0.01, le=100, description="Higher: the odds matter less")
     ess_threshold: float = Field(
         default=0.5, ge=0, le=1, description="Resample where the effective sample size is below this share of n"
     )
     weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores")
 
+    @model_validator(mode="after")
+    def _grows(self) -> "ParticleFilter":
+        if self.iterations > 1 and self.n < 2:
+            raise ValueError("iterations need n to be 2 or more: one particle of each is kept")
+        return self
+
+    def cost(self, max_tokens: int) -> int:
+        return super().cost(max_tokens) * self.iterations
+
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         chance = random.Random(run.sampling.seed)  # noqa: S311 which particles are drawn is no secret
-        particles = [Path(prompt)] * self.n
+        found, kept = list[Path](), Line()
+        for _ in range(self.iterations):
+            lines = together(await self.swept(prompt, run, chance, kept, found), kept)
+            found += heads(lines)
+            kept = lines[multinomial(chances(lines, self.softmax_temperature), 1, chance)[0]]
+        return await elected(found, run, weighted=self.weighted)
+
+    async def swept(
+        self, prompt: Prompt, run: Run, chance: random.Random, kept: Line, found: Sequence[Path]
+    ) -> list[Line]:
+        """n particles from the root to their ends, less the one that is kept."""
+        lines: list[Line] = [(Path(prompt),)] * (self.n - bool(kept))
         for depth in range(self.max_steps):
-            moved = await self.moved(particles, run, last=depth == self.max_steps - 1)
-            run.propose(await best(moved or particles, run))
+            last = depth == self.max_steps - 1
+            moved = longer(lines, await self.expanded(going(lines), run, last=last))
+            run.propose(await best([*found, *heads(moved or lines)], run))
             if not moved:
                 break
-            particles = self.resampled(moved, chance)
-            if finished(particles):
+            lines = self.resampled(moved, kept[: depth + 2], chance)
+            if not going(lines):
                 break
-        return await elected(particles, run, weighted=self.weighted)
+        return lines
 
-    async def moved(self, particles: list[Path], run: Run, *, last: bool) -> list[Path]:
-        """All particles, those that go on by one step; without the lost."""
-        steps = iter(await self.expanded([p for p in particles if not p.done], run, last=last))
-        return [path for particle in particles if (path := particle if particle.done else next(steps))]
+    def resampled(self, lines: list[Line], kept: Line, chance: random.Random) -> list[Line]:
+        """As many as there were, drawn with replacement from them and the kept one, as far as that was at this step.
 
-    def resampled(self, particles: list[Path], chance: random.Random) -> list[Path]:
-        """n of them, drawn with replacement; as they are where enough of them count, or none goes on."""
-        weights = odds([particle.score for particle in particles], self.softmax_temperature)
-        enough = len(particles) == self.n and effective(weights) >= self.ess_threshold * self.n
-        if enough or finished(particles):
-            return particles
-        return [particles[at] for at in systematic(weights, self.n, chance.random())]
-
-
-def finished(particles: Sequence[Path]) -> bool:
-    return all(particle.done for particle in particles)
+        As they are where enough of them count, or none goes on.
+        """
+        pool, size = together(lines, kept), self.n - bool(kept)
+        weights = chances(pool, self.softmax_temperature)
+        enough = len(lines) == size and effective(weights) >= self.ess_threshold * self.n
+        if enough or not going(lines):
+            return lines
+        drawn = multinomial(weights, size, chance) if kept else systematic(weights, size, chance.random())
+        return [pool[at] for at in drawn]

@@ -1,6 +1,7 @@
 """The arithmetic of weighted particles. Pure."""
 
 import math
+import random
 from collections.abc import Sequence
 
 SURE = 1e-7
@@ -29,3 +30,8 @@ def systematic(weights: Sequence[float], n: int, offset: float) -> list[int]:
             at += 1
         drawn.append(at)
     return drawn
+
+
+def multinomial(weights: Sequence[float], n: int, chance: random.Random) -> list[int]:
+    """n draws, each by itself."""
+    return chance.choices(range(len(weights)), weights, k=n)

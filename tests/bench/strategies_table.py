@@ -29,7 +29,7 @@ COST = {
     "program_aided": "at most n answers and n runs of a program, fewer once the vote is decided",
     "beam_search": "about n answers, a verdict for each step; each step of lookahead as much again",
     "dvts": "about n answers, a verdict for each step",
-    "particle_filter": "about n answers, a verdict for each step",
+    "particle_filter": "about n answers in each iteration, a verdict for each step",
     "budget_forcing": "1 answer, of at most max_tokens with its thinking; 20 tokens a probe",
     "self_refine": "1 answer, and for each round another, a verdict, and notes of at most 1024 tokens each",
     "selection": "n answers, 1 to 2n verdicts of at most 1024 tokens",
