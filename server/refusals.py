@@ -12,6 +12,7 @@ from strategies import AnyStrategy
 from strategies.paths import STEP
 from strategies.ports import Ability, Verifier
 from strategies.verified import Verified
+from strategies.verifiers.comparing import MOST_COMPARED
 
 NEVER: Mapping[str, str] = {
     "echo": "the prompt is no part of an answer that was searched for",
@@ -148,15 +149,18 @@ def refuse_unknown_verifiers(strategy: AnyStrategy, known: Mapping[str, Verifier
 
 
 def refuse_comparing(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
-    """A verdict on candidates side by side is no score of one alone."""
+    """A verdict on candidates side by side is no score of one alone, and each is shown many times."""
     for name in strategy.verifiers:
-        if verifiers[name].compares and not strategy.compares:
-            words = (
-                f"The verifier {name} compares whole candidates, and {strategy.name} needs a score of each alone here"
-            )
-            raise Unsupported(
-                f"{words}; best_of_n can, and self_consistency with stop_rule none.", param="strategy.verifier"
-            )
+        if not verifiers[name].compares:
+            continue
+        if not strategy.compares:
+            can = "best_of_n can use it, and self_consistency with stop_rule none"
+            why = f"and {strategy.name} needs a score of each alone here"
+            words = f"The verifier {name} compares whole candidates, {why}; {can}."
+            raise Unsupported(words, param="strategy.verifier")
+        if strategy.candidates > MOST_COMPARED:
+            words = f"The verifier {name} compares at most {MOST_COMPARED} candidates: lower n."
+            raise BadRequest(words, param="strategy.n")
 
 
 def refuse_inability(

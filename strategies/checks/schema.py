@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from strategies.answers.structured import dumped, last_structure
 from strategies.checks.applying import KINDS, NUMBERS, SIZES, Check, Exhausted, listed
-from strategies.checks.pattern import LONGEST_TEXT, Pattern
+from strategies.checks.pattern import HEAVIEST, LONGEST_TEXT, Pattern, weight
 from strategies.checks.references import closed, nodes, target
 
 MOST_NODES = 1000
@@ -50,6 +50,8 @@ class Schema:
         if len(nodes(self.root)) > MOST_NODES:
             raise ValueError(f"a schema may hold {MOST_NODES} objects and lists")
         closed(dict(self.root))
+        if sum(map(weight, patterns(self.root))) > HEAVIEST:
+            raise ValueError(f"all patterns of a schema together may hold {HEAVIEST} signs, repetitions counted")
         legal(self.root, self.root, 0)
         object.__setattr__(self, "root", json.loads(dumped(json.dumps(self.root)) or "{}"))
 
@@ -71,6 +73,14 @@ def json_in(reply: str) -> tuple[object] | None:
         if (text := dumped(raw)) is not None:
             return (json.loads(text),)
     return None
+
+
+def patterns(root: object) -> list[str]:
+    """Whatever may be one, anywhere in a schema."""
+    held = [node for node in nodes(root) if isinstance(node, Mapping)]
+    several = [node["patternProperties"] for node in held if isinstance(node.get("patternProperties"), Mapping)]
+    alone = [node["pattern"] for node in held if isinstance(node.get("pattern"), str)]
+    return [*alone, *(source for sources in several for source in sources)]
 
 
 def legal(schema: object, root: Mapping[str, object], depth: int) -> None:

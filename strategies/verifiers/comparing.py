@@ -21,6 +21,8 @@ from strategies.types import Aggregation, Completion, Message, Prompt
 
 OPPONENTS = 16
 """Of each solution at most: all others, where there are no more."""
+MOST_COMPARED = 64
+"""Solutions. Each is shown many times, and what is shown is read."""
 WINDOW = len(NUMBERS)
 """GenSelect's."""
 Order = Sequence[str]

@@ -99,6 +99,15 @@ def test_a_schema_is_bounded_in_size_and_depth():
         Schema({"anyOf": [{} for _ in range(1001)]})
 
 
+@pytest.mark.parametrize("word", ["pattern", "patternProperties"])
+def test_the_patterns_of_a_schema_are_bounded_together(word):
+    sources = [f"a{{{99 + at}}}" for at in range(10)]
+    several = {"anyOf": [{word: source if word == "pattern" else {source: {}}} for source in sources]}
+    with pytest.raises(ValueError, match="together"):
+        Schema(several)
+    assert Schema({"anyOf": several["anyOf"][:9]})
+
+
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
