@@ -86,7 +86,7 @@ class Check:
     def spelt(self, value: object) -> str:
         """One spelling for what is equal."""
         text = json.dumps(value, sort_keys=True)
-        self.spend(len(text) // SIGNS_A_STEP)
+        self.spend(1 + len(text) // SIGNS_A_STEP)
         return text
 
     def sorts(self, value: object, schemas: object, depth: int) -> Iterator[bool]:

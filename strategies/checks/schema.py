@@ -13,6 +13,8 @@ from strategies.checks.applying import KINDS, NUMBERS, SIZES, Check, Exhausted, 
 from strategies.checks.pattern import HEAVIEST, LONGEST_TEXT, Pattern, weight
 from strategies.checks.references import closed, nodes, target
 
+LONGEST = 64_000
+"""Signs, written as JSON."""
 MOST_NODES = 1000
 """Objects and lists in a schema."""
 DEEPEST = 64
@@ -47,13 +49,15 @@ class Schema:
     """Its numbers are written as those of the values are: 18.0 is 18."""
 
     def __post_init__(self) -> None:
-        if len(nodes(self.root)) > MOST_NODES:
-            raise ValueError(f"a schema may hold {MOST_NODES} objects and lists")
+        written = json.dumps(self.root)
+        if len(written) > LONGEST or len(nodes(self.root)) > MOST_NODES:
+            raise ValueError(f"a schema may hold {LONGEST} signs, and {MOST_NODES} objects and lists")
         closed(dict(self.root))
         if sum(map(weight, patterns(self.root))) > HEAVIEST:
             raise ValueError(f"all patterns of a schema together may hold {HEAVIEST} signs, repetitions counted")
-        legal(self.root, self.root, 0)
-        object.__setattr__(self, "root", json.loads(dumped(json.dumps(self.root)) or "{}"))
+        for part in (self.root, *referred(self.root)):
+            legal(part, 0)
+        object.__setattr__(self, "root", json.loads(dumped(written) or "{}"))
 
     def fits(self, value: object) -> bool:
         """Whether the value conforms; one that takes more than a purse of steps to check does not."""
@@ -83,7 +87,14 @@ def patterns(root: object) -> list[str]:
     return [*alone, *(source for sources in several for source in sources)]
 
 
-def legal(schema: object, root: Mapping[str, object], depth: int) -> None:
+def referred(root: Mapping[str, object]) -> list[object]:
+    """What a schema refers to, each part once: it may be somewhere that no keyword calls a schema."""
+    pointers = [node.get("$ref") for node in nodes(root) if isinstance(node, Mapping)]
+    parts = [target(root, pointer) for pointer in pointers if isinstance(pointer, str)]
+    return list({id(part): part for part in parts}.values())
+
+
+def legal(schema: object, depth: int) -> None:
     """Raises ValueError."""
     if depth > DEEPEST:
         raise ValueError(f"a schema may be nested {DEEPEST} deep")
@@ -94,10 +105,10 @@ def legal(schema: object, root: Mapping[str, object], depth: int) -> None:
     for keyword, argument in schema.items():
         if keyword in ANNOTATIONS:
             continue
-        if not takes(keyword, argument, root):
+        if not takes(keyword, argument):
             raise ValueError(f"{str(keyword)[:64]} is not checked here, or not with this value")
         for inner in within(keyword, argument):
-            legal(inner, root, depth + 1)
+            legal(inner, depth + 1)
 
 
 def within(keyword: str, argument: object) -> Iterator[object]:
@@ -110,7 +121,7 @@ def within(keyword: str, argument: object) -> Iterator[object]:
         yield from argument.values()
 
 
-def takes(keyword: str, argument: object, root: Mapping[str, object]) -> bool:
+def takes(keyword: str, argument: object) -> bool:
     """Whether it is a keyword that is checked here, with an argument of its kind. Raises ValueError for a pattern."""
     kind = ARGUMENTS.get(keyword)
     if kind is None or not any(KINDS[name](argument) for name in kind):
@@ -122,8 +133,6 @@ def takes(keyword: str, argument: object, root: Mapping[str, object]) -> bool:
             return all(isinstance(name, str) for name in listed(argument))
         case "multipleOf":
             return argument != 0
-        case "$ref":
-            return target(root, str(argument)) is not None
         case "pattern" | "patternProperties":
             return all(Pattern(str(source)) for source in (argument if isinstance(argument, dict) else [argument]))
     return True
