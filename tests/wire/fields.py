@@ -7,7 +7,7 @@ from server.engine.environment import DEMO_NAME
 from tests.wire import checks
 from tests.wire.asking import Server, Trial
 from tests.wire.checks import Check
-from tests.wire.prompts import COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, said
+from tests.wire.prompts import COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, called, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,12 @@ UNFINISHED = {"messages": said("What is the sea?", "The sea is a"), "add_generat
 CALLING = {"messages": WEATHER, "max_tokens": 40}
 TOOLS_TOO = ("tools",)
 OFFERED = CALLING | {"tools": TOOLS}
-TALKING = {"messages": said("Weather in Rome?", "Sunny.", "Weather in Paris?"), "tools": TOOLS, "max_tokens": 64}
+TALKING = {
+    "messages": said("Weather in Rome?", called("Rome"), "What is the sea?", "Water.", "Weather in Paris?"),
+    "tools": TOOLS,
+    "max_tokens": 64,
+}
+TWO = {"temperature": 1.5, "max_tokens": 20}
 JSON = {"max_tokens": 32}
 FORM = {"type": "json_schema", "json_schema": {"name": "colour", "schema": SCHEMA}}
 NEWS = {"type": "function", "function": {"name": "news"}}
@@ -77,7 +82,7 @@ LENGTH = [
     Field("ignore_eos", True, checks.prolongs_the_answer, beside=PARAGRAPHS),
 ]
 ANSWER = [
-    Field("n", 2, checks.gives_so_many_answers, beside={"temperature": 1.0}),
+    Field("n", 2, checks.gives_so_many_answers, beside=TWO),
     Field("logprobs", True, checks.reports_logprobs),
     Field("top_logprobs", 2, checks.reports_logprobs, beside={"logprobs": True}),
     Field("return_token_ids", True, checks.tells_the_tokens),
@@ -95,7 +100,7 @@ ANSWER = [
 ]
 STREAMED = [
     Field("stream", True, checks.spells_the_whole_answer),
-    Field("n", 2, checks.gives_so_many_answers, {"temperature": 1.0, "stream": True}, case="streamed"),
+    Field("n", 2, checks.gives_so_many_answers, TWO | STREAM, case="streamed"),
     Field("stream", True, checks.spells_the_whole_answer, {"logprobs": True, "top_logprobs": 1}, case="with logprobs"),
     Field("stream", True, checks.spells_the_whole_answer, OFFERED, case="with tools", needs=TOOLS_TOO),
     Field("stream", True, checks.spells_the_whole_answer, {"stop": " vast"}, case="with stop"),
