@@ -9,7 +9,7 @@ import io
 import json
 import math
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -29,23 +29,38 @@ Reply = str | Call | Exception
 """What is said, a tool call that is made, or what goes wrong."""
 Script = Callable[[Prompt, Sampling], Reply]
 END_OF_TURN = 0
+WORD = re.compile(r"\n\n|</?think>|\s*(?:(?!</?think>)[^\s])+|\s")
+REMEMBERED = 16
+"""Texts."""
+AT_ONCE = 128
+"""Words that a script without a pace says before others have their turn."""
 
 
 @dataclass(slots=True)
 class Vocabulary:
-    """Words get numbers as they are first met."""
+    """Words get numbers as they are first met. A text that is said again and again is taken apart once."""
 
     ids: dict[str, int] = field(default_factory=lambda: {"": END_OF_TURN})
+    words: list[str] = field(default_factory=lambda: [""])
+    said: OrderedDict[str, list[int]] = field(default_factory=OrderedDict)
 
     def encode(self, text: str) -> list[int]:
-        return [
-            self.ids.setdefault(word, len(self.ids))
-            for word in re.findall(r"\n\n|</?think>|\s*(?:(?!</?think>)[^\s])+|\s", text)
-        ]
+        if text in self.said:
+            self.said.move_to_end(text)
+        else:
+            self.said[text] = [self._id(word) for word in WORD.findall(text)]
+            if len(self.said) > REMEMBERED:
+                self.said.popitem(last=False)
+        return list(self.said[text])
 
     def decode(self, ids: Sequence[int]) -> str:
-        words = {number: word for word, number in self.ids.items()}
-        return "".join(words[number] for number in ids)
+        return "".join(self.words[number] for number in ids)
+
+    def _id(self, word: str) -> int:
+        if word not in self.ids:
+            self.ids[word] = len(self.words)
+            self.words.append(word)
+        return self.ids[word]
 
 
 @dataclass(slots=True)
@@ -146,7 +161,7 @@ class Decode:
             self.stopped_by = next((stop for stop in self.sampling.stop if text.endswith(stop)), None)
             if self.stopped_by:
                 return
-            if pace:
+            if pace or len(self.made) % AT_ONCE == 0:
                 await asyncio.sleep(pace)
 
     def completion(self, finish: str) -> Completion:
