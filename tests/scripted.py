@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from server.api.openai import AnyRequest, CompletionRequest
 from server.api.responses.wire import ResponsesRequest
@@ -32,8 +33,6 @@ END_OF_TURN = 0
 WORD = re.compile(r"\n\n|</?think>|\s*(?:(?!</?think>)[^\s])+|\s")
 REMEMBERED = 16
 """Texts."""
-AT_ONCE = 128
-"""Words that a script without a pace says before others have their turn."""
 
 
 @dataclass(slots=True)
@@ -99,9 +98,13 @@ class ScriptedEngine:
         decode = Decode(self, call, prompt, sampling, reply, self.vocabulary.encode(text))
         self.running += 1
         try:
-            async for text in decode.steps(self.pace(call) if callable(self.pace) else self.pace):
-                if on_text:
-                    on_text(Speech(text))
+            pace = self.pace(call) if callable(self.pace) else self.pace
+            if not (pace or on_text or sampling.stop or sampling.until or sampling.floor):
+                await decode.whole()
+            else:
+                async for text in decode.steps(pace):
+                    if on_text:
+                        on_text(Speech(text))
         except asyncio.CancelledError:
             self.cancelled += 1
             if on_abort:
@@ -141,6 +144,14 @@ class Decode:
     finish: str | None = None
     stopped_by: str | None = None
 
+    async def whole(self) -> None:
+        """All at once, where nobody looks on: a long text must cost no more than its words."""
+        await asyncio.sleep(0)
+        words = [*self.words, END_OF_TURN]
+        self.made = words[: self.sampling.max_tokens]
+        self.engine.decoded += len(self.made)
+        self.finish = "length" if len(self.made) < len(words) else None
+
     async def steps(self, pace: float) -> AsyncIterator[str]:
         watch = Watch(self.sampling.floor) if self.sampling.floor else None
         await asyncio.sleep(pace)
@@ -161,7 +172,7 @@ class Decode:
             self.stopped_by = next((stop for stop in self.sampling.stop if text.endswith(stop)), None)
             if self.stopped_by:
                 return
-            if pace or len(self.made) % AT_ONCE == 0:
+            if pace:
                 await asyncio.sleep(pace)
 
     def completion(self, finish: str) -> Completion:
@@ -192,11 +203,12 @@ class Decode:
     def _token(self, word: int, at: int, top: int) -> TokenLogprob:
         by_place = self.engine.logprob_at
         logprob = by_place(self.call, at) if by_place else self.engine.logprob(self.call)
-        return TokenLogprob(word, self.engine.vocabulary.decode([word]), logprob, tuple(_alternatives(logprob, top)))
+        return TokenLogprob(word, self.engine.vocabulary.decode([word]), logprob, _alternatives(logprob, top))
 
 
-def _alternatives(best: float, n: int) -> list[TokenLogprob]:
-    return [TokenLogprob(i, f"alternative {i}", best - i) for i in range(n)]
+@lru_cache(maxsize=16)
+def _alternatives(best: float, n: int) -> tuple[TokenLogprob, ...]:
+    return tuple(TokenLogprob(i, f"alternative {i}", best - i) for i in range(n))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class FaultyEngine(ScriptedEngine):
     leaked: list[bytes] = field(default_factory=list)
     started: int = 0
     submitting: int = 0
+    said: int = 0
     failed: int = 0
     knows: bool = False
     remembered: set[tuple[str, str]] = field(default_factory=set)
@@ -73,4 +74,5 @@ class FaultyEngine(ScriptedEngine):
             self.remembered.add(known)
         if self.knobs.echo:
             return prompt.messages[-1].text
-        return self.knobs.texts[self.started % len(self.knobs.texts)] * self.knobs.times
+        self.said += 1
+        return self.knobs.texts[self.said % len(self.knobs.texts)] * self.knobs.times

@@ -19,6 +19,8 @@ from tests.faults.engine import FaultyEngine
 from tests.scripted import ScriptedBackend, ScriptedVerifier
 
 TICK = 0.005
+LONGEST = 2**22
+"""Bytes of what is asked over the control port, texts to say included."""
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class FaultyBackend(ScriptedBackend):
                 writer.write(json.dumps(counters(engine) | {"lag": lag.taken()}).encode() + b"\n")
             writer.close()
 
-        listening = await asyncio.start_server(control, "127.0.0.1", 0)
+        listening = await asyncio.start_server(control, "127.0.0.1", 0, limit=LONGEST)
         sys.stdout.write(f"control on {listening.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         self.kept = (watch, listening)
