@@ -1,6 +1,7 @@
 """`cogitate serve`: from settings to a listening server, saying what it does as it goes."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -68,6 +69,7 @@ async def run(service: Service, listener: socket.socket, say: Teller) -> None:
     server = Server(service)
 
     def ready() -> None:
+        settle()
         say(greeting(service.backend.card.name, host, port))
 
     app = create_app(service, on_ready=ready, on_death=server.died)
@@ -76,6 +78,12 @@ async def run(service: Service, listener: socket.socket, say: Teller) -> None:
         heart = group.create_task(heartbeat(service, say))
         await server.serve(sockets=[listener])
         heart.cancel()
+
+
+def settle() -> None:
+    """What was loaded stays: the collector need not go through it again, which would stop everything for as long."""
+    gc.collect()
+    gc.freeze()
 
 
 def log_to(terminal: TextIO, level: str) -> None:
