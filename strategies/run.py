@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 from strategies.answers import Answer, given
+from strategies.apart import apart
 from strategies.budget import Budget, BudgetExhausted
 from strategies.classes import Classes
 from strategies.concurrency import arrivals, group
@@ -131,7 +132,7 @@ class Run:
 
         Answers that are mathematically the same come back under one key, that of the first one read.
         """
-        answer = self.reading.answer(completion)
+        answer = await apart(lambda: self.reading.answer(completion), len(completion.text))
         if answer and answer.rule not in ("json", "tool"):
             key = await self._classes.key(answer.key, self.prover)
             answer = answer if key == answer.key else replace(answer, key=key)

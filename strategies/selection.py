@@ -10,10 +10,12 @@ most typical candidate is taken, never the first.
 import random
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from strategies.apart import apart
 from strategies.ballot import Ballot
 from strategies.likeness import alike
 from strategies.options import Options
@@ -76,7 +78,9 @@ class Selection(Options):
             if pick is not None and pick < len(order):
                 chosen.setdefault(at % len(contested), []).append(order[pick])
         byes = [group[0] for group in groups if len(group) == 1]
-        return [elect(chosen.get(at, []), group, population) for at, group in enumerate(contested)] + byes
+        size = sum(len(candidate.completion.text) for candidate in population)
+        elections = [partial(elect, chosen.get(at, []), group, population) for at, group in enumerate(contested)]
+        return [await apart(election, size) for election in elections] + byes
 
 
 async def judged(prompt: Prompt, orders: Sequence[Sequence[Outcome]], run: Run) -> list[int | None]:

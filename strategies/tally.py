@@ -44,7 +44,7 @@ class Tally:
         if self.elected:
             return self.ballot.ranking(sole(self.elected))
         weighed = await self.scale.weighed(self.ballot)
-        return weighed.ranking(self.scale.weight(weighed))
+        return weighed.ranking(self.scale.weight)
 
     async def decided(self) -> bool:
         """Whether the vote may stop. Weights are only asked for where the counts allow it."""
@@ -64,17 +64,17 @@ class Tally:
     async def agreed(self) -> float:
         """The leader's share of all weight."""
         weighed = await self.scale.weighed(self.ballot)
-        return dominance(weighed, self.scale.weight(weighed))
+        return dominance(weighed, self.scale.weight)
 
     async def safe(self, left: int) -> bool:
         """Whether the leader by weight cannot be overtaken."""
         weighed = await self.scale.weighed(self.ballot)
-        return leads(weighed, self.scale.weight(weighed), left)
+        return leads(weighed, self.scale.weight, left)
 
     async def heaviest(self, leader: Bloc) -> bool:
         """Whether the leader by count leads by weight, too."""
         weighed = await self.scale.weighed(self.ballot)
-        return weighed.ranked(self.scale.weight(weighed))[0].first == leader.first
+        return weighed.ranked(self.scale.weight)[0].first == leader.first
 
     def enough(self, blocs: Sequence[Bloc], left: int) -> bool:
         """By the counts; while others wait, a little sooner."""

@@ -179,6 +179,12 @@ class Completion:
     """False where the engine could not tell how many tokens it decoded: an upstream that was not asked to stream."""
     native: object = field(default=None, repr=False, compare=False)
     """The engine's own record of it, for that engine to present."""
+    mean_logprob: float | None = field(init=False, repr=False, compare=False)
+    """Length-normalised log-probability, None where no logprobs were asked for. Once: votes are ranked by it."""
+
+    def __post_init__(self) -> None:
+        mean = sum(t.logprob for t in self.logprobs) / len(self.logprobs) if self.logprobs else None
+        object.__setattr__(self, "mean_logprob", mean)
 
     @property
     def path(self) -> Prompt:
@@ -194,11 +200,6 @@ class Completion:
     def cut(self) -> bool:
         """It was stopped by us, before an end of its own or of its limit."""
         return self.finish in ("abort", "unsure")
-
-    @property
-    def mean_logprob(self) -> float | None:
-        """Length-normalised log-probability, None where no logprobs were asked for."""
-        return sum(t.logprob for t in self.logprobs) / len(self.logprobs) if self.logprobs else None
 
 
 def joined(steps: Sequence[Completion]) -> Completion:

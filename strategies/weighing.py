@@ -9,8 +9,10 @@ up; averaging them is far worse (Wang et al., 2022, arXiv:2203.11171, table 1).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
+from strategies.apart import apart
 from strategies.ballot import Ballot, Weight, one, score_of
 from strategies.certainty import trace_confidence, window_of
 from strategies.labels import shares
@@ -32,27 +34,39 @@ class Scale:
     aggregation: Aggregation | None = None
     temperature: float = 1.0
     scores: dict[int, float] = field(default_factory=dict)
+    window: int = 0
+    trusts: dict[tuple[int, int], float] = field(default_factory=dict)
+    """A vote's confidence, by its number and the window it was read with."""
 
     async def weighed(self, ballot: Ballot) -> Ballot:
         """The same votes with their scores. Who abstains is not asked: that vote weighs nothing."""
         voters = [vote for vote in ballot.votes if vote.answer]
+        if self.weights == "confidence":
+            await self._trust([vote.completion for vote in voters])
         fresh = [vote.completion for vote in voters if vote.completion.index not in self.scores]
         if self.weights in ("p_true", "verifier") and fresh:
             scores = await self._scores(fresh)
             self.scores |= {made.index: score for made, score in zip(fresh, scores, strict=True)}
         return Ballot.of(replace(vote, score=self.scores.get(vote.completion.index)) for vote in ballot.votes)
 
-    def weight(self, ballot: Ballot) -> Weight:
-        """What each of these weighs; at most 1 but for confidence, which has no bound."""
+    @property
+    def weight(self) -> Weight:
+        """What each of those weighs; at most 1 but for confidence, which has no bound."""
         match self.weights:
             case "confidence":
-                window = window_of([len(vote.completion.logprobs) for vote in ballot.votes if vote.answer])
-                return lambda vote: trace_confidence(vote.completion.logprobs, window)
+                return lambda vote: self.trusts[vote.completion.index, self.window]
             case "p_true":
                 return lambda vote: tempered(score_of(vote), self.temperature)
             case "verifier":
                 return score_of
         return one
+
+    async def _trust(self, voters: Sequence[Completion]) -> None:
+        self.window = window_of([len(made.logprobs) for made in voters])
+        for made in voters:
+            if (made.index, self.window) not in self.trusts:
+                read = partial(trace_confidence, made.logprobs, self.window)
+                self.trusts[made.index, self.window] = await apart(read, len(made.logprobs))
 
     async def _scores(self, candidates: Sequence[Completion]) -> list[float]:
         if self.weights == "verifier":

@@ -9,7 +9,9 @@ over the top K alternatives, renormalised, rather than over the whole vocabulary
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from strategies.apart import apart
 from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Aggregation, Completion, Prompt, TokenLogprob
 
@@ -27,7 +29,7 @@ class Confidence:
     aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        return [Verdict((confidence(solution),)) for solution in solutions]
+        return [Verdict((await apart(partial(confidence, each), len(each.logprobs)),)) for each in solutions]
 
 
 def confidence(solution: Completion) -> float:

@@ -4,11 +4,12 @@ number and json: whether such an answer can be read. regex and json_schema: whet
 done is as the client wrote down; patterns and schemas come from outside, and each check ends after a bounded time.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from strategies.answers import AnswerFormat, extract
+from strategies.apart import apart
 from strategies.checks import Pattern, Schema, json_in
 from strategies.ports import Ability, Ask, Verdict
 from strategies.shown import reply
@@ -27,11 +28,10 @@ class Form:
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One solution at a time, between which others have their turn."""
-        verdicts = []
-        for solution in solutions:
-            verdicts.append(Verdict((1.0 if self.passes(question, solution) else 0.0,)))
-            await asyncio.sleep(0)
-        return verdicts
+        return [await apart(partial(self._verdict, question, each), len(each.text)) for each in solutions]
+
+    def _verdict(self, question: Prompt, solution: Completion) -> Verdict:
+        return Verdict((1.0 if self.passes(question, solution) else 0.0,))
 
 
 def readable(format: AnswerFormat) -> Form:

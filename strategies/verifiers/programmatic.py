@@ -7,8 +7,10 @@ not. It says nothing of whether the right quantities were combined.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
+from strategies.apart import apart
 from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Aggregation, Completion, Prompt
 from strategies.verifiers.arithmetic import equations
@@ -27,7 +29,11 @@ class Programmatic:
     aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        return [Verdict(tuple(checked(steps_of(solution.text)))) for solution in solutions]
+        return [await apart(partial(verdict, each.text), len(each.text)) for each in solutions]
+
+
+def verdict(text: str) -> Verdict:
+    return Verdict(tuple(checked(steps_of(text))))
 
 
 def steps_of(text: str) -> list[str]:

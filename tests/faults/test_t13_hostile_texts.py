@@ -19,8 +19,7 @@ SHORT = [
 ]
 """Such as a computer algebra system works on until it is killed."""
 LONG = ["(", r"\boxed{", "aaaa!", r"\frac{1}{", '{"a":[', "Answer: ", "(A) (B) ", "#### ", "$", "-", "1,", "<think>"]
-"""Each says itself until it is as long as a reply is read, or longer by far, or, of words, a tenth: the script itself
-takes words apart on the loop."""
+"""Each says itself until it is as long as a reply is read, or longer by far."""
 STAGGER = 0.5
 """Seconds over which samples begin, as on an engine, which ends no 64 in one step."""
 ASKS = [{"answer_format": form} for form in ("auto", "number", "choice", "json")]
@@ -43,7 +42,7 @@ def attacked(server: Server, size: int) -> tuple[set[int], float]:
     server.turn(texts=SHORT, submit=STAGGER)
     answers, lags = crowd(server, asks(32), 16), [0.0]
     for text in LONG:
-        told = server.turn(texts=[text], times=size // len(text) // (10 if " " in text else 1))
+        told = server.turn(texts=[text], times=size // len(text))
         lags.append(told["lag"])
         answers += crowd(server, asks(16), 16)
     lags.append(server.turn(texts=["\\boxed{42}"], times=1)["lag"])
@@ -74,15 +73,38 @@ def test_t13_no_text_of_a_model_stops_the_event_loop(bar, size: int):
     bar("T13", "... every request is answered", figure, "200, 0", statuses == {200} and not left)
 
 
+VOTE = {"name": "self_consistency", "stop_rule": "none", "return_candidates": True}
+WORDS = [" ".join(str(at * number) for number in range(1500)) for at in range(1000, 1064)]
+WIDE: dict[str, tuple[list[str], dict[str, object]]] = {
+    "256 candidates of 500 characters": (["x" * 500 + "\\boxed{42}"], VOTE | {"n": 256}),
+    "256 candidates that are slow to read": (["Answer: " * 2500], VOTE | {"n": 256}),
+    "64 candidates of 1,000 tokens, weighed by their log-probabilities": (
+        ["so it is " * 333 + "\\boxed{42}"],
+        VOTE | {"n": 64, "weights": "confidence"},
+    ),
+    "64 candidates that are slow to compare, where the judge gives no verdict": (
+        WORDS,
+        {"name": "selection", "n": 64, "answer_format": "text"},
+    ),
+    "64 candidates that are slow to check": (
+        ["1=" * 10_000],
+        {"name": "best_of_n", "n": 64, "verifier": "programmatic"},
+    ),
+}
+
+
 @pytest.mark.faults
-def test_t13_a_request_with_256_candidates_is_written_out_without_a_stop(bar):
+@pytest.mark.parametrize("what", WIDE)
+def test_t13_many_candidates_of_one_request_are_read_without_a_stop(bar, what: str):
+    texts, strategy = WIDE[what]
     with Server() as server:
-        server.turn(texts=["x" * 500 + "\\boxed{42}"], submit=STAGGER)
-        fields = {"name": "self_consistency", "n": 256, "stop_rule": "none", "return_candidates": True}
+        server.turn(texts=texts, submit=STAGGER)
         with Probe(server) as probe:
             for _ in range(3):
-                answer = server.ask(strategy=fields, cache="no-store")
+                answer = server.ask(strategy=strategy, cache="no-store", max_tokens=3000)
+        lag = server.turn()["lag"]
         server.healthy()
-    told = len(answer.json()["cogitate"]["samples"])
-    figure = f"{probe.p99:.0f} ms for {told}"
-    bar("T13", "256 candidates in one answer: control p99", figure, "100 ms for 256", probe.p99 <= 100 and told == 256)
+    found, wanted = answer.json()["cogitate"], strategy["n"]
+    figure = f"{probe.p99:.0f} ms for {found['candidates']}, lag {lag:.0f} ms"
+    met = probe.p99 <= 100 and found["candidates"] == wanted and lag <= 250
+    bar("T13", f"{what}: control p99", figure, f"100 ms for {wanted}, lag 250 ms", met)

@@ -264,4 +264,4 @@ def test_rolling_concurrency_takes_what_the_sequential_rule_takes_and_begins_few
 
 def test_without_weights_a_vote_weighs_1():
     run = run_of(ScriptedEngine(["x"]))
-    assert Scale(run, "none").weight(Ballot())(outcome(0, "a")) == 1
+    assert Scale(run, "none").weight(outcome(0, "a")) == 1
