@@ -16,7 +16,7 @@ from server.whereabouts import whereabouts
 from strategies.budget import BudgetExhausted
 from strategies.execute import NoAnswer
 from strategies.ports import SampleFailed
-from strategies.record import Record
+from strategies.record import Place, Record
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
@@ -33,8 +33,8 @@ class Reader:
     """Somebody who waits for a job. `dropped` is set when the request is cancelled by name."""
 
     caller: Caller
-    at: int = 0
-    """How much of the record it has been told."""
+    place: Place = field(default_factory=Place)
+    """How far it has been told the record."""
     dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -82,7 +82,7 @@ class Job(Generic[T]):
 
     async def room(self) -> None:
         """Returns when no reader is more than AHEAD behind: what nobody reads need not be made."""
-        while any(len(self.record.entries) - reader.at > AHEAD for reader in self.readers):
+        while any(len(self.record.entries) - reader.place.at > AHEAD for reader in self.readers):
             await self.record.grown(PAUSE)
 
     def cancel(self) -> None:

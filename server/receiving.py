@@ -17,6 +17,8 @@ MOST_BYTES = 64 * 1024
 """Of a request's target and headers together."""
 SECONDS = 10.0
 """For all of them to come, from the connection's first moment or from the end of the answer before."""
+UNSENT = 16 * 1024
+"""Bytes that are kept for a client behind what the kernel keeps, before a stream waits for it."""
 PAUSE = 0.02
 """Seconds that the first part of a request is kept back while the second, which makes it a known one, is awaited."""
 
@@ -35,6 +37,7 @@ class Receiving(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNSENT)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,7 +54,7 @@ class Receiving(HttpToolsProtocol):
             # With no room to buffer in, uvloop sends at once and not when this is over: nobody waits for the counting.
             self.transport.set_write_buffer_limits(0)
             self.transport.write(encore.again(self.server_state.default_headers))
-            self.transport.set_write_buffer_limits()
+            self.transport.set_write_buffer_limits(UNSENT)
             self._keep_alive()
             return encores.count(encore, time.perf_counter() - began)
         if not held and encores.begins(data):

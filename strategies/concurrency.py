@@ -14,14 +14,18 @@ async def arrivals(
     in_order: bool,
     taken: Callable[[], object],
 ) -> AsyncIterator[Completion]:
-    """The completions as they come, or in order; `taken` is called when the taker is done with one and wants more.
+    """The completions as they come, or in order; `taken` is called for each when the taker has no more at hand.
 
     Raises the first loss when every one was lost.
     """
     waiting: dict[int, Completion | Exception] = {}
     losses: list[Exception] = []
+    owed = 0
     for index in indices:
         while not waiting if not in_order else index not in waiting:
+            while finished.empty() and owed:
+                owed -= 1
+                taken()
             at, result = await finished.get()
             waiting[at] = result
         result = waiting.pop(index if in_order else next(iter(waiting)))
@@ -29,7 +33,7 @@ async def arrivals(
             yield result
         else:
             losses.append(result)
-        taken()
+        owed += 1
     if len(losses) == len(indices):
         raise losses[0]
 

@@ -16,14 +16,22 @@ class Entry(Generic[E]):
     event: E
 
 
+@dataclass(slots=True)
+class Place:
+    """How far somebody has been told a record."""
+
+    at: int = 0
+    """So many entries,"""
+    within: int = 0
+    """and so much of the next one."""
+
+
 class Record(Generic[E]):
     """What happened, in order. Any number of followers, none lossy; a late one replays."""
 
     def __init__(self) -> None:
         self.entries: list[Entry[E]] = []
         self.closed = False
-        self.told = 0
-        """How many of the entries somebody has been given."""
         self._began = time.monotonic()
         self._followers: list[asyncio.Future[None]] = []
 
@@ -31,10 +39,12 @@ class Record(Generic[E]):
         self.entries.append(Entry(time.monotonic() - self._began, event))
         self._wake()
 
-    def tell(self, at: int) -> E:
-        """The event at this place, to one who follows."""
-        self.told = max(self.told, at + 1)
-        return self.entries[at].event
+    def tell(self, place: Place) -> E | None:
+        """What comes next, to one who follows, and moves the place behind it; None where nothing has come yet."""
+        if place.at == len(self.entries):
+            return None
+        place.at += 1
+        return self.entries[place.at - 1].event
 
     def close(self) -> None:
         self.closed = True
@@ -43,12 +53,12 @@ class Record(Generic[E]):
     def __iter__(self) -> Iterator[E]:
         return (entry.event for entry in self.entries)
 
-    async def follow(self, start: int = 0) -> AsyncIterator[E]:
-        """Replay from `start`, then keep up until closed."""
+    async def follow(self, place: Place | None = None) -> AsyncIterator[E]:
+        """Replay from `place`, or from the start; then keep up until closed."""
+        place = place or Place()
         while True:
-            while start < len(self.entries):
-                yield self.tell(start)
-                start += 1
+            while (event := self.tell(place)) is not None:
+                yield event
             if self.closed:
                 return
             await self.grown()

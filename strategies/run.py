@@ -106,7 +106,7 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
 
-        The next one begins when the taker asks for more: a vote that is decided starts none in vain. `surplus`: the
+        The next one begins when all that came are taken: a vote that is decided starts none in vain. `surplus`: the
         block may be left early. `floor`: a sample that falls below it is ended there, unsure. With a seed they come in
         submission order, so that what a stop rule sees repeats.
         """

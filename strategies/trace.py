@@ -1,17 +1,16 @@
 """Everything that happened in one request, in order. Usage, metrics, SSE and the response are folds over it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from strategies.answers import Answer
 from strategies.programs import Reason
-from strategies.record import Entry, Record
+from strategies.record import Entry, Place, Record
 from strategies.types import Completion, Outcome, Speech
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
 CANDIDATES: tuple[Role, ...] = ("candidate", "step")
 """The roles that compete for the answer; the others serve them."""
-BEHIND = 32
 Stopped = Literal["completed", "decided", "deadline", "budget"]
 
 
@@ -95,17 +94,28 @@ Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | Spoke
 class Trace(Record[Event]):
     """The record of one request's search.
 
-    A reader that falls behind by more than BEHIND events costs its text, and not an event a token: what it has not been
-    told yet grows in its place.
+    Visible text grows in its place: a stream costs its text, and not an event a token, whoever reads it or does not.
     """
 
     def emit(self, event: Event) -> None:
-        last = self.entries[-1] if len(self.entries) - self.told > BEHIND else None
-        more = joint(last.event, event) if last else None
-        if last and more:
+        last = self.entries[-1] if self.entries else None
+        if last and (more := joint(last.event, event)):
             self.entries[-1] = Entry(last.seconds, more)
+            self.nudge()
         else:
             super().emit(event)
+
+    def tell(self, place: Place) -> Event | None:
+        """Of text that may grow still, what is new in it."""
+        told, event = place.within, super().tell(place)
+        if not isinstance(event, Spoken):
+            return event
+        place.within = 0
+        if place.at == len(self.entries):
+            place.at, place.within = place.at - 1, len(event.speech.text)
+        if told == len(event.speech.text):
+            return self.tell(place) if place.within == 0 else None
+        return Spoken(replace(event.speech, text=event.speech.text[told:])) if told else event
 
 
 def joint(first: Event, second: Event) -> Spoken | None:

@@ -138,9 +138,8 @@ async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
 async def heard(job: Job[Body], reader: Reader) -> AsyncIterator[Any]:
     """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
     while True:
-        while reader.at < len(job.record.entries):
-            yield job.record.tell(reader.at)
-            reader.at += 1
+        while (event := job.record.tell(reader.place)) is not None:
+            yield event
         if job.record.closed or job.task is None or reader.dropped.done():
             return
         if not await job.record.grown(SILENCE):

@@ -71,7 +71,7 @@ def test_a_stream_is_events_from_the_first_byte_to_done():
 
 
 def test_chain_of_thought_is_heard_as_it_is_decoded():
-    with live(ScriptedEngine(["one two three \\boxed{4}"])) as server:
+    with live(ScriptedEngine(["one two three \\boxed{4}"], pace=0.01)) as server:
         said = [e["choices"][0]["delta"].get("content") for e in events(server.ask(stream=True, strategy=NAMES[0]))]
     assert [text for text in said if text] == ["one", " two", " three", " \\boxed{4}"]
 

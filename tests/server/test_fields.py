@@ -95,7 +95,7 @@ def test_several_answers_tools_and_json_under_what_reads_its_own_candidates(stra
 @pytest.mark.live
 @pytest.mark.parametrize("strategy", [{"name": "synthesis", "method": "moa", "loops": 1}, {"name": "auto", "n": 4}])
 def test_the_last_synthesis_streams_what_is_answered(strategy):
-    with live(ScriptedEngine(["a b", "c d", "e f", "g h", "the end of it"])) as server:
+    with live(ScriptedEngine(["a b", "c d", "e f", "g h", "the end of it"], pace=0.01)) as server:
         chunks = list(
             server.client().chat.completions.create(
                 model="scripted", messages=HELLO["messages"], stream=True, extra_body={"strategy": strategy}

@@ -1,6 +1,10 @@
 import asyncio
 
-from strategies.trace import BEHIND, Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.record import Place
+from strategies.trace import Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
 from strategies.types import LONGEST_SPEECH, Completion, Message, Outcome, Piece, Prompt, Speech, joined
 
 BASE = Prompt((Message("user", "hi"),))
@@ -78,7 +82,7 @@ async def test_followers_miss_nothing_however_late_they_come():
     await follower
     late = [event async for event in trace.follow()]
     assert early == late == list(trace) and len(late) == 3
-    assert [event async for event in trace.follow(start=2)] == late[2:]
+    assert [event async for event in trace.follow(Place(2))] == late[2:]
 
 
 def test_messages_of_parts_are_read_and_extended():
@@ -95,19 +99,46 @@ def spoken(trace: Trace) -> list[tuple[str, bool]]:
     return [(event.speech.text, event.speech.reasoning) for event in trace if isinstance(event, Spoken)]
 
 
-def test_text_that_nobody_has_heard_grows_in_its_place():
+def told(trace: Trace, place: Place) -> list[str]:
+    """What one who has come to this place is told now, text by its words."""
+    found = []
+    while (event := trace.tell(place)) is not None:
+        found.append(event.speech.text if isinstance(event, Spoken) else type(event).__name__)
+    return found
+
+
+def test_text_grows_in_its_place():
     trace = Trace()
-    said = [("x", False)] * BEHIND + [("a", False), ("b", False), ("c", False)]
-    for text, reasoning in said:
+    for text, reasoning in (("a", False), ("b", False), ("c", False), ("d", True), ("e", True), ("f", False)):
         trace.emit(Spoken(Speech(text, reasoning)))
-    assert spoken(trace) == [("x", False)] * BEHIND + [("abc", False)]
-    trace.emit(Spoken(Speech("d", reasoning=True)))
-    trace.emit(Spoken(Speech("e", reasoning=True)))
-    assert spoken(trace)[BEHIND:] == [("abc", False), ("de", True)]
-    assert trace.tell(BEHIND + 1).speech.text == "de"
-    for text in "fg":
-        trace.emit(Spoken(Speech(text)))
-    assert spoken(trace)[BEHIND + 2 :] == [("f", False), ("g", False)]
+    assert spoken(trace) == [("abc", False), ("de", True), ("f", False)]
+
+
+def test_everyone_is_told_all_of_a_text_that_grows_and_nothing_twice():
+    trace, early, late = Trace(), Place(), Place()
+    trace.emit(Spoken(Speech("a")))
+    assert told(trace, early) == ["a"] and told(trace, early) == []
+    trace.emit(Spoken(Speech("b")))
+    trace.emit(Spoken(Speech("c")))
+    assert told(trace, early) == ["bc"]
+    trace.emit(Proposed(Outcome(made())))
+    trace.emit(Spoken(Speech("d")))
+    assert told(trace, early) == ["Proposed", "d"]
+    assert told(trace, late) == ["abc", "Proposed", "d"] and told(trace, late) == []
+
+
+@given(st.lists(st.sampled_from(["say", "think", "propose", "tell", "tell late"]), max_size=60))
+def test_whoever_follows_a_trace_hears_the_same(acts):
+    trace, places, heard = Trace(), [Place(), Place()], ["", ""]
+    for at, act in enumerate([*acts, "tell", "tell late"]):
+        if act in ("say", "think"):
+            trace.emit(Spoken(Speech(f"{at},", act == "think")))
+        elif act == "propose":
+            trace.emit(Proposed(Outcome(made())))
+        else:
+            heard[act == "tell late"] += "".join(told(trace, places[act == "tell late"]))
+    said = [f"{at}," if act in ("say", "think") else "Proposed" for at, act in enumerate(acts) if "tell" not in act]
+    assert heard == ["".join(said)] * 2
 
 
 def test_a_long_stretch_is_not_copied_again_and_again():
@@ -115,7 +146,7 @@ def test_a_long_stretch_is_not_copied_again_and_again():
     for _ in range(1000):
         trace.emit(Spoken(Speech("x" * 100)))
     assert "".join(text for text, _ in spoken(trace)) == "x" * 100_000
-    assert max(len(text) for text, _ in spoken(trace)) < LONGEST_SPEECH + 100 and len(trace.entries) < 60 + BEHIND
+    assert max(len(text) for text, _ in spoken(trace)) < LONGEST_SPEECH + 100 and len(trace.entries) < 60
 
 
 async def test_a_follower_hears_everything_once():

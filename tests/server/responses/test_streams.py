@@ -87,7 +87,7 @@ def test_a_whole_answer_and_a_streamed_one_say_the_same():
 
 
 def test_chain_of_thought_is_heard_as_it_is_decoded():
-    with live(ScriptedEngine(["one two three \\boxed{4}"])) as server:
+    with live(ScriptedEngine(["one two three \\boxed{4}"], pace=0.01)) as server:
         read = events(ask(server, stream=True, strategy="chain_of_thought"))
     assert [event["delta"] for event in read if "delta" in event] == ["one", " two", " three", " \\boxed{4}"]
 
