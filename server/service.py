@@ -63,7 +63,7 @@ class Service:
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
-    traces: Traces = field(default_factory=Traces)
+    traces: Traces = field(init=False)
     watch: Watch = field(init=False)
     ready: bool = False
     failure: str | None = None
@@ -77,6 +77,7 @@ class Service:
         self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
         self.salts = Salts(secret) if (secret := self.settings.cache_secret) else Salts()
         self.jobs = Jobs(self.settings.max_concurrent_requests)
+        self.traces = Traces(most_bytes=self.settings.kept_bytes)
         self.flights = Flights(self.cache, self.jobs.aside)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 

@@ -151,6 +151,7 @@ def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:
         cache = open_cache(
             settings.cache_url,
             ttl=settings.cache_ttl,
+            kept_bytes=settings.kept_bytes,
             on_fault=lambda kind: metrics.cache.labels(kind).inc(),
             secret=settings.cache_secret,
         )

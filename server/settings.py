@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         "there is signed and named with it; default: anybody who can write to Redis can write answers",
     )
     cache_ttl: int = Field(default=3600, ge=1, description="Seconds that a finished answer is kept")
+    kept_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of finished answers, and as many of traces, that are kept in this process",
+    )
     api_keys_file: Path | None = Field(default=None, description="Keys; without it only a loopback --host is accepted")
     insecure_no_auth: bool = Field(
         default=False, description="Serve a --host that others can reach without keys: whoever reaches it may use it"

@@ -6,7 +6,7 @@ A cache is never a reason to fail or to wait: whatever breaks inside it is a mis
 from collections.abc import Callable
 from typing import Protocol
 
-from server.cache.memory import MemoryCache
+from server.cache.memory import MOST_BYTES, MemoryCache
 from server.cache.redis import CLAIM_SECONDS, RedisCache
 
 __all__ = ["CLAIM_SECONDS", "Cache", "MemoryCache", "RedisCache", "open_cache"]
@@ -32,12 +32,19 @@ class Cache(Protocol):
         """Let go of every connection."""
 
 
-def open_cache(url: str | None, *, ttl: int, on_fault: Callable[[str], None], secret: bytes | None = None) -> Cache:
+def open_cache(
+    url: str | None,
+    *,
+    ttl: int,
+    on_fault: Callable[[str], None],
+    secret: bytes | None = None,
+    kept_bytes: int = MOST_BYTES,
+) -> Cache:
     """A cache whose entries live `ttl` seconds. Connects to nothing yet; ValueError for a URL that cannot be used.
 
     `on_fault` is told "corrupt" for each value found that we did not write so, and "unavailable" for each get or put
     that Redis did not serve. With a `secret`, whoever can write to Redis but does not know it cannot forge an answer.
     """
     if url is None:
-        return MemoryCache(ttl=ttl)
+        return MemoryCache(ttl=ttl, bytes_limit=kept_bytes)
     return RedisCache(url, ttl=ttl, on_fault=on_fault, secret=secret)

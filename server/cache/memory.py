@@ -4,6 +4,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+MOST_BYTES = 64 * 1024 * 1024
+
 
 class MemoryCache:
     """At most `entries` values, `bytes_limit` bytes with their keys, each for at most `ttl` seconds of `clock`."""
@@ -12,7 +14,7 @@ class MemoryCache:
         self,
         *,
         entries: int = 4096,
-        bytes_limit: int = 64 << 20,
+        bytes_limit: int = MOST_BYTES,
         ttl: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

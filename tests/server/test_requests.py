@@ -168,6 +168,14 @@ def test_traces_are_bounded_in_time_and_bytes():
         assert traced(server, "five").status_code == 404
 
 
+def test_the_operator_says_how_much_is_kept():
+    with live(answers(42), kept_bytes=4096) as server:
+        for name in map(str, range(8)):
+            server.ask(strategy="self_consistency", cache="no-store", headers={"X-Request-Id": name})
+        assert traced(server, "0").status_code == 404 and traced(server, "7").status_code == 200
+        assert server.service.traces.size <= 4096
+
+
 def test_nobody_is_left_waiting():
     with live(answers(1, pace=0.05)) as server:
         done = threading.Event()
