@@ -79,7 +79,7 @@ class Service:
         self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
         self.salts = Salts(secret) if (secret := self.settings.cache_secret) else Salts()
         self.jobs = Jobs(self.settings.max_concurrent_requests)
-        self.flights = Flights(self.cache, self.jobs.aside, self.metrics.cache.labels("stored").inc)
+        self.flights = Flights(self.cache, self.jobs.aside, lambda: self.metrics.cache.labels("stored").inc())
         self.replays, self.searches = Replays(self.flights), Searches(self.metrics)
         self.others = Others(self.line, self.jobs, self.searches.find)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
