@@ -27,7 +27,7 @@ class Repeat:
 
     name: str
     """The key's, and its tenant's."""
-    print: bytes
+    digest: bytes
     """Tells one request from another."""
 
     @classmethod
@@ -43,7 +43,7 @@ class Repeat:
 
     def check(self, found: bytes) -> None:
         """Raises KeyReused where it is another request's."""
-        if found[:DIGEST] != self.print:
+        if found[:DIGEST] != self.digest:
             raise KeyReused(REUSED)
 
 
@@ -79,7 +79,9 @@ class Replays:
 
     async def _kept(self, repeat: Repeat, job: Job[Any], said: Callable[[], Awaitable[bytes]]) -> None:
         async with self.flights.held(repeat.name, seconds=SECONDS) as flight:
-            await self.flights.cache.put(repeat.begun, repeat.print, seconds=SECONDS)
+            await self.flights.cache.put(repeat.begun, repeat.digest, seconds=SECONDS)
             await job.finished()
             if job.outcome is not None and (whole := await said()):
-                flight.made = repeat.print + whole
+                flight.made = repeat.digest + whole
+            else:
+                await self.flights.cache.put(repeat.begun, b"", seconds=1)

@@ -122,7 +122,8 @@ class RedisLine:
 
     async def _hear(self, subscription: Subscription, answer: Answer) -> None:
         """Returns when there is nobody at the other end any more."""
-        await subscription.subscribe(self._everybody, self._own(self._me))
+        async with asyncio.timeout(BEAT):
+            await subscription.subscribe(self._everybody, self._own(self._me))
         silent = 0
         while silent < 2:
             try:
@@ -130,7 +131,8 @@ class RedisLine:
                     message = await subscription.get_message(timeout=None)
             except TimeoutError:
                 silent += 1
-                await subscription.ping()
+                async with asyncio.timeout(BEAT):
+                    await subscription.ping()
                 continue
             silent, self.hears = 0, True
             if message and message["type"] == "message":

@@ -10,12 +10,14 @@ import pytest
 import redis as redis_client
 
 from server.auth import new_key
-from server.cache import Alone, open_cache, open_line
+from server.cache import Alone, RedisCache
+from server.cache.line import RedisLine
 from server.caller import Caller
 from server.jobs import Jobs
 from server.others import Others
 from strategies.ports import SampleFailed
 from tests.scripted import ScriptedEngine
+from tests.server.cache.opening import PATIENT
 from tests.server.live import Live, eventually, live
 
 pytest_plugins = ["tests.redis_server"]
@@ -31,12 +33,12 @@ def pair(redis_url: str, *engines: ScriptedEngine, api_keys_file: Path | None = 
     with ExitStack() as stack:
         servers = []
         for engine in engines:
-            line = open_line(redis_url, on_fault=faults.append, secret=secret)
-            cache = open_cache(redis_url, ttl=60, on_fault=faults.append, secret=secret)
+            line = RedisLine(redis_url, on_fault=faults.append, secret=secret, timeout=PATIENT, patience=20)
+            cache = RedisCache(redis_url, ttl=60, on_fault=faults.append, secret=secret, timeout=PATIENT)
             servers.append(stack.enter_context(live(engine, cache=cache, line=line, api_keys_file=api_keys_file)))
             eventually(lambda line=line: line.hears)
         yield servers
-        assert "corrupt" not in faults
+        assert faults == []
 
 
 def says(number: int, pace: float = 0.0) -> ScriptedEngine:
@@ -157,6 +159,18 @@ def test_a_failure_is_tried_again_by_the_other_server(redis_url):
         key = {"Idempotency-Key": "k"}
         assert [server.ask(headers=key, strategy=VOTE).status_code for server in servers] == [502, 200]
         assert servers[0].ask(headers=key, strategy=VOTE).json()["cogitate"]["answer"] == "2"
+
+
+def test_a_key_whose_request_failed_is_free_for_another_body(redis_url):
+    one = VOTE | {"n": 1}
+    failing, slow = ScriptedEngine([SampleFailed("gone")]), says(2, pace=0.2)
+    with pair(redis_url, failing, slow, says(3)) as (first, second, third), ThreadPoolExecutor(1) as pool:
+        key = {"Idempotency-Key": "k"}
+        assert first.ask(headers=key, strategy=VOTE).status_code == 502
+        asked = pool.submit(second.ask, headers=key, strategy=one)
+        eventually(lambda: second.engine.running)
+        assert first.ask(headers=key, strategy=VOTE).status_code == 422
+        assert third.ask(headers=key, strategy=one).content == asked.result(10).content
 
 
 def test_what_is_kept_of_a_repeat_ends_by_itself(redis_server):
