@@ -49,7 +49,7 @@ def cancel(server: Server, name: str, **headers: str) -> httpx.Response:
 
 
 def cancels(servers: list[Server], count: int) -> tuple[list[float], list[int], list[int]]:
-    """Milliseconds until the engine is empty, what the cancels were told, and the requests."""
+    """Milliseconds from the cancel until the engine is empty, what the cancels were told, and the requests."""
     times, told, ended = [], [], []
     paced(servers, 0.02, LONG)
     with ThreadPoolExecutor(1) as pool:
@@ -58,8 +58,10 @@ def cancels(servers: list[Server], count: int) -> tuple[list[float], list[int], 
             named = {"X-Request-Id": f"mine-{at}"}
             answer = pool.submit(runs.ask, headers=named, cache="no-store", **list(STATES.values())[at % 2])
             eventually(lambda runs=runs: runs.busy > 0)
+            began = time.monotonic()
             told.append(cancel(asked, f"mine-{at}").status_code)
-            times.append(eventually(lambda runs=runs: runs.busy == 0))
+            eventually(lambda runs=runs: runs.busy == 0)
+            times.append((time.monotonic() - began) * 1000)
             ended.append(answer.result(10).status_code)
     return times, told, ended
 
