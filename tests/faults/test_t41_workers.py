@@ -1,12 +1,9 @@
-"""T41: what a client does at one process of three holds at the others: cancels, idempotency keys, traces; and T1, T28.
+"""T41: what a client does at one process of three holds at the others: cancels and traces; and T1, T9, T28 there.
 
-(T18 is across processes already, T32 says whose the limits are. Without the clock of a busy machine, what keys do is
-also held to in tests/server/test_others.py.)
+(T18 is across processes already, and T32 says whose the limits are.)
 """
 
 import random
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +13,7 @@ import pytest
 
 from server.cache import CLAIM_SECONDS
 from tests.faults.rig import CHAT, Server, eventually, percentile
-from tests.faults.stores import FILE, VOTE, bearer, workers
+from tests.faults.stores import FILE, FRESH, LONG, bearer, cancel, paced, workers
 from tests.faults.test_t01_leaving import STATES, WAYS, hung_up
 from tests.faults.test_t09_overload import FLAGS as ROOM
 from tests.faults.test_t09_overload import vote
@@ -25,27 +22,12 @@ from tests.redis_server import RedisServer
 
 Trio = tuple[RedisServer, list[Server]]
 ROOMY = ("--max-generations", "24", "--max-cost", "100000000")
-LONG = "first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200
-FRESH = {"strategy": VOTE, "cache": "no-store"}
 
 
 @pytest.fixture(scope="module")
 def trio() -> Iterator[Trio]:
     with workers(3, *ROOMY) as (redis, servers):
         yield redis, servers
-
-
-def paced(servers: list[Server], pace: float, *texts: str) -> None:
-    for server in servers:
-        server.turn(pace=pace, texts=list(texts) or [f"so it is \\boxed{{{server.pid}}}"])
-
-
-def started(servers: list[Server]) -> int:
-    return sum(int(server.counters["started"]) for server in servers)
-
-
-def cancel(server: Server, name: str, **headers: str) -> httpx.Response:
-    return httpx.post(f"{server.url}/v1/requests/{name}/cancel", headers=headers, timeout=5)
 
 
 def cancels(servers: list[Server], count: int) -> tuple[list[float], list[int], list[int]]:
@@ -94,65 +76,6 @@ def test_t41_a_cancel_reaches_the_process_that_runs_it(bar, trio):
 @pytest.mark.faults
 def test_t41_three_hundred_cancels_reach_the_right_process(bar, trio):
     judged_cancels(bar, trio, 300)
-
-
-@pytest.mark.faults
-def test_t41_an_idempotency_key_is_one_run_of_three_processes(bar, trio):
-    _, servers = trio
-    paced(servers, 0.05)
-    before, key = started(servers), {"Idempotency-Key": "once"}
-    with ThreadPoolExecutor(6) as pool:
-        both = [pool.submit(server.ask, headers=key, **FRESH) for server in servers for _ in range(2)]
-        eventually(lambda: started(servers) > before)
-        other = [server.ask(headers=key, strategy="best_of_n").status_code for server in servers]
-        told = [answer.result(20) for answer in both]
-    told += [server.ask(headers=key, **FRESH) for server in servers]
-    other += [server.ask(headers=key, strategy="best_of_n").status_code for server in servers]
-    streams = [server.ask(headers={"Idempotency-Key": "stream"}, stream=True, **FRESH).text for server in servers]
-    plain = [server.ask(headers={"Idempotency-Key": "plain"}, stream=True).text for server in servers]
-    runs = started(servers) - before
-    for server in servers:
-        server.healthy()
-    bodies = {answer.content for answer in told}
-    figure = f"{runs} generations, {len(bodies)} body, {set(other)}"
-    what = "a key sent twice at once to each of 3 processes and once more; a vote and a plain stream; another body"
-    met = runs == 9 and len(bodies) == 1 and set(other) == {422} and {a.status_code for a in told} == {200}
-    bar("T41", what, figure, "4 + 4 + 1, 1, 422", met)
-    whole = all(text.endswith("data: [DONE]\n\n") for text in streams + plain)
-    bar(
-        "T41",
-        "... streams, byte for byte",
-        f"{len(set(streams))}, {len(set(plain))}",
-        "1, 1",
-        whole and len({*streams, *plain}) == 2,
-    )
-
-
-@pytest.mark.faults
-def test_t41_a_key_whose_first_request_fails_or_leaves_is_free_again(bar, trio):
-    _, (first, second, third) = trio
-    paced([first], 0.05, LONG)
-    paced([second, third], 0.0)
-    key = {"Idempotency-Key": "left"}
-    with pytest.raises(httpx.TimeoutException):
-        first.ask(timeout=0.2, headers=key, **FRESH)
-    began = time.monotonic()
-    after_leaving = second.ask(headers=key, **FRESH).status_code
-    second.turn(fail=1.0)
-    lost = [server.ask(headers={"Idempotency-Key": "lost"}, **FRESH).status_code for server in (second, third, second)]
-    took = time.monotonic() - began
-    second.turn(fail=0.0)
-    for server in (first, second, third):
-        server.healthy()
-    met = after_leaving == 200 and lost == [502, 200, 200] and took < CLAIM_SECONDS / 2
-    figure = f"{after_leaving}; {lost} in {took:.1f} s"
-    bar(
-        "T41",
-        "the first hangs up: another answers; the first fails: others do",
-        figure,
-        "200; 502, 200, 200, no lease waited for",
-        met,
-    )
 
 
 def test_t41_a_trace_is_told_by_any_process(bar, trio):
@@ -238,63 +161,6 @@ def test_t41_no_process_makes_labels_of_names(bar, trio):
 @pytest.mark.faults
 def test_t41_three_thousand_names_are_no_labels_of_any_process(bar, trio):
     judged_series(bar, trio, 3000)
-
-
-@pytest.mark.faults
-def test_t41_a_process_that_dies_gives_up_its_idempotency_key(bar):
-    with workers(2) as (_, (first, second)):
-        paced([first], 5.0)
-        paced([second], 0.0)
-        key = {"Idempotency-Key": "k"}
-        asked = threading.Thread(target=lambda: lost(first, key), daemon=True)
-        asked.start()
-        eventually(lambda: first.busy > 0)
-        time.sleep(0.2)
-        first.signal(signal.SIGKILL)
-        began = time.monotonic()
-        answer = second.ask(headers=key, **FRESH).status_code
-        waited = time.monotonic() - began
-        asked.join()
-        second.healthy()
-    what = "a process is killed amid a request with an Idempotency-Key: another answers after"
-    bar(
-        "T41",
-        what,
-        f"{answer}, {waited:.1f} s",
-        f"200, {CLAIM_SECONDS} s",
-        answer == 200 and waited <= CLAIM_SECONDS + 1,
-    )
-
-
-def lost(server: Server, headers: dict[str, str]) -> None:
-    with pytest.raises(httpx.HTTPError):
-        server.ask(headers=headers, **FRESH)
-
-
-@pytest.mark.faults
-def test_t41_without_redis_each_process_goes_by_itself(bar):
-    with workers(2) as (redis, servers):
-        paced(servers, 0.0)
-        redis.kill()
-        began = time.monotonic()
-        told = [server.ask(headers={"Idempotency-Key": "k"}, **FRESH) for server in servers for _ in range(2)]
-        unknown = [cancel(server, "nobody").status_code for server in servers]
-        took = time.monotonic() - began
-        paced(servers, 0.02, LONG)
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(servers[0].ask, headers={"X-Request-Id": "here"}, **FRESH)
-            eventually(lambda: servers[0].busy > 0)
-            here = cancel(servers[0], "here").status_code
-            ended = asked.result(10).status_code
-        for server in servers:
-            server.healthy()
-    bodies = [len({answer.content for answer in told[at : at + 2]}) for at in (0, 2)]
-    figure = f"{[answer.status_code for answer in told]}, {bodies} bodies, {unknown}, {here} and {ended}; {took:.1f} s"
-    met = {a.status_code for a in told} == {200} and bodies == [1, 1] and unknown == [404, 404]
-    what = "Redis dead: keys repeated at each of 2 processes, cancels of unknown names, a cancel where it runs"
-    bar(
-        "T41", what, figure, "200, 1 body each, 404, 200 and 499; 6 s", met and (here, ended) == (200, 499) and took < 6
-    )
 
 
 @pytest.mark.faults
