@@ -39,8 +39,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Encores]]:
         engine = asyncio.ensure_future(live(service, on_ready, on_death))
+        others = asyncio.ensure_future(service.others.listen())
         yield {"encores": encores}
         engine.cancel()
+        others.cancel()
         await service.close()
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)

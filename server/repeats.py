@@ -12,9 +12,10 @@ from server.errors import KeyReused
 from server.jobs import Job
 from server.plan import Plan
 
-SECONDS = 600.0
+SECONDS = 600
 """How long a finished answer may be asked for again."""
 MOST = 256
+REUSED = "This Idempotency-Key was used with another request body."
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Repeats:
             del self.kept[name]
             return None
         if kept.fingerprint != fingerprint(plan.request):
-            raise KeyReused("This Idempotency-Key was used with another request body.")
+            raise KeyReused(REUSED)
         return kept
 
     def keep(self, plan: Plan, key: str, job: Job[Any]) -> None:

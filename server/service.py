@@ -8,24 +8,24 @@ from typing import Protocol
 import orjson
 
 from server.api.json import dumps
-from server.api.narration import asked, narrated
 from server.api.response import completed
 from server.api.responses.wire import ResponsesRequest
-from server.cache import Cache
-from server.caller import Caller
+from server.cache import Alone, Cache, Line
 from server.engine import Backend, Body, Conversation
 from server.errors import ApiError, Leaving, Unready
 from server.flights import Flights
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
+from server.others import Others
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
+from server.replays import Replays
 from server.salts import Salts
 from server.sandbox import MOST_RUNS, NoPrograms, Rationed, open_sandbox
+from server.searches import Searches
 from server.settings import Settings
 from server.slots import InTurn, Slots
-from server.traces import Told, Traces
 from server.watch import Watch
 from strategies.budget import Budget
 from strategies.execute import execute
@@ -33,7 +33,7 @@ from strategies.ports import Prover, Verifier
 from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Event, Executed, Shed, Trace, usage
+from strategies.trace import Event, Executed, Shed, Trace
 from strategies.verifiers import BUILT_IN
 
 
@@ -57,28 +57,32 @@ class Service:
     metrics: Metrics
     programs: Programs = field(default_factory=NoPrograms)
     """Where programs that a model wrote are run."""
+    line: Line = field(default_factory=Alone)
+    """To the other processes."""
     jobs: Jobs = field(init=False)
     flights: Flights = field(init=False)
     salts: Salts = field(init=False)
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
     recall: Recall = field(default_factory=Recall)
-    traces: Traces = field(init=False)
+    replays: Replays = field(init=False)
+    searches: Searches = field(init=False)
+    others: Others = field(init=False)
     watch: Watch = field(init=False)
     ready: bool = False
     failure: str | None = None
     """Why the engine is gone."""
     running: dict[str, tuple[Plan, Job[Body]]] = field(default_factory=dict)
     """By cache key: the same question asked meanwhile waits for the same answer."""
-    searches: dict[Caller, tuple[Plan, Trace]] = field(default_factory=dict)
-    """Under way now."""
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.backend.pulse, self.settings.stall_seconds)
         self.salts = Salts(secret) if (secret := self.settings.cache_secret) else Salts()
         self.jobs = Jobs(self.settings.max_concurrent_requests)
-        self.traces = Traces(most_bytes=self.settings.kept_bytes)
-        self.flights = Flights(self.cache, self.jobs.aside)
+        self.flights = Flights(self.cache, self.jobs.aside, lambda: self.metrics.cache.labels("stored").inc())
+        self.replays = Replays(self.flights)
+        self.searches = Searches(self.metrics, Traces(most_bytes=self.settings.kept_bytes))
+        self.others = Others(self.line, self.jobs, self.searches.find)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
     @property
@@ -118,6 +122,10 @@ class Service:
             self.repeats.keep(plan, repeat, job)
         return plan, job
 
+    def claims(self, plan: Plan, repeat: str) -> bool:
+        """Whether the other processes have a say in who answers this idempotency key."""
+        return self.cache.shared and self.repeats.find(plan, repeat) is None
+
     async def _kept(self, plan: Plan) -> Body | None:
         """The finished answer that the cache has for this plan."""
         if plan.key is None or plan.request.cache == "refresh":
@@ -133,7 +141,7 @@ class Service:
         if (running := self.running.get(plan.key)) and not (running[1].done or running[1].cancelled):
             self.metrics.cache.labels("joined").inc()
             first, job = running
-            job.when_done(lambda: self.traces.alias(plan.caller, first.caller))
+            job.when_done(lambda: self.searches.traces.alias(plan.caller, first.caller))
             return job
         key, job = plan.key, self._start(plan)
         self.running[key] = plan, job
@@ -162,8 +170,7 @@ class Service:
     def _searching(self, plan: Plan) -> Job[Body]:
         trace = Trace()
         job = self.jobs.start(trace, lambda job: self._search(plan, trace, job))
-        self.searches[plan.caller] = plan, trace
-        job.when_done(lambda: self._recorded(plan, trace, job))
+        self.searches.began(plan, trace, job)
         return job
 
     async def _search(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
@@ -176,7 +183,7 @@ class Service:
             if flight.found is not None:
                 return self._joined(flight.found)
             body, complete = await self._solved(plan, trace, conversation, deadline)
-            flight.made = self._kept_as(body) if complete and plan.key else None
+            flight.made = dumps(body) if complete and plan.key else None
         return body
 
     async def _solved(
@@ -209,7 +216,7 @@ class Service:
             if flight.found is not None:
                 return self._joined(flight.found)
             body = await self._asked(plan, job)
-            flight.made = self._kept_as(body) if body and plan.key else None
+            flight.made = dumps(body) if body and plan.key else None
         return body
 
     async def _asked(self, plan: Plan, job: Job[Body]) -> Body:
@@ -227,25 +234,6 @@ class Service:
         self.metrics.cache.labels("joined").inc()
         return dict(orjson.loads(found))
 
-    def _kept_as(self, body: Body) -> bytes:
-        """A finished, complete answer, to be written while the client already has it."""
-        self.metrics.cache.labels("stored").inc()
-        return dumps(body)
-
-    def _recorded(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
-        self.searches.pop(plan.caller, None)
-        spent = usage(trace)
-        self.metrics.observe(plan, trace, spent)
-        status = job.failure.code or "failed" if job.failure else "completed"
-        self.traces.keep(plan.caller, asked(plan), narrated(plan, trace, spent, status))
-
-    def trace(self, caller: Caller) -> bytes | None:
-        """The search of this name: as far as it has come, or as it was."""
-        for plan, trace in self.searches.values():
-            if plan.caller.name == caller.name:
-                return Told(plan.caller, asked(plan), narrated(plan, trace, usage(trace), "running")).to(caller)
-        return self.traces.find(caller)
-
     def _deadline(self, plan: Plan) -> float | None:
         seconds = plan.request.budget.seconds if plan.request.budget else None
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -253,6 +241,7 @@ class Service:
     async def close(self) -> None:
         """Ends what is under way, and lets go of everything."""
         await self.jobs.drain(0 if self.failure else self.settings.drain_seconds)
+        await self.line.close()
         await self.cache.close()
         await self.prover.close()
         await self.backend.close()

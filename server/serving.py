@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from server.app import create_app
 from server.auth import BadKeysFile, Keys
 from server.backends import chosen_backend
-from server.cache import open_cache
+from server.cache import open_cache, open_line
 from server.engine import Backend, CannotStart
 from server.metrics import Metrics
 from server.prover import MathProver
@@ -147,20 +147,21 @@ def engine_log_hint(settings: Settings) -> str:
 
 def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:
     metrics = Metrics()
+
+    def faulty(kind: str) -> None:
+        metrics.cache.labels(kind).inc()
+
     try:
-        cache = open_cache(
-            settings.cache_url,
-            ttl=settings.cache_ttl,
-            kept_bytes=settings.kept_bytes,
-            on_fault=lambda kind: metrics.cache.labels(kind).inc(),
-            secret=settings.cache_secret,
-        )
+        url, secret = settings.cache_url, settings.cache_secret
+        kept, ttl = settings.kept_bytes, settings.cache_ttl
+        cache = open_cache(url, ttl=ttl, kept_bytes=kept, on_fault=faulty, secret=secret)
+        line = open_line(url, on_fault=faulty, secret=secret)
         if settings.api_keys_file:
             Keys(settings.api_keys_file).holder("")
         backend = choose(settings, say)
     except (ValueError, OSError, BadKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
-    return Service(backend, cache, MathProver(), settings, metrics)
+    return Service(backend, cache, MathProver(), settings, metrics, line=line)
 
 
 def greeting(name: str, host: str, port: int) -> str:

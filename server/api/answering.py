@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from server.api import sse
-from server.api.json import JSON
+from server.api.json import JSON, dumps
 from server.api.response import retold
 from server.caller import Caller
 from server.encores import Said
@@ -17,10 +19,15 @@ from server.engine import Body
 from server.errors import BadRequest, Cancelled
 from server.jobs import Job, Reader
 from server.plan import Plan
+from server.replays import Repeat
 from server.service import Service
+from strategies.record import Record
 
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 LONGEST_KEY = 255
+FAILED = (b'data: {"error"', b"event: error", b"event: response.failed")
+"""How an event of a stream begins that tells of a failure."""
+T = TypeVar("T")
 Content = Callable[[Reader], AsyncIterator[bytes]]
 
 
@@ -37,20 +44,38 @@ def repeat_key(request: Request) -> str | None:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a job's answer is put in words for the request that it answers: the same each time."""
+
+    whole: Callable[[], Body]
+    pieces: Content
+    """As a stream."""
+
+    async def said(self, by: Caller, *, stream: bool) -> bytes:
+        """All of a finished answer; nothing where it is a failure."""
+        if not stream:
+            return dumps(self.whole())
+        said = b"".join([piece async for piece in self.pieces(Reader(by))])
+        return b"" if any(said.startswith(mark) or b"\n" + mark in said for mark in FAILED) else said
+
+
+Words = Callable[[Plan, Job[Body]], Wording]
+"""`plan`: the one that the answer is told by, the first one's where an idempotency key repeats."""
+
+
 async def answered(service: Service, plan: Plan, request: Request) -> Response:
     """The plan's answer in the shape of the request. Raises ApiError for what fails before the first byte."""
-    request.state.strategy = plan.strategy_name
-    told_by, job = await service.answer(plan, repeat_key(request))
-    headers = {"X-Cache": "hit"} if job.cached else {}
-    if not plan.request.stream:
-        body = await unless_gone(request, job, plan.caller)
-        answer = JSON(retold(told_by, body, cached=job.cached), headers=headers)
-        if job.cached and told_by is plan:
-            remember(request, plan, bytes(answer.body))
-        return answer
-    if plan.strategy is None and not job.cached:
-        return await opened(request, job, plan.caller, lambda reader: sse.relay(job, reader), headers)
-    return await opened(request, job, plan.caller, lambda reader: sse.stream(told_by, job, reader), headers)
+
+    def words(told_by: Plan, job: Job[Body]) -> Wording:
+        relays = plan.strategy is None and not job.cached
+        pieces = partial(sse.relay, job) if relays else partial(sse.stream, told_by, job)
+        return Wording(lambda: retold(told_by, job.result(), cached=job.cached), pieces)
+
+    answer = await worded(service, plan, request, words, stream=bool(plan.request.stream))
+    if isinstance(answer, JSON) and "x-cache" in answer.headers:
+        remember(request, plan, bytes(answer.body))
+    return answer
 
 
 def remember(request: Request, plan: Plan, content: bytes) -> None:
@@ -59,6 +84,32 @@ def remember(request: Request, plan: Plan, content: bytes) -> None:
     if said is not None and "idempotency-key" not in request.headers:
         own_name = request.headers.get("x-request-id") == plan.caller.request_id
         request.state.encores.keep(said, plan, request.scope["path"], content, own_name=own_name)
+
+
+async def worded(service: Service, plan: Plan, request: Request, words: Words, *, stream: bool) -> Response:
+    """Raises as `answered` does."""
+    request.state.strategy = plan.strategy_name
+    key = repeat_key(request)
+    repeat = Repeat.of(plan, key, request.scope["path"], stream=stream) if key and service.claims(plan, key) else None
+    if repeat and (said := await elsewhere(service, plan, request, repeat)):
+        kind, headers = ("text/event-stream", UNBUFFERED) if stream else ("application/json", {})
+        return Response(said, media_type=kind, headers=headers)
+    async with service.replays.beginning(repeat):
+        told_by, job = await service.answer(plan, key)
+    wording = words(told_by, job)
+    if repeat:
+        service.replays.keep(repeat, job, lambda: wording.said(plan.caller, stream=stream))
+    headers = {"X-Cache": "hit"} if job.cached else {}
+    if stream:
+        return await opened(request, job, plan.caller, wording.pieces, headers)
+    await unless_gone(request, job, plan.caller)
+    return JSON(wording.whole(), headers=headers)
+
+
+async def elsewhere(service: Service, plan: Plan, request: Request, repeat: Repeat) -> bytes:
+    """What another process said to this key, waited for as a job is; empty: nothing."""
+    waiting = service.jobs.start(Record[str](), lambda _: service.replays.find(repeat))
+    return await unless_gone(request, waiting, plan.caller)
 
 
 async def opened(request: Request, job: Job[Body], by: Caller, content: Content, headers: dict[str, str]) -> Response:
@@ -106,7 +157,7 @@ class JobStream(StreamingResponse):
             self.leave()
 
 
-async def unless_gone(request: Request, job: Job[Body], by: Caller) -> Body:
+async def unless_gone(request: Request, job: Job[T], by: Caller) -> T:
     """The job's result."""
     if job.task is not None:
         with job.read(by) as reader:

@@ -13,7 +13,7 @@ router = APIRouter()
 @router.post("/v1/requests/{request_id}/cancel", summary="End a request that is under way; every decode of it stops")
 async def cancel(request_id: str, request: Request) -> Body:
     service: Service = request.app.state.service
-    if not service.jobs.cancel(request.state.tenant, request_id):
+    if not await service.others.cancel(caller(request)._replace(request_id=request_id)):
         raise NotFound("No request of this id is under way.", param="id")
     return {"id": request_id, "object": "request", "cancelled": True}
 
@@ -21,7 +21,7 @@ async def cancel(request_id: str, request: Request) -> Body:
 @router.get("/v1/traces/{request_id}", response_model=None, summary="The whole search of a request, for ten minutes")
 async def trace(request_id: str, request: Request) -> Response:
     service: Service = request.app.state.service
-    found = service.trace(caller(request)._replace(request_id=request_id))
+    found = await service.others.trace(caller(request)._replace(request_id=request_id))
     if found is None:
         raise NotFound("There is no trace of this id, or no longer.", param="id")
     return Response(found, media_type="application/json")

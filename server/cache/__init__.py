@@ -6,18 +6,25 @@ A cache is never a reason to fail or to wait: whatever breaks inside it is a mis
 from collections.abc import Callable
 from typing import Protocol
 
+from server.cache.line import Alone, Line, RedisLine
 from server.cache.memory import MOST_BYTES, MemoryCache
 from server.cache.redis import CLAIM_SECONDS, RedisCache
 
-__all__ = ["CLAIM_SECONDS", "Cache", "MemoryCache", "RedisCache", "open_cache"]
+__all__ = ["CLAIM_SECONDS", "Alone", "Cache", "Line", "MemoryCache", "RedisCache", "open_cache", "open_line"]
 
 
 class Cache(Protocol):
+    shared: bool
+    """Other processes may have it too."""
+
     async def get(self, key: str) -> bytes | None:
         """The value last put under `key`, byte for byte; None when there is none, or none that can be trusted."""
 
-    async def put(self, key: str, value: bytes) -> None:
-        """Keep a complete answer for a while. It may be dropped at any time, and at once when it is too large."""
+    async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
+        """Keep a complete answer for a while, or for so long. Whether it is kept: it may be too large, or unserved.
+
+        It may be dropped at any time.
+        """
 
     async def claim(self, key: str) -> bool:
         """Whether the caller is to find this answer: nobody else does, or nobody can tell. Ends by itself."""
@@ -48,3 +55,8 @@ def open_cache(
     if url is None:
         return MemoryCache(ttl=ttl, bytes_limit=kept_bytes)
     return RedisCache(url, ttl=ttl, on_fault=on_fault, secret=secret)
+
+
+def open_line(url: str | None, *, on_fault: Callable[[str], None], secret: bytes | None = None) -> Line:
+    """To the other processes over the same Redis, with what `open_cache` takes."""
+    return Alone() if url is None else RedisLine(url, on_fault=on_fault, secret=secret)

@@ -1,7 +1,8 @@
 """The way to Redis: a URL read strictly, whose password is never repeated, and connections that leave time to us."""
 
+import asyncio
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis
@@ -28,6 +29,20 @@ OURS = {
 }
 
 
+class Subscription(Protocol):
+    """A connection that hears what is published. `async with`: it is given back."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def subscribe(self, *channels: str) -> None: ...
+
+    async def get_message(self, *, timeout: float | None) -> dict[str, Any] | None: ...  # noqa: ASYNC109 redis-py's
+
+    async def ping(self) -> object: ...
+
+
 class Commands(Protocol):
     """All that is asked of Redis, which is all that an ACL must allow."""
 
@@ -38,6 +53,10 @@ class Commands(Protocol):
     async def set(self, name: str, value: bytes, *, ex: int, nx: bool = False, xx: bool = False) -> object: ...
 
     async def unlink(self, *names: str) -> int: ...
+
+    async def publish(self, channel: str, message: bytes) -> int: ...
+
+    def pubsub(self) -> "Subscription": ...
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None: ...
 
@@ -55,10 +74,22 @@ def connect(url: str, connections: int) -> Commands:
     raise ValueError(REFUSAL)
 
 
+async def let_go(redis: Commands) -> None:
+    """Closes its connections, or leaves them after a second."""
+    with suppress(TimeoutError, RedisError, OSError):
+        async with asyncio.timeout(1.0):
+            await redis.aclose(close_connection_pool=True)
+
+
 def place(url: str) -> str:
     """Where that is, for the log."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+
+
+def database(url: str) -> int:
+    """Which of its databases. What is published is heard in all of them."""
+    return int(parse_url(url).get("db", 0))
 
 
 def _plausible(parts: SplitResult) -> bool:

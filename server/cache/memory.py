@@ -10,6 +10,8 @@ MOST_BYTES = 64 * 1024 * 1024
 class MemoryCache:
     """At most `entries` values, `bytes_limit` bytes with their keys, each for at most `ttl` seconds of `clock`."""
 
+    shared = False
+
     def __init__(
         self,
         *,
@@ -36,13 +38,14 @@ class MemoryCache:
         self._entries.move_to_end(key)
         return value
 
-    async def put(self, key: str, value: bytes) -> None:
+    async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
         if key in self._entries:
             self._drop(key)
-        self._entries[key] = self._clock() + self._ttl, value
+        self._entries[key] = self._clock() + (seconds or self._ttl), value
         self._size += len(key) + len(value)
         while len(self._entries) > self._limit or self._size > self._bytes_limit:
             self._drop(next(iter(self._entries)))
+        return key in self._entries
 
     async def claim(self, key: str) -> bool:
         return True  # who shares this memory waits for the same job

@@ -1,36 +1,29 @@
 """The cache in Redis, shared by all servers that point at it. Redis may be down, slow, read-only, full or lying."""
 
-import asyncio
 import hmac
-import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from server.cache.breaker import Breaker
-from server.cache.connection import connect, place
 from server.cache.envelope import OVERHEAD, seal, unseal
+from server.cache.link import PREFIX, Link
 
-PREFIX = "cogitate:1:"
 CLAIM = ":lock"
 CLAIM_SECONDS = 6
 """How long a claim outlives a process that died."""
-CONNECTIONS = 16
-"""At most so many at a time. More would only have each wait for the others' turn on the event loop."""
-
-_log = logging.getLogger("cogitate.cache")
-_T = TypeVar("_T")
 
 
 class RedisCache:
     """`ttl` and `timeout` in seconds, `max_value` in bytes.
 
-    Redis has `timeout` to serve a get or a put, which with the wait for a free connection end within twice that.
-    `on_fault` and `secret` as in `open_cache`. ValueError for an impossible URL, a `ttl` below 1, an empty secret.
+    `timeout`, `on_fault` and `secret` as in `Link` and `open_cache`. ValueError for an impossible URL, a `ttl` below 1,
+    an empty secret.
     """
+
+    shared = True
 
     def __init__(
         self,
@@ -46,41 +39,37 @@ class RedisCache:
             raise ValueError("a cached answer must live for at least one second")
         if secret == b"":
             raise ValueError("the cache's secret is empty")
-        self._redis = connect(url, CONNECTIONS)
-        self._place = place(url)
-        self._ttl, self._timeout, self._max_value = ttl, timeout, max_value
+        self._link = Link(url, on_fault, timeout=timeout)
+        self._redis = self._link.redis
+        self._ttl, self._max_value = ttl, max_value
         self._on_fault, self._secret = on_fault, secret
-        self._seats = asyncio.Semaphore(CONNECTIONS)
         self._reads, self._writes = Breaker(), Breaker()
-        self._closed = False
         self._token = os.urandom(16)
 
     async def get(self, key: str) -> bytes | None:
-        return await self._attempt("read from", self._reads, lambda: self._read(key))
+        return await self._link.attempt("read from", self._reads, lambda: self._read(key))
 
-    async def put(self, key: str, value: bytes) -> None:
-        if len(value) <= self._max_value:
-            await self._attempt("write to", self._writes, lambda: self._write(key, value))
+    async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
+        if len(value) > self._max_value:
+            return False
+        return bool(await self._link.attempt("write to", self._writes, lambda: self._write(key, value, seconds)))
 
     async def claim(self, key: str) -> bool:
         name = self._name(key) + CLAIM
-        taken = await self._attempt("write to", self._writes, lambda: self._claimed(name))
+        taken = await self._link.attempt("write to", self._writes, lambda: self._claimed(name))
         return taken is not False
 
     async def renew(self, key: str) -> None:
         name = self._name(key) + CLAIM
-        await self._attempt(
+        await self._link.attempt(
             "write to", self._writes, lambda: self._redis.set(name, self._token, ex=CLAIM_SECONDS, xx=True)
         )
 
     async def release(self, key: str) -> None:
-        await self._attempt("write to", self._writes, lambda: self._released(self._name(key) + CLAIM))
+        await self._link.attempt("write to", self._writes, lambda: self._released(self._name(key) + CLAIM))
 
     async def close(self) -> None:
-        self._closed = True
-        with suppress(TimeoutError, RedisError, OSError):
-            async with asyncio.timeout(1.0):
-                await self._redis.aclose(close_connection_pool=True)
+        await self._link.close()
 
     async def _read(self, key: str) -> bytes | None:
         # One byte more than any of ours has, and never the 500 MB that somebody else left there.
@@ -118,26 +107,5 @@ class RedisCache:
                 return  # somebody else did, and counted it
         self._on_fault("corrupt")
 
-    async def _write(self, key: str, value: bytes) -> None:
-        await self._redis.set(self._name(key), seal(key, value, self._secret), ex=self._ttl)
-
-    async def _attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2 * self._timeout), self._seats:
-                if not self._closed and (era := breaker.admit()) is not None:
-                    return await self._guarded(doing, breaker, era, call)
-        self._on_fault("unavailable")
-        return None
-
-    async def _guarded(self, doing: str, breaker: Breaker, era: int, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        try:
-            async with asyncio.timeout(self._timeout):
-                result = await call()
-        except Exception as error:  # noqa: BLE001  whatever broke, a broken cache is a miss
-            self._on_fault("unavailable")
-            if breaker.failed(era):
-                _log.warning("Cannot %s Redis at %s (%s): going on without.", doing, self._place, type(error).__name__)
-            return None
-        if breaker.succeeded(era):
-            _log.warning("Can %s Redis at %s again.", doing, self._place)
-        return result
+    async def _write(self, key: str, value: bytes, seconds: int | None) -> bool:
+        return bool(await self._redis.set(self._name(key), seal(key, value, self._secret), ex=seconds or self._ttl))

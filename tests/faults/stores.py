@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.rig import Server, eventually
@@ -16,6 +17,8 @@ KEYS = {name: f"cog-{name}" for name in ("alice", "bob")}
 FILE = "".join(f"{hashlib.sha256(key.encode()).hexdigest()} {name}\n" for name, key in KEYS.items())
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 LOCK = b":lock"
+FRESH = {"strategy": VOTE, "cache": "no-store"}
+LONG = "first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200
 
 
 def bearer(name: str) -> dict[str, str]:
@@ -77,3 +80,13 @@ def counted(server: Server, result: str) -> int:
 
 def question(text: str) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": text}]}
+
+
+def paced(servers: list[Server], pace: float, *texts: str) -> None:
+    """Seconds a token, and what is said: without texts each says an answer of its own."""
+    for server in servers:
+        server.turn(pace=pace, texts=list(texts) or [f"so it is \\boxed{{{server.pid}}}"])
+
+
+def cancel(server: Server, name: str, **headers: str) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/requests/{name}/cancel", headers=headers, timeout=5)

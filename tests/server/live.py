@@ -12,7 +12,7 @@ import openai
 import uvicorn
 
 from server.app import create_app
-from server.cache import Cache, MemoryCache
+from server.cache import Alone, Cache, Line, MemoryCache
 from server.encores import Encores
 from server.metrics import Metrics
 from server.receiving import Receiving
@@ -48,6 +48,7 @@ def live(
     *,
     backend: Callable[[ScriptedEngine], ScriptedBackend] = ScriptedBackend,
     cache: Cache | None = None,
+    line: Line | None = None,
     api_keys_file: Path | None = None,
     wait_until_ready: bool = True,
     **settings: object,
@@ -58,6 +59,7 @@ def live(
         ScriptedProver(),
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
+        line=line or Alone(),
     )
     app = create_app(service)
     server = uvicorn.Server(

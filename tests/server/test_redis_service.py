@@ -1,5 +1,6 @@
 """Answers kept in a real Redis, and a Redis that goes away while requests come."""
 
+import re
 import time
 
 import pytest
@@ -59,3 +60,17 @@ def test_garbage_in_redis_is_a_miss_and_is_mended(redis):
         assert faults == ["corrupt"]
         eventually(lambda: server.ask(strategy="self_consistency").headers.get("x-cache") == "hit")
         store.close()
+
+
+def test_an_answer_counts_as_stored_only_where_redis_took_it(redis):
+    def stored(server):
+        said = server.http.get(f"{server.url}/metrics").text
+        return float(re.search(r'^cogitate_cache_total{result="stored"} (\S+)', said, re.MULTILINE)[1])
+
+    with live(ScriptedEngine(["\\boxed{42}"]), cache=cache(redis, [])) as server:
+        server.ask(strategy="self_consistency")
+        eventually(lambda: stored(server) == 1)
+        redis.do("ACL", "SETUSER", "default", "-set")
+        assert server.ask(strategy="self_consistency", cache="refresh").status_code == 200
+        eventually(lambda: not server.service.jobs.asides)
+        assert stored(server) == 1

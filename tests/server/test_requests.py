@@ -154,7 +154,7 @@ def test_a_failed_search_is_told_as_one():
 
 def test_traces_are_bounded_in_time_and_bytes():
     with live(answers(1)) as server:
-        traces = server.service.traces
+        traces = server.service.searches.traces
         server.ask(strategy=VOTE, headers={"X-Request-Id": "one"})
         one = traces.size
         traces.most_bytes = one * 2
@@ -192,4 +192,4 @@ def test_nobody_is_left_waiting():
             thread.join(5)
         assert done.is_set()
         eventually(lambda: not server.service.jobs.live and server.engine.running == 0, 1)
-        assert not server.service.running and not server.service.searches
+        assert not server.service.running and not server.service.searches.under_way

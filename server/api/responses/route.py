@@ -5,13 +5,14 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from server.api.answering import caller, opened, repeat_key, unless_gone
+from server.api.answering import Wording, caller, worded
 from server.api.body import read
-from server.api.json import JSON
 from server.api.peers import understood
 from server.api.responses import stream
 from server.api.responses.names import as_written
 from server.api.responses.wire import ResponsesRequest
+from server.engine import Body
+from server.jobs import Job
 from server.plan import Plan, digest, plan
 from server.service import Service
 
@@ -31,16 +32,13 @@ async def respond(request: Request) -> Response:
 
 async def _answered(service: Service, wire: ResponsesRequest, asked: Plan, request: Request) -> Response:
     """A strategy answers the chat, so that a chat that was answered before serves here too."""
-    request.state.strategy = asked.strategy_name
     planned = asked if asked.strategy else _plainly(asked, wire, service)
-    told_by, job = await service.answer(planned, repeat_key(request))
-    headers = {"X-Cache": "hit"} if job.cached else {}
-    if not wire.stream:
-        await unless_gone(request, job, planned.caller)
-        return JSON(stream.whole(wire, told_by, job), headers=headers)
-    if planned.strategy is None:
-        return await opened(request, job, planned.caller, partial(stream.relay, job), headers)
-    return await opened(request, job, planned.caller, partial(stream.stream, wire, told_by, job), headers)
+
+    def words(told_by: Plan, job: Job[Body]) -> Wording:
+        pieces = partial(stream.stream, wire, told_by, job) if planned.strategy else partial(stream.relay, job)
+        return Wording(lambda: stream.whole(wire, told_by, job), pieces)
+
+    return await worded(service, planned, request, words, stream=bool(wire.stream))
 
 
 def _plainly(asked: Plan, wire: ResponsesRequest, service: Service) -> Plan:

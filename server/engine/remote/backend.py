@@ -19,6 +19,7 @@ from server.engine.remote.failures import Down, Lost, Throttled
 from server.engine.remote.models import DEFAULT_CONTEXT, Model
 from server.engine.remote.replica import Ask
 from server.engine.remote.replicas import Home, Replicas
+from server.engine.remote.reply import Reply
 from server.engine.remote.upstream import Path, Patience, Upstream
 from server.errors import ApiError, ContextTooLong, Unready
 from strategies.ports import Ability, Verifier
@@ -129,8 +130,7 @@ class RemoteBackend:
         return await self._at(self.replicas.home(path.encode()), path, body)
 
     async def _at(self, home: Home, path: Path, body: bytes) -> object:
-        async with await self.replicas.open(Ask(path, body, self.replicas.until()), home) as reply:
-            return await reply.json()
+        return await self.replicas.answer(Ask(path, body, self.replicas.until()), home, Reply.json)
 
 
 def described(model: Model, name: str | None, able: frozenset[Ability]) -> ModelCard:

@@ -6,7 +6,7 @@ reads along, the stream's bytes are kept as they come and read once, at the end 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.api.openai import AnyRequest
 from server.engine import Body
@@ -41,16 +41,21 @@ class RemoteConversation:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        assembly = Assembly()
         stream = on_text is not None or sampling.partial or sampling.floor is not None
-        received = Received(assembly, on_text, doubt(sampling))
+        received = Received(sampling, on_text)
+
+        async def read(reply: Reply) -> Completion:
+            body = await (received.read(reply) if stream else reply.json())
+            return unsure(received.assembly, prompt, sampling) if received.unsure else completed(body, prompt, sampling)
+
         try:
             ask = await self._ask(prompt, sampling, stream=stream)
-            async with await self.replicas.open(ask, self.home) as reply:
-                body = await (received.read(reply) if stream else reply.json())
-                if received.unsure:
-                    return unsure(assembly, prompt, sampling)
-                return await self._tagged(completed(body, prompt, sampling), sampling)
+            if on_text is None:
+                made = await self.replicas.answer(ask, self.home, read)
+            else:
+                async with await self.replicas.open(ask, self.home) as reply:
+                    made = await read(reply)
+            return made if received.unsure else await self._tagged(made, sampling)
         except asyncio.CancelledError:
             if on_abort:
                 on_abort(received.aborted(prompt, sampling))
@@ -87,13 +92,15 @@ class RemoteConversation:
 class Received:
     """What has come of a stream: told as it comes where somebody listens, else kept unread."""
 
-    assembly: Assembly
+    sampling: Sampling
     on_text: OnText | None
+    assembly: Assembly = field(default_factory=Assembly)
     doubt: Doubt | None = None
     _kept: bytearray | None = None
 
     async def read(self, reply: Reply) -> Body:
         """The whole of it, or what was enough to leave it. Raises Lost where it ends before its end."""
+        self.assembly, self.doubt = Assembly(), doubt(self.sampling)
         if self.on_text is None and self.doubt is None:
             self._kept = bytearray()
             while piece := await reply.piece():

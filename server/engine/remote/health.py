@@ -11,6 +11,8 @@ FIRST_PROBE, LAST_PROBE = 1.0, 30.0
 @dataclass(slots=True)
 class Health:
     ejected: bool = False
+    trial: bool = False
+    """It was ejected, and has not done anything well since."""
     failures: int = 0
     """In a row."""
     pause: float = FIRST_PROBE
@@ -19,7 +21,7 @@ class Health:
     """A time of the loop: it asked to be left alone until then."""
 
     def succeeded(self) -> None:
-        self.failures, self.pause = 0, FIRST_PROBE
+        self.failures, self.pause, self.trial = 0, FIRST_PROBE, False
 
     def failed(self, *, refused: bool = False) -> bool:
         """Counts a failure. Whether this one is reason to eject: `refused` is, at once."""
@@ -36,4 +38,4 @@ class Health:
 
     def restore(self) -> None:
         """Back on trial: the next failure ejects again, and only a success ends the trial."""
-        self.ejected, self.failures = False, FAILURES - 1
+        self.ejected, self.trial, self.failures = False, True, FAILURES - 1

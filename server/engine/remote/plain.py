@@ -42,16 +42,18 @@ async def answer(
     said = orjson.dumps({**request.forwarded(), **dialect.named(salt)})
     ask = Ask(path(request), said, replicas.until(), bool(request.stream))
     watch = ResponsesWatch(served) if isinstance(request, ResponsesRequest) else ChatWatch(request, served)
+
+    async def whole(reply: Reply) -> Body:
+        return watch.whole(await reply.json())
+
     try:
-        reply = await replicas.open(ask, home)
+        if not ask.stream:
+            return await replicas.answer(ask, home, whole)
+        return Passing(await replicas.open(ask, home), watch)
     except Upstream as error:
         if ask.path == "responses" and error.code == NOT_THERE:
             raise Unsupported("The upstream has no Responses API: name a strategy, or use chats.") from None
         raise
-    if ask.stream:
-        return Passing(reply, watch)
-    async with reply:
-        return watch.whole(await reply.json())
 
 
 def path(request: AnyRequest | ResponsesRequest) -> Path:

@@ -39,6 +39,10 @@ class Replica:
     _heads: dict[tuple[Path, bool], tuple[Origin, bytes]] = field(default_factory=dict)
     """Where a path is asked, and how such a request begins: the same for every call."""
 
+    def takes(self, now: float) -> bool:
+        """Whether it is to be asked now: it has not asked to be left alone, and on trial it has one call at a time."""
+        return self.health.busy_until <= now and not (self.health.trial and self.in_flight)
+
     async def send(self, ask: Ask) -> Reply:
         """An answer with status 200 that has begun.
 

@@ -2,20 +2,22 @@
 
 A conversation has a home: the replica whose cache holds its prompt. It is found by rendezvous hashing, so that a
 replica's coming and going moves only its own conversations, and passed over when it carries clearly more than the least
-loaded. Tried again is only what has not begun to answer, on another replica, and within a budget: at most a tenth of
-all calls, so that a failing upstream is not drowned in repeats.
+loaded. Tried again is only what nobody has heard anything of yet, on another replica, and within a budget: at most a
+tenth of all calls, so that a failing upstream is not drowned in repeats. One that comes back is tried with one call.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from server.engine.remote.failures import Down, Lost, Throttled
 from server.engine.remote.replica import Ask, Replica
 from server.engine.remote.reply import Reply
 from server.engine.remote.upstream import Patience, Upstream
 
+T = TypeVar("T")
 ATTEMPTS = 3
 SLACK = 8
 """Calls that a home may carry above twice the least loaded replica's."""
@@ -70,13 +72,28 @@ class Replicas:
 
     async def open(self, ask: Ask, home: Home) -> Reply:
         """An answer that has begun. Raises Lost, Throttled or Down, or an ApiError that no replica would change."""
+        return await self._tried(home, lambda replica: replica.send(ask))
+
+    async def answer(self, ask: Ask, home: Home, read: Callable[[Reply], Awaitable[T]]) -> T:
+        """What is read of a whole answer. Raises as `open` and `read` do.
+
+        Where it raises Lost, it reads another replica's: it must begin anew, and tell nobody before its end.
+        """
+
+        async def attempted(replica: Replica) -> T:
+            async with await replica.send(ask) as reply:
+                return await read(reply)
+
+        return await self._tried(home, attempted)
+
+    async def _tried(self, home: Home, attempt: Callable[[Replica], Awaitable[T]]) -> T:
         if home.replica not in self._able():
             home.replica = self._chosen(home.key)
         self.retries.earn()
         replica, tried = home.replica, [home.replica]
         while True:
             try:
-                return await replica.send(ask)
+                return await attempt(replica)
             except (Lost, Throttled) as failure:
                 another = self._another(tried)
                 if another is None or len(tried) == ATTEMPTS or not self.retries.spend():
@@ -93,10 +110,10 @@ class Replicas:
         return failure if self._able() or isinstance(failure, Throttled) else Down()
 
     def _able(self) -> list[Replica]:
-        """Those that are in use; of these, where there are any, those that have not asked to be left alone."""
+        """Those that are in use; of these, where there are any, those that take calls now."""
         used = [replica for replica in self.all if not replica.health.ejected]
         now = asyncio.get_running_loop().time()
-        return [replica for replica in used if replica.health.busy_until <= now] or used
+        return [replica for replica in used if replica.takes(now)] or used
 
     def _chosen(self, key: bytes) -> Replica:
         able = self._able()

@@ -49,6 +49,13 @@ async def test_the_last_put_counts(cache: Cache, fresh: Callable[[], str]) -> No
     assert await cache.get(key) == b"second"
 
 
+async def test_a_value_may_be_kept_for_less_than_the_others(cache: Cache, fresh: Callable[[], str]) -> None:
+    short, long = fresh(), fresh()
+    assert await cache.put(short, b"1", seconds=1) and await cache.put(long, b"2")
+    await asyncio.sleep(1.1)
+    assert (await cache.get(short), await cache.get(long)) == (None, b"2")
+
+
 async def test_keys_do_not_meet(cache: Cache, fresh: Callable[[], str]) -> None:
     one, other = fresh(), fresh()
     await cache.put(one, b"1")
@@ -59,8 +66,9 @@ async def test_keys_do_not_meet(cache: Cache, fresh: Callable[[], str]) -> None:
 
 async def test_a_value_that_is_too_large_is_not_kept(cache: Cache, fresh: Callable[[], str]) -> None:
     key = fresh()
-    await cache.put(key, b"x" * ((64 << 20) + 1))
+    assert not await cache.put(key, b"x" * ((64 << 20) + 1))
     assert await cache.get(key) is None
+    assert await cache.put(key, b"x")
 
 
 async def test_a_hundred_at_a_time(cache: Cache, fresh: Callable[[], str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.cache import RedisCache
-from server.cache.redis import CONNECTIONS
+from server.cache.link import CONNECTIONS
 from tests.server.cache.opening import opened, sockets
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.cache import RedisCache
-from server.cache.redis import CONNECTIONS, PREFIX
+from server.cache.link import CONNECTIONS
+from server.cache.redis import PREFIX
 from tests.server.cache.opening import BOUND, TIMEOUT, opened, sockets, timed
 
 if TYPE_CHECKING:

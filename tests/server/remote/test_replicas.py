@@ -7,10 +7,10 @@ import time
 import pytest
 
 from server.engine.remote.replicas import RetryBudget
-from server.errors import Overloaded, Unready
+from server.errors import Overloaded, Unready, Upstream
 from strategies.ports import SampleFailed
 from strategies.types import Sampling
-from tests.fake_upstream import FakeUpstream, Script
+from tests.fake_upstream import FakeUpstream, Fault, Script
 from tests.server.remote.upstreams import eventually, fakes, over, request, sample
 
 
@@ -49,21 +49,35 @@ async def test_a_home_that_carries_clearly_more_is_passed_over():
         assert sum(calls(two)) == 40 and min(calls(two)) >= 8
 
 
-@pytest.mark.parametrize("fault", ["500", "reset_first", "hang", "redirect", "429"])
-async def test_what_has_not_begun_is_tried_again_elsewhere(fault):
+BROKEN_OFF: list[Fault] = ["reset", "malformed", "cut", "absurd_usage", "error_in_200", "hang_body"]
+
+
+@pytest.mark.parametrize("fault", ["500", "reset_first", "hang", "redirect", "429", *BROKEN_OFF])
+@pytest.mark.parametrize("partial", [False, True])
+async def test_what_nobody_has_heard_is_tried_again_elsewhere(fault, partial):
     async with fakes(Script(fault=fault), Script()) as two, over(*two) as backend:
-        for number in range(12):
-            assert (await sample(backend, request(f"{number}"))).finish == "stop"
+        for number in range(8):
+            assert (await sample(backend, request(f"{number}"), partial=partial)).finish == "stop"
         sick, well = calls(two)
-        assert well == 12 and 0 < sick <= 12
+        assert well == 8 and 0 < sick <= 8
 
 
-@pytest.mark.parametrize("fault", ["reset", "malformed", "cut", "absurd_usage"])
-async def test_what_has_begun_is_not(fault):
+@pytest.mark.parametrize("fault", BROKEN_OFF)
+async def test_a_plain_answer_is_too_and_keeps_nothing_of_the_broken_one(fault):
+    async with fakes(Script(fault=fault, texts=["broken"]), Script(texts=["well"])) as two, over(*two) as backend:
+        told = [await backend.answer(request(f"{number}")) for number in range(6)]
+        assert {answer["choices"][0]["message"]["content"] for answer in told} == {"well"} and min(calls(two)) > 0
+
+
+@pytest.mark.parametrize("fault", ["reset", "cut"])
+async def test_what_somebody_has_heard_is_not(fault):
     async with fakes(Script(fault=fault), Script(fault=fault)) as two, over(*two) as backend:
         with pytest.raises(SampleFailed):
-            await sample(backend)
-        assert sum(calls(two)) == 1
+            await sample(backend, on_text=lambda speech: None)
+        with pytest.raises(Upstream):
+            async for _ in await backend.answer(request(stream=True)):
+                pass
+        assert sum(calls(two)) == 2
 
 
 async def test_at_most_three_replicas_are_tried():
@@ -112,6 +126,19 @@ async def test_a_replica_back_on_trial_is_ejected_by_its_next_failure_and_probed
         for number in range(60):
             await sample(backend, request(f"{number}"))
         assert two[0].counters.calls == 6 and health.ejected and health.pause == 4.0
+
+
+async def test_a_replica_on_trial_has_one_call_at_a_time():
+    async with fakes(Script(fault="500"), Script()) as two, over(*two) as backend:
+        sick, health = two[0], backend.replicas.all[0].health
+        for number in range(60):
+            await sample(backend, request(f"{number}"))
+        await eventually(lambda: health.trial)
+        sick.script.fault, before = "hang", sick.counters.calls
+        async with asyncio.TaskGroup() as group:
+            for number in range(30):
+                group.create_task(sample(backend, request(f"{number}")))
+        assert sick.counters.calls == before + 1
 
 
 async def test_a_refused_connection_ejects_at_once_and_a_restart_is_noticed():
