@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from server.evaluation.arms import Arm, BadArm, arm
@@ -17,6 +18,7 @@ from server.evaluation.progress import Progress
 from server.evaluation.replay import NotInBank, replayed
 from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
+from server.evaluation.served import NotServed, served
 from server.evaluation.tasks import BadTask, Question, load
 
 
@@ -34,7 +36,7 @@ def evaluate(given: argparse.Namespace) -> None:
             asyncio.run(asked(given, questions, arms, results))
         if given.bank and (arms or not given.fill):
             replay(given, questions, arms, results)
-    except (BadTask, BadArm, BadBank, BadResults, NotInBank, Refused) as error:
+    except (BadTask, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused) as error:
         raise CannotEvaluate(str(error)) from None
     if results.all:
         tell(given, list(results.all.values()))
@@ -42,11 +44,9 @@ def evaluate(given: argparse.Namespace) -> None:
 
 async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], to: Results) -> None:
     """Whatever needs the server: samples for the bank, or the strategies themselves."""
-    if not given.server:
-        raise BadTask("--server says which server to ask; --bank FILE alone replays what is there")
     key = given.api_key_file.read_text().strip() if given.api_key_file else None
-    async with Client(given.server, key) as client:
-        model = given.model or await client.model()
+    async with reached(given) as url, Client(url, key) as client:
+        model = (given.server and given.model) or await client.model()
         if given.fill:
             bank = BankFile(given.bank, recipe(given, model))
             await fill(bank, questions, given.fill, client, model, given.in_flight, Progress("samples", sys.stderr))
@@ -62,6 +62,20 @@ async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: 
             )
             progress = Progress("answers", sys.stderr)
             await measured(arms, questions, client, asking, to, given.in_flight, progress)
+
+
+@asynccontextmanager
+async def reached(given: argparse.Namespace) -> AsyncIterator[str]:
+    """The URL of the server to ask, or of one that is started for this run."""
+    if given.server:
+        yield given.server
+    elif given.model is not None:
+        async with served(given.model, sys.stderr) as url:
+            yield url
+    else:
+        raise BadTask(
+            "--server says which server to ask, --model what to serve; --bank FILE alone replays what is there"
+        )
 
 
 def recipe(given: argparse.Namespace, model: str) -> Recipe:

@@ -15,6 +15,8 @@ Two ways to measure:
   live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
   replay   --bank FILE: samples are drawn once (--fill N, from --server) and every rule of voting and stopping is then
            replayed on the very same samples, by the strategies' own code. Minutes instead of hours, and paired.
+Instead of --server URL, --model MODEL serves a model in a process of its own, for as long as it is asked. It reads the
+environment as `cogitate serve` does: COGITATE_ENGINE_ARGS, COGITATE_CODE_EXEC, and so on.
 
 Each strategy is NAME, NAME:option=value,option=value, or the JSON object of a request. Greedy stands always beside
 them; over a bank also the mean sample, majority@N with no stop rule, and the oracle pass@N.
@@ -27,7 +29,7 @@ examples:
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --limit 50 --out report/live \\
       --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
-  cogitate eval gym:countdown --server http://127.0.0.1:8000 --limit 50 --strategy self_consistency:n=16
+  cogitate eval gym:countdown --model Qwen/Qwen3-8B --limit 50 --strategy self_consistency:n=16
 """
 
 
@@ -37,7 +39,13 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--strategy", dest="strategies", action="append", default=[], metavar="S", help="what to compare; repeatable")
     add("--server", metavar="URL", help="a running `cogitate serve`")
     add("--api-key-file", type=Path, metavar="FILE", help="a file that holds the server's key")
-    add("--model", help="the name of the model to ask for (default: the first that the server lists)")
+    add(
+        "--model",
+        nargs="?",
+        const="",
+        help="without --server: what to serve for this run alone, a folder or a Hugging Face id, or nothing: the demo "
+        "model; with it: the name to ask for (default: the first that it lists)",
+    )
     add("--bank", type=Path, metavar="FILE", help="samples to replay, or to fill")
     add("--fill", type=int, metavar="N", help="draw N samples and a greedy one of each question into --bank first")
     add("--limit", type=int, metavar="K", help="only the first K questions")
