@@ -9,7 +9,8 @@ DESCRIPTION = """\
 What a strategy gains on a task, and what it costs.
 
   TASK   a file of JSON lines: GSM8K's rows (question, answer ending in "#### N"), MATH's (problem, solution), or
-         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier.
+         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier; or
+         sums, small questions that are made here.
 
 Two ways to measure:
   live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
@@ -24,6 +25,7 @@ Whatever was measured is kept (JSON lines): started again, a run goes on where i
 """
 EXAMPLES = """\
 examples:
+  cogitate eval sums --limit 12 --strategy self_consistency:n=8 --model
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --bank bank.jsonl --fill 16 --limit 100
   cogitate eval gsm8k.jsonl --bank bank.jsonl --out report/gsm8k \\
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
@@ -34,7 +36,7 @@ examples:
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("task", metavar="TASK", help="FILE.jsonl or gym:NAME")
+    command.add_argument("task", metavar="TASK", help="FILE.jsonl, gym:NAME or sums")
     add = command.add_argument
     add("--strategy", dest="strategies", action="append", default=[], metavar="S", help="what to compare; repeatable")
     add("--server", metavar="URL", help="a running `cogitate serve`")

@@ -1,4 +1,4 @@
-"""What is asked, and what counts as right: rows of a file, or any task of reasoning-gym by its name."""
+"""What is asked, and what counts as right: rows of a file, any task of reasoning-gym by its name, or sums."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -9,10 +9,13 @@ from typing import Any
 import orjson
 
 from server.evaluation.grading import Grade, agrees, final
+from server.evaluation.sums import SUMS, sums
 from strategies.answers import Answer
 
 GYM = "gym:"
 TEXTS = ("question", "problem", "prompt")
+MADE = 100
+"""Questions of a task that can make any number of them, where nobody says how many."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -37,8 +40,11 @@ class Question:
 
 
 def load(name: str, limit: int | None = None, *, seed: int = 0) -> list[Question]:
-    """The first `limit` questions of FILE.jsonl or of gym:NAME. Raises BadTask."""
-    questions = gym(name.removeprefix(GYM), limit or 100, seed) if name.startswith(GYM) else rows(Path(name), limit)
+    """The first `limit` questions of FILE.jsonl, of gym:NAME or of sums. Raises BadTask."""
+    if name == SUMS:
+        made = enumerate(sums(limit or MADE, seed))
+        return [question(f"{SUMS}:{seed}:{at}", {"question": text, "answer": gold}) for at, (text, gold) in made]
+    questions = gym(name.removeprefix(GYM), limit or MADE, seed) if name.startswith(GYM) else rows(Path(name), limit)
     if not questions:
         raise BadTask(f"{name} has no questions")
     return questions
