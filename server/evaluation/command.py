@@ -10,7 +10,7 @@ from pathlib import Path
 from server.evaluation.arms import Arm, BadArm, arm
 from server.evaluation.bank import BadBank, Bank, BankFile, Recipe
 from server.evaluation.baselines import ONE, beside
-from server.evaluation.client import Client, Refused
+from server.evaluation.client import Client
 from server.evaluation.generate import fill
 from server.evaluation.live import GREEDY, Asking, measured
 from server.evaluation.plots import NoPlots, draw
@@ -20,6 +20,7 @@ from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
 from server.evaluation.served import NotServed, served
 from server.evaluation.tasks import BadTask, Question, load
+from server.evaluation.told import Refused
 
 
 class CannotEvaluate(Exception):
