@@ -15,12 +15,14 @@ from server.evaluation.generate import fill
 from server.evaluation.live import GREEDY, Asking, measured
 from server.evaluation.plots import NoPlots, draw
 from server.evaluation.progress import Progress
+from server.evaluation.question import BadTask, Question
 from server.evaluation.replay import NotInBank, replayed
 from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
 from server.evaluation.served import NotServed, served
-from server.evaluation.tasks import BadTask, Question, load
+from server.evaluation.tasks import load
 from server.evaluation.told import Refused
+from strategies.prompts import BOXED
 
 
 class CannotEvaluate(Exception):
@@ -30,7 +32,7 @@ class CannotEvaluate(Exception):
 def evaluate(given: argparse.Namespace) -> None:
     """Raises CannotEvaluate."""
     try:
-        questions = load(given.task, given.limit, seed=given.seed)
+        questions = load(given.task, given.limit, seed=given.seed, code_exec=given.code_exec)
         arms = [arm(written) for written in given.strategies]
         results = Results(given.out and given.out.with_name(f"{given.out.name}-results.jsonl"))
         if given.fill or not given.bank:
@@ -49,14 +51,14 @@ async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: 
     async with reached(given) as url, Client(url, key) as client:
         model = (given.server and given.model) or await client.model()
         if given.fill:
-            bank = BankFile(given.bank, recipe(given, model))
+            bank = BankFile(given.bank, recipe(given, model, instruction(given, questions)))
             await fill(bank, questions, given.fill, client, model, given.in_flight, Progress("samples", sys.stderr))
             bank.close()
         else:
             asking = Asking(
                 model=model,
                 max_tokens=given.max_tokens,
-                instruction=given.instruction,
+                instruction=instruction(given, questions),
                 temperature=given.temperature,
                 top_p=given.top_p,
                 seed=given.seed,
@@ -79,11 +81,18 @@ async def reached(given: argparse.Namespace) -> AsyncIterator[str]:
         )
 
 
-def recipe(given: argparse.Namespace, model: str) -> Recipe:
+def instruction(given: argparse.Namespace, questions: Sequence[Question]) -> str:
+    """What is put behind a question. One that wants a program says itself what it wants."""
+    if given.instruction is not None:
+        return str(given.instruction)
+    return "" if any(question.program for question in questions) else BOXED
+
+
+def recipe(given: argparse.Namespace, model: str, instruction: str) -> Recipe:
     return Recipe(
         task=Path(given.task).stem,
         model=model,
-        instruction=given.instruction,
+        instruction=instruction,
         temperature=0.7 if given.temperature is None else given.temperature,
         top_p=1.0 if given.top_p is None else given.top_p,
         max_tokens=given.max_tokens,

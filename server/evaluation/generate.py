@@ -6,7 +6,7 @@ from typing import Any
 from server.evaluation.bank import GREEDY, BankFile, Recipe, Sample
 from server.evaluation.client import Client
 from server.evaluation.progress import Progress
-from server.evaluation.tasks import Question
+from server.evaluation.question import Question
 from strategies.concurrency import group
 from strategies.granting import derived_seed
 

@@ -1,5 +1,6 @@
 """A strategy against a running server, over its own API: what a client would see and pay."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import Any
 from server.evaluation.arms import Arm
 from server.evaluation.client import Client
 from server.evaluation.progress import Progress
+from server.evaluation.question import Question
 from server.evaluation.results import Result, Results
-from server.evaluation.tasks import Question
 from server.evaluation.told import Told
 from strategies.answers import Answer, extract
 from strategies.concurrency import group
@@ -65,11 +66,12 @@ async def asked(client: Client, asking: Asking, arm: Arm | None, question: Quest
     began = time.monotonic()
     answer = await client.chat(body(asking, arm, question))
     seconds = time.monotonic() - began
-    found, read = answer.cogitate, answered(answer, question)
+    found, read = answer.cogitate, question.answer(answer.text, answered(answer, question))
+    right = await asyncio.to_thread(question.right, read)
     return Result(
         arm=arm.name if arm else GREEDY,
         question=question.id,
-        correct=question.right(read),
+        correct=right,
         answer=read.raw if read else None,
         tokens=answer.usage.completion_tokens,
         aborted=found.aborted_tokens if found else 0,
@@ -102,6 +104,8 @@ def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
     }
     if arm is None:
         return said | {"temperature": 0.0}
-    said["strategy"] = arm.strategy.model_dump(mode="json", exclude_unset=True) | {"name": arm.strategy.name}
+    options = arm.strategy.model_dump(mode="json", exclude_unset=True)
+    unsaid = {"instruction": ""} if question.program else {}
+    said["strategy"] = {"name": arm.strategy.name, **unsaid, **options}
     sampled = {"temperature": asking.temperature, "top_p": asking.top_p}
     return said | {name: value for name, value in sampled.items() if value is not None}

