@@ -32,7 +32,8 @@ examples:
       --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
   cogitate eval humaneval --code-exec bwrap --server http://127.0.0.1:8000 --bank code.jsonl \\
       --fill 8 --max-tokens 600 --strategy best_of_n:n=8,verifier=confidence
-  cogitate eval gym:countdown --model Qwen/Qwen3-8B --limit 50 --strategy self_consistency:n=16
+  cogitate eval gym:countdown --model Qwen/Qwen3-8B --limit 50 --strategy best_of_n:n=16,verifier=countdown \\
+      --strategy particle_filter:n=16,verifier=countdown --strategy beam_search:n=16,verifier=countdown
 """
 
 
