@@ -48,7 +48,7 @@ bench-remote:
 
 eval-demo:
 	@deploy/setup.sh test
-	@exec .venv/bin/cogitate eval sums --limit 12 --model --max-tokens 100 --bank results/demo-bank.jsonl --fill 16 \
+	@exec .venv/bin/cogitate eval sums --limit 12 --model --max-tokens 100 --bank results/demo-bank.jsonl --fill 16 --in-flight 32 \
 	    --out results/demo --title 'sums, the demo model' --strategy self_consistency:n=16 \
 	    --strategy self_consistency:n=16,stop_rule=certain --strategy self_consistency:n=16,weights=confidence \
 	    --strategy self_consistency:n=8,stop_rule=none --strategy best_of_n:n=16,verifier=confidence $(ARGS)
