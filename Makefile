@@ -5,6 +5,7 @@
 ##   make faults    44 faults and attacks against real server processes, the long ones too: a table of figures and bars
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
+##   make eval-demo what votes gain and cost, on the demo model: a table and plots in results/, in under 10 minutes
 ##   make check     format, lint, types, import contracts
 ##   make clean     remove .venv and what the tools left (the demo model stays in your cache)
 ##
@@ -20,7 +21,7 @@
 export ARGS ENGINE MODEL PORT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults bench bench-remote check clean
+.PHONY: help serve test faults bench bench-remote eval-demo check clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -44,6 +45,13 @@ bench:
 bench-remote:
 	@deploy/setup.sh test
 	@exec .venv/bin/python -m tests.bench.remote $(ARGS)
+
+eval-demo:
+	@deploy/setup.sh test
+	@exec .venv/bin/cogitate eval sums --limit 12 --model --max-tokens 100 --bank results/demo-bank.jsonl --fill 16 --in-flight 32 \
+	    --out results/demo --title 'sums, the demo model' --strategy self_consistency:n=16 \
+	    --strategy self_consistency:n=16,stop_rule=certain --strategy self_consistency:n=16,weights=confidence \
+	    --strategy self_consistency:n=8,stop_rule=none --strategy best_of_n:n=16,verifier=confidence $(ARGS)
 
 check:
 	@deploy/setup.sh check

@@ -2,7 +2,8 @@
 
 critique: what is wrong with it, in words (Madaan et al., 2023, arXiv:2303.17651). verification: questions whose answers
 would show an error, each answered by itself, without the draft (chain of verification, factored; Dhuliawala et al.,
-2023, arXiv:2309.11495). Deviation: the papers take every revision; models often make a right answer worse (Huang et
+2023, arXiv:2309.11495). tree: drafts and revisions of any earlier answer, as `tree_search` chooses (Inoue et al., 2025,
+arXiv:2503.04412). Deviation: the papers take every revision; models often make a right answer worse (Huang et
 al., 2023, arXiv:2310.01798), so the best of all iterates by the verifier's score is served.
 """
 
@@ -17,6 +18,7 @@ from strategies.ports import SampleFailed
 from strategies.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
 from strategies.run import Run
 from strategies.shown import CHARACTERS, harmless, quoted, reply
+from strategies.tree_search import searched
 from strategies.types import Completion, Message, Outcome, Prompt
 from strategies.verified import UNIT_TESTS, Verified
 
@@ -33,10 +35,15 @@ class SelfRefine(Verified):
     paper: ClassVar[str] = "arXiv:2303.17651"
 
     name: Literal["self_refine"] = "self_refine"
-    method: Literal["critique", "verification"] = Field(
-        default="critique", description="Revise by a critique, or by the answers to questions that would show an error"
+    method: Literal["critique", "verification", "tree"] = Field(
+        default="critique",
+        description="Revise by a critique, by the answers to questions that would show an error, or as a tree: draft "
+        "anew or revise any earlier answer, whatever the scores so far promise most of (AB-MCTS); best with an exact "
+        "verifier",
     )
-    rounds: int = Field(default=2, ge=1, le=8, description="Revisions at most; a critique may find nothing to revise")
+    rounds: int = Field(
+        default=2, ge=1, le=64, description="Answers after the first, at most; a critique may find nothing to revise"
+    )
     questions: int = Field(default=4, ge=1, le=16, description="Of verification, in each round")
 
     @property
@@ -49,10 +56,12 @@ class SelfRefine(Verified):
 
     def cost(self, max_tokens: int) -> int:
         """Draft and revisions, a verdict on each, and what each revision is made by."""
-        notes = 1 if self.method == "critique" else 1 + self.questions
+        notes = {"critique": 1, "verification": 1 + self.questions, "tree": 0}[self.method]
         return (1 + self.rounds) * (max_tokens + 1) + self.rounds * notes * min(max_tokens, NOTE_TOKENS)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
+        if self.method == "tree":
+            return await searched(prompt, 1 + self.rounds, self.scored, run)
         made = await run.generate(prompt)
         draft = Outcome(made, await run.read(made))
         run.propose(draft)

@@ -23,8 +23,8 @@ Named = Annotated[
         default=None,
         max_length=64,
         description="judge, pairwise and groupwise (candidates side by side), confidence, programmatic, number and "
-        "json (is there such an answer), regex (needs pattern), json_schema (needs one), "
-        "unit_tests (needs tests), or reward where one is served; "
+        "json (is there such an answer), countdown (of its game alone), regex (needs pattern), json_schema (needs "
+        "one), unit_tests (needs tests), or reward where one is served; "
         "a+b asks b only of what a gives more than 0, and multiplies",
     ),
 ]

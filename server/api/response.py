@@ -57,6 +57,7 @@ def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
         "shed": any(isinstance(event, Shed) for event in trace),
         "candidates": sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace),
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
+        "aborted_tokens": spent.aborted,
         "verifier_tokens": spent.verifier,
         "uncounted": spent.uncounted,
         "cache": "miss" if plan.key else "none",

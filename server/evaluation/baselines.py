@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from server.evaluation.bank import GREEDY, Bank, Sample
+from server.evaluation.question import Question
 from server.evaluation.replay import completion
 from server.evaluation.results import Result
-from server.evaluation.tasks import Question
 from strategies.reading import Reading
 from strategies.types import Message, Prompt
 
@@ -55,7 +55,8 @@ def one(arm: str, question: Question, at: int, sample: Sample) -> Result:
 
 
 def read(question: Question, sample: Sample) -> tuple[str | None, bool]:
-    answer = Reading().answer(completion(Prompt((Message("user", question.text),)), sample))
+    read = Reading().answer(completion(Prompt((Message("user", question.text),)), sample))
+    answer = question.answer(sample.text, read)
     return (answer.raw if answer else None), question.right(answer)
 
 

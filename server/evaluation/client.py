@@ -5,12 +5,10 @@ from typing import Any
 
 import httpx
 
+from server.evaluation.told import Models, Refused, Told
+
 BUSY = frozenset({429, 502, 503})
 TRIES = 8
-
-
-class Refused(Exception):
-    """The server's own words, in one line."""
 
 
 class Client:
@@ -31,14 +29,13 @@ class Client:
 
     async def model(self) -> str:
         """The name of what it serves. Raises Refused."""
-        models: list[dict[str, Any]] = (await self._asked("GET", "/v1/models", None))["data"]
-        return str(models[0]["id"]).split("@")[0]
+        return Models.of(await self._asked("GET", "/v1/models", None)).data[0].id.split("@")[0]
 
-    async def chat(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def chat(self, body: dict[str, Any]) -> Told:
         """Raises Refused."""
-        return await self._asked("POST", "/v1/chat/completions", body)
+        return Told.of(await self._asked("POST", "/v1/chat/completions", body))
 
-    async def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    async def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
         said = ""
         for attempt in range(TRIES):
             try:
@@ -47,8 +44,7 @@ class Client:
                 said = f"{type(error).__name__}: {error}"
             else:
                 if response.is_success:
-                    answer: dict[str, Any] = response.json()
-                    return answer
+                    return response.content
                 said = f"{response.status_code}: {response.text[:300]}"
                 if response.status_code not in BUSY:
                     break

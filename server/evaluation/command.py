@@ -3,21 +3,26 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from server.evaluation.arms import Arm, BadArm, arm
 from server.evaluation.bank import BadBank, Bank, BankFile, Recipe
 from server.evaluation.baselines import ONE, beside
-from server.evaluation.client import Client, Refused
+from server.evaluation.client import Client
 from server.evaluation.generate import fill
 from server.evaluation.live import GREEDY, Asking, measured
 from server.evaluation.plots import NoPlots, draw
 from server.evaluation.progress import Progress
+from server.evaluation.question import BadTask, Question
 from server.evaluation.replay import NotInBank, replayed
 from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
-from server.evaluation.tasks import BadTask, Question, load
+from server.evaluation.served import NotServed, served
+from server.evaluation.tasks import load
+from server.evaluation.told import Refused
+from strategies.prompts import BOXED
 
 
 class CannotEvaluate(Exception):
@@ -27,14 +32,14 @@ class CannotEvaluate(Exception):
 def evaluate(given: argparse.Namespace) -> None:
     """Raises CannotEvaluate."""
     try:
-        questions = load(given.task, given.limit, seed=given.seed)
+        questions = load(given.task, given.limit, seed=given.seed, code_exec=given.code_exec)
         arms = [arm(written) for written in given.strategies]
         results = Results(given.out and given.out.with_name(f"{given.out.name}-results.jsonl"))
         if given.fill or not given.bank:
             asyncio.run(asked(given, questions, arms, results))
         if given.bank and (arms or not given.fill):
             replay(given, questions, arms, results)
-    except (BadTask, BadArm, BadBank, BadResults, NotInBank, Refused) as error:
+    except (BadTask, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused) as error:
         raise CannotEvaluate(str(error)) from None
     if results.all:
         tell(given, list(results.all.values()))
@@ -42,20 +47,18 @@ def evaluate(given: argparse.Namespace) -> None:
 
 async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], to: Results) -> None:
     """Whatever needs the server: samples for the bank, or the strategies themselves."""
-    if not given.server:
-        raise BadTask("--server says which server to ask; --bank FILE alone replays what is there")
     key = given.api_key_file.read_text().strip() if given.api_key_file else None
-    async with Client(given.server, key) as client:
-        model = given.model or await client.model()
+    async with reached(given) as url, Client(url, key) as client:
+        model = (given.server and given.model) or await client.model()
         if given.fill:
-            bank = BankFile(given.bank, recipe(given, model))
+            bank = BankFile(given.bank, recipe(given, model, instruction(given, questions)))
             await fill(bank, questions, given.fill, client, model, given.in_flight, Progress("samples", sys.stderr))
             bank.close()
         else:
             asking = Asking(
                 model=model,
                 max_tokens=given.max_tokens,
-                instruction=given.instruction,
+                instruction=instruction(given, questions),
                 temperature=given.temperature,
                 top_p=given.top_p,
                 seed=given.seed,
@@ -64,11 +67,32 @@ async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: 
             await measured(arms, questions, client, asking, to, given.in_flight, progress)
 
 
-def recipe(given: argparse.Namespace, model: str) -> Recipe:
+@asynccontextmanager
+async def reached(given: argparse.Namespace) -> AsyncIterator[str]:
+    """The URL of the server to ask, or of one that is started for this run."""
+    if given.server:
+        yield given.server
+    elif given.model is not None:
+        async with served(given.model, sys.stderr) as url:
+            yield url
+    else:
+        raise BadTask(
+            "--server says which server to ask, --model what to serve; --bank FILE alone replays what is there"
+        )
+
+
+def instruction(given: argparse.Namespace, questions: Sequence[Question]) -> str:
+    """What is put behind a question. One that wants a program says itself what it wants."""
+    if given.instruction is not None:
+        return str(given.instruction)
+    return "" if any(question.program for question in questions) else BOXED
+
+
+def recipe(given: argparse.Namespace, model: str, instruction: str) -> Recipe:
     return Recipe(
         task=Path(given.task).stem,
         model=model,
-        instruction=given.instruction,
+        instruction=instruction,
         temperature=0.7 if given.temperature is None else given.temperature,
         top_p=1.0 if given.top_p is None else given.top_p,
         max_tokens=given.max_tokens,

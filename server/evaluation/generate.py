@@ -6,7 +6,7 @@ from typing import Any
 from server.evaluation.bank import GREEDY, BankFile, Recipe, Sample
 from server.evaluation.client import Client
 from server.evaluation.progress import Progress
-from server.evaluation.tasks import Question
+from server.evaluation.question import Question
 from strategies.concurrency import group
 from strategies.granting import derived_seed
 
@@ -41,18 +41,18 @@ async def fill(
 async def drawn(client: Client, model: str, recipe: Recipe, question: Question, index: int) -> Sample:
     seed = derived_seed(recipe.seed, index)
     answer = await client.chat(asked(model, recipe, question, index, seed))
-    (choice,) = answer["choices"]
-    told = (choice.get("logprobs") or {}).get("content") or []
+    choice, spent = answer.choices[0], answer.usage
+    tokens = (choice.logprobs and choice.logprobs.content) or []
     return Sample(
         question=question.id,
         index=index,
         seed=seed,
-        text=choice["message"]["content"] or "",
-        finish=choice["finish_reason"],
-        tokens=answer["usage"]["completion_tokens"],
-        prompt_tokens=answer["usage"]["prompt_tokens"],
-        logprobs=[round(token["logprob"], 4) for token in told],
-        top=[[round(other["logprob"], 3) for other in token["top_logprobs"]] for token in told],
+        text=answer.text,
+        finish=choice.finish_reason,
+        tokens=spent.completion_tokens,
+        prompt_tokens=spent.prompt_tokens,
+        logprobs=[round(token.logprob, 4) for token in tokens],
+        top=[[round(other.logprob, 3) for other in token.top_logprobs] for token in tokens],
     )
 
 

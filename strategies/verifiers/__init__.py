@@ -3,6 +3,7 @@
 from strategies.ports import Verifier
 from strategies.verifiers.comparing import Groupwise, Pairwise
 from strategies.verifiers.confidence import Confidence
+from strategies.verifiers.countdown import Countdown
 from strategies.verifiers.form import readable
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.programmatic import Programmatic
@@ -15,4 +16,5 @@ BUILT_IN: dict[str, Verifier] = {
     "programmatic": Programmatic(),
     "number": readable("number"),
     "json": readable("json"),
+    "countdown": Countdown(),
 }

@@ -8,6 +8,7 @@ TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d{1,15})?|\.\d{1,15})|(?P<op>\*\*|[-+*/^()×÷·−–])|(?P<equals>[=≈])"
     r"|(?P<percent>%)|(?P<word>[A-Za-z]+)|(?P<other>[^\s$€£\\])"
 )
+TOKEN_OF_EXPRESSION = re.compile(r"\d{1,15}|[-+*/()]")
 OPERATORS = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "**": "^"}
 POWER = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
 LONGEST = 60
@@ -21,8 +22,7 @@ class Unreadable(Exception):
 
 def equations(text: str) -> Iterator[bool]:
     """For each equation over numbers that the text writes, whether it holds; a chain a = b = c is two."""
-    for run in _runs(text):
-        sides = _sides(run)
+    for sides in chains(text):
         for left, right in zip(sides, sides[1:], strict=False):
             try:
                 a, b = evaluate(left), evaluate(right)
@@ -30,6 +30,19 @@ def equations(text: str) -> Iterator[bool]:
                 continue
             if len(left) > 1 or len(right) > 1:
                 yield abs(a - b) <= _tolerance(right)
+
+
+def chains(text: str) -> Iterator[list[list[str]]]:
+    """What stands between the equals signs of each equation or chain of them, as tokens."""
+    return map(_sides, _runs(text))
+
+
+def expression(text: str) -> list[str]:
+    """The tokens of a text that is an expression over plain numbers and nothing else. Raises Unreadable."""
+    tokens = TOKEN_OF_EXPRESSION.findall(text)
+    if len(tokens) > LONGEST or "".join(tokens) != "".join(text.split()):
+        raise Unreadable
+    return tokens
 
 
 def evaluate(tokens: list[str]) -> Fraction:

@@ -15,6 +15,8 @@ from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Aggregation, Completion, Prompt
 from strategies.verifiers.arithmetic import equations
 
+SEPARATOR = "\n\n"
+"""What ends a step."""
 MOST_EQUATIONS = 200
 MOST_CHARACTERS = 20_000
 
@@ -38,7 +40,7 @@ def verdict(text: str) -> Verdict:
 
 def steps_of(text: str) -> list[str]:
     """A solution's steps. Never an empty last one: a trailing separator ends a step and begins none."""
-    return [step for step in text[-MOST_CHARACTERS:].split("\n\n") if step.strip()]
+    return [step for step in text[-MOST_CHARACTERS:].split(SEPARATOR) if step.strip()]
 
 
 def checked(steps: Sequence[str]) -> list[float]:

@@ -31,7 +31,7 @@ COST = {
     "dvts": "about n answers, a verdict for each step",
     "particle_filter": "about n answers in each iteration, a verdict for each step",
     "budget_forcing": "1 answer, of at most max_tokens with its thinking; 20 tokens a probe",
-    "self_refine": "1 answer, and for each round another, a verdict, and notes of at most 1024 tokens each",
+    "self_refine": "1 answer, and for each round another, a verdict, and notes of at most 1024 tokens (none in a tree)",
     "selection": "n answers, 1 to 2n verdicts of at most 1024 tokens",
     "auto": "4 answers where they agree, at most n + 1",
     "synthesis": "n answers a round, each reading k others; fewer once they agree",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from server.evaluation.bank import GREEDY, Bank, Recipe, Sample
 from server.evaluation.grading import agrees
-from server.evaluation.tasks import Question
+from server.evaluation.question import Question
 
 RECIPE = Recipe(task="sums", model="scripted", instruction="")
 

@@ -45,7 +45,7 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
         "early_exit": ["none", "confidence", "probes"],
         "probe_every": [8, 64],
     },
-    "self_refine": {"method": ["critique", "verification"], "rounds": [1, 3], "verifier": VERIFIERS},
+    "self_refine": {"method": ["critique", "verification", "tree"], "rounds": [1, 3], "verifier": VERIFIERS},
     "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
     "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
     "auto": {"n": N},

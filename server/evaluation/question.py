@@ -1,0 +1,38 @@
+"""One thing that is asked, with what counts as right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.evaluation.grading import Grade
+from strategies.answers import Answer
+from strategies.values import program_in
+
+
+class BadTask(Exception):
+    """Why there is no such task, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`grade` says whether an answer is right; None is none."""
+
+    id: str
+    text: str
+    gold: str
+    grade: Grade = field(repr=False, compare=False)
+    entry: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The row as it came."""
+    program: bool = False
+    """What is graded is the program that the text writes, not an answer that is read from it."""
+
+    def answer(self, text: str, read: Answer | None) -> Answer | None:
+        """What it is graded by: the program that the text writes, or what was read from it."""
+        if not self.program:
+            return read
+        source = program_in(text)
+        return Answer(source, source, "program") if source else None
+
+    def right(self, answer: Answer | None) -> bool:
+        """Whether it is, as it was written or in its canonical form."""
+        return any(map(self.grade, {answer.raw, answer.key} if answer else {None}))

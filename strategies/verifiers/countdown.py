@@ -1,0 +1,121 @@
+"""The exact verifier of the numbers game Countdown, as reasoning-gym words it: each number once, + - * /, one target.
+
+A partial solution is a position: its equations have taken numbers away and put their results there instead. It scores 1
+if the target can still be made of what is left, else 0: no model is asked, and nothing is guessed. A solution that has
+ended, or has boxed its answer, scores 1 only if that is an expression over all the numbers with the target's value.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from strategies.answers import extract
+from strategies.ports import Ability, Ask, Verdict
+from strategies.types import Aggregation, Completion, Prompt
+from strategies.verifiers.arithmetic import Unreadable, chains, evaluate, expression
+from strategies.verifiers.programmatic import SEPARATOR, steps_of
+from strategies.verifiers.reachable import reachable
+
+NUMBERS = re.compile(r"numbers:? ((?:\d{1,6}, ){1,5}\d{1,6})(?!,? ?\d)")
+TARGET = re.compile(r"(?i:equals|make|calculate) (\d{1,6})\b")
+UNKNOWN = 0.5
+"""Of a solution to any other question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    numbers: tuple[Fraction, ...]
+    target: Fraction
+
+    def solved(self, written: str) -> bool:
+        """Whether this is an expression over all the numbers, each once, and has the target's value."""
+        try:
+            tokens = expression(written)
+            return sorted(numbers_in(tokens)) == sorted(self.numbers) and evaluate(tokens) == self.target
+        except (Unreadable, ZeroDivisionError):
+            return False
+
+
+@dataclass(slots=True)
+class Position:
+    game: Game
+    left: list[Fraction] | None
+    """The numbers that can still be used; None once an equation was wrong or took what was not there."""
+    played: list[list[str]] = field(default_factory=list)
+
+    def play(self, sides: Sequence[list[str]]) -> None:
+        """One equation. To write one again, or the whole solution at last, is no new move."""
+        left, right = sorted(sides[:2], key=len, reverse=True)
+        if len(left) < 2 or left in self.played:
+            return
+        try:
+            value, wanted = evaluate(left), [evaluate(side) for side in sides]
+        except (Unreadable, ZeroDivisionError):
+            return
+        self.played.append(left)
+        whole = sorted(numbers_in(left)) == sorted(self.game.numbers)
+        rest = taken(self.game.numbers if whole else self.left or (), left)
+        self.left = [*rest, value] if rest is not None and wanted.count(value) == len(wanted) else None
+
+    @property
+    def score(self) -> float:
+        if self.left is None:
+            return 0.0
+        numbers = tuple(sorted(number.as_integer_ratio() for number in self.left))
+        # A minus sign may stand before the whole.
+        return float(any(reachable(numbers, goal.as_integer_ratio()) for goal in (self.game.target, -self.game.target)))
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    logprobs: None = None
+    needs: frozenset[Ability] = frozenset()
+    compares: bool = False
+    aggregation: Aggregation = "last"
+
+    async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+        game = game_of(question.question)
+        if game is None:
+            return [Verdict((UNKNOWN,)) for _ in solutions]
+        return await asyncio.to_thread(lambda: [Verdict(tuple(scores(game, solution))) for solution in solutions])
+
+
+def game_of(question: str) -> Game | None:
+    """The game that is asked for; None where it is none, or one of more than six numbers."""
+    numbers, target = NUMBERS.search(question), TARGET.search(question)
+    if not numbers or not target:
+        return None
+    return Game(tuple(Fraction(number) for number in numbers[1].split(", ")), Fraction(target[1]))
+
+
+def scores(game: Game, solution: Completion) -> list[float]:
+    """One for each step."""
+    position, marks = Position(game, [*game.numbers]), list[float]()
+    for step in steps_of(solution.text):
+        for sides in chains(step):
+            position.play(sides)
+        marks.append(position.score)
+    answer = extract(solution.text, "auto")
+    if solution.stopped_by != SEPARATOR or (answer and answer.rule == "boxed"):
+        marks[-1:] = [float(answer is not None and game.solved(answer.raw))]
+    return marks
+
+
+def taken(numbers: Sequence[Fraction], tokens: Sequence[str]) -> list[Fraction] | None:
+    """What is left once an expression has taken its numbers; None where one was not there.
+
+    A minus sign may be an operator or a number's own, as in -5 + 30.
+    """
+    left = list(numbers)
+    for number in numbers_in(tokens):
+        there = next((value for value in (number, -number) if value in left), None)
+        if there is None:
+            return None
+        left.remove(there)
+    return left
+
+
+def numbers_in(tokens: Sequence[str]) -> list[Fraction]:
+    return [Fraction(token.replace(",", "")) for token in tokens if token[0].isdigit()]
