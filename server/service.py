@@ -26,6 +26,7 @@ from server.sandbox import MOST_RUNS, NoPrograms, Rationed, open_sandbox
 from server.searches import Searches
 from server.settings import Settings
 from server.slots import InTurn, Slots
+from server.traces import Traces
 from server.watch import Watch
 from strategies.budget import Budget
 from strategies.execute import execute
