@@ -48,8 +48,9 @@ bench-remote:
 
 eval-demo:
 	@deploy/setup.sh test
-	@exec .venv/bin/cogitate eval sums --limit 12 --model --max-tokens 100 --bank results/demo-bank.jsonl --fill 16 --in-flight 32 \
-	    --out results/demo --title 'sums, the demo model' --strategy self_consistency:n=16 \
+	@exec .venv/bin/cogitate eval sums --model --limit 24 --max-tokens 32 --instruction ' Reply with the number only.' \
+	    --bank results/demo-bank.jsonl --fill 16 --in-flight 32 --out results/demo --title 'sums, the demo model' \
+	    --strategy self_consistency:n=16 \
 	    --strategy self_consistency:n=16,stop_rule=certain --strategy self_consistency:n=16,weights=confidence \
 	    --strategy self_consistency:n=8,stop_rule=none --strategy best_of_n:n=16,verifier=confidence $(ARGS)
 

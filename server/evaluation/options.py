@@ -24,7 +24,7 @@ Whatever was measured is kept (JSON lines): started again, a run goes on where i
 """
 EXAMPLES = """\
 examples:
-  cogitate eval sums --limit 12 --strategy self_consistency:n=8 --model
+  cogitate eval sums --limit 12 --max-tokens 32 --strategy self_consistency:n=8 --model
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --bank bank.jsonl --fill 16 --limit 100
   cogitate eval gsm8k.jsonl --bank bank.jsonl --out report/gsm8k \\
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain

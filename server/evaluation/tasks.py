@@ -3,7 +3,7 @@
 import gzip
 import importlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from server.evaluation.grading import agrees, final
 from server.evaluation.programs import HUMANEVAL, Sandbox, is_program, packaged, program
 from server.evaluation.question import BadTask, Question
 from server.evaluation.sums import SUMS, sums
+from strategies.verifiers.countdown import game_of
 
 GYM = "gym:"
 TEXTS = ("question", "problem", "prompt")
@@ -81,11 +82,13 @@ def gym(name: str, size: int, seed: int) -> list[Question]:
 
 
 def gym_question(name: str, dataset: Any, entry: Mapping[str, Any]) -> Question:  # noqa: ANN401 an optional package
-    score: Callable[..., float] = dataset.score_answer
-    return Question(
-        name,
-        str(entry["question"]),
-        str(entry["answer"]),
-        lambda answer: answer is not None and score(answer=answer, entry=entry) >= 1,
-        entry,
-    )
+    """Countdown is graded by our own verifier, to the same verdicts: the package's evaluates an answer as Python."""
+    text, score = str(entry["question"]), dataset.score_answer
+    game = game_of(text)
+
+    def grade(answer: str | None) -> bool:
+        if answer is None:
+            return False
+        return game.solved(answer) if game else bool(score(answer=answer, entry=entry) >= 1)
+
+    return Question(name, text, str(entry["answer"]), grade, entry)

@@ -8,6 +8,7 @@ ended, or has boxed its answer, scores 1 only if that is an expression over all 
 import asyncio
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,6 +21,8 @@ from strategies.verifiers.reachable import reachable
 
 NUMBERS = re.compile(r"numbers:? ((?:\d{1,6}, ){1,5}\d{1,6})(?!,? ?\d)")
 TARGET = re.compile(r"(?i:equals|make|calculate) (\d{1,6})\b")
+_searcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="countdown")
+"""One for the process: a new position takes up to 0.4 s, and several at once would only wait for each other."""
 UNKNOWN = 0.5
 """Of a solution to any other question."""
 
@@ -79,7 +82,12 @@ class Countdown:
         game = game_of(question.question)
         if game is None:
             return [Verdict((UNKNOWN,)) for _ in solutions]
-        return await asyncio.to_thread(lambda: [Verdict(tuple(scores(game, solution))) for solution in solutions])
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(_searcher, verdict, game, solution) for solution in solutions]
+
+
+def verdict(game: Game, solution: Completion) -> Verdict:
+    return Verdict(tuple(scores(game, solution)))
 
 
 def game_of(question: str) -> Game | None:

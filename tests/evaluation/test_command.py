@@ -46,6 +46,8 @@ def test_a_bank_is_filled_once_and_replayed(task: Path, tmp_path: Path, capsys: 
     for arm in ("greedy", "one sample", "oracle pass@4", "self_consistency:n=4,stop_rule=none"):
         assert f"| `{arm}` | 66.7 | 20.8 to 93.9 |" in table
     assert table in out.with_name("sums.md").read_text()
+    for plot in ("sums-tokens.png", "sums-tokens.svg", "sums-time.png", "sums-time.svg"):
+        assert out.with_name(plot).stat().st_size > 1000
 
 
 def test_live(task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
