@@ -173,7 +173,7 @@ def test_the_operator_says_how_much_is_kept():
         for name in map(str, range(8)):
             server.ask(strategy="self_consistency", cache="no-store", headers={"X-Request-Id": name})
         assert traced(server, "0").status_code == 404 and traced(server, "7").status_code == 200
-        assert server.service.traces.size <= 4096
+        assert server.service.searches.traces.size <= 4096
 
 
 def test_nobody_is_left_waiting():

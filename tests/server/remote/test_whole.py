@@ -52,7 +52,9 @@ async def test_every_strategy_answers_over_an_upstream(strategy, stream):
         if strategy and not stream:
             body = answer.json()
             untold = fake.counters.tokens - body["usage"]["completion_tokens"]
-            assert (untold > 0) == (body["cogitate"]["uncounted"] > 0) and untold >= 0
+            # What the upstream has sent when it is hung up on may be on its way still.
+            lost = body["cogitate"]["uncounted"] + body["cogitate"]["aborted"]
+            assert untold >= 0 and (untold == 0 or lost)
 
 
 async def test_the_bill_over_mixed_requests_is_what_the_upstream_decoded():
