@@ -35,18 +35,28 @@ class Executor:
 
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
-        self._live = 0
+        self._live: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._live += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._live.add(task)
         try:
-            if self._live <= CONNECTIONS:
+            if len(self._live) <= CONNECTIONS:
                 await self._answer(reader, writer)
         except (BadMessage, ValidationError, TimeoutError, OSError) as error:
             _log.warning("a client was hung up on: %s", type(error).__name__)
         finally:
-            self._live -= 1
+            self._live.discard(task)
             writer.close()
+
+    async def end(self) -> None:
+        """Ends what runs, and waits for it. Left to asyncio.run, which cancels every task there is, a process that is
+        just being started would be forgotten, or waited for without end."""
+        for task in self._live:
+            task.cancel()
+        if self._live:
+            await asyncio.wait(self._live)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -108,14 +118,16 @@ def _answers(path: Path) -> bool:
 
 async def executed(path: Path, how: str) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotStart."""
-    programs = await opened(how, Limits())
-    server = await asyncio.start_unix_server(Executor(programs).serve, sock=bound(path))
+    executor = Executor(await opened(how, Limits()))
+    server = await asyncio.start_unix_server(executor.serve, sock=bound(path))
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
     sys.stderr.write(f"cogitate: programs are run in {how}, for who asks at {path}\n")
     async with server:
         await end.wait()
+        server.close()
+        await executor.end()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
