@@ -1,6 +1,8 @@
 """A real server on a real socket, over a scripted backend."""
 
+import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,16 @@ from server.settings import Settings
 from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedProver
 
 HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
+
+
+class Attentive(uvicorn.Server):
+    """Looks every 5 ms, and not every 100, whether it is to stop: that is most of what a test of a server takes."""
+
+    async def main_loop(self) -> None:
+        for look in itertools.count():
+            if await self.on_tick(look):
+                return
+            await asyncio.sleep(0.005)
 
 
 @dataclass(slots=True)
@@ -62,7 +74,7 @@ def live(
         line=line or Alone(),
     )
     app = create_app(service)
-    server = uvicorn.Server(
+    server = Attentive(
         uvicorn.Config(
             app, http=Receiving, port=0, log_level="warning", server_header=False, timeout_graceful_shutdown=1
         )
@@ -77,9 +89,9 @@ def live(
     finally:
         for client in started.clients:
             client.close()
+        started.http.close()
         server.should_exit = True
         thread.join(10)
-        started.http.close()
         assert not thread.is_alive(), "the server does not stop"
 
 
