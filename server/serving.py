@@ -74,10 +74,13 @@ async def run(service: Service, listener: socket.socket, say: Teller) -> None:
 
     app = create_app(service, on_ready=ready, on_death=server.died)
     server.configure(app)
-    async with asyncio.TaskGroup() as group:
-        heart = group.create_task(heartbeat(service, say))
-        await server.serve(sockets=[listener])
-        heart.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(heartbeat(service, say))
+            await server.serve(sockets=[listener])
+            heart.cancel()
+    finally:
+        gc.unfreeze()  # what is never collected, libraries report as leaked when the process ends
 
 
 def settle() -> None:
