@@ -72,8 +72,8 @@ def test_it_says_what_it_does_and_ends_with_a_curl_to_paste(server):
     assert '"cogitate"' in answer.stdout and '"strategy":"self_consistency"' in answer.stdout
 
 
-@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-def test_the_official_client_uses_each_strategy(server, strategy):
+@pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency"])
+def test_the_official_client_uses_strategies(server, strategy):
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         uses(client, strategy)
 

@@ -95,6 +95,7 @@ def answered(server: Server, begun: bytes, rest: bytes, times: int) -> tuple[int
     return status, sent
 
 
+@pytest.mark.faults
 def test_t23_what_is_too_large_is_refused_before_it_is_read(bar):
     megabyte = b"x" * 2**20
     chunk = b"100000\r\n" + megabyte + b"\r\n"
@@ -172,6 +173,7 @@ def judged_frozen(bar, count: int, fill: float) -> None:
     bar("T24", "... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
 
 
+@pytest.mark.faults
 def test_t24_clients_that_read_nothing_are_left(bar):
     judged_frozen(bar, 12, 6)
 

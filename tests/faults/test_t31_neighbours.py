@@ -59,6 +59,7 @@ def chats(server: Server, seconds: float) -> list[float]:
     return times
 
 
+@pytest.mark.faults
 def test_t31_a_noisy_neighbour_holds_nobody_up(bar):
     noisy(bar, 4)
 

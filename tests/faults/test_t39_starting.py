@@ -64,6 +64,7 @@ def test_t39_what_is_unsafe_or_misspelt_is_refused_in_one_line(bar):
     bar("T39", what, f"{wrong or 'all refused'}", "all refused", not wrong)
 
 
+@pytest.mark.faults
 def test_t39_bad_keys_start_no_server(bar, tmp_path):
     wrong = []
     for content in ("plain-key acme\n", "ab12 acme\n", f"{'0' * 64}\n", f"{'0' * 64} acme generations=x\n"):
@@ -75,6 +76,7 @@ def test_t39_bad_keys_start_no_server(bar, tmp_path):
     bar("T39", what, f"{wrong or 'all refused'}", "all refused, the key not repeated", not wrong)
 
 
+@pytest.mark.faults
 def test_t39_loopback_is_the_default_and_openness_is_asked_for(bar):
     with Server() as server, Server(flags=("--host", "0.0.0.0", "--insecure-no-auth")) as public:
         own = server.process.net_connections("tcp")

@@ -12,7 +12,7 @@ from tests.wire.trying import COLUMNS, PLAIN, Verdict, verdicts
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800), pytest.mark.asyncio(loop_scope="module")]
 
 
-SOME = {"vllm": (PLAIN, "self_consistency", "beam_search", "synthesis"), "remote": (PLAIN, "self_consistency")}
+SOME = {"vllm": (PLAIN, "self_consistency", "beam_search"), "remote": (PLAIN, "self_consistency")}
 ALL = dict.fromkeys(ENGINES, COLUMNS)
 
 
