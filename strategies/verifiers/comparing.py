@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from strategies.labels import shares
 from strategies.likeness import typicality
-from strategies.ports import Ability, Ask, SampleFailed, Verdict
+from strategies.ports import Ask, SampleFailed, Verdict
 from strategies.prompts import BEST, GRADER, NUMBERS
 from strategies.shown import inert, numbered, reply
-from strategies.types import Aggregation, Completion, Message, Prompt
+from strategies.types import Completion, Message, Prompt
+from strategies.verifiers.traits import Alone
 
 OPPONENTS = 16
 """Of each solution at most: all others, where there are no more."""
@@ -30,13 +31,11 @@ Order = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Pairwise:
+class Pairwise(Alone):
     """The engine's own model compares solutions two by two."""
 
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset({"logprobs"})
-    compares: bool = True
-    aggregation: Aggregation = "last"
+    needs = frozenset({"logprobs"})
+    compares = True
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         texts = distinct(solutions)
@@ -52,13 +51,11 @@ class Pairwise:
 
 
 @dataclass(frozen=True, slots=True)
-class Groupwise:
+class Groupwise(Alone):
     """The engine's own model compares as many solutions at once as a window holds."""
 
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset({"logprobs"})
-    compares: bool = True
-    aggregation: Aggregation = "last"
+    needs = frozenset({"logprobs"})
+    compares = True
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         texts = distinct(solutions)

@@ -12,21 +12,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from strategies.apart import apart
-from strategies.ports import Ability, Ask, Verdict
-from strategies.types import Aggregation, Completion, Prompt, TokenLogprob
+from strategies.ports import Ask, Verdict
+from strategies.types import Completion, Prompt, TokenLogprob
+from strategies.verifiers.traits import Alone
 
 TOP = 5
 """Alternatives per token. OpenAI's API reports at most 20; the cost of carrying them grows with each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Confidence:
+class Confidence(Alone):
     """The model's certainty of its own tokens."""
 
-    logprobs: int = TOP
-    needs: frozenset[Ability] = frozenset({"logprobs"})
-    compares: bool = False
-    aggregation: Aggregation = "last"
+    logprobs = TOP
+    needs = frozenset({"logprobs"})
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [Verdict((await apart(partial(confidence, each), len(each.logprobs)),)) for each in solutions]

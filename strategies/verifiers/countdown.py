@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from strategies.answers import extract
-from strategies.ports import Ability, Ask, Verdict
-from strategies.types import Aggregation, Completion, Prompt
+from strategies.ports import Ask, Verdict
+from strategies.types import Completion, Prompt
 from strategies.verifiers.arithmetic import Unreadable, chains, evaluate, expression
 from strategies.verifiers.programmatic import SEPARATOR, steps_of
 from strategies.verifiers.reachable import reachable
+from strategies.verifiers.traits import Alone
 
 NUMBERS = re.compile(r"numbers:? ((?:\d{1,6}, ){1,5}\d{1,6})(?!,? ?\d)")
 TARGET = re.compile(r"(?i:equals|make|calculate) (\d{1,6})\b")
@@ -72,11 +73,8 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Countdown:
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset()
-    compares: bool = False
-    aggregation: Aggregation = "last"
+class Countdown(Alone):
+    """The game, exactly: whether the goal can still be reached."""
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         game = game_of(question.question)

@@ -11,20 +11,17 @@ from functools import partial
 from strategies.answers import AnswerFormat, extract
 from strategies.apart import apart
 from strategies.checks import Pattern, Schema, json_in
-from strategies.ports import Ability, Ask, Verdict
+from strategies.ports import Ask, Verdict
 from strategies.shown import reply
-from strategies.types import Aggregation, Completion, Prompt
+from strategies.types import Completion, Prompt
+from strategies.verifiers.traits import Alone
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Form(Alone):
     """1 where a solution passes, else 0."""
 
     passes: Callable[[Prompt, Completion], bool]
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset()
-    compares: bool = False
-    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """One solution at a time, between which others have their turn."""

@@ -9,22 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.labels import shares
-from strategies.ports import Ability, Ask, Verdict
+from strategies.ports import Ask, Verdict
 from strategies.prompts import GRADER, NO, VERDICT, YES
 from strategies.shown import inert
-from strategies.types import Aggregation, Completion, Message, Prompt
+from strategies.types import Completion, Message, Prompt
+from strategies.verifiers.traits import Alone
 
 DASHES = re.compile(r"-{10,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Alone):
     """The engine's own model grades each solution as a whole."""
 
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset({"logprobs"})
-    compares: bool = False
-    aggregation: Aggregation = "last"
+    needs = frozenset({"logprobs"})
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         asked = await ask([graded(question, solution) for solution in solutions], YES + NO)

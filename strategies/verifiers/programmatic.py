@@ -11,9 +11,10 @@ from functools import partial
 from itertools import islice
 
 from strategies.apart import apart
-from strategies.ports import Ability, Ask, Verdict
-from strategies.types import Aggregation, Completion, Prompt
+from strategies.ports import Ask, Verdict
+from strategies.types import Completion, Prompt
 from strategies.verifiers.arithmetic import equations
+from strategies.verifiers.traits import Alone
 
 SEPARATOR = "\n\n"
 """What ends a step."""
@@ -22,13 +23,8 @@ MOST_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Programmatic:
+class Programmatic(Alone):
     """Exact arithmetic over the equations in each step."""
-
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset()
-    compares: bool = False
-    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [await apart(partial(verdict, each.text), len(each.text)) for each in solutions]

@@ -8,20 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.concurrency import group
-from strategies.ports import Ability, Ask, Verdict
+from strategies.ports import Ask, Verdict
 from strategies.programs import Programs
-from strategies.types import Aggregation, Completion, Prompt
+from strategies.types import Completion, Prompt
 from strategies.values import program_in
+from strategies.verifiers.traits import Alone
 
 
 @dataclass(frozen=True, slots=True)
-class UnitTests:
+class UnitTests(Alone):
     programs: Programs
     tests: tuple[str, ...]
-    logprobs: None = None
-    needs: frozenset[Ability] = frozenset()
-    compares: bool = False
-    aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         async with group() as tasks_of:
