@@ -37,7 +37,7 @@ class SelfConsistency(Voting):
             if await self.poll(prompt, n, tally, floor):
                 break
             if self.kept and floor is None:
-                floor = tally.floor(self.kept)
+                floor = await tally.floor(self.kept)
         return await tally.outcome()
 
     async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: Floor | None) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from strategies.apart import apart
 from strategies.ballot import Ballot, Bloc, Weight
 from strategies.certainty import lowest_confidence, percentile, window_of
 from strategies.trace import Shed
@@ -86,11 +87,16 @@ class Tally:
             run.trace.emit(Shed(UNDER_LOAD))
         return enough
 
-    def floor(self, kept: float) -> Floor:
+    async def floor(self, kept: float) -> Floor:
         """How confident that share of those who voted was throughout; the others' votes are taken back."""
         votes = [vote for vote in self.ballot.votes if vote.answer] or self.ballot.votes
-        window = window_of([len(vote.completion.logprobs) for vote in votes])
-        lowest = {vote.completion.index: lowest_confidence(vote.completion.logprobs, window) for vote in votes}
+        lengths = [len(vote.completion.logprobs) for vote in votes]
+        window = window_of(lengths)
+
+        def read() -> dict[int, float]:
+            return {vote.completion.index: lowest_confidence(vote.completion.logprobs, window) for vote in votes}
+
+        lowest = await apart(read, sum(lengths))
         floor = percentile(list(lowest.values()), 1 - kept)
         self.ballot = Ballot.of(
             vote if lowest.get(vote.completion.index, 0.0) >= floor else replace(vote, answer=None)
