@@ -38,7 +38,7 @@ class Sandbox:
 
     def passes(self, source: str, test: str) -> bool:
         tested = self._thread.submit(asyncio.run, self._programs.test(source, [test])).result()
-        return all(tested.passed)
+        return tested.passed == (True,)
 
 
 def packaged() -> Path:
