@@ -34,13 +34,8 @@ from strategies.ports import Prover, Verifier
 from strategies.programs import Programs
 from strategies.record import Record
 from strategies.run import Run
-from strategies.trace import Event, Executed, Shed, Trace
+from strategies.trace import Trace, hurried
 from strategies.verifiers import BUILT_IN
-
-
-def hurried(event: Event) -> bool:
-    """Whether it makes the answer a lesser one than the same request would get another time."""
-    return isinstance(event, Shed) or (isinstance(event, Executed) and event.reason == "refused")
 
 
 class Workers(Prover, Protocol):

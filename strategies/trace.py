@@ -168,6 +168,11 @@ def usage(trace: Trace) -> Usage:
     )
 
 
+def hurried(event: Event) -> bool:
+    """Whether it makes the answer a lesser one than the same request would get another time."""
+    return isinstance(event, Shed) or (isinstance(event, Executed) and event.reason == "refused")
+
+
 def _prompt_tokens(decodes: list[Completion]) -> int:
     """One conversation's tokens once, and what was put into the assistant's mouth each time."""
     base = min(map(_fresh, decodes))
