@@ -52,9 +52,9 @@ async def test_every_strategy_answers_over_an_upstream(strategy, stream):
         if strategy and not stream:
             body = answer.json()
             untold = fake.counters.tokens - body["usage"]["completion_tokens"]
-            # What the upstream has sent when it is hung up on may be on its way still.
-            lost = body["cogitate"]["uncounted"] + body["cogitate"]["aborted"]
-            assert untold >= 0 and (untold == 0 or lost)
+            uncounted, aborted = body["cogitate"]["uncounted"], body["cogitate"]["aborted"]
+            # Of a sample that is hung up on, one token may be on its way.
+            assert untold > 0 if uncounted else 0 <= untold <= aborted
 
 
 async def test_the_bill_over_mixed_requests_is_what_the_upstream_decoded():
