@@ -1,8 +1,10 @@
 """The rig itself: a server that is started, broken, watched and ended."""
 
 import httpx
+import pytest
 
 from tests.fake_upstream import Script
+from tests.faults.__main__ import Collected
 from tests.faults.rig import Probe, Server, eventually
 from tests.faults.rows import Row, table
 
@@ -28,3 +30,25 @@ def test_the_table_is_in_the_order_of_the_list():
     rows = [Row(f"T{number}", "w", "m", "b", number != 9) for number in (31, 4, 9)]
     lines = table(rows).splitlines()
     assert [line.split()[1] for line in lines[2:]] == ["T4", "T9", "T31"] and "NOT MET" in lines[3]
+
+
+def test_the_table_is_written_as_the_tests_end(tmp_path):
+    collected, said = Collected(tmp_path / "faults.md", planned=3), []
+    for at, name in ((1, "test_t9_a"), (2, "test_t4_b"), (3, "test_t4_c")):
+        row = Row(f"T{name[6]}", "w", f"{at} ms", "2 ms", at < 3)
+        told = [("row", row)] if at != 2 else []
+        for when in ("call", "teardown"):
+            outcome = "failed" if when == "call" and at > 1 else "passed"
+            path = "tests/faults/x.py"
+            collected.pytest_runtest_logreport(
+                pytest.TestReport(
+                    f"{path}::{name}", (path, 1, name), {}, outcome, None, when, user_properties=told, duration=at
+                )
+            )
+        said.append((tmp_path / "faults.md").read_text())
+    assert "1 figures" in said[0] and "ended early, after 0 of 3" in said[0] and "T9 1." in said[0]
+    assert [line.split("|")[3:6:2] for line in said[2].splitlines() if line.startswith("| T4 ")] == [
+        [" failed ", " NOT MET "],
+        [" 3 ms ", " NOT MET "],
+    ]
+    assert "2 not met" in said[2] and "T4 7, T9 2." in said[2]

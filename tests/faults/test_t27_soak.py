@@ -110,6 +110,7 @@ def soaked(seconds: int, leak: int) -> Found:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seconds", GROWTH)
 def test_t27_a_soak_stays_flat(bar, seconds: int):
     found, most = soaked(seconds, leak=0), GROWTH[seconds]
