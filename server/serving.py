@@ -28,6 +28,8 @@ from server.receiving import Receiving
 from server.service import Service
 from server.settings import Settings, user_cache
 
+SWITCH = 0.0005
+"""Seconds after which a thread that computes lets the event loop go on; Python's own 5 ms are paid at each callback."""
 SEND_BUFFER = 64 * 1024
 """Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
 
@@ -84,9 +86,12 @@ async def run(service: Service, listener: socket.socket, say: Teller) -> None:
 
 
 def settle() -> None:
-    """What was loaded stays: the collector need not go through it again, which would stop everything for as long."""
+    """What was loaded stays: the collector need not go through it again, which would stop everything for as long.
+
+    And what is read in a thread (strategies/apart.py) holds nobody up."""
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(SWITCH)
 
 
 def log_to(terminal: TextIO, level: str) -> None:

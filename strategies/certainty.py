@@ -10,10 +10,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, starmap
 from statistics import median
 
-from strategies.types import Floor, TokenLogprob
+from strategies.logprobs import TokenLogprob, packed
+from strategies.types import Floor
 
 ALTERNATIVES = 5
 """k. As many as the verifier of the same name reads."""
@@ -36,10 +37,12 @@ def window_of(lengths: Sequence[int]) -> int:
     return round(min(max(median(lengths) / WINDOWS, SHORTEST), LONGEST)) if lengths else SHORTEST
 
 
-def token_confidence(token: TokenLogprob, k: int = ALTERNATIVES) -> float:
+def token_confidence(chosen: float, others: Sequence[float], k: int = ALTERNATIVES) -> float:
     """Higher is surer. Over exactly the k likeliest: an engine may add the chosen token as one more."""
-    best = sorted((other.logprob for other in token.top), reverse=True)[:k] or [token.logprob]
-    return -math.fsum(max(logprob, FLOOR) for logprob in best) / len(best)
+    best = sorted(others, reverse=True)[:k] or [chosen]
+    if best[-1] < FLOOR:
+        best = [max(logprob, FLOOR) for logprob in best]
+    return -math.fsum(best) / len(best)
 
 
 def group_confidences(tokens: Sequence[TokenLogprob], window: int) -> list[float]:
@@ -47,7 +50,7 @@ def group_confidences(tokens: Sequence[TokenLogprob], window: int) -> list[float
     if not tokens:
         return []
     width = min(window, len(tokens))
-    sums = [0.0, *accumulate(map(token_confidence, tokens))]
+    sums = [0.0, *accumulate(starmap(token_confidence, packed(tokens).likelihoods()))]
     return [(end - start) / width for start, end in zip(sums, sums[width:], strict=False)]
 
 
@@ -77,8 +80,8 @@ class Watch:
 
     def falls(self, tokens: Iterable[TokenLogprob]) -> bool:
         """Takes in more of it. Whether a whole window of tokens is below the floor: sooner nobody knows."""
-        for token in tokens:
-            self._recent.append(token_confidence(token))
+        for chosen, others in packed(tokens).likelihoods():
+            self._recent.append(token_confidence(chosen, others))
             self._total += self._recent[-1]
             if len(self._recent) > self.floor.window:
                 self._total -= self._recent.popleft()

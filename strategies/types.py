@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from strategies.answers import Answer
+from strategies.logprobs import TokenLogprob, joint, packed
 
 Aggregation = Literal["last", "min", "prod", "mean"]
 """How the scores of a solution's steps make one."""
@@ -140,16 +141,6 @@ class Sampling:
     """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """One decoded token, natural-log probability under the raw (untempered) softmax, and its best alternatives."""
-
-    id: int
-    text: str
-    logprob: float
-    top: tuple["TokenLogprob", ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """One decode. It carries its prompt, so lists of prompts and results can never fall out of step."""
@@ -170,7 +161,8 @@ class Completion:
     """Every token decoded, the end-of-turn token included."""
     cached_tokens: int = 0
     """How many of prompt_tokens came from the engine's prefix cache."""
-    logprobs: tuple[TokenLogprob, ...] = ()
+    logprobs: Sequence[TokenLogprob] = ()
+    """Packed."""
     labels: Mapping[str, float] = field(default_factory=dict)
     content: str | None = None
     """What the engine's parsers left of the text as its answer, reasoning and calls taken out; None: all of it."""
@@ -183,8 +175,9 @@ class Completion:
     """Length-normalised log-probability, None where no logprobs were asked for. Once: votes are ranked by it."""
 
     def __post_init__(self) -> None:
-        mean = sum(t.logprob for t in self.logprobs) / len(self.logprobs) if self.logprobs else None
-        object.__setattr__(self, "mean_logprob", mean)
+        logprobs = packed(self.logprobs)
+        object.__setattr__(self, "logprobs", logprobs)
+        object.__setattr__(self, "mean_logprob", logprobs.mean)
 
     @property
     def path(self) -> Prompt:
@@ -211,7 +204,7 @@ def joined(steps: Sequence[Completion]) -> Completion:
         prompt=steps[0].prompt,
         text="".join(step.text for step in steps),
         token_ids=tuple(token for step in steps for token in step.token_ids),
-        logprobs=tuple(token for step in steps for token in step.logprobs),
+        logprobs=joint(packed(step.logprobs) for step in steps),
         prompt_tokens=steps[0].prompt_tokens,
         completion_tokens=sum(step.completion_tokens for step in steps),
         cached_tokens=steps[0].cached_tokens,

@@ -20,10 +20,11 @@ from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
 from server.errors import ContextTooLong
 from strategies.certainty import Watch
+from strategies.logprobs import Logprobs, TokenLogprob
 from strategies.ports import Ability, Ask, OnAbort, OnText, Verdict
 from strategies.programs import Ran, Tested
 from strategies.thinking import CLOSE, OPEN, within
-from strategies.types import Aggregation, Call, Completion, Message, Prompt, Sampling, Speech, TokenLogprob
+from strategies.types import Aggregation, Call, Completion, Message, Prompt, Sampling, Speech
 from tests.scripted_responses import response, response_lines
 
 Reply = str | Call | Exception
@@ -188,7 +189,7 @@ class Decode:
             prompt_tokens=len(engine.prompt_ids(self.prompt)),
             completion_tokens=len(self.made),
             thinking=self.sampling.until is not None and self._thinking(spoken),
-            logprobs=() if top is None else tuple(self._token(word, at, top) for at, word in enumerate(spoken)),
+            logprobs=() if top is None else self._logprobs(spoken, top),
             labels=engine.labels(self.prompt) if self.sampling.labels else {},
             calls=(self.reply,) if isinstance(self.reply, Call) and finish == "stop" else (),
         )
@@ -199,6 +200,22 @@ class Decode:
     def _thinking(self, spoken: list[int]) -> bool:
         ids = self.engine.vocabulary.ids
         return within([*self.engine.prompt_ids(self.prompt), *spoken], [ids.get(OPEN, -1)], [ids.get(CLOSE, -1)])
+
+    def _logprobs(self, spoken: list[int], top: int) -> Logprobs:
+        """All at once where all are as likely: an engine makes them token by token, in time."""
+        if self.engine.logprob_at:
+            return Logprobs(self._token(word, at, top) for at, word in enumerate(spoken))
+        best = self.engine.logprob(self.call)
+        others = _alternatives(best, top)
+        ids, texts = [other.id for other in others], [other.text for other in others]
+        tokens, words = Logprobs(), self.engine.vocabulary.words
+        tokens.extend(
+            range(0, len(spoken) * (top + 1), top + 1),
+            [each for word in spoken for each in (word, *ids)],
+            [best, *(other.logprob for other in others)] * len(spoken),
+            [each for word in spoken for each in (words[word], *texts)],
+        )
+        return tokens
 
     def _token(self, word: int, at: int, top: int) -> TokenLogprob:
         by_place = self.engine.logprob_at

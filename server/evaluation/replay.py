@@ -19,11 +19,12 @@ from server.evaluation.results import Result
 from strategies import AnyStrategy
 from strategies.certainty import Watch
 from strategies.execute import execute
+from strategies.logprobs import TokenLogprob
 from strategies.ports import OnAbort, OnText, Verifier
 from strategies.reading import Reading
 from strategies.run import Run
 from strategies.trace import Sampled, usage
-from strategies.types import Completion, Finish, Message, Prompt, Sampling, TokenLogprob
+from strategies.types import Completion, Finish, Message, Prompt, Sampling
 from strategies.verifiers import BUILT_IN
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from strategies.apart import apart
+from strategies.logprobs import packed
 from strategies.ports import Ask, Verdict
-from strategies.types import Completion, Prompt, TokenLogprob
+from strategies.types import Completion, Prompt
 from strategies.verifiers.traits import Alone
 
 TOP = 5
@@ -35,15 +36,16 @@ def confidence(solution: Completion) -> float:
     """In [0, 1]; 0 where no log-probabilities were reported."""
     if solution.mean_logprob is None:
         return 0.0
-    certainty = math.fsum(map(self_certainty, solution.logprobs)) / len(solution.logprobs)
+    likelihoods = packed(solution.logprobs).likelihoods()
+    certainty = math.fsum(self_certainty(others) for _, others in likelihoods) / len(solution.logprobs)
     return math.sqrt(math.exp(solution.mean_logprob) * -math.expm1(-certainty))
 
 
-def self_certainty(token: TokenLogprob) -> float:
+def self_certainty(alternatives: Sequence[float]) -> float:
     """KL(U || p) over the reported alternatives, in nats: 0 when all are equally likely."""
-    if not token.top:
+    if not alternatives:
         return 0.0
     floor = -30.0
-    logprobs = [max(alternative.logprob, floor) for alternative in token.top]
+    logprobs = [max(logprob, floor) for logprob in alternatives]
     total = math.log(math.fsum(map(math.exp, logprobs)))
     return max(0.0, -math.fsum(p - total for p in logprobs) / len(logprobs) - math.log(len(logprobs)))

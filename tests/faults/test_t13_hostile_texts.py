@@ -97,14 +97,26 @@ WIDE: dict[str, tuple[list[str], dict[str, object]]] = {
 @pytest.mark.parametrize("what", WIDE)
 def test_t13_many_candidates_of_one_request_are_read_without_a_stop(bar, what: str):
     texts, strategy = WIDE[what]
-    with Server() as server:
-        server.turn(texts=texts, submit=STAGGER)
+    judged_reading(bar, what, texts, STAGGER, {"strategy": strategy, "max_tokens": 3000})
+
+
+@pytest.mark.faults
+def test_t13_a_million_log_probabilities_are_no_burden(bar):
+    what = "256 candidates of 4,000 tokens, with 5 alternatives each, weighed by them"
+    strategy = VOTE | {"n": 256, "weights": "confidence"}
+    # Even this is many times as fast as an engine makes them.
+    judged_reading(bar, what, ["so it is " * 1300 + "\\boxed{42}"], 6.0, {"strategy": strategy, "logprobs": True})
+
+
+def judged_reading(bar, what: str, texts: list[str], stagger: float, fields: dict[str, object]) -> None:
+    with Server(flags=("--max-cost", "10000000")) as server:
+        server.turn(texts=texts, submit=stagger)
         with Probe(server) as probe:
             for _ in range(3):
-                answer = server.ask(strategy=strategy, cache="no-store", max_tokens=3000)
+                answer = server.ask(cache="no-store", timeout=60, **fields)
         lag = server.turn()["lag"]
         server.healthy()
-    found, wanted = answer.json()["cogitate"], strategy["n"]
+    found, wanted = answer.json()["cogitate"], fields["strategy"]["n"]
     figure = f"{probe.p99:.0f} ms for {found['candidates']}, lag {lag:.0f} ms"
     met = probe.p99 <= 100 and found["candidates"] == wanted and lag <= 250
     bar("T13", f"{what}: control p99", figure, f"100 ms for {wanted}, lag 250 ms", met)

@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from strategies.apart import SHORT, apart
+from strategies.logprobs import TokenLogprob
 from strategies.ports import Verifier
-from strategies.types import Completion, Message, Prompt, TokenLogprob
+from strategies.types import Completion, Message, Prompt
 from strategies.verifiers import BUILT_IN
 from tests.scripted import ScriptedEngine
 from tests.strategies.solving import run_of

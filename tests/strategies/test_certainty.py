@@ -14,7 +14,8 @@ from strategies.certainty import (
     trace_confidence,
     window_of,
 )
-from strategies.types import Floor, TokenLogprob
+from strategies.logprobs import TokenLogprob
+from strategies.types import Floor
 
 
 def token(*logprobs, chosen=-9.0):
@@ -26,17 +27,17 @@ def flat(confidence):
 
 
 def test_a_token_is_read_over_exactly_k_alternatives_however_many_are_reported():
-    assert token_confidence(token(-1, -2, -3), k=3) == pytest.approx(2)
-    assert token_confidence(token(-1, -2, -3, -50), k=3) == pytest.approx(2)
-    assert token_confidence(token(-50, -3, -2, -1), k=3) == pytest.approx(2)
+    assert token_confidence(-9, [-1, -2, -3], k=3) == pytest.approx(2)
+    assert token_confidence(-9, [-1, -2, -3, -50], k=3) == pytest.approx(2)
+    assert token_confidence(-9, [-50, -3, -2, -1], k=3) == pytest.approx(2)
 
 
 def test_an_impossible_alternative_does_not_make_a_token_infinitely_sure():
-    assert token_confidence(token(-1, -math.inf), k=2) == pytest.approx(15.5)
+    assert token_confidence(-9, [-1, -math.inf], k=2) == pytest.approx(15.5)
 
 
 def test_where_no_alternatives_are_reported_the_chosen_token_speaks():
-    assert token_confidence(token(chosen=-0.5)) == 0.5
+    assert token_confidence(-0.5, []) == 0.5
 
 
 @pytest.mark.parametrize(

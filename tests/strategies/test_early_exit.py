@@ -3,7 +3,8 @@ import math
 import pytest
 
 from strategies.early_exit import SURE, agreed, boxed, confidence
-from strategies.types import Completion, TokenLogprob
+from strategies.logprobs import TokenLogprob
+from strategies.types import Completion
 from tests.strategies.solving import QUESTION
 
 

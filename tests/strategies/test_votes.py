@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from strategies.answers import Answer
 from strategies.ballot import Ballot, ranking, score_of
-from strategies.types import Completion, Outcome, Prompt, TokenLogprob
+from strategies.logprobs import TokenLogprob
+from strategies.types import Completion, Outcome, Prompt
 from strategies.votes import majority_posterior, reduce_steps, settled
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from server.engine.remote.checks import is_logprob, mapping, sequence
 from server.engine.remote.failures import Lost
-from strategies.types import TokenLogprob
+from strategies.logprobs import TokenLogprob
 
 
 def read(reported: object, token_ids: Sequence[int], top: int) -> tuple[TokenLogprob, ...]:

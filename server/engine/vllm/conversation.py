@@ -10,6 +10,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
 from vllm.inputs import EngineInput
+from vllm.logprobs import FlatLogprobs
 from vllm.outputs import CompletionOutput
 from vllm.utils import random_uuid
 
@@ -129,6 +130,8 @@ class VllmConversation:
         if sampling.labels:
             params.logprob_token_ids = [token for tokens in map(self._label, sampling.labels) for token in tokens]
             params.logprobs = len(params.logprob_token_ids)
+        # Columns, and not a dictionary a token: millions of objects would make every garbage collection a stop.
+        params.flat_logprobs = True
         return params
 
     def _label(self, label: str) -> list[int]:
@@ -181,7 +184,7 @@ def watched(sampling: Sampling) -> Callable[[CompletionOutput], bool] | None:
     if sampling.floor is None:
         return None
     watch, top = Watch(sampling.floor), sampling.logprobs or 0
-    return lambda said: watch.falls(token_logprobs(said.token_ids, said.logprobs or (), top))
+    return lambda said: watch.falls(token_logprobs(said.token_ids, said.logprobs or FlatLogprobs(), top))
 
 
 def _listed(stop: str | Sequence[str] | None) -> list[str]:

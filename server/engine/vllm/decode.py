@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from vllm import SamplingParams
 from vllm.inputs import EngineInput
+from vllm.logprobs import FlatLogprobs, Logprob
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
-from strategies.types import TokenLogprob
+from strategies.logprobs import Logprobs, TokenLogprob
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Transcript:
 
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
-    logprobs: list[dict[int, Any]] = field(default_factory=list)
+    logprobs: FlatLogprobs = field(default_factory=FlatLogprobs)
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     prompt_tokens: int = 0
@@ -31,7 +31,8 @@ class Transcript:
         (said,) = output.outputs
         self.text += said.text
         self.token_ids += said.token_ids
-        self.logprobs += said.logprobs or []
+        if said.logprobs:
+            _grow(self.logprobs, said.logprobs)
         self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
         self.prompt_tokens = len(output.prompt_token_ids or ())
         self.cached_tokens = output.num_cached_tokens or 0
@@ -88,17 +89,37 @@ async def _abort(llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollect
         transcript.finish_reason = "abort"
 
 
-def token_logprobs(token_ids: Sequence[int], positions: Sequence[dict[int, Any]], top: int) -> tuple[TokenLogprob, ...]:
-    """vLLM's dictionaries as values: the chosen token, and its `top` best alternatives, the chosen among them or not.
+def _grow(whole: FlatLogprobs, more: FlatLogprobs) -> None:
+    """Column by column: its own `extend` makes a dictionary of each position."""
+    begun = len(whole.logprobs)
+    whole.start_indices += [begun + start for start in more.start_indices]
+    whole.end_indices += [begun + end for end in more.end_indices]
+    whole.token_ids += more.token_ids
+    whole.logprobs += more.logprobs
+    whole.ranks += more.ranks
+    whole.decoded_tokens += more.decoded_tokens
 
-    vLLM adds the chosen token to the alternatives where it is none of them, so a position may hold one more: only ranks
-    up to `top` are alternatives.
+
+def token_logprobs(token_ids: Sequence[int], said: FlatLogprobs, top: int) -> Logprobs:
+    """The chosen tokens, each with its `top` best alternatives, the chosen among them or not.
+
+    vLLM puts the chosen token before the alternatives. Where it has put two outputs together, it may be in its place
+    only once.
     """
-    return tuple(
-        _token(token, position[token], tuple(_token(i, p) for i, p in position.items() if p.rank and p.rank <= top))
-        for token, position in zip(token_ids, positions, strict=False)
+    count, width = min(len(token_ids), len(said)), top + 1
+    if len(said.logprobs) == width * len(said):
+        tokens, end = Logprobs(), width * count
+        columns = said.token_ids[:end], said.logprobs[:end], said.decoded_tokens[:end]
+        tokens.extend(said.start_indices[:count], *columns)
+        return tokens
+    return Logprobs(
+        replace(
+            _token(token, position[token]),
+            top=tuple(_token(each, found) for each, found in position.items() if found.rank and found.rank <= top),
+        )
+        for token, position in zip(token_ids, said, strict=False)
     )
 
 
-def _token(token: int, logprob: Any, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:  # noqa: ANN401 vLLM's
-    return TokenLogprob(token, logprob.decoded_token or "", logprob.logprob, top)
+def _token(token: int, found: Logprob) -> TokenLogprob:
+    return TokenLogprob(token, found.decoded_token or "", found.logprob)

@@ -16,7 +16,8 @@ from server.engine.vllm.errors import refused
 from server.engine.vllm.loading import Loaded
 from server.engine.vllm.render import Rendered
 from server.engine.vllm.speech import parser_of
-from strategies.types import Completion, TokenLogprob
+from strategies.logprobs import TokenLogprob
+from strategies.types import Completion
 
 
 async def present(loaded: Loaded, model: str, rendered: Rendered, completions: Sequence[Completion]) -> Body:

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from strategies.types import Completion, Message, Prompt, TokenLogprob
+from strategies.logprobs import TokenLogprob
+from strategies.types import Completion, Message, Prompt
 from strategies.verifiers.confidence import Confidence, confidence, self_certainty
 from strategies.verifiers.judge import Judge, probability
 
@@ -57,12 +58,12 @@ def test_length_does_not_count_against_a_solution():
 
 
 def test_self_certainty_is_the_divergence_from_uniform():
-    assert self_certainty(token(-1.0, *[math.log(0.25)] * 4)) == pytest.approx(0)
+    assert self_certainty([math.log(0.25)] * 4) == pytest.approx(0)
     p = [0.7, 0.2, 0.1]
     expected = -sum(math.log(x) for x in p) / 3 - math.log(3)
-    assert self_certainty(token(-0.3, *map(math.log, p))) == pytest.approx(expected)
-    assert self_certainty(token(-0.3)) == 0.0
-    assert math.isfinite(self_certainty(token(0.0, 0.0, -math.inf)))
+    assert self_certainty([*map(math.log, p)]) == pytest.approx(expected)
+    assert self_certainty([]) == 0.0
+    assert math.isfinite(self_certainty([0.0, -math.inf]))
 
 
 async def test_confidence_asks_for_the_alternatives_it_reads():
