@@ -36,13 +36,16 @@ class Executor:
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
         self._live: set[asyncio.Task[None]] = set()
+        self._runs: set[asyncio.Task[bytes]] = set()
+        """Some are no longer anybody's: their client has left, and they are just ending."""
+        self._ending = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._live.add(task)
         try:
-            if len(self._live) <= CONNECTIONS:
+            if len(self._live) <= CONNECTIONS and not self._ending:
                 await self._answer(reader, writer)
         except (BadMessage, ValidationError, TimeoutError, OSError) as error:
             _log.warning("a client was hung up on: %s", type(error).__name__)
@@ -53,15 +56,18 @@ class Executor:
     async def end(self) -> None:
         """Ends what runs, and waits for it. Left to asyncio.run, which cancels every task there is, a process that is
         just being started would be forgotten, or waited for without end."""
+        self._ending = True
         for task in self._live:
             task.cancel()
-        if self._live:
-            await asyncio.wait(self._live)
+        while left := self._live | self._runs:
+            await asyncio.wait(left)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(PATIENCE):
             request = await receive(reader)
-        run = asyncio.ensure_future(self._done(request))
+        run = asyncio.create_task(self._done(request))
+        self._runs.add(run)
+        run.add_done_callback(self._runs.discard)
         left = asyncio.ensure_future(_left(reader))
         try:
             await asyncio.wait([run, left], return_when=asyncio.FIRST_COMPLETED)

@@ -164,6 +164,33 @@ async def test_sigterm_ends_what_runs(how: str, tmp_path: Path):
         assert await none_left(1.0, executor.pid)
 
 
+async def ended_as_runs_begin(how: str, path: Path, delay: float) -> bool:
+    """Whether SIGTERM ends an executor of which some clients have just left."""
+    executor = Executor(how, path)
+    programs = RemotePrograms(str(path), Limits())
+    tasks = [asyncio.create_task(programs.run("import time; time.sleep(60)")) for _ in range(8)]
+    await asyncio.sleep(delay)
+    for task in tasks[:4]:
+        task.cancel()
+    await asyncio.sleep(0)
+    executor.process.send_signal(signal.SIGTERM)
+    try:
+        return await asyncio.to_thread(executor.process.wait, 20) == 0
+    except subprocess.TimeoutExpired:
+        executor.process.kill()
+        return False
+    finally:
+        await asyncio.wait(tasks)
+        executor.process.communicate()
+
+
+@pytest.mark.faults
+async def test_t43_an_executor_ends_while_runs_begin(bar, how: str, tmp_path: Path):
+    ended = [await ended_as_runs_begin(how, tmp_path / f"{at}.sock", at * 0.004) for at in range(10)]
+    what = f"{how}: of {len(ended)} executors ended as runs begin and clients leave, those that end"
+    bar("T43", what, str(sum(ended)), "all", all(ended))
+
+
 def test_a_place_that_is_taken_is_not_taken_over(executor: Executor, tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     for path in (executor.path, tmp_path / "file", tmp_path / "no" / "folder"):

@@ -6,8 +6,8 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -33,6 +33,8 @@ async def main():
 
 asyncio.run(main())
 """
+AT_ONCE = 5
+"""Servers: each waits more than it computes."""
 PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run")
 MIXED = (
     "print(1)",
@@ -87,27 +89,42 @@ async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: s
     assert (await programs.run("print(1)")).ok
 
 
+async def summed(count: int, one: Callable[[int], Awaitable[int]]) -> int:
+    """Of so many servers, a few at a time."""
+    lanes = asyncio.Semaphore(AT_ONCE)
+
+    async def each(number: int) -> int:
+        async with lanes:
+            return await one(number)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each(number)) for number in range(count)]
+    return sum(task.result() for task in tasks)
+
+
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
 async def test_a_server_that_is_killed_takes_its_runs_with_it(bar, how: str, count: int):
-    left = 0
-    for _ in range(count):
-        with serving(how) as server:
+    async def one(number: int) -> int:
+        async with serving(how) as server:
             await started(4, server.pid)
             server.send_signal(signal.SIGKILL)
-        left += 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+        return 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+
+    left = await summed(count, one)
     bar("T43", f"{how}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
 async def test_killed_while_its_runs_begin_it_leaves_nothing_after_the_next_start(bar, how: str, count: int):
-    left = 0
-    for number in range(count):
-        with serving(how) as server:
+    async def one(number: int) -> int:
+        async with serving(how) as server:
             await asyncio.sleep(number % 25 * 0.003)
             server.send_signal(signal.SIGKILL)
         await asyncio.sleep(0.1)
         reap()
-        left += 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+        return 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+
+    left = await summed(count, one)
     what = f"{how}: alive after the next start, {count} servers killed while runs began"
     bar("T43", what, f"{left}", "0", not left)
 
@@ -119,11 +136,15 @@ async def test_what_lives_is_not_reaped(programs: LocalPrograms):
     assert (await task).ok
 
 
-@contextmanager
-def serving(how: str) -> Iterator["subprocess.Popen[str]"]:
+def begun(how: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", SERVER, how], stdout=subprocess.PIPE, text=True)
+
+
+@asynccontextmanager
+async def serving(how: str) -> AsyncIterator["subprocess.Popen[str]"]:
     """A server that is ready to start three runs, and then does."""
-    with subprocess.Popen([sys.executable, "-c", SERVER, how], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None and server.stdout.readline() == "ready\n"
+    with begun(how) as server:
+        assert server.stdout is not None and await asyncio.to_thread(server.stdout.readline) == "ready\n"
         yield server
 
 
