@@ -19,6 +19,8 @@ from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Expr, FiniteSet, Interval, MatrixBase, Tuple
 
 MEMORY = 1 << 30
+NICE = 5
+"""Where processors are short the server has about three times a worker's share: its event loop answers everybody."""
 CPU_SECONDS = 120
 """The kernel's last word on a child. Questions cannot meet it: a child is worn at a quarter of it."""
 
@@ -70,6 +72,7 @@ def _doubtful(x: Basic | MatrixBase, y: Basic | MatrixBase) -> bool:
 
 
 def _confine() -> None:
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
