@@ -3,6 +3,7 @@
 (T18 is across processes already, and T32 says whose the limits are.)
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ import httpx
 import pytest
 
 from server.cache import CLAIM_SECONDS
-from tests.faults.rig import CHAT, Server, eventually, percentile
+from tests.faults.rig import CHAT, Probe, Server, eventually, percentile
 from tests.faults.stores import FILE, FRESH, LONG, bearer, cancel, paced, workers
 from tests.faults.test_t01_leaving import STATES, WAYS, hung_up
+from tests.faults.test_t09_overload import CAPACITY, PACE, WIDTHS, WORDS, Offered
 from tests.faults.test_t09_overload import FLAGS as ROOM
-from tests.faults.test_t09_overload import vote
 from tests.faults.test_t35_guessing import series
 from tests.redis_server import RedisServer
 
@@ -163,26 +164,38 @@ def test_t41_three_thousand_names_are_no_labels_of_any_process(bar, trio):
     judged_series(bar, trio, 3000)
 
 
+async def offered_to(servers: list[Server], rate: float, seconds: float) -> list[Offered]:
+    told = [Offered() for _ in servers]
+    async with asyncio.TaskGroup() as group:
+        for each, server in zip(told, servers, strict=True):
+            group.create_task(each.run(server, rate, seconds))
+    return told
+
+
 @pytest.mark.faults
 def test_t41_overload_at_three_processes_is_refused_by_each(bar):
-    with workers(3, *ROOM) as (_, servers), httpx.Client(timeout=60) as http, ThreadPoolExecutor(96) as pool:
+    rate = 4 * CAPACITY / (PACE * (WORDS + 2)) / (sum(WIDTHS) / len(WIDTHS))
+    with workers(3, *ROOM) as (_, servers), Probe(servers[0]) as probe:
         for server in servers:
-            server.turn(pace=0.02, texts=["\\boxed{1} " + "and " * 9])
-
-        def ask(at: int) -> tuple[int, float, str]:
-            answer = http.post(servers[at % 3].url + CHAT, json=vote((1, 8, 64)[at % 7 % 3]))
-            return answer.status_code, answer.elapsed.total_seconds() * 1000, answer.headers.get("retry-after", "")
-
-        told = list(pool.map(ask, range(900)))
+            server.turn(pace=PACE, texts=["\\boxed{1} " + "and " * (WORDS - 1)])
+        memory = [server.memory for server in servers]
+        told = asyncio.run(offered_to(servers, rate, 10))
         for server in servers:
             server.healthy()
-    statuses, refusals = {status for status, *_ in told}, [took for status, took, _ in told if status == 429]
-    hints = all(hint.isdecimal() and int(hint) >= 1 for status, _, hint in told if status == 429)
-    figure = (
-        f"{statuses}, {len(refusals)} refused, p50 {percentile(refusals, 50):.0f} ms, {'all' if hints else 'not all'}"
-    )
-    what = "900 votes of 1, 8 and 64, 96 at once, at 3 processes: statuses, refusals, with a Retry-After"
-    bar("T41", what, figure, "200 and 429, all", statuses == {200, 429} and hints)
+        grown = max(server.memory - before for server, before in zip(servers, memory, strict=True))
+        surplus = sum(server.counters["started"] for server in servers) - sum(each.accepted for each in told)
+    statuses = {status for each in told for status in each.statuses}
+    refusals, hints = [one for each in told for one in each.refusals], [one for each in told for one in each.hints]
+    what = f"{rate:.0f} requests a second at each of 3 processes, 4 times the capacity: statuses"
+    met = statuses == {200, 429} and all(each.refusals for each in told)
+    bar("T41", what, f"{statuses}, {len(refusals)} refused", "200 and 429 at each", met)
+    p99 = percentile(refusals, 99)
+    bar("T41", "... refusals, p99", f"{p99:.0f} ms", "100 ms", p99 <= 100)
+    named = all(hint.isdecimal() and int(hint) >= 1 for hint in hints)
+    bar("T41", "... refusals with a whole Retry-After of 1 or more", "all" if named else "not all", "all", named)
+    bar("T41", "... decodes of refused requests", str(surplus), "0", surplus == 0)
+    bar("T41", "... memory of each", f"{grown:+.0f} MiB at most", "50 MiB", grown <= 50)
+    bar("T41", "... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
 
 
 @pytest.mark.faults
