@@ -17,7 +17,6 @@ import openai
 import psutil
 import pytest
 
-from tests.engine import tiny_prm
 from tests.sandbox.backends import reason_not_to
 
 pytestmark = pytest.mark.engine
@@ -44,11 +43,11 @@ def serving(*arguments: str) -> Iterator[Served]:
     assert process.stdout
     said = ""
     end = time.monotonic() + LIMIT
-    while "Stop: Ctrl-C" not in said:
-        line = process.stdout.readline()
-        said += line
-        assert line and time.monotonic() < end, said
     try:
+        while "Stop: Ctrl-C" not in said:
+            line = process.stdout.readline()
+            said += line
+            assert line and time.monotonic() < end, said
         yield Served(process, re.search(r"http://[^/\s]+", said).group(), said)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -58,6 +57,8 @@ def serving(*arguments: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    from tests.engine import tiny_prm
+
     folder = tmp_path_factory.mktemp("prm")
     tiny_prm.build(folder)
     sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not reason_not_to(how))]
