@@ -19,6 +19,8 @@
 ## tests a Redis server of yours.
 
 export ARGS ENGINE MODEL PORT PYTHON
+# Set in many containers: each process would compile all of vLLM anew, which takes 12 s of a core.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test faults bench bench-remote eval-demo check clean
