@@ -1,12 +1,12 @@
-"""For every test: properties are not races, so hypothesis sets no deadline."""
+"""For every test: properties are not races, so hypothesis sets no deadline. Who shares the real engine comes last."""
 
 import pytest
 from hypothesis import settings
 
 from tests.faults.rows import Bar
 
-# Some modules take its fixtures as a plugin, and some import it before that.
-pytest.register_assert_rewrite("tests.redis_server")
+# Some modules take their fixtures as a plugin, and some import them before that.
+pytest.register_assert_rewrite("tests.redis_server", "tests.engine.real", "tests.engine.served")
 settings.register_profile("cogitate", deadline=None, max_examples=60)
 settings.load_profile("cogitate")
 
@@ -15,3 +15,8 @@ settings.load_profile("cogitate")
 def bar(request: pytest.FixtureRequest) -> Bar:
     """Notes a figure of the fault list and holds it to its bar."""
     return Bar(request.node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("shared") is not None)

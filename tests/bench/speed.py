@@ -16,6 +16,7 @@ from server.cache import open_cache
 from server.engine.environment import DEMO_NAME
 from strategies import STRATEGIES
 from tests.bench.table import Table, say, spread
+from tests.engine.real import real_engine
 from tests.engine.served import Pair, served
 from tests.redis_server import RedisServer
 
@@ -140,7 +141,7 @@ async def repeating(pair: Pair, client: httpx.AsyncClient, rounds: int, table: T
 async def main(rounds: int) -> None:
     table = Table()
     say("loading the demo model")
-    async with served() as pair, httpx.AsyncClient(timeout=300) as client:
+    async with real_engine() as engine, served(engine) as pair, httpx.AsyncClient(timeout=300) as client:
         await floor(pair, client, 20, Table())
         await floor(pair, client, 20 * rounds, table)
         await voting(pair, client, rounds, table)

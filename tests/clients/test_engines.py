@@ -17,10 +17,12 @@ from tests.wire.asking import BASE, Server, small
 from tests.wire.engines import ENGINES, engines
 from tests.wire.prompts import TOOLS, WEATHER
 
+pytest_plugins = ["tests.engine.real"]
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.engine,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.shared,
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.parametrize("engine", ENGINES),
     pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"program_aided"})),
 ]
@@ -32,13 +34,13 @@ class Colour(BaseModel):
     colour: Literal["red", "blue"]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def servers() -> AsyncIterator[dict[str, Server]]:
-    async with engines() as started:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def servers(shared_engine) -> AsyncIterator[dict[str, Server]]:
+    async with engines(shared_engine) as started:
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(servers, engine) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{servers[engine].url}/v1", api_key="none", max_retries=0) as started:
         yield started

@@ -1,7 +1,6 @@
 """What every engine promises, asked of the scripted one and of the real one alike."""
 
 import asyncio
-import contextlib
 import math
 from collections.abc import AsyncIterator
 
@@ -12,8 +11,8 @@ from server.api.openai import ChatRequest
 from server.engine import Backend, Conversation
 from server.errors import ApiError, ContextTooLong
 from strategies.types import Completion, Floor, Sampling, Speech
-from tests.engine.real import real_backend
-from tests.engine.served import remote_backend
+from tests.engine.real import Lent
+from tests.engine.served import remote
 from tests.scripted import ScriptedBackend, ScriptedEngine
 
 STORY = (
@@ -21,27 +20,36 @@ STORY = (
 )
 
 
-@contextlib.asynccontextmanager
-async def scripted() -> AsyncIterator[Backend]:
-    yield ScriptedBackend(ScriptedEngine([STORY * 20], pace=0.001))
+REAL = [pytest.mark.engine, pytest.mark.shared]
 
 
-@pytest_asyncio.fixture(
-    scope="module",
-    loop_scope="module",
-    params=[
-        scripted,
-        pytest.param(real_backend, marks=pytest.mark.engine),
-        pytest.param(remote_backend, marks=pytest.mark.engine),
-    ],
-    ids=["scripted", "vllm", "remote"],
-)
-async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    async with request.param() as opened:
+@pytest.fixture(scope="module")
+def scripted() -> Backend:
+    return ScriptedBackend(ScriptedEngine([STORY * 20], pace=0.001))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def remote_engine(shared_engine: Lent) -> AsyncIterator[Backend]:
+    async with remote(shared_engine) as opened:
         yield opened
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+@pytest.fixture(
+    scope="module",
+    params=[
+        "scripted",
+        pytest.param("shared_engine", marks=REAL),
+        pytest.param("remote_engine", marks=REAL),
+    ],
+    ids=["scripted", "vllm", "remote"],
+)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    opened: Backend = request.getfixturevalue(request.param)
+    return opened
+
+
+pytest_plugins = ["tests.engine.real"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def request(text: str = "Tell me a long story.", **fields: object) -> ChatRequest:

@@ -1,28 +1,61 @@
-"""The real engine for tests: vLLM's CPU build and the demo model, started once per module."""
+"""The real engine for tests: vLLM's CPU build and the demo model, opened once and lent to many servers.
+
+A fixture, for a test module that says `pytest_plugins = ["tests.engine.real"]` and is marked `shared`: `shared_engine`,
+which the first of those tests starts. They run after all others (tests/conftest.py), so that no engine is beside it.
+"""
 
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest_asyncio
 
 from server.demo import demo_model
-from server.engine import Backend, environment
+from server.engine import environment
+from server.engine.vllm import VllmBackend
 from server.settings import user_cache
 
-ENGINE_ARGS = {"max_model_len": 2048, "max_num_seqs": 32}
+ENGINE_ARGS: dict[str, object] = {"max_model_len": 2048, "max_num_seqs": 64}
+SHORT_PROMPTS = {"block_size": 32}
+"""Prompts of a line or two are cached too: the table of fields asks each of them a hundred times."""
 
 
 def say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-@contextlib.asynccontextmanager
-async def real_backend(**options: object) -> AsyncIterator[Backend]:
-    environment.prepare(demo=True, quiet=True)
-    from server.engine.vllm import VllmBackend
+class Lent(VllmBackend):
+    """An engine that somebody else has opened, and will close."""
 
-    backend = VllmBackend(str(demo_model(say, user_cache())), environment.DEMO_NAME, ENGINE_ARGS, **options)
-    await backend.open()
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def real_engine(**engine_args: object) -> AsyncIterator[Lent]:
+    environment.prepare(demo=True, quiet=True)
+    model = str(demo_model(say, user_cache()))
+    opened = VllmBackend(model, environment.DEMO_NAME, ENGINE_ARGS | engine_args)
+    await opened.open()
     try:
-        yield backend
+        yield Lent(opened.model, opened.name, opened.engine_args, _running=opened.running)
     finally:
-        await backend.close()
+        await opened.close()
+
+
+async def behind(engine: Lent, **arguments: object) -> Lent:
+    """The same engine behind vLLM's handlers with other arguments, such as a tool parser."""
+    from server.engine.vllm.loading import Loaded, handlers, parsed
+
+    engine_args = {**engine.engine_args, **arguments}
+    args, llm = parsed(engine.model, engine.name, engine_args), engine.running.loaded.llm
+    running = replace(engine.running, loaded=Loaded(llm, await handlers(llm, args), args))
+    return Lent(engine.model, engine.name, engine_args, _running=running)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_engine() -> AsyncIterator[Lent]:
+    async with real_engine(**SHORT_PROMPTS) as opened:
+        yield opened

@@ -1,4 +1,7 @@
-"""Our server and vLLM's own, side by side over one engine, so that their answers can be compared field by field."""
+"""Our server and vLLM's own, side by side over one engine, so that their answers can be compared field by field.
+
+A fixture, for a test module that says `pytest_plugins = ["tests.engine.served"]`: `pair`, over the shared engine.
+"""
 
 import asyncio
 import contextlib
@@ -6,22 +9,20 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+import pytest_asyncio
 import uvicorn
 
 from server.app import create_app
 from server.cache import MemoryCache
-from server.demo import demo_model
-from server.engine import environment
 from server.engine.remote import RemoteBackend, Upstream
-from server.engine.vllm import VllmBackend
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
 from server.serving import bound
-from server.settings import Settings, user_cache
-from tests.engine.real import real_backend, say
+from server.settings import Settings
+from tests.engine.real import Lent
 
-ENGINE_ARGS: dict[str, object] = {"max_model_len": 2048, "max_num_seqs": 64}
+pytest_plugins = ["tests.engine.real"]
 
 
 class Quiet(uvicorn.Server):
@@ -37,7 +38,7 @@ class Pair:
     ours: str
     vllms: str
     service: Service
-    backend: VllmBackend
+    backend: Lent
 
 
 @contextlib.asynccontextmanager
@@ -55,36 +56,36 @@ async def listening(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def served(engine_args: dict[str, object] | None = None, **options: object) -> AsyncIterator[Pair]:
-    environment.prepare(demo=True, quiet=True)
-    model = str(demo_model(say, user_cache()))
-    backend = VllmBackend(model, environment.DEMO_NAME, ENGINE_ARGS | (engine_args or {}), **options)
-    service = Service(backend, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+async def served(engine: Lent) -> AsyncIterator[Pair]:
+    service = Service(engine, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
     ready = asyncio.Event()
-    deaths: list[str] = []
-
-    def died(reason: str) -> None:
-        deaths.append(reason)
-        ready.set()
-
-    async with listening(create_app(service, on_ready=ready.set, on_death=died)) as ours:
+    async with (
+        listening(create_app(service, on_ready=ready.set)) as ours,
+        listening(await vllms_own(engine)) as vllms,
+    ):
         await ready.wait()
-        assert not deaths, deaths
-        async with listening(await vllms_own(backend)) as vllms:
-            yield Pair(ours, vllms, service, backend)
+        yield Pair(ours, vllms, service, engine)
 
 
 @contextlib.asynccontextmanager
-async def remote_backend() -> AsyncIterator[RemoteBackend]:
+async def remote(engine: Lent) -> AsyncIterator[RemoteBackend]:
     """The remote engine over vLLM's own server."""
-    async with real_backend() as local, listening(await vllms_own(local)) as url:
+    async with listening(await vllms_own(engine)) as url:
         backend = RemoteBackend([Upstream(f"{url}/v1")])
         await backend.open()
         yield backend
         await backend.close()
 
 
-async def vllms_own(backend: VllmBackend) -> object:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pair(shared_engine: Lent) -> AsyncIterator[Pair]:
+    """Begun with an empty prefix cache: answers tell how much of their prompts was found there."""
+    await shared_engine.running.loaded.llm.reset_prefix_cache()
+    async with served(shared_engine) as both:
+        yield both
+
+
+async def vllms_own(backend: Lent) -> object:
     """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app

@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator
 
 import httpx
 import openai
 import pytest
-import pytest_asyncio
 
 from server.engine.environment import DEMO_NAME
-from tests.engine.served import Pair, served
+from tests.engine.served import Pair
 
-pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+pytest_plugins = ["tests.engine.served"]
+pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
 DIFFERS = {"id", "created", "system_fingerprint"}
 """Ids, times and version strings."""
 HELLO = {"model": DEMO_NAME, "messages": [{"role": "user", "content": "Name three colours."}], "max_tokens": 16}
@@ -24,12 +23,6 @@ SCHEMA = {
     "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "maximum": 9}},
     "required": ["colour", "n"],
 }
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair() -> AsyncIterator[Pair]:
-    async with served() as both:
-        yield both
 
 
 def stable(body: object) -> object:

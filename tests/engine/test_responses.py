@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
 
 import httpx
 import openai
 import pytest
-import pytest_asyncio
 from openai.types.responses import Response
 
 from server.engine.environment import DEMO_NAME
-from tests.engine.served import Pair, served
+from tests.engine.served import Pair
 
-pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+pytest_plugins = ["tests.engine.served"]
+pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
 DIFFERS = {"id", "created_at", "item_id", "call_id"}
 """Ids and times."""
 HELLO = {"model": DEMO_NAME, "input": "Name three colours.", "max_output_tokens": 16}
@@ -25,12 +24,6 @@ SCHEMA = {
 }
 FORMAT = {"type": "json_schema", "name": "c", "schema": SCHEMA}
 LOGPROBS = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair() -> AsyncIterator[Pair]:
-    async with served() as both:
-        yield both
 
 
 def stable(body: object) -> object:
@@ -88,7 +81,10 @@ async def test_an_answer_is_the_same_field_by_field(pair, fields):
 
 @pytest.mark.parametrize("fields", [{}, LOGPROBS, {"text": {"format": FORMAT}}], ids=lambda f: ",".join(f) or "plain")
 async def test_a_stream_is_the_same_event_by_event(pair, fields):
-    ours, vllms = await both(pair, stream=True, **fields)
+    for attempt in range(3):  # tokens that come faster than they are read are one event: chance, on a busy machine
+        ours, vllms = await both(pair, stream=True, **fields)
+        if attempt == 2 or len(events(ours)) == len(events(vllms)):
+            break
     assert ours.headers["content-type"] == vllms.headers["content-type"]
     assert [stable(event) for event in events(ours)] == [stable(event) for event in events(vllms)]
 

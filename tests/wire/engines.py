@@ -14,25 +14,24 @@ from server.metrics import Metrics
 from server.prover import MathProver
 from server.service import Service
 from server.settings import Settings
+from tests.engine.real import Lent, behind
 from tests.engine.served import listening, served
 from tests.wire.asking import Server
 
 ENGINES = ("vllm", "remote")
-ENGINE_ARGS: dict[str, object] = {
+ARGUMENTS = {
     "enable_auto_tool_choice": True,
     "tool_call_parser": "hermes",
-    # Prompts of a line or two are cached too: the table asks each of them a hundred times.
-    "block_size": 32,
     # The demo model's own template, and one that hears whether to think.
     "chat_template": str(Path(__file__).with_name("template.jinja")),
 }
 
 
 @contextlib.asynccontextmanager
-async def engines() -> AsyncIterator[dict[str, Server]]:
+async def engines(engine: Lent) -> AsyncIterator[dict[str, Server]]:
     """By name, over one loaded model."""
     async with (
-        served(ENGINE_ARGS) as pair,
+        served(await behind(engine, **ARGUMENTS)) as pair,
         remote(f"{pair.vllms}/v1") as url,
         httpx.AsyncClient(timeout=120) as client,
     ):

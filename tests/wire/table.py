@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.engine.real import SHORT_PROMPTS, real_engine
 from tests.wire.engines import engines
 from tests.wire.fields import FIELDS, Field
 from tests.wire.trying import COLUMNS, Verdict, verdicts
@@ -71,7 +72,7 @@ def counts(found: Found) -> str:
 
 
 async def main() -> None:
-    async with engines() as servers:
+    async with real_engine(**SHORT_PROMPTS) as engine, engines(engine) as servers:
         found = {engine: await verdicts(server) for engine, server in servers.items()}
     FILE.write_text(written(found))
 

@@ -5,11 +5,18 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.engine.real import Lent
 from tests.wire.engines import ENGINES, engines
 from tests.wire.fields import FIELDS, Field
 from tests.wire.trying import COLUMNS, PLAIN, Verdict, verdicts
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800), pytest.mark.asyncio(loop_scope="module")]
+pytest_plugins = ["tests.engine.real"]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.shared,
+    pytest.mark.timeout(1800),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 SOME = {"vllm": (PLAIN, "self_consistency", "beam_search"), "remote": (PLAIN, "self_consistency")}
@@ -18,12 +25,12 @@ ALL = dict.fromkeys(ENGINES, COLUMNS)
 
 @pytest_asyncio.fixture(
     scope="module",
-    loop_scope="module",
+    loop_scope="session",
     params=[pytest.param(SOME, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.faults)],
 )
-async def found(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, list[Verdict]]]:
+async def found(request: pytest.FixtureRequest, shared_engine: Lent) -> AsyncIterator[dict[str, list[Verdict]]]:
     """The table, or some columns of it, at once: many trials in one batch of the engine."""
-    async with engines() as servers:
+    async with engines(shared_engine) as servers:
         yield {name: await verdicts(server, request.param[name]) for name, server in servers.items()}
 
 
