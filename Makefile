@@ -1,7 +1,7 @@
 ## Cogitate: better answers from the model you have.
 ##
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
-##   make test      set everything up, and run all tests, those on the real vLLM engine included
+##   make test      set everything up, and run all tests: side by side, then alone, those on the real vLLM engine last
 ##   make faults    44 faults and attacks against real server processes, the long ones too: a table of figures and bars
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
@@ -13,7 +13,7 @@
 ##   make serve ENGINE=gpu               the GPU build of vLLM (the next make remembers; back: ENGINE=cpu)
 ##   make serve PORT=8001 PYTHON=python3.12
 ##   make serve ARGS="--served-model-name tiny"       whatever else `cogitate serve --help` lists
-##   make test ARGS="-m 'not engine' -x tests/server" whatever pytest takes
+##   make test ARGS="-m 'not engine' -x tests/server" whatever pytest takes; paths that are named are run in one process
 ##
 ## The first run takes a few minutes and 4 GB; the next ones start at once. REDIS_URL=redis://... lends the
 ## tests a Redis server of yours.
@@ -34,7 +34,7 @@ serve:
 
 test:
 	@deploy/setup.sh test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m pytest -m 'not faults' $(ARGS)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests $(ARGS)
 
 faults:
 	@deploy/setup.sh test

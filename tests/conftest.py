@@ -1,10 +1,13 @@
 """For every test: properties are not races, so hypothesis sets no deadline. Who shares the real engine comes last."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 from tests.faults.rows import Bar
 
+TESTS = Path(__file__).parent
 # Some modules take their fixtures as a plugin, and some import them before that.
 pytest.register_assert_rewrite("tests.redis_server", "tests.engine.real", "tests.engine.served")
 settings.register_profile("cogitate", deadline=None, max_examples=60)
@@ -19,4 +22,7 @@ def bar(request: pytest.FixtureRequest) -> Bar:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in ("faults", "sandbox"):
+            item.add_marker("alone")
     items.sort(key=lambda item: item.get_closest_marker("shared") is not None)

@@ -16,7 +16,7 @@ import pytest
 
 from server.prover import LENGTH, MathProver
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SECONDS = 2.0
 

@@ -162,7 +162,7 @@ def test_certain_never_changes_a_weighted_result():
 
 
 def test_a_weighted_vote_stops_early_where_weight_and_count_agree():
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.002 * (1 + call), labels=sure_of(_42=0.9))
+    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.02 * (1 + call), labels=sure_of(_42=0.9))
     finished = solve(SelfConsistency(n=16, weights="p_true"), run_of(engine))
     assert finished.stopped == "decided" and len(candidates_of(engine)) <= 8
 

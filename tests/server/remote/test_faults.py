@@ -15,6 +15,7 @@ BODIES = ("cut", "error_in_200", "malformed", "extra_choices", "absurd_usage", "
 CONNECTIONS = ("500", "hang", "hang_body", "reset", "reset_first", "redirect", "dribble")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("partial", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("fault", BODIES + CONNECTIONS)
 async def test_every_fault_loses_the_sample_and_is_a_502_to_a_client(fault, partial):
@@ -32,6 +33,7 @@ async def test_every_fault_loses_the_sample_and_is_a_502_to_a_client(fault, part
         assert backend.load().running == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", BODIES + CONNECTIONS)
 async def test_every_fault_is_a_502_to_a_plain_request(fault):
     async with one() as (fake, backend):

@@ -40,6 +40,7 @@ async def test_the_turns_of_a_chat_come_back_to_its_replica():
         assert sorted(calls(three)) == [0, 0, 2]
 
 
+@pytest.mark.alone
 async def test_a_home_that_carries_clearly_more_is_passed_over():
     async with fakes(Script(latency=0.3), Script(latency=0.3)) as two, over(*two) as backend:
         async with asyncio.TaskGroup() as group:

@@ -161,6 +161,7 @@ async def test_a_host_that_is_not_there_is_a_connect_error():
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_five_thousand_cancelled_calls_leave_nothing_behind():
     """Twenty at a time, each cancelled at some moment; then a hundred calls go through."""
     chance = random.Random(7)
@@ -187,6 +188,7 @@ async def test_five_thousand_cancelled_calls_leave_nothing_behind():
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0
 
 
+@pytest.mark.alone
 async def test_a_conversations_samples_are_all_in_flight_at_once():
     asked = request()
     async with one(Script(latency=0.2)) as (fake, backend):
