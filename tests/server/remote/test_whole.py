@@ -57,6 +57,7 @@ async def test_every_strategy_answers_over_an_upstream(strategy, stream):
             assert untold > 0 if uncounted else 0 <= untold <= aborted
 
 
+@pytest.mark.alone
 async def test_the_bill_over_mixed_requests_is_what_the_upstream_decoded():
     chance = random.Random(7)
     script = Script(texts=["so \\boxed{1} it is", "and \\boxed{2} it is", "then \\boxed{1} it is"], pace=0.002)
