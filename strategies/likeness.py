@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 def alike(own: frozenset[str], other: frozenset[str]) -> float:
     """The share of words that both have, in [0, 1]."""
-    return len(own & other) / max(1, len(own | other))
+    both = len(own & other)
+    return both / max(1, len(own) + len(other) - both)
 
 
 def typicality(texts: Sequence[str]) -> list[float]:

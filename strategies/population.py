@@ -1,5 +1,6 @@
 """A population of candidates: how far it agrees, and how new candidates are made from old ones."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from strategies.ballot import Ballot
@@ -57,8 +58,7 @@ def identity(outcome: Outcome) -> str:
 
 def share(population: Sequence[Outcome]) -> float:
     """Of the largest class of candidates that are the same."""
-    kinds = [identity(candidate) for candidate in population]
-    return max(map(kinds.count, kinds)) / len(kinds)
+    return max(Counter(map(identity, population)).values()) / len(population)
 
 
 def first_of(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:

@@ -9,6 +9,7 @@ most typical candidate is taken, never the first.
 
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Literal
@@ -118,11 +119,12 @@ def elect(picks: Sequence[Outcome], group: Sequence[Outcome], population: Sequen
 
 def medoid(group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
     """The most typical: most give its answer, then its words are most like the others', then the earliest."""
+    given = Counter(map(identity, population))
     words = {o.completion.index: frozenset(reply(o.completion).split()) for o in (*population, *group)}
 
     def typical(candidate: Outcome) -> tuple[int, float, int]:
         own = words[candidate.completion.index]
         likeness = sum(alike(own, words[o.completion.index]) for o in population)
-        return sum(identity(o) == identity(candidate) for o in population), likeness, -candidate.completion.index
+        return given[identity(candidate)], likeness, -candidate.completion.index
 
     return max(group, key=typical)
