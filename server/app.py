@@ -14,7 +14,7 @@ from server.api import chat, health, models, requests
 from server.api.document import describe
 from server.api.json import JSON
 from server.api.responses import route as responses
-from server.auth import Authentication, Keys
+from server.auth import ANYONE, Authentication, Keys
 from server.cache import MemoryCache
 from server.doorstep import Doorstep, names_of
 from server.encores import Encores
@@ -34,7 +34,11 @@ def create_app(
 
     keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
     memory = service.cache if isinstance(service.cache, MemoryCache) else None
-    encores = Encores(memory, service.metrics, lambda: service.open_for_requests, lambda: keys and keys.edition)
+
+    def standing() -> object:
+        return (keys.edition if keys else ANYONE) if service.open_for_requests else None
+
+    encores = Encores(memory, service.metrics, standing)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Encores]]:

@@ -10,6 +10,8 @@ from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Tra
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARES = tuple(share / 10 for share in range(1, 11))
+MOST_TOLD = 256
+"""Requests that are counted together, unless somebody looks before."""
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class Metrics:
     stalled: Gauge = field(init=False)
     series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
     """Looking them up takes longer than counting."""
+    told: list[tuple[str, str, int, float, bool]] = field(default_factory=list)
+    """Requests that are answered and not yet counted."""
 
     def __post_init__(self) -> None:
         to = self.registry
@@ -54,14 +58,25 @@ class Metrics:
         self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
-    def answered(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
-        """Takes in one request, whatever it was."""
-        series = self.series.get((endpoint, strategy, status))
-        if series is None:
-            counter = self.requests.labels(endpoint, strategy, f"{status // 100}xx")
-            series = self.series[endpoint, strategy, status] = counter, self.seconds.labels(endpoint, strategy)
-        series[0].inc()
-        series[1].observe(seconds)
+    def answered(self, endpoint: str, strategy: str, status: int, seconds: float, *, hit: bool = False) -> None:
+        """Takes in one request, whatever it was, but counts it later: the next one waits already.
+
+        `hit`: its answer was cached, and nothing else has counted that.
+        """
+        self.told.append((endpoint, strategy, status, seconds, hit))
+        if len(self.told) >= MOST_TOLD:
+            self._count()
+
+    def _count(self) -> None:
+        told, self.told = self.told, []
+        self.cache.labels("hit").inc(sum(hit for *_, hit in told))
+        for endpoint, strategy, status, seconds, _ in told:
+            series = self.series.get((endpoint, strategy, status))
+            if series is None:
+                counter = self.requests.labels(endpoint, strategy, f"{status // 100}xx")
+                series = self.series[endpoint, strategy, status] = counter, self.seconds.labels(endpoint, strategy)
+            series[0].inc()
+            series[1].observe(seconds)
 
     def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:
         """Takes in what one strategy request did, finished or not."""
@@ -81,4 +96,5 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Ours, and what the engine itself reports in this process."""
+        self._count()
         return generate_latest(self.registry) + generate_latest(REGISTRY)

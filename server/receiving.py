@@ -28,15 +28,19 @@ class Receiving(HttpToolsProtocol):
 
     _bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _encores: Encores | None = None
     _parsing = False
     """Some of a request has been parsed, and not all of it."""
     _parts: tuple[bytes, ...] = ()
     """The request as it came, while it may be one to remember."""
+    _rested = 0.0
+    """When it last began to wait for a request behind an answer that was given from here."""
     _held = b""
     _release: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._encores = self.app_state.get("encores")
         transport.set_write_buffer_limits(UNSENT)
         self._wait()
 
@@ -46,22 +50,22 @@ class Receiving(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        encores, held = self._encores, self._let_go()
+        encores, whole = self._encores, self._let_go() + data if self._held else data
         if encores is None or not self._between:
-            return self._parse(held + data)
+            return self._parse(whole)
         began = time.perf_counter()
-        if (encore := encores.find(held + data)) is not None:
+        if (encore := encores.find(whole)) is not None:
             # With no room to buffer in, uvloop sends at once and not when this is over: nobody waits for the counting.
             self.transport.set_write_buffer_limits(0)
             self.transport.write(encore.again(self.server_state.default_headers))
             self.transport.set_write_buffer_limits(UNSENT)
-            self._keep_alive()
+            self._rest()
             return encores.count(encore, time.perf_counter() - began)
-        if not held and encores.begins(data):
+        if whole is data and encores.begins(data):
             self._held, self._release = data, self.loop.call_later(PAUSE, self._go_on)
             return None
-        if held:
-            self._parse(held)
+        if whole is not data:
+            self._parse(whole[: -len(data)])
         return self._parse(data)
 
     def on_message_begin(self) -> None:
@@ -88,10 +92,6 @@ class Receiving(HttpToolsProtocol):
         self._parsing = False
 
     @property
-    def _encores(self) -> Encores | None:
-        return self.app_state.get("encores")
-
-    @property
     def _between(self) -> bool:
         """Nothing of a request has come, and everything of the answers before has gone."""
         answered = self.cycle is None or self.cycle.response_complete
@@ -111,11 +111,24 @@ class Receiving(HttpToolsProtocol):
         """The connection may go on behind this request, and nobody is promised anything."""
         return self.cycle.keep_alive and not self.expect_100_continue and not self.pipeline
 
-    def _keep_alive(self) -> None:
-        """The connection waits for the next request, as it does behind any answer."""
+    def _rest(self) -> None:
+        """The connection waits for the next request, as it does behind any answer, but the timer that runs stays.
+
+        Ending one and beginning another takes longer than all the rest of such an answer.
+        """
         self._stop_waiting()
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._rested = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait_for_more(self.timeout_keep_alive)
+
+    def _wait_for_more(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        left = self._rested + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            return self._wait_for_more(left)
+        return super().timeout_keep_alive_handler()
 
     def _let_go(self) -> bytes:
         """What was kept back, to be parsed after all."""

@@ -63,6 +63,7 @@ def live(
     line: Line | None = None,
     api_keys_file: Path | None = None,
     wait_until_ready: bool = True,
+    keep_alive: float = 5,
     **settings: object,
 ) -> Iterator[Live]:
     service = Service(
@@ -76,7 +77,13 @@ def live(
     app = create_app(service)
     server = Attentive(
         uvicorn.Config(
-            app, http=Receiving, port=0, log_level="warning", server_header=False, timeout_graceful_shutdown=1
+            app,
+            http=Receiving,
+            port=0,
+            log_level="warning",
+            server_header=False,
+            timeout_keep_alive=keep_alive,
+            timeout_graceful_shutdown=1,
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -43,10 +43,9 @@ def connected(server: Live) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), 10)
 
 
-def asked(server: Live) -> float:
-    """How many requests the metrics have counted."""
+def counted(server: Live, name: str) -> float:
     text = server.service.metrics.exposition().decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("cogitate_requests_total"))
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
 
 
 @pytest.mark.parametrize("split", [None, 20, -30, -len(json.dumps(VOTE))])
@@ -54,11 +53,10 @@ def test_an_encore_is_the_answer_with_names_of_its_own(split):
     parts = (request(),) if split is None else (request()[:split], request()[split:])
     with live(ScriptedEngine(["\\boxed{1}"])) as server, closing(connected(server)) as connection:
         heads, answers = zip(*(said(connection, *parts) for _ in range(4)), strict=True)
-        encores = server.service.metrics.cache.labels("hit")._value.get()
-        assert len(server.encores.kept) == 1 and encores == 3
+        assert len(server.encores.kept) == 1 and counted(server, 'cogitate_cache_total{result="hit"}') == 3
         time.sleep(1.1 if split is None else 0)
         later, again = said(connection, *parts)
-        assert asked(server) == 5
+        assert counted(server, "cogitate_requests_total") == 5
     assert len({answer["id"] for answer in (*answers, again)}) == 5
     names = [re.search(r"x-request-id: (\w+)", head)[1] for head in (*heads, later)]
     assert [answer["cogitate"]["trace_id"] for answer in (*answers, again)] == names and len(set(names)) == 5
@@ -78,6 +76,21 @@ def test_a_name_that_the_client_gave_stays():
             head, answer = said(connection, named)
         assert "x-request-id: mine" in head and answer["cogitate"]["trace_id"] == "mine"
         assert server.encores.kept
+
+
+def test_what_a_model_says_is_no_pattern():
+    text = "100 %(name)b of %d %% is \\boxed{1}"
+    with live(ScriptedEngine([text])) as server, closing(connected(server)) as connection:
+        answers = [said(connection, request())[1] for _ in range(3)]
+    assert [answer["choices"][0]["message"]["content"] for answer in answers] == [text] * 3
+
+
+def test_a_connection_waits_as_long_behind_each_answer_and_no_longer():
+    with live(ScriptedEngine(["\\boxed{1}"]), keep_alive=0.3) as server, closing(connected(server)) as connection:
+        for _ in range(6):
+            said(connection, request(), pause=0.1)
+        began = time.monotonic()
+        assert connection.recv(1) == b"" and 0.15 < time.monotonic() - began < 1
 
 
 def test_what_is_no_longer_cached_is_found_anew():
