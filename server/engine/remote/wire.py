@@ -12,6 +12,8 @@ from typing import cast
 
 import httptools
 
+from server.engine.remote.bell import Bell
+
 MOST_HEAD = 64 * 1024
 """Bytes of status line and headers."""
 MOST_WAITING = 1024 * 1024
@@ -46,6 +48,10 @@ class Connection(asyncio.Protocol):
     _paused: bool = False
     _reusable: bool = False
     _reader: "asyncio.Future[None] | None" = None
+    _bell: Bell = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bell = Bell(self._late)
 
     def send(self, request: bytes) -> None:
         self.status, self.headers, self.begun, self.complete = 0, [], False, False
@@ -92,18 +98,16 @@ class Connection(asyncio.Protocol):
     async def _more(self, seconds: float) -> None:
         if self.lost is not None:
             raise Broken(str(self.lost)) from self.lost
-        loop = asyncio.get_running_loop()
-        self._reader = reader = loop.create_future()
-        bell = loop.call_later(seconds, self._late, reader)
+        self._reader = asyncio.get_running_loop().create_future()
+        self._bell.set(seconds)
         try:
-            await reader
+            await self._reader
         finally:
-            bell.cancel()
+            self._bell.still()
 
-    @staticmethod
-    def _late(reader: "asyncio.Future[None]") -> None:
-        if not reader.done():
-            reader.set_exception(TimeoutError())
+    def _late(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -143,6 +147,7 @@ class Connection(asyncio.Protocol):
         self.lost = self.lost or error or Broken("closed")
         if self._headed and not self.complete and self._until_close and error is None:
             self.complete = True
+        self._bell.end()
         self.on_lost(self)
         self._wake()
 
