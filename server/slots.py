@@ -7,8 +7,6 @@ costs one.) What is admitted is bounded in the same measure, before anything is 
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from server.errors import Overloaded
@@ -59,17 +57,15 @@ class Slots:
         if not self._of[key]:
             del self._of[key]
 
-    @asynccontextmanager
-    async def hold(self, tenant: str, request: str) -> AsyncIterator[None]:
-        """One generation, from its turn on until the block is left."""
+    def hold(self, tenant: str, request: str) -> "Held":
+        """`async with`: one generation, from its turn on until the block is left."""
+        return Held(self, tenant, request)
+
+    async def take(self, tenant: str, request: str) -> None:
         if self.busy < self.capacity and not self._waiting:
             self.busy += 1
         else:
             await self._turn(tenant, request)
-        try:
-            yield
-        finally:
-            self._pass_on()
 
     async def _turn(self, tenant: str, request: str) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -79,13 +75,13 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._pass_on()
+                self.pass_on()
             elif turn in queue:
                 queue.remove(turn)
                 self._tidy(tenant, request)
             raise
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """The slot goes to the next in turn, or is free. Who has just been cancelled is passed over."""
         while self._waiting:
             tenant, requests = next(iter(self._waiting.items()))
@@ -105,6 +101,19 @@ class Slots:
             del requests[request]
         if not requests:
             del self._waiting[tenant]
+
+
+@dataclass(slots=True)
+class Held:
+    slots: Slots
+    tenant: str
+    request: str
+
+    async def __aenter__(self) -> None:
+        await self.slots.take(self.tenant, self.request)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.slots.pass_on()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,15 +70,12 @@ class Ballot:
     abstained: list[Outcome] = field(default_factory=list)
     votes: list[Outcome] = field(default_factory=list)
     """All of them, as they came in."""
+    finished: int = 0
+    """Those that were not ended as unsure."""
 
     @property
     def size(self) -> int:
         return len(self.votes)
-
-    @property
-    def finished(self) -> int:
-        """Those that were not ended as unsure."""
-        return sum(vote.completion.finish != "unsure" for vote in self.votes)
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
@@ -89,6 +86,7 @@ class Ballot:
 
     def cast(self, outcome: Outcome) -> None:
         self.votes.append(outcome)
+        self.finished += outcome.completion.finish != "unsure"
         if outcome.answer is None:
             self.abstained.append(outcome)
         elif bloc := self.blocs.get(outcome.answer.key):

@@ -1,8 +1,6 @@
 """What one request may spend. Reserve before decoding, settle after: the cap is exact."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 SHARE = 256
@@ -15,10 +13,21 @@ class BudgetExhausted(Exception):
 
 @dataclass(slots=True)
 class Grant:
-    tokens: int | None
-    """The most that may be decoded; None: no limit of ours."""
+    """`async with`: what is reserved when the block is entered, and settled when it is left."""
+
+    budget: "Budget"
     wanted: int | None
+    among: int
+    tokens: int | None = None
+    """The most that may be decoded; None: no limit of ours."""
     used: int = 0
+
+    async def __aenter__(self) -> "Grant":
+        self.tokens = await self.budget.take(self.wanted, self.among)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.budget.settle(self)
 
     @property
     def clipped(self) -> bool:
@@ -40,19 +49,14 @@ class Budget:
         """There is a deadline, at which what has been decoded so far will have to do."""
         return self.deadline is not None
 
-    @asynccontextmanager
-    async def reserve(self, wanted: int | None, among: int = 1) -> AsyncIterator[Grant]:
+    def reserve(self, wanted: int | None, among: int = 1) -> Grant:
         """A grant of at most `wanted` tokens, at most a fair share of what is left `among` siblings.
 
         Waits while siblings hold the rest and may give some back. Raises BudgetExhausted when nothing will come back.
         """
-        grant = Grant(await self._take(wanted, among), wanted)
-        try:
-            yield grant
-        finally:
-            self._settle(grant)
+        return Grant(self, wanted, among)
 
-    async def _take(self, wanted: int | None, among: int) -> int | None:
+    async def take(self, wanted: int | None, among: int) -> int | None:
         if self.left is None:
             return wanted
         enough = min(SHARE, wanted or SHARE)
@@ -68,7 +72,7 @@ class Budget:
         self.out += 1
         return tokens
 
-    def _settle(self, grant: Grant) -> None:
+    def settle(self, grant: Grant) -> None:
         if self.left is None or grant.tokens is None:
             return
         self.left += grant.tokens - grant.used
