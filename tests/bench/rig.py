@@ -18,6 +18,8 @@ from tests.bench.table import Table
 ASKED = [{"role": "user", "content": "What is 6*7 + 30?"}]
 CHAT = "/v1/chat/completions"
 JSON = {"Content-Type": "application/json"}
+IDLE = 3.0
+"""Seconds that a connection is kept. After 5 the server ends it, and a call must not meet that end."""
 Body = dict[str, Any]
 Part = Callable[["Rig"], Awaitable[None]]
 
@@ -38,7 +40,7 @@ class Rig:
 async def measured(
     upstream: Process, server: Process, table: Table, rounds: int, *parts: Callable[[Rig], Awaitable[None]]
 ) -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)) as client:
         rig = Rig(Bare(server.url), Bare(upstream.url), client, server, table, rounds)
         for part in parts:
             await part(rig)
