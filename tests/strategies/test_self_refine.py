@@ -89,6 +89,7 @@ def test_a_critique_is_a_question_of_ours_and_counted_as_verifying():
     assert usage(run.trace).verifier == critique.completion_tokens
     _, sampling = engine.calls[1]
     assert sampling.auxiliary and sampling.max_tokens == NOTE_TOKENS and not engine.calls[2][1].auxiliary
+    assert engine.calls[2][1] == engine.calls[0][1], "a revision is not decoded as its draft was"
 
 
 def test_a_draft_cannot_end_its_quotation():
