@@ -33,7 +33,7 @@ def create_app(
     """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
 
     keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
-    memory = service.cache if isinstance(service.cache, MemoryCache) else None
+    memory = service.cache if isinstance(service.cache, MemoryCache) else MemoryCache()
 
     def standing() -> object:
         return (keys.edition if keys else ANYONE) if service.open_for_requests else None

@@ -39,10 +39,11 @@ class Said:
 class Encore:
     """An answer, and what in it belongs to the request that it answered."""
 
-    plan: Plan
     path: str
+    strategy: str
+    key: str
     value: bytes
-    """What the cache held for it."""
+    """What the cache held under this key."""
     standing: object
     """What its right to ask rests on."""
     response: bytes
@@ -51,13 +52,16 @@ class Encore:
     """The client's own name for its requests."""
 
     @classmethod
-    def of(cls, plan: Plan, path: str, value: bytes, content: bytes, standing: object, *, own_name: bool) -> "Encore":
+    def of(
+        cls, plan: Plan, path: str, held: tuple[str, bytes], content: bytes, standing: object, *, own_name: bool
+    ) -> "Encore":
         name, number = plan.caller.request_id.encode(), plan.id.rpartition("-")[2].encode()
         before, behind = content.replace(b"%", b"%%").split(b'"created":%d' % plan.created, 1)
         if not own_name:
             behind = behind.replace(name, b"%(name)b")
         said = b'%b"created":%%(now)d%b' % (before.replace(number, b"%(number)b", 1), behind)
-        return cls(plan, path, value, standing, RESPONSE % (len(content), said), name if own_name else None)
+        response = RESPONSE % (len(content), said)
+        return cls(path, plan.strategy_name, *held, standing, response, name if own_name else None)
 
     def again(self, lines: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The whole response, under names of its own. `lines`: the server's own headers."""
@@ -74,7 +78,7 @@ class Encore:
 class Encores:
     """At most MOST answers, by the digest of the request: a key that was sent is not kept."""
 
-    memory: MemoryCache | None
+    memory: MemoryCache
     metrics: Metrics
     standing: Callable[[], object]
     """What the right to ask rests on now: it changes with the keys. None while no requests are taken at all."""
@@ -83,10 +87,10 @@ class Encores:
 
     def keep(self, said: Said, plan: Plan, path: str, content: bytes, *, own_name: bool) -> None:
         """Remembers how a repeat was answered from the cache."""
-        value = self.memory.held(plan.key) if self.memory and plan.key else None
-        if value is None or plan.caller.rights.requests_per_minute:
+        value = self.memory.held(plan.key) if plan.key else None
+        if plan.key is None or value is None or plan.caller.rights.requests_per_minute:
             return
-        encore = Encore.of(plan, path, value, content, self.standing(), own_name=own_name)
+        encore = Encore.of(plan, path, (plan.key, value), content, self.standing(), own_name=own_name)
         _put(self.kept, digest(said.whole), encore)
         if said.head < len(said.whole):
             _put(self.heads, digest(said.whole[: said.head]), None)
@@ -99,15 +103,13 @@ class Encores:
         """The answer to a request that is remembered, while it is still in the cache and may be given."""
         if not self.kept or len(whole) > LONGEST or (encore := self.kept.get(digest(whole))) is None:
             return None
-        assert self.memory is not None and encore.plan.key is not None
         standing = self.standing()
-        if standing is None or standing != encore.standing:
-            return None
-        return encore if self.memory.held(encore.plan.key) is encore.value else None
+        good = standing is not None and standing == encore.standing and self.memory.held(encore.key) is encore.value
+        return encore if good else None
 
     def count(self, encore: Encore, seconds: float) -> None:
         """Takes in that it was given."""
-        self.metrics.answered(encore.path, encore.plan.strategy_name, 200, seconds, hit=True)
+        self.metrics.answered(encore.path, encore.strategy, 200, seconds, hit=True)
 
 
 def digest(said: bytes) -> bytes:
