@@ -20,6 +20,7 @@ CHAT = "/v1/chat/completions"
 JSON = {"Content-Type": "application/json"}
 IDLE = 3.0
 """Seconds that a connection is kept. After 5 the server ends it, and a call must not meet that end."""
+PAUSE = 0.001
 Body = dict[str, Any]
 Part = Callable[["Rig"], Awaitable[None]]
 
@@ -83,10 +84,14 @@ async def seconds(work: Awaitable[object]) -> float:
 
 
 async def in_turn(rounds: int, *asks: Callable[[], Awaitable[object]]) -> list[list[float]]:
-    """Each asked once to warm up and then `rounds` times, one after the other, in milliseconds."""
+    """Each asked once to warm up and then `rounds` times, one after the other, in milliseconds.
+
+    With a pause before each: what the one before does behind its answer is not the next one's time.
+    """
     times: list[list[float]] = [[] for _ in asks]
     for turn in range(rounds + 3):
         for ask, kept in zip(asks, times, strict=True):
+            await asyncio.sleep(PAUSE)
             took = await seconds(ask()) * 1000
             if turn >= 3:
                 kept.append(took)
