@@ -8,7 +8,7 @@ this process's own cache; what stands in Redis must be asked for.
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
@@ -21,10 +21,7 @@ T = TypeVar("T")
 MOST = 256
 LONGEST = 16 * 1024
 """Bytes of a request with its headers. Parsing a longer one takes less than sending it."""
-RESPONSE = (
-    b"HTTP/1.1 200 OK\r\n%%(lines)bcontent-type: application/json\r\nx-cache: hit\r\nx-request-id: %%(name)b\r\n"
-    b"content-length: %d\r\n\r\n%b"
-)
+HEAD = b"content-type: application/json\r\nx-cache: hit\r\ncontent-length: %d\r\nx-request-id: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +43,9 @@ class Encore:
     """What the cache held under this key."""
     standing: object
     """What its right to ask rests on."""
-    response: bytes
-    """All of it, with gaps for the server's own headers, the two names and the time."""
+    head: bytes
+    parts: tuple[bytes, ...]
+    """Its content: before the number of its id, from there to the time, and the rest between the request's names."""
     named: bytes | None
     """The client's own name for its requests."""
 
@@ -56,22 +54,18 @@ class Encore:
         cls, plan: Plan, path: str, held: tuple[str, bytes], content: bytes, standing: object, *, own_name: bool
     ) -> "Encore":
         name, number = plan.caller.request_id.encode(), plan.id.rpartition("-")[2].encode()
-        before, behind = content.replace(b"%", b"%%").split(b'"created":%d' % plan.created, 1)
-        if not own_name:
-            behind = behind.replace(name, b"%(name)b")
-        said = b'%b"created":%%(now)d%b' % (before.replace(number, b"%(number)b", 1), behind)
-        response = RESPONSE % (len(content), said)
-        return cls(path, plan.strategy_name, *held, standing, response, name if own_name else None)
+        before, behind = content.split(b'"created":%d' % plan.created, 1)
+        front, middle = before.split(number, 1)
+        parts = (front, middle + b'"created":', *([behind] if own_name else behind.split(name)))
+        named = name if own_name else None
+        return cls(path, plan.strategy_name, *held, standing, HEAD % len(content), parts, named)
 
-    def again(self, lines: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The whole response, under names of its own. `lines`: the server's own headers."""
+    def again(self, lines: bytes) -> bytes:
+        """The whole response, under names of its own. `lines`: its status, and the server's own headers."""
         fresh = os.urandom(32).hex().encode()
-        return self.response % {
-            b"lines": b"".join([b"%b: %b\r\n" % line for line in lines]),
-            b"name": self.named or fresh[:32],
-            b"number": fresh[32:],
-            b"now": int(time.time()),
-        }
+        name, number, now = self.named or fresh[:32], fresh[32:], b"%d" % time.time()
+        front, middle, *rest = self.parts
+        return b"".join((lines, self.head, name, b"\r\n\r\n", front, number, middle, now, name.join(rest)))
 
 
 @dataclass(slots=True)
@@ -82,6 +76,9 @@ class Encores:
     metrics: Metrics
     standing: Callable[[], object]
     """What the right to ask rests on now: it changes with the keys. None while no requests are taken at all."""
+    headers: object = None
+    lines: bytes = b""
+    """The server's own headers, which change once a second, as they are sent."""
     kept: "OrderedDict[bytes, Encore]" = field(default_factory=OrderedDict)
     heads: "OrderedDict[bytes, None]" = field(default_factory=OrderedDict)
 
@@ -106,6 +103,13 @@ class Encores:
         standing = self.standing()
         good = standing is not None and standing == encore.standing and self.memory.held(encore.key) is encore.value
         return encore if good else None
+
+    def again(self, encore: Encore, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Its response. `headers`: the server's own."""
+        if headers is not self.headers:
+            self.headers = headers
+            self.lines = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % line for line in headers])
+        return encore.again(self.lines)
 
     def count(self, encore: Encore, seconds: float) -> None:
         """Takes in that it was given."""

@@ -57,7 +57,7 @@ class Receiving(HttpToolsProtocol):
         if (encore := encores.find(whole)) is not None:
             # With no room to buffer in, uvloop sends at once and not when this is over: nobody waits for the counting.
             self.transport.set_write_buffer_limits(0)
-            self.transport.write(encore.again(self.server_state.default_headers))
+            self.transport.write(encores.again(encore, self.server_state.default_headers))
             self.transport.set_write_buffer_limits(UNSENT)
             self._rest()
             return encores.count(encore, time.perf_counter() - began)
