@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from server.engine.environment import DEMO_NAME
 from strategies import STRATEGIES
+from strategies.prompts import FINAL_ANSWER, THEREFORE
 
 Body = dict[str, Any]
 BASE: Body = {
@@ -22,6 +24,14 @@ BASE: Body = {
     "cache": "no-store",
 }
 SMALL: Mapping[str, object] = {"n": 2, "width": 2, "max_steps": 3, "stop_rule": "none"}
+AS_IT_STANDS: Mapping[str, Mapping[str, object]] = {
+    "best_of_n": {"verifier": "confidence"},
+    "self_refine": {"verifier": "confidence", "method": "verification", "rounds": 1},
+    "budget_forcing": {"waits": 0, "answer_tokens": 1},
+}
+"""What leaves the model's text alone. A draft is seldom revised, for want of questions; no program is written; and
+a thought is followed by words of ours, and by one token."""
+OURS = (THEREFORE, f"\n\n{FINAL_ANSWER}")
 
 
 class Refused(Exception):
@@ -35,8 +45,8 @@ class Refused(Exception):
 def small(strategy: str) -> Body:
     """The strategy at its cheapest, putting nothing of ours into the prompt, and telling its candidates."""
     own = {name: value for name, value in SMALL.items() if name in STRATEGIES[strategy].model_fields}
-    verifier = {"verifier": "confidence"} if strategy == "best_of_n" else {}
-    return {"name": strategy, "instruction": "", "return_candidates": True, **verifier, **own}
+    own |= AS_IT_STANDS.get(strategy, {})
+    return {"name": strategy, "instruction": "", "return_candidates": True, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,11 @@ class Answer:
     @property
     def text(self) -> str:
         return self.message["content"] or ""
+
+    @property
+    def said(self) -> str:
+        """The text up to words of ours."""
+        return re.split("|".join(map(re.escape, OURS)), self.text)[0]
 
     @property
     def calls(self) -> list[Body]:
@@ -124,9 +139,14 @@ class Trial:
         """With the field, and whatever was answered before."""
         return await self.server.ask(self.body(**self.own | fields))
 
+    def first(self, answer: Answer) -> str:
+        """What the engine said to the question itself: a revision answers another one, in which the draft stands."""
+        return answer.candidates[0] if self.strategy == "self_refine" else answer.said
+
     def candidates(self, answer: Answer) -> list[str]:
-        """The texts that compete. A step-wise search tells its steps, so there it is the answer."""
-        return [answer.text] if self.stepwise else answer.candidates
+        """The texts that compete. What is made in steps tells its steps, so there it is the answer."""
+        single = self.stepwise or self.forced or self.strategy == "self_refine"
+        return [self.first(answer)] if single else answer.candidates
 
     def begun(self, answer: Answer) -> int:
         """How many decodes there were: candidates, or the steps of a step-wise search."""
@@ -136,7 +156,19 @@ class Trial:
         """Tokens of each candidate, or of the plain answer."""
         if self.strategy is None:
             return [answer.body["usage"]["completion_tokens"]]
-        return [sample["tokens"] for sample in answer.body["cogitate"]["samples"]]
+        tokens = [sample["tokens"] for sample in answer.body["cogitate"]["samples"]]
+        return [sum(tokens)] if self.forced else tokens
+
+    def is_as(self, answer: Answer, plain: Answer) -> bool:
+        """Whether every candidate is the plain answer; of a thought, all that it had room for."""
+        if self.forced:
+            return bool(answer.said) and plain.text.startswith(answer.said)
+        return {*self.candidates(answer), self.first(answer)} == {plain.text}
+
+    @property
+    def forced(self) -> bool:
+        """A thought is ended by us, and the answer follows it."""
+        return self.strategy == "budget_forcing"
 
     @property
     def stepwise(self) -> bool:

@@ -19,6 +19,8 @@ from tests.engine.served import listening, served
 from tests.wire.asking import Server
 
 ENGINES = ("vllm", "remote")
+PROGRAMS = Settings(code_exec="bwrap")
+"""Programs may be asked for. The demo model writes none, so none is run, and no sandbox is opened."""
 ARGUMENTS = {
     "enable_auto_tool_choice": True,
     "tool_call_parser": "hermes",
@@ -35,6 +37,7 @@ async def engines(engine: Lent) -> AsyncIterator[dict[str, Server]]:
         remote(f"{pair.vllms}/v1") as url,
         httpx.AsyncClient(timeout=120) as client,
     ):
+        pair.service.settings = PROGRAMS
         yield {"vllm": Server(pair.ours, client), "remote": Server(url, client)}
 
 
@@ -46,4 +49,5 @@ async def remote(upstream: str) -> AsyncIterator[str]:
     ready = asyncio.Event()
     async with listening(create_app(service, on_ready=ready.set)) as url:
         await ready.wait()
+        service.settings = PROGRAMS
         yield url

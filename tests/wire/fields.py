@@ -35,6 +35,7 @@ SPECIAL = {"logit_bias": {"1": 100}}
 UNFINISHED = {"messages": said("What is the sea?", "The sea is a"), "add_generation_prompt": False}
 CALLING = {"messages": WEATHER, "max_tokens": 40}
 TOOLS_TOO = ("tools",)
+LOGPROBS_TOO = ("logprobs",)
 OFFERED = CALLING | {"tools": TOOLS}
 TALKING = {
     "messages": said("Weather in Rome?", called("Rome"), "What is the sea?", "Water.", "Weather in Paris?"),
@@ -84,7 +85,7 @@ LENGTH = [
 ANSWER = [
     Field("n", 2, checks.gives_so_many_answers, beside=TWO),
     Field("logprobs", True, checks.reports_logprobs),
-    Field("top_logprobs", 2, checks.reports_logprobs, beside={"logprobs": True}),
+    Field("top_logprobs", 2, checks.reports_logprobs, beside={"logprobs": True}, needs=LOGPROBS_TOO),
     Field("return_token_ids", True, checks.tells_the_tokens),
     Field("skip_special_tokens", False, beside=SPECIAL),
     Field("spaces_between_special_tokens", False, checks.changes_nothing, SPECIAL | {"skip_special_tokens": False}),
@@ -101,9 +102,16 @@ ANSWER = [
 STREAMED = [
     Field("stream", True, checks.spells_the_whole_answer),
     Field("n", 2, checks.gives_so_many_answers, TWO | STREAM, case="streamed"),
-    Field("stream", True, checks.spells_the_whole_answer, {"logprobs": True, "top_logprobs": 1}, case="with logprobs"),
+    Field(
+        "stream",
+        True,
+        checks.spells_the_whole_answer,
+        {"logprobs": True, "top_logprobs": 1},
+        case="with logprobs",
+        needs=LOGPROBS_TOO,
+    ),
     Field("stream", True, checks.spells_the_whole_answer, OFFERED, case="with tools", needs=TOOLS_TOO),
-    Field("stream", True, checks.spells_the_whole_answer, {"stop": " vast"}, case="with stop"),
+    Field("stream", True, checks.spells_the_whole_answer, {"stop": " vast"}, case="with stop", needs=("stop",)),
     Field(
         "stream",
         True,

@@ -1,23 +1,28 @@
-"""The table of fields and strategies: python -m tests.wire.table asks the real engines and writes it.
+"""The table of fields and strategies: python -m tests.wire.table [STRATEGY ...] asks the real engines and writes it.
 
-It says what was found, and why what is refused is refused. test_table.py holds it to today's server.
+It says what was found, and why what is refused is refused. Where strategies are named, of all others it says what it
+said before. test_table.py holds it to today's server.
 """
 
+import argparse
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.engine.real import SHORT_PROMPTS, real_engine
-from tests.wire.engines import engines
+from tests.wire.engines import ENGINES, engines
 from tests.wire.fields import FIELDS, Field
 from tests.wire.trying import COLUMNS, Verdict, verdicts
 
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "results" / "fields.md"
 HEAD = """# Every field under every strategy
 
-Written by `python -m tests.wire.table` from what a run on the real engine found, in this process and behind the remote
+Written by `python -m tests.wire.table` from what runs on the real engine found, in this process and behind the remote
 engine; `tests/wire/test_fields.py` finds the same, `tests/wire/fields.py` says how. **honoured**: the effect was seen,
 beside the same request without the field and the engine's own answer. **refused**: a 400 that names the field.
+**accepted**: taken, where what would show its effect is refused.
 
 """
 
@@ -43,7 +48,7 @@ def row(field: Field, found: Found, reasons: dict[str, int]) -> str:
     for column in COLUMNS:
         of_both = [v for verdicts_of in found.values() for v in verdicts_of if (v.field, v.column) == (field, column)]
         cells.append(cell(of_both, reasons))
-    return f"| `{field.name}`{f' {field.case}' if field.case else ''} | {' | '.join(cells)} |"
+    return f"| {title(field)} | {' | '.join(cells)} |"
 
 
 def cell(of_both: Sequence[Verdict], reasons: dict[str, int]) -> str:
@@ -63,19 +68,46 @@ def short(reason: str) -> str:
 
 
 def counts(found: Found) -> str:
-    told = [
-        f"{engine}: {len(of)} asked, {sum(v.found == 'honoured' for v in of)} honoured, "
-        f"{sum(v.found == 'refused' for v in of)} refused"
-        for engine, of in found.items()
-    ]
+    told = []
+    for engine, of in found.items():
+        tally = Counter(verdict.found for verdict in of)
+        told.append(", ".join([f"{engine}: {len(of)} asked", *(f"{n} {word}" for word, n in tally.most_common())]))
     return f"{len({field.name for field in FIELDS})} fields in {len(FIELDS)} forms. " + "; ".join(told) + "; none lost."
 
 
-async def main() -> None:
+def title(field: Field) -> str:
+    return f"`{field.name}` {field.case}".strip()
+
+
+def rows(text: str) -> dict[str, dict[str, str]]:
+    """A table's cells by the field's title and the column."""
+    head, *body = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {name: dict(zip(head[1:], cells, strict=True)) for name, *cells in body}
+
+
+def told(text: str, columns: Sequence[str]) -> dict[str, list[Verdict]]:
+    """What a table says of these columns, by engine."""
+    reasons = dict(re.findall(r"(?m)^(\d+)\. (.*)$", text))
+    found: dict[str, list[Verdict]] = {engine: [] for engine in ENGINES}
+    for field, cells in zip(FIELDS, rows(text).values(), strict=True):
+        for column in columns:
+            words = cells[column].split("; ")
+            for engine, word in zip(ENGINES, words * (len(ENGINES) // len(words)), strict=True):
+                verdict, _, number = word.partition(" [")
+                found[engine].append(Verdict(field, column, verdict, reasons.get(number.strip("]"), "")))
+    return found
+
+
+async def main(columns: Sequence[str]) -> None:
+    kept = [column for column in COLUMNS if column not in columns]
+    found = told(FILE.read_text(), kept) if kept else {engine: [] for engine in ENGINES}
     async with real_engine(**SHORT_PROMPTS) as engine, engines(engine) as servers:
-        found = {engine: await verdicts(server) for engine, server in servers.items()}
+        for name, server in servers.items():
+            found[name] += await verdicts(server, columns)
     FILE.write_text(written(found))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(prog="python -m tests.wire.table", description=__doc__)
+    parser.add_argument("column", nargs="*", choices=[*COLUMNS, []], metavar="STRATEGY")
+    asyncio.run(main(parser.parse_args().column or COLUMNS))

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tests.wire.asking import Refused, Server
+from tests.wire.asking import Refused, Server, Trial
+from tests.wire.checks import changes_nothing
 from tests.wire.fields import FIELDS, Field
 
 PLAIN = "none"
@@ -20,9 +21,12 @@ COLUMNS = (
     "selection",
     "synthesis",
     "auto",
+    "budget_forcing",
+    "self_refine",
+    "program_aided",
 )
-"""The strategies whose answer, at temperature 0, is a sample as it stands: an effect on it is the field's. What the
-others honour and refuse is shown on the scripted engine, in tests/server/test_fields.py."""
+"""Every strategy's answer, at temperature 0 and asked as in asking.py, is a sample as it stands, or begins with one: an
+effect on it is the field's."""
 AT_ONCE = 16
 """Trials under way together: they share the engine's batches."""
 
@@ -31,19 +35,33 @@ AT_ONCE = 16
 class Verdict:
     field: Field
     column: str
-    found: Literal["honoured", "refused", "lost"]
+    found: Literal["honoured", "refused", "accepted", "lost"]
+    """accepted: taken, where what would show its effect is refused."""
     reason: str = ""
 
 
 async def tried(server: Server, field: Field, column: str) -> Verdict:
+    trial = field.trial(server, None if column == PLAIN else column)
     try:
-        await field.check(field.trial(server, None if column == PLAIN else column))
+        await field.check(trial)
     except Refused as refusal:
-        named = refusal.param in (field.name, *field.needs)
-        return Verdict(field, column, "refused" if named else "lost", f"{refusal} [{refusal.param}]")
+        if refusal.param in (field.name, *field.needs):
+            return Verdict(field, column, "refused", str(refusal))
+        if refusal.param in field.beside:
+            return await taken(replace(trial, beside={}), field, column)
+        return Verdict(field, column, "lost", f"{refusal} [{refusal.param}]")
     except (AssertionError, LookupError, ValueError) as lost:
         return Verdict(field, column, "lost", repr(lost))
     return Verdict(field, column, "honoured")
+
+
+async def taken(trial: Trial, field: Field, column: str) -> Verdict:
+    """By itself, where it has nothing to act on."""
+    try:
+        await changes_nothing(trial)
+    except (Refused, AssertionError) as lost:
+        return Verdict(field, column, "lost", repr(lost))
+    return Verdict(field, column, "accepted")
 
 
 async def verdicts(server: Server, columns: Sequence[str] = COLUMNS, fields: Sequence[Field] = FIELDS) -> list[Verdict]:
