@@ -63,7 +63,7 @@ class Encore:
     def again(self, lines: bytes) -> bytes:
         """The whole response, under names of its own. `lines`: its status, and the server's own headers."""
         fresh = os.urandom(32).hex().encode()
-        name, number, now = self.named or fresh[:32], fresh[32:], b"%d" % time.time()
+        name, number, now = self.named or fresh[:32], fresh[32:], str(int(time.time())).encode()
         front, middle, *rest = self.parts
         return b"".join((lines, self.head, name, b"\r\n\r\n", front, number, middle, now, name.join(rest)))
 
