@@ -67,6 +67,11 @@ class FaultyEngine(ScriptedEngine):
         del self.calls[:-64]  # nobody looks far back, and a soak must stay flat
         return await super().generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
+    def learn(self) -> None:
+        """Takes what it will say apart now, and not as it says it for the first time."""
+        for text in self.knobs.texts:
+            self.vocabulary.encode(text * self.knobs.times)
+
     def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
         known = self.salt, prompt.messages[-1].text
         self.knows = known in self.remembered

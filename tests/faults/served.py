@@ -62,7 +62,11 @@ class FaultyBackend(ScriptedBackend):
             while line := await reader.readline():
                 for name, value in json.loads(line).items():
                     death.set() if name == "death" else setattr(engine.knobs, name, value)
-                writer.write(json.dumps(counters(engine) | {"lag": lag.taken()}).encode() + b"\n")
+                told = counters(engine) | {"lag": lag.taken()}
+                engine.learn()
+                await asyncio.sleep(2 * TICK)
+                lag.taken()  # of the learning, which no engine that makes its tokens has to do
+                writer.write(json.dumps(told).encode() + b"\n")
             writer.close()
 
         listening = await asyncio.start_server(control, "127.0.0.1", 0, limit=LONGEST)
