@@ -49,6 +49,8 @@ class Plan:
     abilities: frozenset[Ability] = ABILITIES
     id: str = ""
     created: int = field(default_factory=lambda: int(time.time()))
+    began: float = field(default_factory=time.monotonic, compare=False)
+    """From here on its seconds count: what it waits for its turn among others is its own time."""
 
     @property
     def strategy_name(self) -> str:

@@ -23,7 +23,7 @@ class Recall:
         plan = self.kept.get((kind, by.tenant, by.key, by.rights, body))
         if plan is None:
             return None
-        return replace(plan, caller=by, id=fresh_id(plan.request), created=int(time.time()))
+        return replace(plan, caller=by, id=fresh_id(plan.request), created=int(time.time()), began=time.monotonic())
 
     def keep(self, kind: type, body: bytes, plan: Plan) -> None:
         if plan.key is not None and len(body) <= LONGEST:

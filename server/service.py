@@ -1,6 +1,7 @@
 """What the routes stand on: the engine, the cache, the jobs, and how a plan becomes an answer."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -232,7 +233,9 @@ class Service:
 
     def _deadline(self, plan: Plan) -> float | None:
         seconds = plan.request.budget.seconds if plan.request.budget else None
-        return None if seconds is None else asyncio.get_running_loop().time() + seconds
+        if seconds is None:
+            return None
+        return asyncio.get_running_loop().time() + plan.began + seconds - time.monotonic()
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of everything."""

@@ -1,12 +1,13 @@
 """Many requests at once, against one server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
-from tests.faults.rig import CHAT, HELLO, Server
+from tests.faults.rig import CHAT, HELLO, Server, body, raw
 
 Fields = Mapping[str, Any]
 
@@ -40,3 +41,33 @@ async def pooled(
         for _ in range(at_once):
             group.create_task(lane())
     return [answer for answer in answers if answer is not None]
+
+
+def volley(server: Server, asks: Sequence[Fields]) -> list[tuple[int, dict[str, Any], float]]:
+    """All at the same moment: of each the status, the answer, and seconds from its last byte to the answer's last.
+
+    Connections stand before, and nothing is parsed in between: a client that is busy would time itself.
+    """
+
+    async def all_of_them() -> list[tuple[bytes, float]]:
+        loop = asyncio.get_running_loop()
+        lines = [await asyncio.open_connection(*server.address) for _ in asks]
+
+        async def one(at: int) -> tuple[bytes, float]:
+            reader, writer = lines[at]
+            sent = loop.time()
+            writer.write(raw(body(**asks[at]), CHAT, "Connection: close"))
+            said = await reader.read(-1)
+            return said, loop.time() - sent
+
+        async with asyncio.TaskGroup() as group:
+            told = [group.create_task(one(at)) for at in range(len(asks))]
+        for _, writer in lines:
+            writer.close()
+        return [each.result() for each in told]
+
+    answers = []
+    for said, seconds in asyncio.run(all_of_them()):
+        head, _, content = said.partition(b"\r\n\r\n")
+        answers.append((int(head.split()[1]), json.loads(content), seconds))
+    return answers

@@ -1,5 +1,7 @@
 """A repeat is planned from memory, and never from another's."""
 
+import time
+
 import pytest
 
 from server.auth import new_key
@@ -17,6 +19,16 @@ def test_a_repeat_is_the_same_request_with_names_of_its_own():
         assert len(server.service.recall.kept) == 1
         assert first["id"] != again["id"] and again["cogitate"]["trace_id"] == "b"
         assert first["choices"] == again["choices"] and again["cogitate"]["cache"] == "hit"
+
+
+def test_a_repeat_has_all_of_its_seconds():
+    with live(ScriptedEngine(["\\boxed{1}"])) as server:
+        hurried = {"strategy": "self_consistency", "budget": {"seconds": 0.2}, "cache": "refresh"}
+        first = server.ask(**hurried).json()
+        time.sleep(0.3)
+        again = server.ask(**hurried).json()
+        assert len(server.service.recall.kept) == 1
+        assert first["cogitate"]["stopped"] == again["cogitate"]["stopped"] != "deadline"
 
 
 def test_a_header_that_says_something_of_the_request_is_heard_each_time():
