@@ -2,7 +2,7 @@
 import OpenAI from "openai";
 
 const [baseURL, model, asked] = process.argv.slice(2);
-const { strategy, messages, calling, tools } = JSON.parse(asked);
+const { strategy, messages, endless, calling, tools } = JSON.parse(asked);
 const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
 const few = { model, messages, strategy, max_tokens: 10, temperature: 0, cache: "no-store" };
 
@@ -17,7 +17,7 @@ const called = await client.chat.completions
 const leaving = new AbortController();
 setTimeout(() => leaving.abort(), 500);
 const aborted = await client.chat.completions
-  .create({ ...few, max_tokens: 1500, logit_bias: { 28: 100 } }, { signal: leaving.signal })
+  .create({ ...few, ...endless, max_tokens: 1500 }, { signal: leaving.signal })
   .catch((error) => error.constructor.name);
 
 console.log(JSON.stringify({
