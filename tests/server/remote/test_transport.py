@@ -191,7 +191,7 @@ async def test_five_thousand_cancelled_calls_leave_nothing_behind():
 @pytest.mark.alone
 async def test_a_conversations_samples_are_all_in_flight_at_once():
     asked = request()
-    async with one(Script(latency=0.2)) as (fake, backend):
+    async with one(Script(latency=0.6)) as (fake, backend):
         async with asyncio.TaskGroup() as group:
             for _ in range(200):
                 group.create_task(sample(backend, asked))
