@@ -24,20 +24,20 @@ NAMES = (
 )
 
 
-def judged(bar, count: int) -> None:
+def judged(bar, count: int, volleys: int = 1) -> None:
     with Server(flags=("--max-concurrent-requests", "600", "--max-generations", "4096")) as server:
         server.turn(pace=0.05, texts=["so it may be \\boxed{42} but I go on " + "and on " * 400])
         asks = [SLOW | {"strategy": NAMES[at % len(NAMES)]} for at in range(count)]
         with Probe(server) as probe:
-            answers = volley(server, asks)
+            answers = [each for _ in range(volleys) for each in volley(server, asks)]
         emptied = eventually(lambda: server.busy == 0)
         server.healthy()
     worst, kinds = max(seconds for *_, seconds in answers), {status for status, *_ in answers}
     partial = [answer for status, answer, _ in answers if status == 200]
     flagged = all(answer["cogitate"]["stopped"] == "deadline" for answer in partial)
-    what = f"{count} requests at once with 2 s, of an engine that needs 25 s: the slowest answer"
+    what = f"{len(answers)} requests with 2 s, {count} at once, of an engine that needs 25 s: the slowest answer"
     bar("T25", what, f"{worst:.2f} s, statuses {kinds}", "2.25 s", worst <= 2.25 and kinds <= {200, 504})
-    bar("T25", "... answers that say so", f"{len(partial)}", "all", flagged and len(partial) == count)
+    bar("T25", "... answers that say so", f"{len(partial)}", "all", flagged and len(partial) == len(answers))
     bar("T25", "... until the engine is empty", f"{emptied:.0f} ms", "250 ms", emptied <= 250)
     bar("T25", "... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
 
@@ -48,7 +48,7 @@ def test_t25_the_deadline_holds(bar):
 
 @pytest.mark.faults
 def test_t25_the_deadline_holds_for_fifty_at_once(bar):
-    judged(bar, 50)
+    judged(bar, 50, volleys=10)
 
 
 def test_t25_without_any_answer_it_is_a_504_that_no_client_repeats(bar):
