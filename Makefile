@@ -19,7 +19,7 @@
 ## tests a Redis server of yours.
 
 export ARGS ENGINE MODEL PORT PYTHON
-# Set in many containers: each process would compile all of vLLM anew, which takes 12 s of a core.
+# Set in many containers: each process would compile all of vLLM anew as it starts.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
