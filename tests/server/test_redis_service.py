@@ -24,6 +24,11 @@ def cache(redis, faults):
     return open_cache(redis.url, ttl=60, on_fault=faults.append)
 
 
+def stored(server):
+    said = server.http.get(f"{server.url}/metrics").text
+    return float(re.search(r'^cogitate_cache_total{result="stored"} (\S+)', said, re.MULTILINE)[1])
+
+
 def test_two_servers_share_answers_and_every_key_expires(redis):
     engines = [ScriptedEngine(["\\boxed{42}"]) for _ in range(2)]
     for engine in engines:
@@ -53,7 +58,7 @@ def test_garbage_in_redis_is_a_miss_and_is_mended(redis):
     with live(ScriptedEngine(["\\boxed{42}"]), cache=cache(redis, faults)) as server:
         server.ask(strategy="self_consistency")
         store = redis_client.Redis.from_url(redis.url)
-        eventually(store.keys)
+        eventually(lambda: stored(server) == 1 and not server.service.jobs.asides)
         (key,) = store.keys()
         store.set(key, b"cos\nsystem\n(S'true'\ntR.")
         assert server.ask(strategy="self_consistency").headers.get("x-cache") is None
@@ -63,10 +68,6 @@ def test_garbage_in_redis_is_a_miss_and_is_mended(redis):
 
 
 def test_an_answer_counts_as_stored_only_where_redis_took_it(redis):
-    def stored(server):
-        said = server.http.get(f"{server.url}/metrics").text
-        return float(re.search(r'^cogitate_cache_total{result="stored"} (\S+)', said, re.MULTILINE)[1])
-
     with live(ScriptedEngine(["\\boxed{42}"]), cache=cache(redis, [])) as server:
         server.ask(strategy="self_consistency")
         eventually(lambda: stored(server) == 1)
