@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     )
     upstream_connect_timeout: float = Field(default=5, gt=0, description="Seconds to connect to an upstream")
     upstream_abilities: Annotated[frozenset[Ability] | None, NoDecode] = Field(
-        default=None, description="What the upstreams can do, of continue,logprobs,seed; or none; default: found out"
+        default=None, description="What the upstreams can do, of continue,logprobs,seed,n; or none; default: found out"
     )
     served_model_name: str | None = Field(default=None, description="The name clients use; default: MODEL")
     host: str = Field(default="127.0.0.1", description="Address to listen on")

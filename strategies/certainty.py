@@ -8,7 +8,7 @@ k is 5, not 20, since every alternative of every token has to be carried.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, starmap
 from statistics import median
@@ -78,7 +78,7 @@ class Watch:
     _recent: deque[float] = field(default_factory=deque)
     _total: float = 0.0
 
-    def falls(self, tokens: Iterable[TokenLogprob]) -> bool:
+    def falls(self, tokens: Sequence[TokenLogprob]) -> bool:
         """Takes in more of it. Whether a whole window of tokens is below the floor: sooner nobody knows."""
         for chosen, others in packed(tokens).likelihoods():
             self._recent.append(token_confidence(chosen, others))

@@ -98,8 +98,15 @@ class Logprobs(Sequence[TokenLogprob]):
         return f"Logprobs({list(self)})"
 
 
-def packed(tokens: Iterable[TokenLogprob]) -> Logprobs:
-    return tokens if isinstance(tokens, Logprobs) else Logprobs(tokens)
+def packed(tokens: Sequence[TokenLogprob]) -> Logprobs:
+    """What a completion keeps, to which nobody adds."""
+    if isinstance(tokens, Logprobs):
+        return tokens
+    return Logprobs(tokens) if tokens else NONE
+
+
+NONE = Logprobs()
+"""Of the many samples of which nothing was asked."""
 
 
 def joint(parts: Iterable[Logprobs]) -> Logprobs:

@@ -12,8 +12,11 @@ OnAbort = Callable[[Completion], None]
 """Called at most once, with what had been decoded when the caller was cancelled."""
 
 
-Ability = Literal["continue", "logprobs", "seed"]
-"""What not every engine can do: go on from a partial answer, report log-probabilities, repeat a seeded decode."""
+Ability = Literal["continue", "logprobs", "seed", "n"]
+"""What not every engine can do: go on from a partial answer, report log-probabilities, repeat a seeded decode.
+
+`n`, several answers to one call, is of use to engines that are far away alone: no strategy needs it.
+"""
 ABILITIES: frozenset[Ability] = frozenset({"continue", "logprobs", "seed"})
 
 

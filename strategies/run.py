@@ -111,7 +111,8 @@ class Run:
         submission order, so that what a stop rule sees repeats.
         """
         first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
-        sampling = replace(self.sampling, partial=surplus, floor=floor)
+        at_once = not surplus and (concurrency or n) >= n > 1
+        sampling = replace(self.sampling, partial=surplus, floor=floor, together=at_once)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
         async def one(index: int) -> None:
@@ -159,8 +160,7 @@ class Run:
         verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
         for candidate, verdict in zip(candidates, verdicts, strict=True):
             self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens))
-        how = how or self.verifiers[verifier].aggregation
-        return [reduce_steps(verdict.steps, how) for verdict in verdicts]
+        return [reduce_steps(verdict.steps, how or self.verifiers[verifier].aggregation) for verdict in verdicts]
 
     async def ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
         """One greedy token after each prompt, in order, with the log-probabilities of exactly these labels."""

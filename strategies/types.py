@@ -137,6 +137,8 @@ class Sampling:
     """The client says what the text may hold, or where it ends: no words of ours may follow it."""
     floor: Floor | None = None
     """The engine ends the sample, as unsure, where it falls below this. Needs logprobs."""
+    together: bool = False
+    """Others just like it begin with it, and all are waited for: an engine that is far away may fetch them at once."""
     partial: bool = False
     """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
 

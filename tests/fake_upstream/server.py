@@ -18,6 +18,8 @@ from tests.fake_upstream.wire import STREAM, Connection, Request, whole
 class Counters:
     calls: int = 0
     """Chats and completions asked for."""
+    answers: int = 0
+    """... and answers: one call may ask for several."""
     in_flight: int = 0
     most_in_flight: int = 0
     aborted: int = 0
@@ -79,8 +81,9 @@ class FakeUpstream:
         if request.path == "/counters":
             return whole(200, json.dumps(asdict(self.counters)).encode())
         body = orjson.loads(request.body) if request.body else {}
-        if not self.script.logprobs:
-            body = {name: value for name, value in body.items() if name not in ("logprobs", "top_logprobs")}
+        unknown = () if self.script.logprobs else ("logprobs", "top_logprobs")
+        unknown += () if self.script.vllm else ("return_token_ids",)
+        body = {name: value for name, value in body.items() if name not in unknown}
         if len(self.asked) < self.remember:
             self.asked.append((request.path, body, request.headers))
         if (
@@ -105,8 +108,9 @@ class FakeUpstream:
         }
 
     def _decode(self, body: Body, connection: Connection, *, chat: bool) -> bytes | Coroutine[Any, Any, None]:
-        call = self.counters.calls
+        call = self.counters.answers
         self.counters.calls += 1
+        self.counters.answers += body.get("n") or 1
         if self.script.refusal is not None:
             status, message = self.script.refusal
             return whole(status, json.dumps({"error": {"message": message, "param": None, "code": status}}).encode())
@@ -124,12 +128,13 @@ class FakeUpstream:
         if plain and (ready := self._ready.get(key)):
             self.counters.tokens += self._ready_tokens(key)
             return ready
-        decode = self._said(body, call, chat=chat)
-        self.counters.tokens += decode.tokens * (body.get("n") or 1)
-        answer = whole(200, orjson.dumps(self._body(body, decode)))
+        said = self._said(body, call, chat=chat)
+        tokens = sum(decode.tokens for decode in said)
+        self.counters.tokens += tokens
+        answer = whole(200, orjson.dumps(self._body(body, said)))
         if plain:
             self._ready[key] = answer
-            self._ready[(key, "tokens")] = b"%d" % (decode.tokens * (body.get("n") or 1))
+            self._ready[(key, "tokens")] = b"%d" % tokens
         return answer
 
     def _ready_tokens(self, key: object) -> int:
@@ -145,21 +150,21 @@ class FakeUpstream:
             counters.in_flight -= 1
 
     async def _slowly(self, body: Body, call: int, connection: Connection, *, chat: bool) -> None:
-        decode = self._said(body, call, chat=chat)
+        said = self._said(body, call, chat=chat)
         stream = bool(body.get("stream"))
         if self.script.fault != "none":
-            await broken(self.script, connection, self._body(body, decode), stream)
+            await broken(self.script, connection, self._body(body, said), stream)
             return
         if delay := self.script.delay():
             await asyncio.sleep(delay)
         if stream:
-            await self._stream(body, decode, connection)
+            await self._stream(body, said[0], connection)
             return
-        for _ in decode.ids if self.script.pace else ():
-            self.counters.tokens += 1
+        for step in range(max(decode.tokens for decode in said) if self.script.pace else 0):
+            self.counters.tokens += sum(step < decode.tokens for decode in said)
             await asyncio.sleep(self.script.pace)
-        self.counters.tokens += 0 if self.script.pace else decode.tokens
-        connection.write(whole(200, orjson.dumps(self._body(body, decode))))
+        self.counters.tokens += 0 if self.script.pace else sum(decode.tokens for decode in said)
+        connection.write(whole(200, orjson.dumps(self._body(body, said))))
 
     async def _stream(self, body: Body, decode: Decode, connection: Connection) -> None:
         options = body.get("stream_options") or {}
@@ -181,23 +186,27 @@ class FakeUpstream:
         connection.chunk(b"data: [DONE]\n\n")
         connection.write(b"0\r\n\r\n")
 
-    def _said(self, body: Body, call: int, *, chat: bool) -> Decode:
+    def _said(self, body: Body, call: int, *, chat: bool) -> list[Decode]:
+        """As many as are wanted, each saying the next of the script's texts."""
         prompt = self._prompt_ids(body)
+        return [self._choice(body, prompt, call + at, chat=chat) for at in range(body.get("n") or 1)]
+
+    def _choice(self, body: Body, prompt: list[int], call: int, *, chat: bool) -> Decode:
         story = self.vocabulary.encode(self.script.text(call, body.get("seed")))
         ids = story if chat else story[said_already(prompt, story) :]
         made, text, finish, stop = cut(ids, self.vocabulary.words, body)
         calls = self.script.calls if body.get("tools") else ()
         return Decode(text, tuple(made), finish, stop, len(prompt), chat, self.script.reasoning, calls)
 
-    def _body(self, request: Body, decode: Decode) -> Body:
-        words, n = self.vocabulary.words, request.get("n") or 1
+    def _body(self, request: Body, said: list[Decode]) -> Body:
+        words, tokens = self.vocabulary.words, sum(decode.tokens for decode in said)
         return {
             "id": "chatcmpl-fake",
-            "object": "chat.completion" if decode.chat else "text_completion",
+            "object": "chat.completion" if said[0].chat else "text_completion",
             "created": 1_700_000_000,
             "model": self.script.model,
-            "choices": [decode.choice(request, words, index) for index in range(n)],
-            **({"usage": decode.usage(decode.tokens * n + self.script.overcount)} if self.script.usage else {}),
+            "choices": [decode.choice(request, words, index) for index, decode in enumerate(said)],
+            **({"usage": said[0].usage(tokens + self.script.overcount)} if self.script.usage else {}),
         }
 
     def _prompt_ids(self, body: Body) -> list[int]:

@@ -8,7 +8,7 @@ import orjson
 from server.engine import Body
 from server.engine.remote.checks import are_counts, mapping, sequence
 from server.engine.remote.failures import Lost
-from server.engine.remote.reading import only_choice
+from server.engine.remote.reading import choices, only_choice, usage
 from server.engine.remote.upstream import Path
 from server.errors import ApiError
 from strategies.ports import Ability
@@ -23,6 +23,7 @@ async def found(model: str, ask: Question) -> frozenset[Ability]:
         "continue": continues,
         "logprobs": reports_logprobs,
         "seed": repeats,
+        "n": several,
     }
     async with asyncio.TaskGroup() as group:
         tasks = {ability: group.create_task(tried(check, model, ask)) for ability, check in checks.items()}
@@ -60,6 +61,14 @@ async def repeats(model: str, ask: Question) -> bool:
     if not said:
         raise Lost("sent an answer without a message")
     return said == mapping(again.get("message"))
+
+
+async def several(model: str, ask: Question) -> bool:
+    """It gives two answers to one call, and tells the tokens of each as it counts them."""
+    fields = {"n": 2, "max_tokens": 2, "temperature": 1.0, "return_token_ids": True}
+    body = await ask("chat/completions", orjson.dumps({"model": model, "messages": PROBE, **fields}))
+    told = [len(sequence(choice.get("token_ids"))) for choice in choices(body, 2)]
+    return min(told) > 0 and usage(mapping(body).get("usage"), 4).completion == sum(told)
 
 
 async def chat(model: str, ask: Question, **fields: object) -> Body:

@@ -54,6 +54,8 @@ class Dialect:
     """It reports usage as it goes, and keeps apart what it remembers of prompts."""
     continues: bool = False
     """It tells the tokens that it decoded, and goes on from tokens."""
+    joins: bool = False
+    """It gives several answers to one call, and tells the tokens of each."""
     longest: int | None = None
     """The most tokens that it lets a request ask for."""
 
@@ -76,7 +78,7 @@ class Asking:
         self._common = {name: value for name, value in self.request.forwarded().items() if name not in SET_ANEW}
         self._common |= self.dialect.named(self.salt)
 
-    def chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool) -> bytes:
+    def chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool, n: int = 1) -> bytes:
         newer = self.request.said("max_completion_tokens") is not None
         limit = self._limit(sampling, "max_completion_tokens" if newer else "max_tokens")
         body = {**self._fields(sampling), "messages": self._messages(prompt.messages), **limit}
@@ -86,9 +88,11 @@ class Asking:
             body["logprobs"] = True
             if sampling.logprobs:
                 body["top_logprobs"] = sampling.logprobs
-        return self._said(body, sampling, stream=stream)
+        return self._said(body, sampling, stream=stream, n=n)
 
-    def completion(self, prompt: str | list[int], sampling: Sampling, *, stream: bool, tag: int | None = None) -> bytes:
+    def completion(
+        self, prompt: str | list[int], sampling: Sampling, *, stream: bool, n: int = 1, tag: int | None = None
+    ) -> bytes:
         """A raw prompt, or the tokens to go on from. A stop string of ours stays at the end of the text."""
         fields = {name: value for name, value in self._fields(sampling).items() if name not in CHATS_ONLY}
         body: Body = {**fields, "prompt": prompt, **self._limit(sampling, "max_tokens")}
@@ -101,7 +105,7 @@ class Asking:
             body["include_stop_str_in_output"] = True
         if tag is not None:
             body["stop_token_ids"] = [tag]
-        return self._said(body, sampling, stream=stream)
+        return self._said(body, sampling, stream=stream, n=n)
 
     def tokenized(self, prompt: Prompt) -> bytes:
         """The conversation as the upstream's chat template writes it, up to the assistant's turn."""
@@ -130,10 +134,12 @@ class Asking:
             return {}
         return {name: min(sampling.max_tokens, self.dialect.longest or sampling.max_tokens)}
 
-    def _said(self, body: Mapping[str, Any], sampling: Sampling, *, stream: bool) -> bytes:
+    def _said(self, body: Mapping[str, Any], sampling: Sampling, *, stream: bool, n: int) -> bytes:
         said = dict(body)
         if self.dialect.continues and (sampling.continued or sampling.stop):
             said["return_token_ids"] = True
+        if n > 1:
+            said |= {"n": n, "return_token_ids": True}
         if stream:
             running = {"continuous_usage_stats": True} if self.dialect.vllm else {}
             said |= {"stream": True, "stream_options": {"include_usage": True, **running}}

@@ -55,7 +55,7 @@ class RemoteBackend:
         model = models.chosen(await self._listing(), self.model)
         able = self.able if self.able is not None else await abilities.found(model.name, self._asked)
         continues = "continue" in able
-        self._dialect = Dialect(model.name, model.vllm or continues, continues, model.context)
+        self._dialect = Dialect(model.name, model.vllm or continues, continues, "n" in able, model.context)
         self._card = described(model, self.name, able)
         log.info("upstream model %s can: %s", model.name, ", ".join(sorted(able)) or "answer")
 

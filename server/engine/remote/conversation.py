@@ -17,8 +17,9 @@ from server.engine.remote.checks import mapping
 from server.engine.remote.continuing import Continuation
 from server.engine.remote.doubting import Doubt, doubt, unsure
 from server.engine.remote.failures import Lost
+from server.engine.remote.joint import Joints, Made
 from server.engine.remote.presenting import presented
-from server.engine.remote.reading import aborted, completed
+from server.engine.remote.reading import aborted, completed, several
 from server.engine.remote.replica import Ask
 from server.engine.remote.replicas import Home, Replicas
 from server.engine.remote.reply import Reply
@@ -37,6 +38,11 @@ class RemoteConversation:
     continuation: Continuation
     prompt_tokens: int = 0
     """0 where the upstream was not asked."""
+    joints: Joints | None = field(init=False)
+    """None where each decode has a call of its own: who reads along sees each sample as it ends."""
+
+    def __post_init__(self) -> None:
+        self.joints = Joints(self._several) if self.asking.dialect.joins and not self.request.stream else None
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -49,6 +55,8 @@ class RemoteConversation:
             return unsure(received.assembly, prompt, sampling) if received.unsure else completed(body, prompt, sampling)
 
         try:
+            if self.joints and not stream and (joined := await self.joints.decode(prompt, sampling)):
+                return joined
             ask = await self._ask(prompt, sampling, stream=stream)
             if on_text is None:
                 made = await self.replicas.answer(ask, self.home, read)
@@ -60,6 +68,12 @@ class RemoteConversation:
             if on_abort:
                 on_abort(received.aborted(prompt, sampling))
             raise
+
+    async def _several(self, prompt: Prompt, sampling: Sampling, n: int) -> Made:
+        async def read(reply: Reply) -> Made:
+            return several(await reply.json(), n, prompt, sampling)
+
+        return await self.replicas.answer(await self._ask(prompt, sampling, n=n), self.home, read)
 
     async def _tagged(self, made: Completion, sampling: Sampling) -> Completion:
         """With what its tokens tell of the model's tags."""
@@ -74,18 +88,18 @@ class RemoteConversation:
     async def present(self, completions: Sequence[Completion]) -> Body:
         return presented(self.request, completions)
 
-    async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool) -> Ask:
+    async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool = False, n: int = 1) -> Ask:
         until = self.replicas.until()
         if prompt.pieces or sampling.stop or sampling.until:
             if not self.asking.dialect.continues:
                 raise Unsupported("The upstream does not go on from partial answers.", param="strategy")
             ids = await self.continuation.tokens(prompt)
             tag = await self.continuation.tag(sampling.until) if sampling.until else None
-            return Ask("completions", self.asking.completion(ids, sampling, stream=stream, tag=tag), until, stream)
+            return Ask("completions", self.asking.completion(ids, sampling, stream=stream, n=n, tag=tag), until, stream)
         if prompt.raw is not None:
             raw = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw
-            return Ask("completions", self.asking.completion(raw, sampling, stream=stream), until, stream)
-        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream), until, stream)
+            return Ask("completions", self.asking.completion(raw, sampling, stream=stream, n=n), until, stream)
+        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream, n=n), until, stream)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """An upstream's answer -> a Completion. What is missing, of the wrong kind or absurd loses the sample."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.engine import Body
@@ -18,6 +18,7 @@ FINISHES: Mapping[str, Finish] = {
     "function_call": "stop",
     "repetition": "stop",
 }
+TOO_MANY = "counted more tokens than it was allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,54 @@ class Usage:
 
 def only_choice(body: object) -> Body:
     """The one choice of an answer. Raises Lost."""
+    (choice,) = choices(body, 1)
+    return choice
+
+
+def choices(body: object, n: int) -> list[Body]:
+    """Exactly so many. Raises Lost."""
     said = mapping(body)
     if said.get("error") or not said:
         raise Lost("reported an error in place of an answer")
-    choices = said.get("choices")
-    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-        raise Lost("did not send the one answer that was asked for")
-    return choices[0]
+    sent = said.get("choices")
+    if not isinstance(sent, list) or len(sent) != n or not all(isinstance(choice, dict) for choice in sent):
+        raise Lost("did not send the answers that were asked for")
+    return sent
 
 
 def completed(body: object, prompt: Prompt, sampling: Sampling) -> Completion:
     """A whole answer. Raises Lost."""
-    choice = only_choice(body)
+    choice, spent = only_choice(body), usage(mapping(body).get("usage"), sampling.max_tokens)
+    return _finished(choice, spent, prompt, sampling)
+
+
+def several(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Completion | Lost]:
+    """The answers of one call, each with the tokens that it tells: together those that were counted, or none is taken.
+
+    Raises Lost; one answer alone that cannot be believed is Lost in its place.
+    """
+    limit = None if sampling.max_tokens is None else sampling.max_tokens * n
+    sent, spent = choices(body, n), usage(mapping(body).get("usage"), limit)
+    lengths = [len(sequence(choice.get("token_ids"))) for choice in sent]
+    if not spent.counted or sum(lengths) != spent.completion:
+        raise Lost("did not tell how many tokens each answer took")
+
+    def read(choice: Body, tokens: int) -> Completion | Lost:
+        if sampling.max_tokens is not None and tokens > sampling.max_tokens:
+            return Lost(TOO_MANY)
+        try:
+            return _finished(choice, replace(spent, completion=tokens), prompt, sampling)
+        except Lost as loss:
+            return loss
+
+    return list(map(read, sent, lengths))
+
+
+def _finished(choice: Body, spent: Usage, prompt: Prompt, sampling: Sampling) -> Completion:
     finish = FINISHES.get(text(choice.get("finish_reason"), "a reason to finish"))
     if finish is None:
         raise Lost("did not finish its answer")
-    return _completion(choice, usage(mapping(body).get("usage"), sampling.max_tokens), prompt, sampling, finish)
+    return _completion(choice, spent, prompt, sampling, finish)
 
 
 def aborted(body: Body, prompt: Prompt, sampling: Sampling) -> Completion:
@@ -67,7 +100,7 @@ def usage(said: object, limit: int | None) -> Usage:
     if not (is_count(prompt) and is_count(completion) and is_count(cached)) or cached > prompt:
         raise Lost("counted tokens that cannot be")
     if limit is not None and completion > limit:
-        raise Lost("counted more tokens than it was allowed")
+        raise Lost(TOO_MANY)
     return Usage(prompt, completion, cached, counted=True)
 
 

@@ -26,7 +26,7 @@ async def opened(*fakes: FakeUpstream, **options: object) -> RemoteBackend:
 async def test_a_vllm_can_do_everything():
     async with fakes(Script(texts=["Cat", "Dog", "Emu"])) as (fake,):
         backend = await opened(fake)
-    assert backend.card.abilities == {"continue", "logprobs", "seed"}
+    assert backend.card.abilities == {"continue", "logprobs", "seed", "n"}
     assert (backend.card.name, backend.card.max_model_len) == ("fake", 4096)
     assert fake.counters.tokens < 30, "asking costs next to nothing"
 
@@ -35,9 +35,11 @@ async def test_a_vllm_can_do_everything():
     ("script", "able"),
     [
         (Script(vllm=False), {"logprobs", "seed"}),
-        (Script(logprobs=False), {"continue", "seed"}),
-        (Script(texts=["Cat", "Dog", "Emu"], seeds=False), {"continue", "logprobs"}),
-        (Script(no_tokens=True), {"logprobs", "seed"}),
+        (Script(logprobs=False), {"continue", "seed", "n"}),
+        (Script(texts=["Cat", "Dog", "Emu", "Fox", "Gnu"], seeds=False), {"continue", "logprobs", "n"}),
+        (Script(no_tokens=True), {"logprobs", "seed", "n"}),
+        (Script(usage=False), {"continue", "logprobs", "seed"}),
+        (Script(overcount=1), {"continue", "logprobs", "seed"}),
         (Script(refusal=(400, "no")), set()),
         (Script(fault="malformed"), set()),
     ],
