@@ -84,17 +84,19 @@ async def seconds(work: Awaitable[object]) -> float:
 
 
 async def in_turn(rounds: int, *asks: Callable[[], Awaitable[object]]) -> list[list[float]]:
-    """Each asked once to warm up and then `rounds` times, one after the other, in milliseconds.
+    """Each asked thrice to warm up and then `rounds` times, one after the other, in milliseconds.
 
-    With a pause before each: what the one before does behind its answer is not the next one's time.
+    With a pause before each: what the one before does behind its answer is not the next one's time. Each is first in
+    its turn as often as any other: who comes behind a slow one finds the processor warm.
     """
     times: list[list[float]] = [[] for _ in asks]
     for turn in range(rounds + 3):
-        for ask, kept in zip(asks, times, strict=True):
+        for place in range(len(asks)):
+            which = (turn + place) % len(asks)
             await asyncio.sleep(PAUSE)
-            took = await seconds(ask()) * 1000
+            took = await seconds(asks[which]()) * 1000
             if turn >= 3:
-                kept.append(took)
+                times[which].append(took)
     return times
 
 
