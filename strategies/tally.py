@@ -49,7 +49,7 @@ class Tally:
 
     async def decided(self) -> bool:
         """Whether the vote may stop. Weights are only asked for where the counts allow it."""
-        if self.ballot.size < self.scale.run.answers:
+        if self.rules.stop_rule == "none" or self.ballot.size < self.scale.run.answers:
             return False
         blocs, left = self.ballot.ranked(), self.rules.n - self.ballot.size
         match self.rules.stop_rule:

@@ -40,6 +40,8 @@ class Scale:
 
     async def weighed(self, ballot: Ballot) -> Ballot:
         """The same votes with their scores. Who abstains is not asked: that vote weighs nothing."""
+        if self.weights == "none":
+            return ballot
         voters = [vote for vote in ballot.votes if vote.answer]
         if self.weights == "confidence":
             await self._trust([vote.completion for vote in voters])
