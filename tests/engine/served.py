@@ -85,6 +85,14 @@ async def pair(shared_engine: Lent) -> AsyncIterator[Pair]:
         yield both
 
 
+def generated() -> float:
+    """The tokens that vLLM itself has counted."""
+    from prometheus_client import REGISTRY
+
+    samples = (s for family in REGISTRY.collect() for s in family.samples if s.name == "vllm:generation_tokens_total")
+    return sum(sample.value for sample in samples)
+
+
 async def vllms_own(backend: Lent) -> object:
     """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state

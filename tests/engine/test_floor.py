@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from server.engine.environment import DEMO_NAME
-from tests.engine.served import Pair
+from tests.engine.served import Pair, generated
 
 pytest_plugins = ["tests.engine.served"]
 pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
@@ -270,14 +270,6 @@ async def test_every_strategy_answers_and_streams_on_the_real_engine(pair, strat
     async with client_of(pair) as client, asyncio.TaskGroup() as group:
         group.create_task(whole())
         group.create_task(streamed())
-
-
-def generated() -> float:
-    """The tokens that vLLM itself has counted."""
-    from prometheus_client import REGISTRY
-
-    samples = (s for family in REGISTRY.collect() for s in family.samples if s.name == "vllm:generation_tokens_total")
-    return sum(sample.value for sample in samples)
 
 
 def billed(pair) -> float:
