@@ -30,6 +30,8 @@ from server.settings import Settings, user_cache
 
 SWITCH = 0.0005
 """Seconds after which a thread that computes lets the event loop go on; Python's own 5 ms are paid at each callback."""
+YOUNG = 5_000, 20, 50
+"""How many new objects the collector leaves alone, in its three ages: requests under way are more than Python's 700."""
 SEND_BUFFER = 64 * 1024
 """Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
 
@@ -91,6 +93,7 @@ def settle() -> None:
     And what is read in a thread (strategies/apart.py) holds nobody up."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*YOUNG)
     sys.setswitchinterval(SWITCH)
 
 

@@ -103,7 +103,8 @@ class Ballot:
         blocs = self.ranked(weight)
         if not blocs:
             return max(self.abstained, key=merit)
-        return replace(blocs[0].representative, agreement=len(blocs[0].members) / self.finished)
+        shown = blocs[0].representative
+        return Outcome(shown.completion, shown.answer, shown.score, len(blocs[0].members) / self.finished)
 
     def ranking(self, weight: Weight = one) -> Outcome:
         """The winner, and after it the others: each other answer's representative, then everyone else by merit."""

@@ -1,7 +1,7 @@
 """An upstream's answer -> a Completion. What is missing, of the wrong kind or absurd loses the sample."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from server.engine import Body
@@ -67,7 +67,7 @@ def several(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Co
         if sampling.max_tokens is not None and tokens > sampling.max_tokens:
             return Lost(TOO_MANY)
         try:
-            return _finished(choice, replace(spent, completion=tokens), prompt, sampling)
+            return _finished(choice, Usage(spent.prompt, tokens, spent.cached, counted=True), prompt, sampling)
         except Lost as loss:
             return loss
 
