@@ -1,8 +1,9 @@
 """What a strategy costs over the calls it makes: python -m tests.bench.remote [--rounds N]
 
 The remote engine over a fake upstream without latency, beside a bare asyncio client (aiohttp, nothing else) that makes
-the same upstream calls: three processes on this machine, asked in turn, so every ratio is of one run. Medians, with the
-quartiles behind them. Streams, which must be hung up on, and counters go through a client written by hand.
+an upstream call for each sample, as the remote engine does where samples may be stopped or have seeds; else it makes one
+call for many. Three processes on this machine, asked in turn, so every ratio is of one run. Medians, with the quartiles
+behind them. Streams, which must be hung up on, and counters go through a client written by hand.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from tests.bench.table import Table, say, spread
 
 SPREAD = ("the answer is \\boxed{72}",) * 7 + ("so it is \\boxed{71}", "thus \\boxed{42}", "hence \\boxed{70}")
 
+AT_ONCE = 6
+
 
 async def one_request(rig: Rig) -> None:
     """p50 of a request of n samples over n bare calls, and what each further one of both takes."""
@@ -42,6 +45,17 @@ async def one_request(rig: Rig) -> None:
     more, call = [(many - few) / 248 for many, few in zip(medians[256], medians[8], strict=True)]
     figure = f"{more:.3f} ms against {call:.3f} ms of a bare call"
     rig.table.add("each further sample, up to n=256", figure, "0.15 ms", more <= 0.15)
+
+
+async def apart(rig: Rig) -> None:
+    """The same where each sample is a call: a seed is of one sample alone."""
+    for n, bar in ((8, 2.5), (32, 2.0)):
+        ours, bare = await in_turn(
+            rig.rounds, partial(post, rig, rig.ours, asked(vote(n), seed=1)), partial(bare_calls, rig, n)
+        )
+        ratio = statistics.median(ours) / statistics.median(bare)
+        figure = f"{ratio:.2f}x: {spread(ours)} ms against {spread(bare)} ms"
+        rig.table.add(f"... of {n} samples with a seed, each a call", figure, f"{bar}x", ratio <= bar)
 
 
 async def many_requests(rig: Rig) -> None:
@@ -96,13 +110,19 @@ async def cached(rig: Rig) -> None:
 
 
 async def early_stop(rig: Rig) -> None:
-    """The default stop rule over a lognormal upstream, beside a bare client that hangs up by the same rule."""
+    """The default stop rule over a lognormal upstream, beside a bare client that hangs up by the same rule.
+
+    Chance makes the mean of a hundred such requests uncertain by three in a hundred, so there are many, a few at once.
+    """
     body = asked({"name": "self_consistency", "n": 8})
-    ours, bare, tokens = [], [], [0, 0]
+    ours, bare, tokens = list[float](), list[float](), [0, 0]
+    turns = [(lambda: post(rig, rig.ours, body), ours), (lambda: by_hand(rig), bare)]
     for _ in range(rig.rounds):
-        for who, (ask, times) in enumerate(((lambda: post(rig, rig.ours, body), ours), (lambda: by_hand(rig), bare))):
+        for who, (ask, times) in enumerate(turns):
             before = (await rig.counters())["tokens"]
-            times.append(await seconds(ask()) * 1000)
+            async with asyncio.TaskGroup() as group:
+                waits = [group.create_task(seconds(ask())) for _ in range(AT_ONCE)]
+            times += [wait.result() * 1000 for wait in waits]
             await asyncio.sleep(0.01)
             tokens[who] += (await rig.counters())["tokens"] - before
     wall, spent = statistics.fmean(ours) / statistics.fmean(bare), tokens[0] / tokens[1]
@@ -146,7 +166,7 @@ def deltas(lines: bytes) -> list[str]:
 async def main(rounds: int) -> None:
     table = Table()
     with fake_upstream() as upstream, cogitate(upstream.url + "/v1") as server:
-        await measured(upstream, server, table, rounds, one_request, many_requests, cached)
+        await measured(upstream, server, table, rounds, one_request, apart, many_requests, cached)
     texts = [flag for text in SPREAD for flag in ("--text", text)]
     lognormal = ("--latency", "0.1", "--sigma", "0.5", "--pace", "0.002")
     with fake_upstream(*texts, *lognormal) as upstream, cogitate(upstream.url + "/v1") as server:
