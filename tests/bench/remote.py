@@ -1,9 +1,9 @@
 """What a strategy costs over the calls it makes: python -m tests.bench.remote [--rounds N]
 
 The remote engine over a fake upstream without latency, beside a bare asyncio client (aiohttp, nothing else) that makes
-an upstream call for each sample, as the remote engine does where samples may be stopped or have seeds; else it makes one
-call for many. Three processes on this machine, asked in turn, so every ratio is of one run. Medians, with the quartiles
-behind them. Streams, which must be hung up on, and counters go through a client written by hand.
+an upstream call for each sample, as the remote engine does where samples may be stopped or have seeds; else it makes
+one call for many. Three processes on this machine, asked in turn, so every ratio is of one run. Medians, with the
+quartiles behind them. Streams, which must be hung up on, and counters go through a client written by hand.
 """
 
 import argparse
