@@ -14,6 +14,16 @@ settings.register_profile("cogitate", deadline=None, max_examples=60)
 settings.load_profile("cogitate")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--scale", type=float, default=1.0, help="how much of the fault list's own minutes and counts")
+
+
+@pytest.fixture
+def scale(request: pytest.FixtureRequest) -> float:
+    """What the long rows take times their seconds and counts: 1, unless somebody only tries whether they run."""
+    return float(request.config.getoption("--scale"))
+
+
 @pytest.fixture
 def bar(request: pytest.FixtureRequest) -> Bar:
     """Notes a figure of the fault list and holds it to its bar."""

@@ -50,6 +50,7 @@ class RedisServer:
         """Start it, again after a kill: on the same port, with no data. Returns when it answers."""
         assert PROGRAM is not None
         options = {"bind": "127.0.0.1", "port": self.port, "save": "", "appendonly": "no", "dir": self._folder.name}
+        options["enable-debug-command"] = "local"  # else DEBUG SLEEP is refused
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         with Path(self._folder.name, "log").open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, *words], stdout=log, stderr=log)

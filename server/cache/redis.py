@@ -45,6 +45,8 @@ class RedisCache:
         self._on_fault, self._secret = on_fault, secret
         self._reads, self._writes = Breaker(), Breaker()
         self._token = os.urandom(16)
+        self._held = set[str]()
+        """Claims of this process."""
 
     async def get(self, key: str) -> bytes | None:
         return await self._link.attempt("read from", self._reads, lambda: self._read(key))
@@ -56,7 +58,14 @@ class RedisCache:
 
     async def claim(self, key: str) -> bool:
         name = self._name(key) + CLAIM
-        taken = await self._link.attempt("write to", self._writes, lambda: self._claimed(name))
+        held = name in self._held
+        self._held.add(name)
+        taken: object = False
+        try:
+            taken = await self._link.attempt("write to", self._writes, lambda: self._claimed(name, held))
+        finally:
+            if taken is False and not held:
+                self._held.discard(name)
         return taken is not False
 
     async def renew(self, key: str) -> None:
@@ -66,7 +75,11 @@ class RedisCache:
         )
 
     async def release(self, key: str) -> None:
-        await self._link.attempt("write to", self._writes, lambda: self._released(self._name(key) + CLAIM))
+        name = self._name(key) + CLAIM
+        try:
+            await self._link.attempt("write to", self._writes, lambda: self._released(name))
+        finally:
+            self._held.discard(name)
 
     async def close(self) -> None:
         await self._link.close()
@@ -89,8 +102,11 @@ class RedisCache:
             await self._discard(name)
         return value
 
-    async def _claimed(self, name: str) -> bool:
-        return bool(await self._redis.set(name, self._token, ex=CLAIM_SECONDS, nx=True))
+    async def _claimed(self, name: str, held: bool) -> bool:
+        if await self._redis.set(name, self._token, ex=CLAIM_SECONDS, nx=True):
+            return True
+        # What a Redis that hung did late, of a call that was given up long ago: a claim of ours that nobody here holds.
+        return not held and await self._redis.getrange(name, 0, -1) == self._token
 
     async def _released(self, name: str) -> None:
         # Not atomic, and need not be: a claim lost in between is work done twice.

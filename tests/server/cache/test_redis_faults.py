@@ -116,6 +116,20 @@ async def test_a_slow_redis_is_left_alone(redis_server: "RedisServer") -> None:
         assert sum(took) < 2 * BOUND
 
 
+async def test_nobody_waits_for_a_claim_that_a_hung_redis_made_late(redis_server: "RedisServer") -> None:
+    async with opened(redis_server.url, limit=TIMEOUT) as (cache, _):
+        await cache.put("b", b"1")
+        redis_server.stop()
+        assert await cache.claim("a")  # the time is up, and the command is on its way all the same
+        for _ in range(3):
+            await cache.release("a")  # and this is not
+        redis_server.cont()
+        await hits_resume(cache, "b", b"2")
+        assert redis_server.do("EXISTS", PREFIX + "a:lock")
+        assert await cache.claim("a")
+        assert not await cache.claim("a")
+
+
 async def refused(cache: RedisCache, faults: list[str], caplog: pytest.LogCaptureFixture, error: str) -> None:
     """Hits go on, writes are given up, one line says so."""
     assert await cache.get("a") == b"1"
