@@ -15,7 +15,7 @@ class Breaker:
         *,
         failures: int = 3,
         pause: float = 1.0,
-        longest: float = 8.0,
+        longest: float = 4.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allowed, self._first, self._longest, self._clock = failures, pause, longest, clock

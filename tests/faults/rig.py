@@ -173,10 +173,13 @@ class Server:
 
 @dataclass(slots=True)
 class Probe:
-    """A small request every 50 ms on a connection of its own: whether the event loop is alive meanwhile."""
+    """A small request every 50 ms, or so, on a connection of its own: whether the event loop is alive meanwhile."""
 
     server: Server
     path: str = "/health/live"
+    every: float = 0.05
+    hear: Callable[[str], object] = lambda said: None
+    """Is told what it answers."""
     times: list[float] = field(default_factory=list)
     """Milliseconds."""
     failures: int = 0
@@ -199,10 +202,18 @@ class Probe:
 
     def _run(self) -> None:
         with httpx.Client(base_url=self.server.url, timeout=30) as client:
-            while not self._over.wait(0.05):
+            while not self._over.wait(self.every):
                 began = time.perf_counter()
-                self.failures += client.get(self.path).status_code != 200
+                answer = client.get(self.path)
+                self.failures += answer.status_code != 200
                 self.times.append((time.perf_counter() - began) * 1000)
+                self.hear(answer.text)
+
+
+def metric(said: str, name: str) -> float:
+    """A series by its name, labels included, in what /metrics answers; 0 where it is not there."""
+    found = re.search(rf"^{re.escape(name)} (\S+)", said, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def percentile(values: list[float], which: int) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.rig import Server, eventually
+from tests.faults.rig import Server, eventually, metric
 from tests.redis_server import PROGRAM, RedisServer
 
 KEYS = {name: f"cog-{name}" for name in ("alice", "bob")}
@@ -74,8 +74,7 @@ def kept(redis: RedisServer, count: int) -> None:
 
 def counted(server: Server, result: str) -> int:
     """cogitate_cache_total{result="..."}"""
-    found = re.search(rf'^cogitate_cache_total{{result="{result}"}} (\S+)', server.get("/metrics").text, re.MULTILINE)
-    return int(float(found[1])) if found else 0
+    return int(metric(server.get("/metrics").text, f'cogitate_cache_total{{result="{result}"}}'))
 
 
 def question(text: str) -> dict[str, object]:
