@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from tests.fake_upstream.script import Fault, Script
@@ -87,8 +88,12 @@ async def _huge(script: Script, connection: Connection, body: Body, stream: bool
 
 
 async def _gzip_bomb(script: Script, connection: Connection, body: Body, stream: bool) -> None:
-    packed = gzip.compress(b" " * (200 << 20), 1)
-    connection.write(whole(200, packed, "content-encoding: gzip"))
+    connection.write(whole(200, bomb(), "content-encoding: gzip"))
+
+
+@cache
+def bomb() -> bytes:
+    return gzip.compress(b" " * (200 << 20), 1)
 
 
 async def _dribble(script: Script, connection: Connection, body: Body, stream: bool) -> None:

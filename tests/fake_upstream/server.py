@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -35,6 +35,8 @@ class FakeUpstream:
     asked: list[tuple[str, Body, dict[bytes, bytes]]] = field(default_factory=list)
     """Path, body and headers of the latest requests."""
     remember: int = 1000
+    hear: Callable[[str, Body], object] = lambda path, body: None
+    """Is told of each request."""
     port: int = 0
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     _server: asyncio.Server | None = None
@@ -84,6 +86,7 @@ class FakeUpstream:
         unknown = () if self.script.logprobs else ("logprobs", "top_logprobs")
         unknown += () if self.script.vllm else ("return_token_ids",)
         body = {name: value for name, value in body.items() if name not in unknown}
+        self.hear(request.path, body)
         if len(self.asked) < self.remember:
             self.asked.append((request.path, body, request.headers))
         if (
