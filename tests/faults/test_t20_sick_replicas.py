@@ -207,7 +207,7 @@ async def all_sick(how: str) -> tuple[Counter[int], float, float, float]:
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
-    ("how", "most", "wanted"), [("gone", 1, {503}), ("frozen", 1, {503}), ("hung", IDLE + 0.5, {502, 503})]
+    ("how", "most", "wanted"), [("gone", 1, {503}), ("frozen", 1, {503}), ("hung", TIMEOUT + 0.5, {502, 503})]
 )
 def test_t20_without_any_replica_it_is_a_503_at_once(bar, how: str, most: float, wanted: set[int]):
     """One that is hung lists its models, so that it is tried now and then: who tries waits as long as for anything."""
