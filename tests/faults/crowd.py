@@ -43,10 +43,17 @@ async def pooled(
     return [answer for answer in answers if answer is not None]
 
 
-def volley(server: Server, asks: Sequence[Fields]) -> list[tuple[int, dict[str, Any], float]]:
+QUIET = 1.0
+"""Seconds."""
+
+
+def volley(
+    server: Server, asks: Sequence[Fields], *headers: str, then: Callable[[], object] = lambda: None
+) -> list[tuple[int, dict[str, Any], float]]:
     """All at the same moment: of each the status, the answer, and seconds from its last byte to the answer's last.
 
-    Connections stand before, and nothing is parsed in between: a client that is busy would time itself.
+    Connections stand before, and nothing is parsed in between: a client that is busy would time itself. `then`: is done
+    once no more answers come.
     """
 
     async def all_of_them() -> list[tuple[bytes, float]]:
@@ -56,12 +63,16 @@ def volley(server: Server, asks: Sequence[Fields]) -> list[tuple[int, dict[str, 
         async def one(at: int) -> tuple[bytes, float]:
             reader, writer = lines[at]
             sent = loop.time()
-            writer.write(raw(body(**asks[at]), CHAT, "Connection: close"))
+            writer.write(raw(body(**asks[at]), CHAT, "Connection: close", *headers))
             said = await reader.read(-1)
             return said, loop.time() - sent
 
         async with asyncio.TaskGroup() as group:
             told = [group.create_task(one(at)) for at in range(len(asks))]
+            done, left = set(told), set(told)
+            while done and left:
+                done, left = await asyncio.wait(left, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
+            then()
         for _, writer in lines:
             writer.close()
         return [each.result() for each in told]
