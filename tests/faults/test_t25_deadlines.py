@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -24,10 +27,19 @@ NAMES = (
 )
 
 
+FLAGS = ("--max-concurrent-requests", "600", "--max-generations", "4096")
+SAID = "so it may be \\boxed{42} but I go on " + "and on " * 400
+HOUR = 3600
+
+
+def slow(count: int) -> list[dict[str, object]]:
+    return [SLOW | {"strategy": NAMES[at % len(NAMES)]} for at in range(count)]
+
+
 def judged(bar, count: int, volleys: int = 1) -> None:
-    with Server(flags=("--max-concurrent-requests", "600", "--max-generations", "4096")) as server:
-        server.turn(pace=0.05, texts=["so it may be \\boxed{42} but I go on " + "and on " * 400])
-        asks = [SLOW | {"strategy": NAMES[at % len(NAMES)]} for at in range(count)]
+    with Server(flags=FLAGS) as server:
+        server.turn(pace=0.05, texts=[SAID])
+        asks = slow(count)
         with Probe(server) as probe:
             answers = [each for _ in range(volleys) for each in volley(server, asks)]
         emptied = eventually(lambda: server.busy == 0)
@@ -61,6 +73,34 @@ def test_t25_without_any_answer_it_is_a_504_that_no_client_repeats(bar):
         server.healthy()
     said = f"{answer.status_code}, x-should-retry {answer.headers.get('x-should-retry')}, {took:.2f} s of 0.5 s"
     bar("T25", "an engine that says nothing", said, "504, false", answer.status_code == 504 and "false" in said)
+
+
+def put(back: Path, seconds: int) -> None:
+    """In place: who has the file mapped must never find it shorter."""
+    with back.open("r+b") as file:
+        file.write(seconds.to_bytes(8, sys.byteorder))
+
+
+@pytest.mark.faults
+def test_t25_the_deadline_holds_where_the_clock_is_set_back(bar, tmp_path):
+    """The server's own, by an hour, a second after it was asked."""
+    if (compiler := shutil.which("cc")) is None:
+        pytest.skip("NO CLOCK WAS SET BACK: there is no cc on the PATH")
+    library, back = tmp_path / "clock.so", tmp_path / "back"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, Path(__file__).with_name("clock.c")], check=True)
+    back.touch()
+    put(back, 0)
+    with Server(flags=FLAGS, environment={"LD_PRELOAD": str(library), "CLOCK_BACK": str(back)}) as server:
+        server.turn(pace=0.05, texts=[SAID])
+        answers = volley(server, slow(24), then=lambda: put(back, HOUR))
+        emptied = eventually(lambda: server.busy == 0)
+        told = time.time() - server.ask(cache="no-store", max_tokens=1).json()["created"]
+        server.healthy()
+    worst, kinds = max(seconds for *_, seconds in answers), {status for status, *_ in answers}
+    what = "24 requests with 2 s, the server's clock set back by an hour meanwhile: the slowest answer; empty after"
+    met = worst <= 2.25 and kinds <= {200, 504} and emptied <= 250 and abs(told - HOUR) < 60
+    figure = f"{worst:.2f} s, statuses {kinds}; {emptied:.0f} ms; its clock is {told:.0f} s late"
+    bar("T25", what, figure, "2.25 s; 250 ms", met)
 
 
 def test_t25_no_clock_that_can_be_set_back_decides_anything(bar):
