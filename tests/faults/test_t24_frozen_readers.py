@@ -47,21 +47,22 @@ def asking(server: Server, count: int) -> Iterator[list[socket.socket]]:
             connection.close()
 
 
-def unsent(server: Server) -> dict[str, int]:
-    """What the kernel keeps for each of the server's connections, by the client's address: bytes."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    here = f":{server.address[1]:04X}"
-    kept = {
-        theirs: queues for _, ours, theirs, state, queues, *_ in lines if ours.endswith(here) and state == ESTABLISHED
-    }
-    return {theirs: int(queues.partition(":")[0], 16) for theirs, queues in kept.items()}
+def unsent(server: Server, theirs: set[int]) -> dict[int, int]:
+    """Bytes that the kernel keeps for each of these clients, by their ports."""
+    kept, here = dict[int, int](), f":{server.address[1]:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, queues, *_ = line.split()
+        port = int(remote.partition(":")[2], 16)
+        if local.endswith(here) and state == ESTABLISHED and port in theirs:
+            kept[port] = int(queues.partition(":")[0], 16)
+    return kept
 
 
-def filled_until_left(server: Server) -> tuple[float, float]:
+def filled_until_left(server: Server, theirs: set[int]) -> tuple[float, float]:
     """When the last of them could still be sent something, and when the engine was empty, by the monotonic clock."""
-    most, grew = dict[str, int](), time.monotonic()
+    most, grew = dict[int, int](), time.monotonic()
     while server.busy > HEALTHY:
-        for client, size in unsent(server).items():
+        for client, size in unsent(server, theirs).items():
             if size > most.get(client, 0):
                 most[client], grew = size, time.monotonic()
         time.sleep(0.1)
@@ -92,8 +93,8 @@ def test_t24_clients_that_read_nothing_are_left(bar, scale):
         alone = chats(server, lambda: time.monotonic() > until)
         over = threading.Event()
         beside = pool.submit(chats, server, over.is_set)
-        with asking(server, count):
-            full, left = filled_until_left(server)
+        with asking(server, count) as sockets:
+            full, left = filled_until_left(server, {connection.getsockname()[1] for connection in sockets})
             over.set()
             others, aborted = beside.result(), server.counters["cancelled"]
         server.healthy()
