@@ -127,8 +127,8 @@ def drained(sockets: list[socket.socket]) -> None:
 @pytest.mark.parametrize(("reads", "words"), [("nothing", 2500), ("everything", 800)])
 def test_t24_clients_cost_little(bar, scale, reads: str, words: int):
     """What it has grown by at its height; the words are short, so that what is decoded is not what is weighed."""
-    count = int(COUNT * scale)
-    with Server(flags=roomy(3)) as server:
+    count, seconds = int(COUNT * scale), max(3, SECONDS * scale)
+    with Server(flags=roomy(seconds)) as server:
         server.turn(texts=["and so on and on " * (words // 5)], pace=0.03)
         for _ in range(8):
             server.ask(**ASKED | {"max_tokens": 20})
