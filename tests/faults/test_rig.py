@@ -5,7 +5,8 @@ import pytest
 
 from tests.fake_upstream import Script
 from tests.faults.__main__ import Collected
-from tests.faults.rig import Probe, Server, eventually
+from tests.faults.load import Load, measured
+from tests.faults.rig import Probe, Server, eventually, metric
 from tests.faults.rows import Row, table
 
 
@@ -23,6 +24,16 @@ def test_a_scripted_server_is_asked_watched_and_broken():
         assert eventually(lambda: server.busy == 0) < 1000
         server.turn(hang=False)
         server.healthy()
+        with Load(server, users=2, every=0.05) as load, measured(load) as span:
+            span.last(server, 0.3, lambda: server.get("/metrics"), again=0.2)
+        assert (
+            metric(
+                server.get("/metrics").text, 'cogitate_requests_total{endpoint="/metrics",status="2xx",strategy="none"}'
+            )
+            == 2
+        )
+    assert {each.status for each in span.asked} == {200} and 2 <= len(span.asked) <= 14 and len(span.acts) == 2
+    assert span.search <= span.p99 and span.memory > 10 and span.processor > 0
     assert probe.times and probe.failures == 0 and Script().fault == "none"
 
 
