@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rows import Row, table
+from tests.faults.rows import Row, Told
 
 WHERE = ["tests/faults", "tests/sandbox", "tests/clients", "tests/wire"]
 RESULTS = Path("deploy/results/faults.md")
@@ -24,6 +24,8 @@ class Collected:
     """
 
     results: Path | None
+    before: Told | None = None
+    """What was found before of those rows that are not asked now."""
     began: float = field(default_factory=time.monotonic)
     rows: list[Row] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
@@ -68,27 +70,30 @@ class Collected:
 
     def write(self) -> None:
         if self.results:
-            self.results.write_text(f"# The fault list\n\n`make faults`, on 2 cores, in one run.\n\n{self}\n")
+            self.results.write_text(f"# The fault list\n\n`make faults`, on 2 cores.\n\n{self}\n")
 
     @property
     def minutes(self) -> float:
         return (time.monotonic() - self.began) / 60
 
     def __str__(self) -> str:
-        missed = sum(not row.met for row in self.rows)
-        done = "" if self.ended >= self.planned else f" It ended early, after {self.ended} of {self.planned} tests."
-        order = sorted(self.seconds, key=lambda name: int(name[1:]))
-        took = ", ".join(f"{name} {self.seconds[name]:.0f}" for name in order)
-        said = f"{len(self.rows)} figures in {self.minutes:.1f} minutes, {missed} not met.{done}"
-        return f"{said}\n\nSeconds that each row took: {took}.\n\n{table(self.rows)}"
+        if self.before:
+            return str(self.before.renewed(self.rows, self.seconds))
+        done = "" if self.ended >= self.planned else f"It ended early, after {self.ended} of {self.planned} tests.\n\n"
+        return f"{done}{Told(self.rows, dict(self.seconds))}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults ARGS=...", description=__doc__)
     parser.add_argument("--only", default="", help="what pytest's -k takes, such as t18; nothing is written then")
     parser.add_argument("--scale", default="1", help="how much of the list's own minutes; less, and nothing is written")
+    parser.add_argument(
+        "--renew", action="store_true", help="with --only: written, other rows as they were found before"
+    )
     given, more = parser.parse_known_args()
-    collected = Collected(None if given.only or given.scale != "1" else RESULTS)
+    written = given.scale == "1" and (given.renew or not given.only)
+    before = Told.by(RESULTS.read_text()) if given.renew else None
+    collected = Collected(RESULTS if written else None, before)
     only = ["-k", given.only] if given.only else []
     status = pytest.main([*WHERE, "-q", f"--scale={given.scale}", *only, *more], plugins=[collected])
     collected.write()

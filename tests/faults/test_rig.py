@@ -7,7 +7,7 @@ from tests.fake_upstream import Script
 from tests.faults.__main__ import Collected
 from tests.faults.load import Load, measured
 from tests.faults.rig import Probe, Server, eventually, metric
-from tests.faults.rows import Row, table
+from tests.faults.rows import Row, Told, table
 
 
 def test_a_scripted_server_is_asked_watched_and_broken():
@@ -41,6 +41,14 @@ def test_the_table_is_in_the_order_of_the_list():
     rows = [Row(f"T{number}", "w", "m", "b", number != 9) for number in (31, 4, 9)]
     lines = table(rows).splitlines()
     assert [line.split()[1] for line in lines[2:]] == ["T4", "T9", "T31"] and "NOT MET" in lines[3]
+
+
+def test_rows_that_are_asked_anew_take_the_place_of_what_was_told_of_them():
+    first = Told([Row("T31", "a", "1 ms", "2 ms", True), Row("T4", "b", "3 ms", "2 ms", False)], {"T31": 9, "T4": 60})
+    assert Told.by(str(first)) == first
+    second = Told.by(str(first)).renewed([Row("T4", "b", "1 ms", "2 ms", True)], {"T4": 30})
+    assert str(second).startswith("2 figures, 0 not met, in 1 minutes.\n\nAsked anew in a later run (`--renew`): T4.")
+    assert Told.by(str(second)) == second and [row.name for row in second.rows] == ["T31", "T4"]
 
 
 def test_the_table_is_written_as_the_tests_end(tmp_path):
