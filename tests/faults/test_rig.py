@@ -44,7 +44,7 @@ def test_the_table_is_in_the_order_of_the_list():
 
 
 def test_rows_that_are_asked_anew_take_the_place_of_what_was_told_of_them():
-    first = Told([Row("T31", "a", "1 ms", "2 ms", True), Row("T4", "b", "3 ms", "2 ms", False)], {"T31": 9, "T4": 60})
+    first = Told([Row("T4", "b", "3 ms", "2 ms", False), Row("T31", "a", "1 ms", "2 ms", True)], {"T31": 9, "T4": 60})
     assert Told.by(str(first)) == first
     second = Told.by(str(first)).renewed([Row("T4", "b", "1 ms", "2 ms", True)], {"T4": 30})
     assert str(second).startswith("2 figures, 0 not met, in 1 minutes.\n\nAsked anew in a later run (`--renew`): T4.")
