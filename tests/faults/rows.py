@@ -54,7 +54,8 @@ class Told:
     def renewed(self, rows: list[Row], seconds: Mapping[str, float]) -> "Told":
         """With these in place of what it said of their names."""
         kept = [row for row in self.rows if row.name not in seconds]
-        return Told([*kept, *rows], {**self.seconds, **seconds}, sorted({*self.anew, *seconds}, key=number))
+        rows = sorted([*kept, *rows], key=lambda row: number(row.name))
+        return Told(rows, {**self.seconds, **seconds}, sorted({*self.anew, *seconds}, key=number))
 
     def __str__(self) -> str:
         missed = sum(not row.met for row in self.rows)
