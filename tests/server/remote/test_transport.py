@@ -162,6 +162,7 @@ async def test_a_host_that_is_not_there_is_a_connect_error():
 
 @pytest.mark.slow
 @pytest.mark.alone
+@pytest.mark.alone
 async def test_five_thousand_cancelled_calls_leave_nothing_behind():
     """Twenty at a time, each cancelled at some moment; then a hundred calls go through."""
     chance = random.Random(7)
