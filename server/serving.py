@@ -32,6 +32,9 @@ SWITCH = 0.0005
 """Seconds after which a thread that computes lets the event loop go on; Python's own 5 ms are paid at each callback."""
 YOUNG = 5_000, 20, 50
 """How many new objects the collector leaves alone, in its three ages: requests under way are more than Python's 700."""
+KEEP_ALIVE = 65
+"""Seconds that a connection waits for its next request: longer than clients (httpx: 5) and load balancers (60) keep one,
+so that it is theirs to close and no request meets its end."""
 SEND_BUFFER = 64 * 1024
 """Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
 
@@ -214,6 +217,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=2,
                 lifespan="on",
             )

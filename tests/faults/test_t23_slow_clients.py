@@ -10,6 +10,7 @@ from tests.faults.rig import CHAT, Probe, Server
 
 SECONDS = 3
 FLAGS = ("--receive-seconds", str(SECONDS), "--max-concurrent-requests", "400")
+RESTED = 6
 HEAD = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
 
 
@@ -126,3 +127,14 @@ def test_t23_what_is_too_large_is_refused_before_it_is_read(bar):
     met = grown <= 20 and taken <= 16 and probe.p99 <= 100
     figure = f"{taken:.0f} MiB sent until closed, {grown:+.0f} MiB, {probe.p99:.0f} ms"
     bar("T23", "... taken, memory, liveness p99", figure, "socket buffers, 20 MiB, 100 ms", met)
+
+
+@pytest.mark.faults
+def test_t23_a_connection_may_rest_for_longer_than_clients_let_it(bar):
+    """httpx lets go after 5 s and balancers after 60: where the server did so first, a request would meet the end."""
+    with Server() as server, server.socket() as connection:
+        for pause in (0, RESTED):
+            time.sleep(pause)
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = received(connection)
+    bar("T23", f"a second request, {RESTED} s after the first", str(answer[:12]), "200", b" 200 " in answer)
