@@ -33,8 +33,8 @@ SWITCH = 0.0005
 YOUNG = 5_000, 20, 50
 """How many new objects the collector leaves alone, in its three ages: requests under way are more than Python's 700."""
 KEEP_ALIVE = 65
-"""Seconds that a connection waits for its next request: longer than clients (httpx: 5) and load balancers (60) keep one,
-so that it is theirs to close and no request meets its end."""
+"""Seconds that a connection waits for its next request: longer than clients (httpx: 5) and load balancers (60) keep
+one, so that it is theirs to close, and no request meets its end."""
 SEND_BUFFER = 64 * 1024
 """Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
 

@@ -136,5 +136,6 @@ def test_t23_a_connection_may_rest_for_longer_than_clients_let_it(bar):
         for pause in (0, RESTED):
             time.sleep(pause)
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.2)
             answer = received(connection)
     bar("T23", f"a second request, {RESTED} s after the first", str(answer[:12]), "200", b" 200 " in answer)
