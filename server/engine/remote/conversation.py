@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from server.api.openai import AnyRequest
 from server.engine import Body
 from server.engine.remote import events
+from server.engine.remote.allowance import of_samples
 from server.engine.remote.asking import Asking
 from server.engine.remote.assembly import Assembly
 from server.engine.remote.checks import mapping
@@ -89,17 +90,19 @@ class RemoteConversation:
         return presented(self.request, completions)
 
     async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool = False, n: int = 1) -> Ask:
-        until = self.replicas.until()
+        until, most = self.replicas.until(), of_samples(sampling, n, self.asking.dialect.longest)
         if prompt.pieces or sampling.stop or sampling.until:
             if not self.asking.dialect.continues:
                 raise Unsupported("The upstream does not go on from partial answers.", param="strategy")
             ids = await self.continuation.tokens(prompt)
             tag = await self.continuation.tag(sampling.until) if sampling.until else None
-            return Ask("completions", self.asking.completion(ids, sampling, stream=stream, n=n, tag=tag), until, stream)
+            return Ask(
+                "completions", self.asking.completion(ids, sampling, stream=stream, n=n, tag=tag), until, stream, most
+            )
         if prompt.raw is not None:
             raw = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw
-            return Ask("completions", self.asking.completion(raw, sampling, stream=stream, n=n), until, stream)
-        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream, n=n), until, stream)
+            return Ask("completions", self.asking.completion(raw, sampling, stream=stream, n=n), until, stream, most)
+        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream, n=n), until, stream, most)
 
 
 @dataclass(slots=True)

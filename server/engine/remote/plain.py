@@ -12,6 +12,7 @@ from server.api.openai import AnyRequest, ChatRequest
 from server.api.responses.wire import ResponsesRequest
 from server.engine import Body
 from server.engine.remote import events
+from server.engine.remote.allowance import of_plain
 from server.engine.remote.asking import Dialect
 from server.engine.remote.failures import NOT_THERE, Lost
 from server.engine.remote.replica import Ask
@@ -40,7 +41,7 @@ async def answer(
 ) -> Body | AsyncIterator[str]:
     """`served`: our name for the model. Raises ApiError, also from the stream."""
     said = orjson.dumps({**request.forwarded(), **dialect.named(salt)})
-    ask = Ask(path(request), said, replicas.until(), bool(request.stream))
+    ask = Ask(path(request), said, replicas.until(), bool(request.stream), of_plain(request, dialect.longest))
     watch = ResponsesWatch(served) if isinstance(request, ResponsesRequest) else ChatWatch(request, served)
 
     async def whole(reply: Reply) -> Body:

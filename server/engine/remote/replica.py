@@ -7,9 +7,10 @@ from typing import NoReturn
 
 import httpx
 
+from server.engine.remote.allowance import MOST_BYTES
 from server.engine.remote.failures import Lost, Throttled, refusal
 from server.engine.remote.health import Health
-from server.engine.remote.reply import MOST_BYTES, TOO_MUCH, Reply
+from server.engine.remote.reply import TOO_MUCH, Reply
 from server.engine.remote.transport import Incoming, Origin, Transport, Waits, begun, origin_of
 from server.engine.remote.upstream import Path, Patience, Upstream
 
@@ -25,6 +26,8 @@ class Ask:
     body: bytes
     until: float
     stream: bool = False
+    most: int = MOST_BYTES
+    """Bytes that are read of the answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +56,7 @@ class Replica:
         try:
             incoming = await self._sent(ask)
             status, headers = incoming.status, incoming.headers
-            reply = Reply(self, incoming)
+            reply = Reply(self, incoming, ask.most if status == 200 else MOST_ERROR)
         except httpx.TransportError as error:
             raise self._unanswered(error) from error
         finally:
@@ -61,7 +64,7 @@ class Replica:
                 self.in_flight -= 1
         if status != 200:
             await self._refuse(reply, status, httpx.Headers(headers))
-        if flaw := unreadable(headers):
+        if flaw := unreadable(headers, ask.most):
             async with reply:
                 raise Lost(flaw)
         return reply
@@ -69,7 +72,7 @@ class Replica:
     async def _refuse(self, reply: Reply, status: int, headers: httpx.Headers) -> NoReturn:
         """Raises what the status means."""
         async with reply:
-            body = await reply.whole(MOST_ERROR) if status in (400, 413, 422) else b""
+            body = await reply.whole() if status in (400, 413, 422) else b""
             told = refusal(status, headers, body)
             if isinstance(told, Throttled):
                 self.health.busy_until = asyncio.get_running_loop().time() + told.pause
@@ -126,12 +129,12 @@ class Replica:
         return self._heads[path, posts]
 
 
-def unreadable(headers: list[tuple[bytes, bytes]]) -> str | None:
+def unreadable(headers: list[tuple[bytes, bytes]], most: int) -> str | None:
     """Why a body is not read at all."""
     for name, value in headers:
         match name.lower():
             case b"content-encoding" if value != b"identity":
                 return "compressed its answer, which it was asked not to"
-            case b"content-length" if int(value) > MOST_BYTES:
+            case b"content-length" if int(value) > most:
                 return TOO_MUCH
     return None

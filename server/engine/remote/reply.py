@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import orjson
 
+from server.engine.remote.allowance import MOST_BYTES
 from server.engine.remote.failures import Lost
 from server.engine.remote.transport import Incoming
 
 if TYPE_CHECKING:
     from server.engine.remote.replica import Replica
 
-MOST_BYTES = 32 * 1024 * 1024
-"""Of one answer."""
 TOO_MUCH = "sent more than an answer can be"
 
 
@@ -24,6 +23,8 @@ class Reply:
 
     replica: "Replica"
     stream: Incoming
+    most: int = MOST_BYTES
+    """Bytes that are read of it."""
     _size: int = 0
     _open: bool = True
 
@@ -51,7 +52,7 @@ class Reply:
         self._open = False
         self.replica.in_flight -= 1
 
-    async def piece(self, most: int = MOST_BYTES) -> bytes:
+    async def piece(self) -> bytes:
         """The next of the body, empty at its end. Raises Lost when it breaks off, falls silent, or is too long."""
         try:
             piece = await self.stream.piece()
@@ -60,13 +61,13 @@ class Reply:
         except httpx.TransportError:
             raise Lost("broke off its answer") from None
         self._size += len(piece)
-        if self._size > most:
+        if self._size > self.most:
             raise Lost(TOO_MUCH)
         return piece
 
-    async def whole(self, most: int = MOST_BYTES) -> bytes:
+    async def whole(self) -> bytes:
         pieces = []
-        while piece := await self.piece(most):
+        while piece := await self.piece():
             pieces.append(piece)
         return b"".join(pieces)
 
