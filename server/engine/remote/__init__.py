@@ -8,6 +8,7 @@ From the wire up:
     asking, events      what is said to the upstream, and how its streams are taken apart
     assembly, reading   its answer -> a Completion, every part of it checked (checks, logprobs)
     conversation        the Engine port: samples of one request;  continuing: on from the very tokens
+    allowance           how long an answer may be
     joint               samples that are all waited for, in one call with `n`
     plain, watching     the upstream's own answer, passed on;  presenting: a Completion as OpenAI would write it
     abilities, models   what the upstream can do, and what it serves;  backend: the port, and its life
