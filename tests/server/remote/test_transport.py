@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
+from server.engine.remote import Patience
 from server.engine.remote.transport import Transport
 from tests.fake_upstream import Script
 from tests.server.remote.upstreams import eventually, fakes, one, request, sample
@@ -166,7 +167,10 @@ async def test_a_host_that_is_not_there_is_a_connect_error():
 async def test_five_thousand_cancelled_calls_leave_nothing_behind():
     """Twenty at a time, each cancelled at some moment; then a hundred calls go through."""
     chance = random.Random(7)
-    async with one(Script(latency=0.004, sigma=1.0)) as (fake, backend):
+    async with one(Script(latency=0.004, sigma=1.0), patience=Patience(total=60, idle=30, connect=30)) as (
+        fake,
+        backend,
+    ):
         replica = backend.replicas.all[0]
 
         async def churn(times: int) -> None:
