@@ -111,7 +111,7 @@ class Run:
         submission order, so that what a stop rule sees repeats.
         """
         first, lanes = self._take(n), asyncio.Semaphore(concurrency or n)
-        at_once = not surplus and (concurrency or n) >= n > 1
+        at_once = not surplus and (concurrency or n) >= n
         sampling = replace(self.sampling, partial=surplus, floor=floor, together=at_once)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
 
@@ -135,8 +135,7 @@ class Run:
         """
         answer = await apart(lambda: self.reading.answer(completion), len(completion.text))
         if answer and answer.rule not in ("json", "tool"):
-            key = await self._classes.key(answer.key, self.prover)
-            answer = answer if key == answer.key else replace(answer, key=key)
+            answer = replace(answer, key=await self._classes.key(answer.key, self.prover))
         self.trace.emit(Cast(completion, answer))
         return answer
 
