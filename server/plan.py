@@ -53,6 +53,12 @@ class Plan:
     """From here on its seconds count: what it waits for its turn among others is its own time."""
 
     @property
+    def seconds_left(self) -> float | None:
+        """Of the client's own limit; None: it has none."""
+        budget = self.request.budget
+        return None if budget is None or budget.seconds is None else self.began + budget.seconds - time.monotonic()
+
+    @property
     def strategy_name(self) -> str:
         return self.strategy.name if self.strategy else "none"
 

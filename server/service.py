@@ -1,7 +1,6 @@
 """What the routes stand on: the engine, the cache, the jobs, and how a plan becomes an answer."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -232,10 +231,8 @@ class Service:
         return dict(orjson.loads(found))
 
     def _deadline(self, plan: Plan) -> float | None:
-        seconds = plan.request.budget.seconds if plan.request.budget else None
-        if seconds is None:
-            return None
-        return asyncio.get_running_loop().time() + plan.began + seconds - time.monotonic()
+        left = plan.seconds_left
+        return None if left is None else asyncio.get_running_loop().time() + left
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of everything."""

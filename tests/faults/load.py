@@ -1,17 +1,16 @@
 """People who ask one server all the time, and what they and it saw of what happened meanwhile."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from tests.faults.crowd import pooled
-from tests.faults.rig import CHAT, HELLO, Server, percentile
+from tests.faults.rig import CHAT, HELLO, Meanwhile, Server, percentile
 from tests.faults.stores import VOTE, question
 
 PATIENCE = httpx.Timeout(30)
@@ -29,7 +28,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Load:
+class Load(Meanwhile):
     """`with Load(server, users, every):` each asks so many seconds after they asked before, or at once where late."""
 
     server: Server
@@ -42,19 +41,10 @@ class Load:
     headers: Mapping[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     _number: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
+    def _run(self) -> None:
         asks = [{"user": user} for user in range(self.users)]
-        self._thread = threading.Thread(target=lambda: asyncio.run(pooled(asks, self._user, self.users, PATIENCE)))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        assert self._thread
-        self._thread.join()
+        asyncio.run(pooled(asks, self._user, self.users, PATIENCE))
 
     async def _user(self, client: httpx.AsyncClient, who: Mapping[str, Any]) -> httpx.Response:
         due = time.monotonic() + self.every * who["user"] / self.users

@@ -172,7 +172,27 @@ class Server:
 
 
 @dataclass(slots=True)
-class Probe:
+class Meanwhile:
+    """What goes on in a thread until its block is left."""
+
+    _over: threading.Event = field(init=False, default_factory=threading.Event)
+    _thread: threading.Thread = field(init=False)
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Probe(Meanwhile):
     """A small request every 50 ms, or so, on a connection of its own: whether the event loop is alive meanwhile."""
 
     server: Server
@@ -183,18 +203,6 @@ class Probe:
     times: list[float] = field(default_factory=list)
     """Milliseconds."""
     failures: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        assert self._thread
-        self._thread.join()
 
     @property
     def p99(self) -> float:

@@ -2,6 +2,7 @@
 
 from server.api.openai import AnyRequest, CompletionRequest
 from server.api.responses.wire import ResponsesRequest
+from server.engine.remote.asking import VERDICT_ALTERNATIVES
 from strategies.types import Sampling
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -12,28 +13,30 @@ TOKEN = 1024
 ALTERNATIVE = 256
 """Of a log-probability, the token's own or another's, as text and as bytes."""
 PROMPT_TOKEN = 8
-"""Of a prompt's token, where ids are told."""
+"""Of a prompt's token, where ids are told: raw prompts' with each answer."""
+TELLINGS = 5
+"""A response's events tell a text as it grows, and then as what is done, as a part, as an item, and in the whole."""
 
 
-def allowed(tokens: int | None, alternatives: int | None, longest: int | None) -> int:
-    """Bytes of an answer of so many tokens, of a model with a context of `longest`; None: not known."""
+def allowed(tokens: int | None, alternatives: int | None, longest: int | None, answers: int = 1) -> int:
+    """Bytes of `answers` of so many tokens in all, of a model with a context of `longest`; None: not known."""
     tokens = longest if tokens is None else tokens
     if tokens is None:
         return MOST_BYTES
     each = TOKEN + (0 if alternatives is None else ALTERNATIVE * (1 + alternatives))
-    return min(MOST_BYTES, BASE + PROMPT_TOKEN * (longest or tokens) + tokens * each)
+    return min(MOST_BYTES, BASE + PROMPT_TOKEN * (longest or tokens) * answers + tokens * each)
 
 
 def of_samples(sampling: Sampling, n: int, longest: int | None) -> int:
     tokens = None if sampling.max_tokens is None else sampling.max_tokens * n
-    return allowed(tokens, 20 if sampling.labels else sampling.logprobs, longest)
+    return allowed(tokens, VERDICT_ALTERNATIVES if sampling.labels else sampling.logprobs, longest, n)
 
 
 def of_plain(request: AnyRequest | ResponsesRequest, longest: int | None) -> int:
     if isinstance(request, ResponsesRequest):
-        return allowed(request.max_output_tokens, request.top_logprobs, longest)
+        return min(MOST_BYTES, TELLINGS * allowed(request.max_output_tokens, request.top_logprobs, longest))
     if isinstance(request, CompletionRequest) and request.echo:
         return MOST_BYTES
     count = (request.n or 1) * request.width
     limit = request.limit if request.limit is not None else longest
-    return allowed(None if limit is None else limit * count, request.alternatives, longest)
+    return allowed(None if limit is None else limit * count, request.alternatives, longest, count)

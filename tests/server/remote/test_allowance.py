@@ -16,19 +16,21 @@ def test_more_tokens_answers_and_alternatives_may_be_longer():
     assert BASE < few < many < allowed(1000, 20, 4096) < MOST_BYTES == allowed(10**6, None, 4096)
     assert allowed(None, None, None) == MOST_BYTES and allowed(None, None, 4096) == allowed(4096, None, 4096)
     four = Sampling(max_tokens=100)
-    assert of_samples(four, 4, 4096) == allowed(400, None, 4096) and of_samples(four, 1, None) < MOST_BYTES
+    assert of_samples(four, 4, 4096) == allowed(400, None, 4096, 4) and of_samples(four, 1, None) < MOST_BYTES
     assert of_samples(Sampling(max_tokens=1, labels=("yes", "no")), 1, 4096) == allowed(1, 20, 4096)
 
 
 def test_of_a_plain_request_every_choice_is_counted():
-    assert of_plain(request(max_tokens=50, n=3, logprobs=True, top_logprobs=5), 4096) == allowed(150, 5, 4096)
+    assert of_plain(request(max_tokens=50, n=3, logprobs=True, top_logprobs=5), 4096) == allowed(150, 5, 4096, 3)
     assert of_plain(request(), 4096) == allowed(4096, None, 4096) and of_plain(request(), None) == MOST_BYTES
     two = {"model": "m", "prompt": ["a", "b"], "max_tokens": 50}
-    assert of_plain(CompletionRequest.model_validate(two), 4096) == allowed(100, None, 4096)
+    assert of_plain(CompletionRequest.model_validate(two), 4096) == allowed(100, None, 4096, 2)
     assert of_plain(CompletionRequest.model_validate(two | {"echo": True}), 4096) == MOST_BYTES
-    assert (
-        of_plain(ResponsesRequest.model_validate({"model": "m", "input": "a", "max_output_tokens": 9}), 4096) < BASE * 2
-    )
+
+
+def test_a_response_may_tell_its_text_five_times():
+    asked = {"model": "m", "input": "a", "max_output_tokens": 9}
+    assert of_plain(ResponsesRequest.model_validate(asked), 4096) == 5 * allowed(9, None, 4096)
 
 
 @pytest.mark.parametrize("partial", [False, True])
