@@ -8,6 +8,7 @@ quartiles behind them. Streams, which must be hung up on, and counters go throug
 
 import argparse
 import asyncio
+import shutil
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from functools import partial
 
 import orjson
 
+from strategies import STRATEGIES
 from strategies.ballot import Ballot
 from strategies.reading import Reading
 from strategies.types import Completion, Message, Outcome, Prompt
@@ -22,7 +24,7 @@ from strategies.votes import settled
 from tests.bench.bare import Bare
 from tests.bench.processes import cogitate, fake_upstream, nothing
 from tests.bench.rig import ASKED, CHAT, Rig, asked, bare_calls, in_turn, measured, post, seconds, vote
-from tests.bench.streams import first_byte, idle_streams, waiting
+from tests.bench.streams import first_byte, first_byte_of_each, idle_streams, waiting
 from tests.bench.table import Table, say, spread
 
 SPREAD = ("the answer is \\boxed{72}",) * 7 + ("so it is \\boxed{71}", "thus \\boxed{42}", "hence \\boxed{70}")
@@ -171,8 +173,11 @@ async def main(rounds: int) -> None:
     lognormal = ("--latency", "0.1", "--sigma", "0.5", "--pace", "0.002")
     with fake_upstream(*texts, *lognormal) as upstream, cogitate(upstream.url + "/v1") as server:
         await measured(upstream, server, table, rounds, early_stop)
-    with fake_upstream("--latency", "0.05") as upstream, cogitate(upstream.url + "/v1") as server:
-        await measured(upstream, server, table, rounds, first_byte)
+    programs = ("--code-exec", "bwrap") if shutil.which("bwrap") else ()
+    names = [name for name in STRATEGIES if programs or name != "program_aided"]
+    with fake_upstream("--latency", "0.05") as upstream, cogitate(upstream.url + "/v1", *programs) as server:
+        each = partial(first_byte_of_each, names=names)
+        await measured(upstream, server, table, rounds, first_byte, each)
     with fake_upstream("--latency", "60") as upstream:
         flags = ("--upstream-abilities", "logprobs,seed", "--max-concurrent-requests", "2000")
         with cogitate(upstream.url + "/v1", *flags) as server:
