@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from server.evaluation.arms import Arm, BadArm, arm
@@ -20,6 +21,7 @@ from server.evaluation.replay import NotInBank, replayed
 from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
 from server.evaluation.served import NotServed, served
+from server.evaluation.standby import Standby, Unanswered
 from server.evaluation.tasks import load
 from server.evaluation.told import Refused
 from strategies.prompts import BOXED
@@ -39,7 +41,7 @@ def evaluate(given: argparse.Namespace) -> None:
             asyncio.run(asked(given, questions, arms, results))
         if given.bank and (arms or not given.fill):
             replay(given, questions, arms, results)
-    except (BadTask, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused) as error:
+    except (BadTask, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused, Unanswered) as error:
         raise CannotEvaluate(str(error)) from None
     if results.all:
         tell(given, list(results.all.values()))
@@ -47,8 +49,7 @@ def evaluate(given: argparse.Namespace) -> None:
 
 async def asked(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], to: Results) -> None:
     """Whatever needs the server: samples for the bank, or the strategies themselves."""
-    key = given.api_key_file.read_text().strip() if given.api_key_file else None
-    async with reached(given) as url, Client(url, key) as client:
+    async with reached(given) as url, Client(url, api_key(given)) as client:
         model = (given.server and given.model) or await client.model()
         if given.fill:
             bank = BankFile(given.bank, recipe(given, model, instruction(given, questions)))
@@ -111,7 +112,6 @@ def replay(given: argparse.Namespace, questions: Sequence[Question], arms: Seque
     majority = arm(f"self_consistency:n={most},stop_rule=none")
     for result in beside(ready, bank, most):
         keep(to, result)
-    progress = Progress("replays", sys.stderr)
     wanted = [
         (one, question, repeat)
         for one in (majority, *(one for one in arms if one != majority))
@@ -119,10 +119,28 @@ def replay(given: argparse.Namespace, questions: Sequence[Question], arms: Seque
         for repeat in range(given.repeats)
         if (one.name, question.id, repeat) not in to
     ]
+    progress = Progress("replays", sys.stderr)
     progress.expect(len(wanted))
-    for one, question, repeat in wanted:
-        to.put(replayed(one.name, one.strategy, question, bank, repeat))
-        progress.advance()
+    with standby(given, bank.recipe) as beyond, ThreadPoolExecutor(given.in_flight if beyond else 1) as lanes:
+        replays = [
+            lanes.submit(replayed, one.name, one.strategy, question, bank, repeat, beyond)
+            for one, question, repeat in wanted
+        ]
+        try:
+            for replay in as_completed(replays):
+                to.put(replay.result())
+                progress.advance()
+        finally:
+            lanes.shutdown(cancel_futures=True)
+
+
+def standby(given: argparse.Namespace, recipe: Recipe) -> AbstractContextManager[Standby | None]:
+    """The server that is asked for what the bank does not hold."""
+    return Standby(given.server, recipe, given.model, api_key(given)) if given.server else nullcontext()
+
+
+def api_key(given: argparse.Namespace) -> str | None:
+    return given.api_key_file.read_text().strip() if given.api_key_file else None
 
 
 def keep(results: Results, result: Result) -> None:

@@ -15,6 +15,7 @@ Two ways to measure:
   live     --server URL: each question is asked once per strategy. Any strategy; tokens and seconds as a client sees.
   replay   --bank FILE: samples are drawn once (--fill N, from --server) and every rule of voting and stopping is then
            replayed on the very same samples, by the strategies' own code. Minutes instead of hours, and paired.
+           With --server too, only what no bank holds is asked of it: verdicts, probes, syntheses.
 Instead of --server URL, --model MODEL serves a model in a process of its own, for as long as it is asked. It reads the
 environment as `cogitate serve` does: COGITATE_ENGINE_ARGS, COGITATE_CODE_EXEC, and so on.
 
@@ -28,6 +29,7 @@ examples:
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --bank bank.jsonl --fill 16 --limit 100
   cogitate eval gsm8k.jsonl --bank bank.jsonl --out report/gsm8k \\
       --strategy self_consistency:n=16 --strategy self_consistency:n=16,stop_rule=certain
+  cogitate eval gsm8k.jsonl --bank bank.jsonl --server http://127.0.0.1:8000 --repeats 1 --strategy auto
   cogitate eval gsm8k.jsonl --server http://127.0.0.1:8000 --limit 50 --out report/live \\
       --strategy self_consistency:n=8 --strategy '{"name": "best_of_n", "n": 8, "verifier": "judge"}'
   cogitate eval humaneval --code-exec bwrap --server http://127.0.0.1:8000 --bank code.jsonl \\

@@ -2,7 +2,8 @@
 
 The bank plays the engine: the k-th decode is the k-th sample of an order that is shuffled anew for each repeat, and
 takes as many seconds of virtual time as it has tokens. So a race is won as it would be, what is aborted costs what it
-had made, and the time that passes is the sequential depth. Deviation from a served request: answers are grouped by
+had made, and the time that passes is the sequential depth. What no bank holds, such as a verdict, is asked of a server
+that stands by, where there is one, and takes its tokens too. Deviation from a served request: answers are grouped by
 their canonical form alone, no proof of equality is sought.
 """
 
@@ -10,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Protocol, cast
 
 from server.evaluation import clockwork
 from server.evaluation.bank import GREEDY, Bank, Sample
@@ -32,32 +33,46 @@ class NotInBank(Exception):
     """The strategy asked for something that only a live engine can give."""
 
 
+class Beyond(Protocol):
+    """What decodes what is in no bank."""
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> Completion: ...
+
+
 @dataclass(slots=True)
 class BankEngine:
-    """Decodes by looking up."""
+    """Decodes by looking up: answers to this very question."""
 
+    question: Prompt
     order: Sequence[Sample]
     greedy: Sample | None = None
+    beyond: Beyond | None = None
     asked: int = field(default=0)
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        sample = self._next(prompt, sampling)
-        made = floored(completion(prompt, sample), sampling)
+        if self._holds(prompt, sampling):
+            made = floored(completion(prompt, self._next(sampling)), sampling)
+        elif self.beyond:
+            made = await self.beyond.generate(prompt, sampling)
+        else:
+            raise NotInBank("a bank holds whole answers: verdicts, steps and syntheses need a --server beside it")
         began = asyncio.get_running_loop().time()
         try:
             await asyncio.sleep(made.completion_tokens)
         except asyncio.CancelledError:
-            spent = min(sample.tokens, int(asyncio.get_running_loop().time() - began))
+            spent = min(made.completion_tokens, int(asyncio.get_running_loop().time() - began))
             if on_abort:
                 on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=spent))
             raise
         return made
 
-    def _next(self, prompt: Prompt, sampling: Sampling) -> Sample:
-        if sampling.auxiliary or sampling.labels or sampling.stop or prompt.pieces:
-            raise NotInBank("a bank holds whole answers: verdicts, steps and continuations need a model")
+    def _holds(self, prompt: Prompt, sampling: Sampling) -> bool:
+        beside = sampling.auxiliary or sampling.labels or sampling.stop or sampling.until
+        return not beside and (prompt.messages, prompt.pieces) == (self.question.messages, ())
+
+    def _next(self, sampling: Sampling) -> Sample:
         if sampling.temperature == 0 and self.greedy:
             sample = self.greedy
         elif self.asked < len(self.order):
@@ -99,10 +114,13 @@ def completion(prompt: Prompt, sample: Sample) -> Completion:
     )
 
 
-def replayed(arm: str, strategy: AnyStrategy, question: Question, bank: Bank, repeat: int = 0) -> Result:
+def replayed(
+    arm: str, strategy: AnyStrategy, question: Question, bank: Bank, repeat: int = 0, beyond: Beyond | None = None
+) -> Result:
     """Raises NotInBank."""
     order = shuffled(bank.drawn(question.id), f"{question.id}/{repeat}")
-    engine = BankEngine(order, bank.samples[question.id].get(GREEDY))
+    asked = Prompt((Message("user", question.text + bank.recipe.instruction),), asked=question.text)
+    engine = BankEngine(asked, order, bank.samples[question.id].get(GREEDY), beyond)
     return clockwork.run(_solved(arm, strategy, question, engine, repeat, BUILT_IN))
 
 
@@ -126,7 +144,7 @@ async def _solved(
         sampling=Sampling(temperature=strategy.temperature, logprobs=0),
         reading=Reading(format=strategy.answer_format, vote_on=strategy.vote_on),
     )
-    finished = await execute(strategy, replace(Prompt((Message("user", question.text),)), asked=question.text), run)
+    finished = await execute(strategy, engine.question, run)
     spent, outcome = usage(run.trace), finished.outcome
     answer = question.answer(outcome.completion.text, outcome.answer)
     return Result(
