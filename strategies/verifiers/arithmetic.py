@@ -143,4 +143,23 @@ def _sides(run: list[str]) -> list[list[str]]:
             sides.append([])
         else:
             sides[-1].append(token)
+    sides[0] = sides[0][_open(sides[0]) :]
+    sides[-1] = sides[-1][: len(sides[-1]) - _hanging(sides[-1])]
     return sides
+
+
+def _open(side: list[str]) -> int:
+    """How many brackets before an equation are the sentence's own, as in (3 + 4 = 7)."""
+    unmatched, first = side.count("(") - side.count(")"), 0
+    while first < unmatched and side[first] == "(":
+        first += 1
+    return first
+
+
+def _hanging(side: list[str]) -> int:
+    """How much at its end is none of an equation: the sentence's brackets, and signs with nothing behind them."""
+    unmatched, kept = side.count(")") - side.count("("), len(side)
+    while kept and (side[kept - 1] in ("(", *POWER) or (side[kept - 1] == ")" and unmatched > 0)):
+        unmatched -= side[kept - 1] == ")"
+        kept -= 1
+    return len(side) - kept

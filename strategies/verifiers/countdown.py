@@ -1,8 +1,9 @@
 """The exact verifier of the numbers game Countdown, as reasoning-gym words it: each number once, + - * /, one target.
 
-A partial solution is a position: its equations have taken numbers away and put their results there instead. It scores 1
-if the target can still be made of what is left, else 0: no model is asked, and nothing is guessed. A solution that has
-ended, or has boxed its answer, scores 1 only if that is an expression over all the numbers with the target's value.
+A partial solution is a position: its equations have taken numbers away and put their results there instead, or have
+gone on with an expression that grows. It scores 1 if the target can still be made of what is left, else 0: no model is
+asked, and nothing is guessed. A solution that has ended, or has boxed its answer, scores 1 only if that is an
+expression over all the numbers with the target's value.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
+from typing import Self
 
 from strategies.answers import extract
 from strategies.ports import Ask, Verdict
@@ -42,12 +45,25 @@ class Game:
             return False
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A number that can be used."""
+
+    value: Fraction
+    made_of: tuple[Fraction, ...]
+    """The numbers of the game that are in it."""
+
+
 @dataclass(slots=True)
 class Position:
     game: Game
-    left: list[Fraction] | None
-    """The numbers that can still be used; None once an equation was wrong or took what was not there."""
+    left: list[Card] | None
+    """None once an equation was wrong or took what was not there."""
     played: list[list[str]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, game: Game) -> Self:
+        return cls(game, dealt(game))
 
     def play(self, sides: Sequence[list[str]]) -> None:
         """One equation. To write one again, or the whole solution at last, is no new move."""
@@ -59,15 +75,21 @@ class Position:
         except (Unreadable, ZeroDivisionError):
             return
         self.played.append(left)
-        whole = sorted(numbers_in(left)) == sorted(self.game.numbers)
-        rest = taken(self.game.numbers if whole else self.left or (), left)
-        self.left = [*rest, value] if rest is not None and wanted.count(value) == len(wanted) else None
+        numbers = numbers_in(left)
+        whole = sorted(numbers) == sorted(self.game.numbers)
+        cards = dealt(self.game) if whole else self.left or []
+        used = by_value(cards, numbers) or by_origin(cards, numbers)
+        if not used or wanted.count(value) != len(wanted):
+            self.left = None
+            return
+        rest = [card for card in cards if not any(card is one for one in used)]
+        self.left = [*rest, Card(value, tuple(number for card in used for number in card.made_of))]
 
     @property
     def score(self) -> float:
         if self.left is None:
             return 0.0
-        numbers = tuple(sorted(number.as_integer_ratio() for number in self.left))
+        numbers = tuple(sorted(card.value.as_integer_ratio() for card in self.left))
         # A minus sign may stand before the whole.
         return float(any(reachable(numbers, goal.as_integer_ratio()) for goal in (self.game.target, -self.game.target)))
 
@@ -98,7 +120,7 @@ def game_of(question: str) -> Game | None:
 
 def scores(game: Game, solution: Completion) -> list[float]:
     """One for each step."""
-    position, marks = Position(game, [*game.numbers]), list[float]()
+    position, marks = Position.start(game), list[float]()
     for step in steps_of(solution.text):
         for sides in chains(step):
             position.play(sides)
@@ -109,18 +131,33 @@ def scores(game: Game, solution: Completion) -> list[float]:
     return marks
 
 
-def taken(numbers: Sequence[Fraction], tokens: Sequence[str]) -> list[Fraction] | None:
-    """What is left once an expression has taken its numbers; None where one was not there.
+def dealt(game: Game) -> list[Card]:
+    return [Card(number, (number,)) for number in game.numbers]
+
+
+def by_value(cards: Sequence[Card], numbers: Sequence[Fraction]) -> list[Card] | None:
+    """The cards that an expression takes; None where one is not there.
 
     A minus sign may be an operator or a number's own, as in -5 + 30.
     """
-    left = list(numbers)
-    for number in numbers_in(tokens):
-        there = next((value for value in (number, -number) if value in left), None)
-        if there is None:
+    left, used = list(cards), list[Card]()
+    for number in numbers:
+        card = next((card for value in (number, -number) for card in left if card.value == value), None)
+        if card is None:
             return None
-        left.remove(there)
-    return left
+        left.remove(card)
+        used.append(card)
+    return used
+
+
+def by_origin(cards: Sequence[Card], numbers: Sequence[Fraction]) -> list[Card] | None:
+    """The cards that an expression over the game's own numbers takes: 94 * 4 - 61 goes on from 94 * 4."""
+    wanted = sorted(numbers)
+    for size in range(1, len(cards) + 1):
+        for some in combinations(cards, size):
+            if sorted(number for card in some for number in card.made_of) == wanted:
+                return list(some)
+    return None
 
 
 def numbers_in(tokens: Sequence[str]) -> list[Fraction]:
