@@ -1,14 +1,12 @@
 """What is compared: strategies with their options, as a person writes them."""
 
 import json
-import re
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from server.evaluation.spelling import Misspelled, spelled
 from strategies import AnyStrategy, parse
-
-ASSIGNED = re.compile(r"\s*([a-z_]+)\s*=\s*(.*)", re.S)
 
 
 class BadArm(Exception):
@@ -28,28 +26,12 @@ def arm(written: str) -> Arm:
         strategy = parse.validate_python(options)
     except json.JSONDecodeError as error:
         raise BadArm(f"{written}: not JSON ({error})") from None
+    except Misspelled as error:
+        raise BadArm(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         raise BadArm(f"{written}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return Arm(shown(strategy), strategy)
-
-
-def spelled(written: str) -> dict[str, object]:
-    name, _, rest = written.partition(":")
-    options: dict[str, object] = {"name": name.strip()}
-    for part in filter(None, rest.split(",")):
-        if not (assigned := ASSIGNED.fullmatch(part)):
-            raise BadArm(f"{written}: {part} is not option=value")
-        options[assigned[1]] = value(assigned[2])
-    return options
-
-
-def value(written: str) -> object:
-    """A number, true, false or null; any other word is itself."""
-    try:
-        return json.loads(written)
-    except json.JSONDecodeError:
-        return written
 
 
 def shown(strategy: AnyStrategy) -> str:

@@ -33,6 +33,8 @@ class Recipe:
     top_logprobs: int = 5
     """Alternatives kept per token, for votes weighted by confidence."""
     seed: int = 0
+    shots: list[list[str]] = field(default_factory=list)
+    """Questions and answers that are shown before each question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,6 +22,7 @@ from server.evaluation.replay import NotInBank, replayed
 from server.evaluation.report import easier, markdown, rows
 from server.evaluation.results import BadResults, Result, Results
 from server.evaluation.served import NotServed, served
+from server.evaluation.shots import BadShots, shots
 from server.evaluation.standby import Standby, Unanswered
 from server.evaluation.tasks import load
 from server.evaluation.told import Refused
@@ -34,14 +36,16 @@ class CannotEvaluate(Exception):
 def evaluate(given: argparse.Namespace) -> None:
     """Raises CannotEvaluate."""
     try:
-        questions = load(given.task, given.limit, seed=given.seed, code_exec=given.code_exec)
+        examples = shots(given.shots)
+        loaded = load(given.task, given.limit, seed=given.seed, code_exec=given.code_exec)
+        questions = [dataclasses.replace(question, shots=examples) for question in loaded]
         arms = [arm(written) for written in given.strategies]
         results = Results(given.out and given.out.with_name(f"{given.out.name}-results.jsonl"))
         if given.fill or not given.bank:
             asyncio.run(asked(given, questions, arms, results))
         if given.bank and (arms or not given.fill):
             replay(given, questions, arms, results)
-    except (BadTask, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused, Unanswered) as error:
+    except (BadTask, BadShots, BadArm, BadBank, BadResults, NotInBank, NotServed, Refused, Unanswered) as error:
         raise CannotEvaluate(str(error)) from None
     if results.all:
         tell(given, list(results.all.values()))
@@ -98,6 +102,7 @@ def recipe(given: argparse.Namespace, model: str, instruction: str) -> Recipe:
         top_p=1.0 if given.top_p is None else given.top_p,
         max_tokens=given.max_tokens,
         seed=given.seed,
+        shots=[list(shot) for shot in shots(given.shots)],
     )
 
 

@@ -60,7 +60,7 @@ def asked(model: str, recipe: Recipe, question: Question, index: int, seed: int)
     greedy = index == GREEDY
     return {
         "model": model,
-        "messages": [{"role": "user", "content": question.text + recipe.instruction}],
+        "messages": question.turns(recipe.instruction),
         "max_tokens": recipe.max_tokens,
         "temperature": 0.0 if greedy else recipe.temperature,
         "top_p": 1.0 if greedy else recipe.top_p,

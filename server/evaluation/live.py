@@ -94,10 +94,9 @@ def answered(answer: Told, question: Question) -> Answer | None:
 
 def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
     """The request as a client would send it. Under a strategy the instruction is the strategy's own option."""
-    text = question.text if arm else question.text + asking.instruction
     said: dict[str, Any] = {
         "model": asking.model,
-        "messages": [{"role": "user", "content": text}],
+        "messages": question.turns("" if arm else asking.instruction),
         "max_tokens": asking.max_tokens,
         "seed": derived_seed(asking.seed, sum(question.id.encode())),
         "cache": "no-store",

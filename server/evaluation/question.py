@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.evaluation.grading import Grade
+from server.evaluation.shots import Shots, turns
 from strategies.answers import Answer
 from strategies.values import program_in
 
@@ -25,6 +26,11 @@ class Question:
     """The row as it came."""
     program: bool = False
     """What is graded is the program that the text writes, not an answer that is read from it."""
+    shots: Shots = ()
+
+    def turns(self, instruction: str = "") -> list[dict[str, str]]:
+        """The conversation that asks it, the instruction behind it."""
+        return turns(self.shots, self.text + instruction)
 
     def answer(self, text: str, read: Answer | None) -> Answer | None:
         """What it is graded by: the program that the text writes, or what was read from it."""

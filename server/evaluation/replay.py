@@ -17,6 +17,7 @@ from server.evaluation import clockwork
 from server.evaluation.bank import GREEDY, Bank, Sample
 from server.evaluation.question import Question
 from server.evaluation.results import Result
+from server.evaluation.shots import turns
 from strategies import AnyStrategy
 from strategies.certainty import Watch
 from strategies.execute import execute
@@ -119,7 +120,8 @@ def replayed(
 ) -> Result:
     """Raises NotInBank."""
     order = shuffled(bank.drawn(question.id), f"{question.id}/{repeat}")
-    asked = Prompt((Message("user", question.text + bank.recipe.instruction),), asked=question.text)
+    said = turns(bank.recipe.shots, question.text + bank.recipe.instruction)
+    asked = Prompt(tuple(Message(turn["role"], turn["content"]) for turn in said), asked=question.text)
     engine = BankEngine(asked, order, bank.samples[question.id].get(GREEDY), beyond)
     return clockwork.run(_solved(arm, strategy, question, engine, repeat, BUILT_IN))
 

@@ -12,6 +12,7 @@ import orjson
 from server.evaluation.grading import agrees, final
 from server.evaluation.programs import HUMANEVAL, Sandbox, is_program, packaged, program
 from server.evaluation.question import BadTask, Question
+from server.evaluation.spelling import Misspelled, spelled
 from server.evaluation.sums import SUMS, sums
 from strategies.verifiers.countdown import game_of
 
@@ -68,17 +69,17 @@ def question(name: str, row: Mapping[str, Any]) -> Question:
     return Question(name, text, gold, agrees(gold), row)
 
 
-def gym(name: str, size: int, seed: int) -> list[Question]:
-    """A task of reasoning-gym, graded by its own verifier: right is what scores 1."""
+def gym(written: str, size: int, seed: int) -> list[Question]:
+    """A task of reasoning-gym, with the options of its own, graded by its own verifier: right is what scores 1."""
     try:
         package = importlib.import_module("reasoning_gym")
     except ImportError:
-        raise BadTask(f"{GYM}{name} needs the package reasoning-gym: pip install 'cogitate[eval]'") from None
+        raise BadTask(f"{GYM}{written} needs the package reasoning-gym: pip install 'cogitate[eval]'") from None
     try:
-        dataset = package.create_dataset(name, size=size, seed=seed)
-    except ValueError as error:
-        raise BadTask(f"{GYM}{name}: {error}") from None
-    return [gym_question(f"{GYM}{name}:{seed}:{at}", dataset, dataset[at]) for at in range(size)]
+        dataset = package.create_dataset(**{**spelled(written), "size": size, "seed": seed})
+    except (ValueError, TypeError, AssertionError, Misspelled) as error:
+        raise BadTask(f"{GYM}{written}: {error}") from None
+    return [gym_question(f"{GYM}{written}:{seed}:{at}", dataset, dataset[at]) for at in range(size)]
 
 
 def gym_question(name: str, dataset: Any, entry: Mapping[str, Any]) -> Question:  # noqa: ANN401 an optional package
