@@ -1,11 +1,14 @@
 """GET /v1/models, /v1/models/{id}, /v1/strategies: what is served here."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Request
 
 from server.engine import Body, ModelCard
 from server.errors import ModelNotFound
 from server.service import Service
 from strategies import STRATEGIES
+from strategies.advice import ADVICE
 
 router = APIRouter()
 
@@ -23,7 +26,10 @@ async def model(name: str, request: Request) -> Body:
     raise ModelNotFound(f"The model `{name[:256]}` does not exist or you do not have access to it.", param="model")
 
 
-@router.get("/v1/strategies", summary="Every strategy with its paper and the schema of its options")
+@router.get(
+    "/v1/strategies",
+    summary="Every strategy: its paper, what it is for and not for, its cost, the schema of its options",
+)
 async def strategies() -> Body:
     return {
         "object": "list",
@@ -32,6 +38,7 @@ async def strategies() -> Body:
                 "name": name,
                 "summary": (strategy.__doc__ or "").strip(),
                 "paper": strategy.paper,
+                **asdict(ADVICE[name]),
                 "version": strategy.version,
                 "schema": strategy.model_json_schema(),
             }

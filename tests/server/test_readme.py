@@ -3,7 +3,14 @@
 import re
 
 from server.cli import parser
-from tests.bench.strategies_table import README, table, written
+from strategies import STRATEGIES
+from strategies.advice import ADVICE
+from tests.bench.strategies_table import CATALOGUE, README, catalogue, table, written
+
+
+def test_the_catalogue_is_the_types():
+    assert CATALOGUE.read_text() == catalogue()
+    assert ADVICE.keys() == STRATEGIES.keys()
 
 
 def test_the_table_of_strategies_is_the_registrys():
