@@ -1,11 +1,12 @@
 """What reward models were trained to read, and how a score is read off their logits: one record a family. No vLLM here.
 
 In what a format writes, private-use characters, which no template has, stand for what is filled in: the question, a
-step, the token that begins a text, a cut at which tokenisation begins anew, and the places. A place follows the token
-at which the model's opinion is read.
+step, a step's number, the token that begins a text, a cut at which tokenisation begins anew, and the places. A place
+follows the token at which the model's opinion is read.
 """
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ from strategies.types import Aggregation
 
 QUESTION, BEGIN, CUT, PLACE = "\ue0000\ue001", "\ue002", "\ue003", "\ue004"
 STEP = "\ue000step\ue001"
+NUMBER = "\ue005"
+LABEL = re.compile(r"Step \d{1,3}[:.]\s*")
 MATHS = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
@@ -44,13 +47,17 @@ class RewardFormat:
     """What suits scores of its training."""
 
     def steps(self, text: str) -> list[str]:
-        """A solution's steps, bare. Never an empty one: a separator at the end ends a step and begins none."""
+        """A solution's steps, bare. Never an empty one: a separator at the end ends a step and begins none.
+
+        Where the format numbers them, a number that a step has already is not written twice.
+        """
         pieces = text.split(self.separator) if self.separator else [text]
-        return [piece.strip() for piece in pieces if piece.strip()]
+        steps = [piece.strip() for piece in pieces if piece.strip()]
+        return [step[found.end() :] if (found := self._numbered(step)) else step for step in steps]
 
     def turns(self, n: int) -> list[dict[str, str]]:
         """What the chat template is given for n steps. Not for a format that is text."""
-        steps = [self.step.replace(STEP, hole(at)) for at in range(1, n + 1)]
+        steps = self._steps(n)
         turns = [("system", self.system)] if self.system else []
         if self.layout == "turns":
             said = [f"{self.opening} {steps[0]}", *steps[1:]] if steps else []
@@ -61,7 +68,14 @@ class RewardFormat:
 
     def text(self, n: int) -> str:
         """What a format without a conversation writes for n steps."""
-        return self.opening + "".join(self.step.replace(STEP, hole(at)) for at in range(1, n + 1))
+        return self.opening + "".join(self._steps(n))
+
+    def _steps(self, n: int) -> list[str]:
+        return [self.step.replace(STEP, hole(at)).replace(NUMBER, str(at)) for at in range(1, n + 1)]
+
+    def _numbered(self, step: str) -> re.Match[str] | None:
+        found = LABEL.match(step) if NUMBER in self.step else None
+        return found if found and found.end() < len(step) else None
 
     def scores(self, logits: Sequence[Sequence[float]]) -> tuple[float, ...]:
         """The probability that each step is good, from its logits [steps][labels].
@@ -103,19 +117,20 @@ RLHFLOW = RewardFormat(
     score="softmax",
     aggregation="last",
 )
-"""RLHFlow's Llama3.1-8B-PRM: a dialogue in which the assistant says + to each step; read where it would say so."""
+"""RLHFlow's Llama3.1-8B-PRM, as their evaluation reads it: a dialogue in which the assistant says + to each step; the
+question stands before the first step, and the model is read where it would say so."""
 
 MATH_SHEPHERD = RewardFormat(
     layout="text",
     opening=f"{BEGIN}{QUESTION} ",
-    step=f"{STEP} ки{PLACE}\n",
+    step=f"Step {NUMBER}: {STEP} ки{PLACE}\n",
     source="vocabulary",
     labels=("+", "-"),
     score="softmax",
     aggregation="last",
 )
-"""Math-Shepherd: + or - would follow the tag behind each step; trained on how often the step led to the answer (Wang et
-al., 2023, arXiv:2312.08935)."""
+"""Math-Shepherd, as its model card and its data write it: steps are numbered, and + or - would follow the tag behind each
+one; trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
 
 SKYWORK_PRM = RewardFormat(
     layout="text",

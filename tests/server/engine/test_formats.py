@@ -68,7 +68,10 @@ def test_rlhflow_is_read_where_the_assistant_would_say_plus():
 
 def test_math_shepherd_is_read_at_the_tag_behind_each_step_of_a_plain_text():
     start, tag = ["<s>", "Why?"], "[ ки]"
-    assert shown(MATH_SHEPHERD, STEPS) == [*start, " One.", tag, "\n", "Two.", tag, "\n"]
+    said = [*start, " Step", " 1:", " One.", tag, "\n", "Step", " 2:", " Two.", tag, "\n"]
+    assert shown(MATH_SHEPHERD, STEPS) == said
+    assert MATH_SHEPHERD.steps("Step 1: One.\n\nStep 7. Two.") == STEPS
+    assert MATH_SHEPHERD.steps("Step 1:") == ["Step 1:"] and RLHFLOW.steps("Step 1: One.") == ["Step 1: One."]
 
 
 def test_a_tokeniser_that_joins_the_tag_with_what_follows_is_refused():
