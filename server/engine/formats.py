@@ -129,8 +129,8 @@ MATH_SHEPHERD = RewardFormat(
     score="softmax",
     aggregation="last",
 )
-"""Math-Shepherd, as its model card and its data write it: steps are numbered, and + or - would follow the tag behind each
-one; trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
+"""Math-Shepherd, as its model card and its data write it: steps are numbered, and + or - would follow the tag behind
+each one; trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
 
 SKYWORK_PRM = RewardFormat(
     layout="text",
