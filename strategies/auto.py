@@ -3,8 +3,8 @@ difficulty and choose by it; here the wave's agreement stands for the difficulty
 
 | what is seen                                        | what is done                                  |
 |-----------------------------------------------------|-----------------------------------------------|
-| first wave (WAVE), leader's posterior at ENOUGH     | stop                                          |
-| the same while others wait, posterior at UNDER_LOAD | stop, and say so                              |
+| first wave (WAVE): ENOUGH that its leader wins of n | stop                                          |
+| the same while others wait, UNDER_LOAD of it        | stop, and say so                              |
 | first wave, an answer is read, the vote is open     | more votes, WAVE in flight, until ENOUGH or n |
 | n votes, the leader's share at least MAJORITY       | stop: the majority                            |
 | n votes, no majority, leader also the likeliest     | stop: the leader                              |
@@ -27,10 +27,10 @@ from strategies.trace import Shed
 from strategies.types import Outcome, Prompt
 from strategies.votes import UNDER_LOAD, settled
 
-WAVE = 4
-"""The least number of samples that can settle a vote at ENOUGH, by agreeing (arXiv:2305.11860, closed form)."""
+WAVE = 3
+"""The least number of samples that can settle a vote of 16 at ENOUGH, by agreeing (votes.lead_kept: 0.956)."""
 ENOUGH = 0.95
-"""Adaptive-Consistency's own default (arXiv:2305.11860)."""
+"""Adaptive-Consistency's default (arXiv:2305.11860), here of the chance that the leader wins the vote of n."""
 MAJORITY = 0.5
 """Ours, untuned: above it no other answer can have more votes."""
 SHOWN = 8
@@ -48,6 +48,7 @@ class Auto(Options):
         }
     )
     paper: ClassVar[str] = "arXiv:2408.03314"
+    version: ClassVar[int] = 2
 
     name: Literal["auto"] = "auto"
     n: int = Field(default=16, ge=1, le=256, description="Samples at most")
@@ -89,9 +90,9 @@ class Auto(Options):
 
     def decided(self, ballot: Ballot, run: Run) -> bool:
         blocs, left = ballot.ranked(), self.n - ballot.size
-        if settled("beta", blocs, left, ENOUGH):
+        if settled("predictive", blocs, left, ENOUGH):
             return True
-        enough = run.pressed() and settled("beta", blocs, left, UNDER_LOAD)
+        enough = run.pressed() and settled("predictive", blocs, left, UNDER_LOAD)
         if enough:
             run.trace.emit(Shed(UNDER_LOAD))
         return enough

@@ -29,8 +29,14 @@ class ProgramAided(Options):
     chains: int = Field(
         default=0, ge=0, le=64, description="Chains of thought that join a vote the programs leave open"
     )
-    stop_rule: StopRule = Field(default="beta", description="none; certain: cannot be overtaken; beta: probably won")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="The posterior at which beta stops")
+    stop_rule: StopRule = Field(
+        default="beta",
+        description="none; certain: cannot be overtaken; beta: would probably win a vote without end; predictive: will "
+        "probably win this one of n",
+    )
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="The probability at which beta and predictive stop"
+    )
     concurrency: int | None = Field(
         default=None, ge=1, le=64, description="Samples in flight at once; null: a quarter of n and at least 4"
     )

@@ -2,10 +2,11 @@
 
 Wang et al., 2022, arXiv:2203.11171. An answer that cannot be read abstains. Stopping early follows the vote: once the
 leader cannot be overtaken (changes no result), once it is probably the majority (Aggarwal et al., arXiv:2305.11860),
-once a window of samples agrees (Li et al., arXiv:2401.10480), or once it has nearly all weight (DeepConf's consensus).
-Deviations: samples do not start one by one but a few at a time, what still decodes is aborted, and under load a lower
-posterior is enough. With weights the leader by count must also lead by weight; certain then adds for every sample still
-out the most that a vote can weigh, which is why it cannot be had with confidence.
+once it will probably win the vote of n (ours), once a window of samples agrees (Li et al., arXiv:2401.10480), or once
+it has nearly all weight (DeepConf's consensus). Deviations: samples do not start one by one but a few at a time, what
+still decodes is aborted, and under load a lower posterior is enough. With weights the leader by count must also lead
+by weight; certain then adds for every sample still out the most that a vote can weigh, which is why it cannot be had
+with confidence.
 
 With a floor it is DeepConf online (Fu et al., 2025, arXiv:2508.15260): a warm-up runs in full, its least confident
 windows set a floor by their percentile, whoever is below it does not vote, and of the later samples those that fall

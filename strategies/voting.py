@@ -25,11 +25,14 @@ class Voting(Verified):
     n: int = Field(default=8, ge=1, le=256, description="Samples at most; exactly n with stop_rule none")
     stop_rule: VoteRule = Field(
         default="beta",
-        description="none; certain: cannot be overtaken; beta: probably won; windows: as many in a row agree; "
-        "consensus: has that share of all weight",
+        description="none; certain: cannot be overtaken; beta: would probably win a vote without end; predictive: will "
+        "probably win this one of n; windows: as many in a row agree; consensus: has that share of all weight",
     )
     confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="The posterior at which beta stops, the share at which consensus does"
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        description="The probability at which beta and predictive stop, the share at which consensus does",
     )
     window: int = Field(default=5, ge=2, le=64, description="The samples in a row that must agree for windows")
     concurrency: int | None = Field(

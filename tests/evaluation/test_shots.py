@@ -9,6 +9,7 @@ from server.cli import main
 from server.evaluation.bank import Bank
 from server.evaluation.shots import BadShots, shots, turns
 from server.evaluation.spelling import Misspelled, spelled
+from strategies.auto import WAVE
 from tests.scripted import ScriptedEngine
 from tests.server.live import live
 
@@ -33,7 +34,7 @@ def test_a_strategy_and_greedy_are_shown_the_same(file: Path):
     with live(ScriptedEngine(["\\boxed{2}"])) as server:
         main(["eval", "sums", "--limit", "1", "--server", server.url, "--shots", str(file), "--strategy", "auto"])
         asked = [[(message.role, message.text) for message in prompt.messages] for prompt, _ in server.engine.calls]
-    assert len(asked) == 5 and all(turns[:-1] == SAID for turns in asked)
+    assert len(asked) == 1 + WAVE and all(turns[:-1] == SAID for turns in asked)
 
 
 def test_a_bank_remembers_what_was_shown(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -33,7 +33,7 @@ def test_a_synthesis_is_the_one_thing_that_is_asked(server: Live):
     assert result.correct and "<candidate 4>" in prompt.messages[-1].text
     assert (sampling.max_tokens, sampling.temperature) == (RECIPE.max_tokens, RECIPE.temperature)
     wrote = result.tokens - 8 * 10
-    assert (result.candidates, result.depth, result.verifier) == (9, 2 * 10 + wrote, 0) and wrote > 0
+    assert (result.candidates, result.depth, result.verifier) == (9, 3 * 10 + wrote, 0) and wrote > 0
 
 
 def test_a_server_that_is_not_needed_is_not_spoken_to():

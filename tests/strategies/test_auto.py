@@ -28,7 +28,7 @@ def test_a_wave_that_agrees_is_the_answer():
 
 
 def test_under_load_less_is_enough():
-    _, calls, run = solved(["I cannot say", *boxed(7, 7, 7)], pressed=True)
+    _, calls, run = solved(["I cannot say", *boxed(7, 7)], pressed=True)
     assert calls == WAVE and events(run, Shed)
     _, calls, run = solved(["I cannot say", *boxed(7, 7, 7, 7, 8, 8, 8)])
     assert calls > WAVE and not events(run, Shed)
@@ -36,7 +36,7 @@ def test_under_load_less_is_enough():
 
 def test_an_open_vote_gets_more_votes_until_it_is_decided():
     outcome, calls, _ = solved(boxed(8, 7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 5, 6, 9, 9, 9), n=16)
-    assert outcome.answer.raw == "7" and 7 <= calls < 16
+    assert outcome.answer.raw == "7" and WAVE < calls < 8
 
 
 def test_a_majority_at_the_ceiling_is_served():
@@ -54,7 +54,7 @@ def test_without_a_majority_the_likeliest_leader_is_served_and_another_leader_is
 
 def test_prose_is_written_from_the_wave():
     outcome, calls, _ = solved(["a poem", "an ode", "a song", "a hymn"])
-    assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.others) == 4
+    assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.others) == WAVE
 
 
 @pytest.mark.parametrize("options", [{"pressed": True}, {"tokens": 17}])

@@ -11,7 +11,7 @@ from strategies.answers import Answer
 from strategies.ballot import Ballot, ranking, score_of
 from strategies.logprobs import TokenLogprob
 from strategies.types import Completion, Outcome, Prompt
-from strategies.votes import majority_posterior, reduce_steps, settled
+from strategies.votes import COUNTED, lead_kept, majority_posterior, reduce_steps, settled
 
 
 def outcome(index, key, score=None, logprob=None, text="text"):
@@ -83,6 +83,37 @@ def test_the_posterior_is_the_exact_integral(first, second):
 def test_the_leader_needs_the_published_counts(confidence, needed):
     for second, first in enumerate(needed):
         assert majority_posterior(first, second) >= confidence > majority_posterior(first - 1, second)
+
+
+def urn(first, second, others, remaining):
+    """Draw by draw, in exact fractions: how likely the first leads alone at the end."""
+    if not remaining:
+        return Fraction(first > second)
+    balls = first + 1, second + 1, others + 1
+    after = ((first + 1, second, others), (first, second + 1, others), (first, second, others + 1))
+    return sum(Fraction(n, sum(balls)) * urn(*votes, remaining - 1) for n, votes in zip(balls, after, strict=True))
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
+def test_the_chance_to_keep_the_lead_is_the_urns(first, second, others, remaining):
+    assert lead_kept(first, second, others, remaining) == pytest.approx(float(urn(first, second, others, remaining)))
+
+
+def test_without_an_end_to_the_vote_the_chance_to_keep_the_lead_is_the_posterior():
+    assert lead_kept(3, 1, 0, 600) == pytest.approx(majority_posterior(3, 1), abs=0.01)
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, COUNTED))
+def test_a_lead_that_cannot_be_lost_is_kept(first, second, others, remaining):
+    chance = lead_kept(first, second, others, remaining)
+    assert 0 <= chance <= 1 + 1e-12 and (first - second <= remaining or chance == pytest.approx(1))
+
+
+@pytest.mark.parametrize(("n", "agreeing"), [(4, 3), (8, 3), (16, 3), (32, 4), (64, 4), (256, 4)])
+def test_predictive_needs_fewer_that_agree_the_sooner_the_vote_ends(n, agreeing):
+    at = next(k for k in range(1, n) if settled("predictive", tally(outcomes(["a"] * k)), n - k, 0.95))
+    assert at == agreeing
+    assert not settled("predictive", [], n, 0.95)
 
 
 def test_settled_by_certainty_leaves_no_way_to_overtake_nor_to_tie():

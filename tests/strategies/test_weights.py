@@ -248,7 +248,7 @@ def sequential(answers, strategy):
     return len(answers)
 
 
-@pytest.mark.parametrize("rule", ["certain", "beta"])
+@pytest.mark.parametrize("rule", ["certain", "beta", "predictive"])
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_rolling_concurrency_takes_what_the_sequential_rule_takes_and_begins_few_more(rule, lanes):
     """Brute force: every sequence of seven votes for two answers."""
