@@ -39,7 +39,8 @@ class Voting(Verified):
         default=None,
         ge=1,
         le=256,
-        description="Samples in flight at once; null: a quarter of n and at least 4, or all of n with stop_rule none",
+        description="Samples in flight at once; null: a quarter of n and at least 4 (3 for predictive), or all "
+        "of n with stop_rule none",
     )
     weights: Weights = Field(
         default="none",
@@ -92,10 +93,11 @@ class Voting(Verified):
 
     @property
     def lanes(self) -> int:
-        """Few enough that a decided vote finds most samples not yet begun; beta needs 4 that agree."""
+        """Few enough that a decided vote finds most samples not yet begun: beta needs 4 that agree, predictive 3."""
         if self.stop_rule == "windows":
             return self.concurrency or self.window
-        return self.concurrency or (self.n if self.stop_rule == "none" else max(4, self.n // 4))
+        least = 3 if self.stop_rule == "predictive" else 4
+        return self.concurrency or (self.n if self.stop_rule == "none" else max(least, self.n // 4))
 
     @property
     def in_flight(self) -> int:

@@ -54,7 +54,7 @@ class BankEngine:
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         if self._holds(prompt, sampling):
-            made = floored(completion(prompt, self._next(sampling)), sampling)
+            made = floored(completion(prompt, self._next(sampling), sampling.logprobs), sampling)
         elif self.beyond:
             made = await self.beyond.generate(prompt, sampling)
         else:
@@ -86,6 +86,12 @@ class BankEngine:
         return sample
 
 
+def alternatives(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> int:
+    """How many per token it or its verifiers read; the chosen ones' log-probabilities settle ties in any case."""
+    asked = (strategy.logprobs, *(verifiers[name].logprobs for name in strategy.verifiers if name in verifiers))
+    return max((number for number in asked if number), default=0)
+
+
 class NoProofs:
     async def equal(self, a: str, b: str) -> bool:
         return False
@@ -100,8 +106,9 @@ def floored(made: Completion, sampling: Sampling) -> Completion:
     return replace(made, text="", finish="unsure", completion_tokens=fell, logprobs=made.logprobs[:fell])
 
 
-def completion(prompt: Prompt, sample: Sample) -> Completion:
-    alternatives = sample.top or [[] for _ in sample.logprobs]
+def completion(prompt: Prompt, sample: Sample, alternatives: int | None = 0) -> Completion:
+    """As an engine tells it that was asked for so many alternatives per token."""
+    top = sample.top if sample.top and alternatives else [[] for _ in sample.logprobs]
     return Completion(
         prompt=prompt,
         text=sample.text,
@@ -110,7 +117,7 @@ def completion(prompt: Prompt, sample: Sample) -> Completion:
         completion_tokens=sample.tokens,
         logprobs=tuple(
             TokenLogprob(0, "", chosen, tuple(TokenLogprob(0, "", other) for other in others))
-            for chosen, others in zip(sample.logprobs, alternatives, strict=True)
+            for chosen, others in zip(sample.logprobs, top, strict=True)
         ),
     )
 
@@ -143,7 +150,7 @@ async def _solved(
         engine=engine,
         prover=NoProofs(),
         verifiers=verifiers,
-        sampling=Sampling(temperature=strategy.temperature, logprobs=0),
+        sampling=Sampling(temperature=strategy.temperature, logprobs=alternatives(strategy, verifiers)),
         reading=Reading(format=strategy.answer_format, vote_on=strategy.vote_on),
     )
     finished = await execute(strategy, engine.question, run)

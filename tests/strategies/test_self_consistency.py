@@ -68,6 +68,7 @@ def test_by_default_a_quarter_of_the_samples_is_in_flight():
         4,
         64,
     )
+    assert (SelfConsistency(n=8, stop_rule="predictive").lanes, SelfConsistency(n=8, concurrency=5).lanes) == (3, 5)
     assert engine.finished == 4 and len(engine.calls) <= 20
 
 
