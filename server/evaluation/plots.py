@@ -6,6 +6,9 @@ from pathlib import Path
 
 from server.evaluation.report import Row
 
+MARKERS = "osv^"
+"""Ten colours of each."""
+
 
 class NoPlots(Exception):
     """Why there are none, in one line."""
@@ -27,18 +30,21 @@ def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: st
     try:
         matplotlib = importlib.import_module("matplotlib")
         matplotlib.use("Agg")
-        pyplot = importlib.import_module("matplotlib.pyplot")
+        pyplot, ticker = map(importlib.import_module, ("matplotlib.pyplot", "matplotlib.ticker"))
     except ImportError:
         raise NoPlots("no plots: they need matplotlib (pip install 'cogitate[eval]')") from None
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
     for at, row in enumerate(rows):
         low, high = 100 * (row.accuracy - row.low), 100 * (row.high - row.accuracy)
-        marker, colour = "oD"[row.arm.startswith("oracle")], f"C{at % 10}"
+        marker, colour = "*" if row.arm.startswith("oracle") else MARKERS[at // 10 % len(MARKERS)], f"C{at % 10}"
         axes.errorbar(
             cost(row), 100 * row.accuracy, [[low], [high]], fmt=marker, color=colour, ms=8, lw=1, alpha=0.9,
             label=row.arm.replace("self_consistency", "sc"),
         )  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, % (95 % interval)")
     axes.set_title(title, loc="left", fontsize=11)
