@@ -4,8 +4,8 @@
 step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
-more than n leaves; identical beams are expanded once; the whole prefix is scored anew at each step, as process reward
-models were trained to.
+more than n leaves; identical beams are expanded once; a beam with score 0, which is lost, is only kept where all are,
+and the others have its leaves; the whole prefix is scored anew at each step, as process reward models were trained to.
 """
 
 from typing import ClassVar, Literal
@@ -21,7 +21,7 @@ class BeamSearch(Branching):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
@@ -42,5 +42,6 @@ class BeamSearch(Branching):
             run.propose(await best(done or alive or frontier, run))
             if not alive or len(done) >= self.n:
                 break
-            frontier = alive[: max(1, (self.n - len(done)) // self.width)]
+            hopeful = [beam for beam in alive if beam.score > 0]
+            frontier = (hopeful or alive)[: max(1, (self.n - len(done)) // self.width)]
         return await best(done or frontier, run)

@@ -35,6 +35,20 @@ def test_the_best_prefix_is_extended_and_the_best_leaf_returned():
     assert [prompt.prefix for prompt, _ in engine.calls] == ["", "", f"bb{STEP}", f"bb{STEP}"]
 
 
+def test_a_lost_beam_leaves_its_leaves_to_those_that_are_not():
+    first = ["a" + STEP, "b" + STEP, "c" + STEP, "d" + STEP]
+    scores = {**dict.fromkeys(first, 0.0), "b" + STEP: 0.1}
+    engine = tree({"": first, "b" + STEP: ["won"]})
+    finished = solve(search(n=4, width=2), run_of(engine, opinion=lambda text: scores.get(text, 1.0)))
+    assert [prompt.prefix for prompt, _ in engine.calls[4:]] == ["b" + STEP] * 4
+    assert finished.outcome.completion.text == f"b{STEP}won"
+
+
+def test_where_all_are_lost_the_search_goes_on():
+    engine = tree({"": ["a" + STEP, "b" + STEP], "a" + STEP: ["end"], "b" + STEP: ["end"]})
+    assert solve(search(n=2, width=1), run_of(engine, opinion=lambda text: 0.0)).outcome.completion.text.endswith("end")
+
+
 def test_a_beam_that_finishes_early_competes_at_the_end():
     scores = {"early": 0.9, f"slow{STEP}": 0.5, f"slow{STEP}late": 0.6}
     engine = tree({"": ["early", "slow" + STEP], "slow" + STEP: ["late"]})
