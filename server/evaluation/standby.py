@@ -15,12 +15,15 @@ from pydantic import SecretStr
 
 from server.api.openai import ChatRequest
 from server.engine import CannotStart
-from server.engine.remote import RemoteBackend, Upstream
+from server.engine.remote import Patience, RemoteBackend, Upstream
 from server.errors import ApiError
 from server.evaluation import clockwork
 from server.evaluation.bank import Recipe
 from strategies.granting import least
 from strategies.types import Completion, Prompt, Sampling
+
+LONGEST = 3600.0
+"""Seconds that one answer may take: nobody waits for it, and the server may be a small one with much to read."""
 
 
 class Unanswered(Exception):
@@ -77,7 +80,8 @@ class Standby:
 
     async def _opened(self) -> RemoteBackend:
         url = f"{self.url.rstrip('/').removesuffix('/v1')}/v1"
-        backend = RemoteBackend([Upstream(url, SecretStr(self.key) if self.key else None)], self.model)
+        upstream = Upstream(url, SecretStr(self.key) if self.key else None)
+        backend = RemoteBackend([upstream], self.model, patience=Patience(total=LONGEST, idle=LONGEST))
         try:
             async with asyncio.timeout(self.patience):
                 await backend.open()
