@@ -12,8 +12,8 @@ from tests.strategies.test_synthesis import boxed, writing
 WRITTEN = "thus \\boxed{99}"
 
 
-def solved(replies, *, n=8, pressed=False, tokens=None, logprob=lambda call: -0.5):
-    engine = writing(replies, WRITTEN)
+def solved(replies, *, n=8, pressed=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
+    engine = writing(replies, written)
     engine.logprob = logprob
     run = run_of(engine, tokens=tokens, sampling=Sampling(max_tokens=50, seed=1, logprobs=0))
     run.pressed = lambda: pressed
@@ -48,8 +48,16 @@ def test_without_a_majority_the_likeliest_leader_is_served_and_another_leader_is
     votes = boxed(1, 2, 3, 4, 7, 7, 5, 6)
     likely, calls, _ = solved(votes, logprob=lambda call: -0.1 if call in (4, 5) else -0.9)
     assert (likely.answer.raw, calls) == ("7", 8)
-    written, calls, _ = solved(votes, logprob=lambda call: -0.9 if call in (4, 5) else -0.1)
-    assert (written.answer.raw, calls) == ("99", 9)
+    still, calls, _ = solved(votes, logprob=lambda call: -0.9 if call in (4, 5) else -0.1)
+    assert (still.answer.raw, calls) == ("7", 9)
+
+
+def test_a_synthesis_is_one_vote_and_decides_a_tie():
+    doubtful = lambda call: -0.9 if call in (2, 3) else -0.1  # noqa: E731
+    votes = boxed(1, 2, 7, 7, 8, 8, 5, 6)
+    for said in ("7", "8"):
+        outcome, calls, _ = solved(votes, logprob=doubtful, written=f"thus \\boxed{{{said}}}")
+        assert (outcome.answer.raw, calls) == (said, 9)
 
 
 def test_prose_is_written_from_the_wave():
@@ -80,7 +88,7 @@ def test_the_table_and_its_thresholds_are_in_the_schema():
 
 
 def test_also_behind_a_synthesis():
-    run = run_of(writing([f"poem {at}" for at in range(12)], WRITTEN))
+    run = run_of(writing([f"poem {letter}" for letter in "abcdefghijkl"], WRITTEN))
     run.answers = 12
     outcome = solve(Auto(n=12), run).outcome
     assert outcome.completion.text == WRITTEN and len(outcome.others) == 12
