@@ -91,8 +91,12 @@ class Standby:
         return backend
 
     async def _closed(self) -> None:
-        if self._opening and not self._opening.exception():
-            await self._opening.result().close()
+        if self._opening is None:
+            return
+        self._opening.cancel()
+        (opened,) = await asyncio.gather(self._opening, return_exceptions=True)
+        if isinstance(opened, RemoteBackend):
+            await opened.close()
 
 
 def sampled_as(sampling: Sampling, recipe: Recipe) -> Sampling:
