@@ -94,9 +94,9 @@ class Standby:
         if self._opening is None:
             return
         self._opening.cancel()
-        (opened,) = await asyncio.gather(self._opening, return_exceptions=True)
-        if isinstance(opened, RemoteBackend):
-            await opened.close()
+        await asyncio.wait([self._opening])
+        if not self._opening.cancelled() and not self._opening.exception():
+            await self._opening.result().close()
 
 
 def sampled_as(sampling: Sampling, recipe: Recipe) -> Sampling:
