@@ -16,7 +16,7 @@ from strategies.prompts import PROGRAM, VALUE
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 from strategies.values import pooled, program_in
-from strategies.votes import StopRule, settled
+from strategies.votes import StopRule, lanes, settled
 
 
 class ProgramAided(Options):
@@ -38,7 +38,10 @@ class ProgramAided(Options):
         default=0.95, gt=0.5, lt=1, description="The probability at which beta and predictive stop"
     )
     concurrency: int | None = Field(
-        default=None, ge=1, le=64, description="Samples in flight at once; null: a quarter of n and at least 4"
+        default=None,
+        ge=1,
+        le=64,
+        description="Samples in flight at once; null: a quarter of n and at least 4 (3 for predictive)",
     )
 
     @property
@@ -47,7 +50,7 @@ class ProgramAided(Options):
 
     @property
     def lanes(self) -> int:
-        return self.concurrency or (max(self.n, self.chains) if self.stop_rule == "none" else max(4, self.n // 4))
+        return self.concurrency or max(lanes(self.stop_rule, self.n), self.chains * (self.stop_rule == "none"))
 
     @property
     def candidates(self) -> int:

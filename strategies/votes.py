@@ -36,6 +36,11 @@ def settled(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: f
     return rule != "certain" and majority_posterior(first, second) >= confidence
 
 
+def lanes(rule: VoteRule, n: int) -> int:
+    """Samples in flight: few enough that a decided vote finds most not begun. beta needs 4 that agree, predictive 3."""
+    return n if rule == "none" else max(3 if rule == "predictive" else 4, n // 4)
+
+
 def majority_posterior(first: int, second: int) -> float:
     """P(p > 1/2) for p ~ Beta(first + 1, second + 1): sum over j <= first of C(first + second + 1, j) / 2^(...)."""
     total = first + second + 1

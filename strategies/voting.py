@@ -8,7 +8,7 @@ from strategies.certainty import ALTERNATIVES, KEPT
 from strategies.ports import Ability
 from strategies.tally import Rules
 from strategies.verified import Verified
-from strategies.votes import VoteRule
+from strategies.votes import VoteRule, lanes
 from strategies.weighing import Weights
 
 NEEDS: dict[Weights, frozenset[Ability]] = {
@@ -93,11 +93,9 @@ class Voting(Verified):
 
     @property
     def lanes(self) -> int:
-        """Few enough that a decided vote finds most samples not yet begun: beta needs 4 that agree, predictive 3."""
         if self.stop_rule == "windows":
             return self.concurrency or self.window
-        least = 3 if self.stop_rule == "predictive" else 4
-        return self.concurrency or (self.n if self.stop_rule == "none" else max(least, self.n // 4))
+        return self.concurrency or lanes(self.stop_rule, self.n)
 
     @property
     def in_flight(self) -> int:

@@ -17,7 +17,7 @@ class NoPlots(Exception):
 def draw(rows: Sequence[Row], to: Path, title: str) -> list[Path]:
     """Writes TO-tokens and TO-time. Raises NoPlots where matplotlib is not installed."""
     time: Callable[[Row], float] = (
-        (lambda row: row.seconds[0]) if any(any(row.seconds) for row in rows) else (lambda row: row.depth[0])
+        (lambda row: row.seconds[0]) if any(any(row.seconds) for row in rows) else (lambda row: row.depth[1])
     )
     unit = "seconds, median" if any(any(row.seconds) for row in rows) else "sequential depth in tokens, median"
     return [

@@ -23,9 +23,10 @@ class Row:
     aborted: float
     verifier: float
     candidates: float
-    depth: tuple[float, float]
-    """p50 and p95."""
+    depth: tuple[float, float, float]
+    """Mean, p50 and p95."""
     seconds: tuple[float, float]
+    """p50 and p95."""
     abstained: float
 
 
@@ -65,7 +66,7 @@ def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: d
         aborted=mean([result.aborted for result in mine]),
         verifier=mean([result.verifier for result in mine]),
         candidates=mean([result.candidates for result in mine]),
-        depth=spread([result.depth for result in mine]),
+        depth=(mean([result.depth for result in mine]), *spread([result.depth for result in mine])),
         seconds=spread([result.seconds for result in mine]),
         abstained=mean([result.answer is None for result in mine]),
     )
@@ -83,7 +84,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 HEAD = (
     "| strategy | accuracy, % | 95 % interval | over the baseline, points | tokens | aborted | verifier | candidates "
-    "| depth p50 / p95 | seconds p50 / p95 | abstained, % |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| depth mean / p50 / p95 | seconds p50 / p95 | abstained, % |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 
 
@@ -101,7 +102,7 @@ def line(row: Row) -> str:
         f"{row.aborted:.0f}",
         f"{row.verifier:.0f}",
         f"{row.candidates:.1f}",
-        "{:.0f} / {:.0f}".format(*row.depth) if any(row.depth) else "",
+        "{:.0f} / {:.0f} / {:.0f}".format(*row.depth) if any(row.depth) else "",
         "{:.1f} / {:.1f}".format(*row.seconds) if any(row.seconds) else "",
         f"{100 * row.abstained:.1f}",
     )
