@@ -36,6 +36,13 @@ def test_a_synthesis_is_the_one_thing_that_is_asked(server: Live):
     assert (result.candidates, result.depth, result.verifier) == (9, 3 * 10 + wrote, 0) and wrote > 0
 
 
+def test_verdicts_are_billed_and_are_no_candidates(server: Live):
+    with Standby(server.url, RECIPE) as beyond:
+        judged = arm("best_of_n:n=4,verifier=judge").strategy
+        result = replayed("x", judged, question(), bank_of(["1", "2", "3", "4"]), 0, beyond)
+    assert (result.candidates, result.verifier, result.tokens) == (4, 4, 4 * 10 + 4)
+
+
 def test_a_server_that_is_not_needed_is_not_spoken_to():
     with Standby("http://127.0.0.1:9", RECIPE) as beyond:
         assert replayed("x", arm("auto:n=8").strategy, question(), bank_of(["1"] * 8), 0, beyond).correct
