@@ -1,6 +1,7 @@
 """Which replica is asked, what is tried again, and what becomes of the sick: over real sockets."""
 
 import asyncio
+import itertools
 import contextlib
 import time
 
@@ -57,10 +58,12 @@ BROKEN_OFF: list[Fault] = ["reset", "malformed", "cut", "absurd_usage", "error_i
 @pytest.mark.parametrize("partial", [False, True])
 async def test_what_nobody_has_heard_is_tried_again_elsewhere(fault, partial):
     async with fakes(Script(fault=fault), Script()) as two, over(*two) as backend:
-        for number in range(8):
-            assert (await sample(backend, request(f"{number}"), partial=partial)).finish == "stop"
-        sick, well = calls(two)
-        assert well == 8 and 0 < sick <= 8
+        for asked in itertools.count(1):
+            assert (await sample(backend, request(f"{asked}"), partial=partial)).finish == "stop"
+            sick, well = calls(two)
+            if asked >= 8 and sick:  # which of them a question goes to first is chance: the ports are
+                break
+        assert well == asked and sick <= asked
 
 
 @pytest.mark.parametrize("fault", BROKEN_OFF)
@@ -113,7 +116,7 @@ async def test_a_replica_that_keeps_failing_is_left_alone_and_taken_back_when_it
         assert two[0].counters.calls == 5, "five failures in a row, and no more calls"
         two[0].script.fault = "none"
         await eventually(lambda: not backend.replicas.all[0].health.ejected)
-        for number in range(12):
+        for number in range(30):
             await sample(backend, request(f"{number}"))
         assert two[0].counters.calls > 5 and backend.replicas.all[0].health.failures == 0
 
