@@ -17,8 +17,6 @@ from server.engine.vllm import VllmBackend
 from server.settings import user_cache
 
 ENGINE_ARGS: dict[str, object] = {"max_model_len": 2048, "max_num_seqs": 64}
-SHORT_PROMPTS = {"block_size": 32}
-"""Prompts of a line or two are cached too: the table of fields asks each of them a hundred times."""
 
 
 def say(line: str) -> None:
@@ -57,5 +55,5 @@ async def behind(engine: Lent, **arguments: object) -> Lent:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_engine() -> AsyncIterator[Lent]:
-    async with real_engine(**SHORT_PROMPTS) as opened:
+    async with real_engine() as opened:
         yield opened

@@ -56,6 +56,11 @@ def test_on_a_cpu_a_prompt_is_never_chunked():
     assert not args.enable_chunked_prefill and args.max_num_batched_tokens >= 9000
 
 
+def test_on_a_cpu_prompts_of_a_line_or_two_are_shared_and_the_operator_decides():
+    assert parsed().block_size == 32
+    assert parsed(block_size=128).block_size == 128
+
+
 def test_a_processor_without_bfloat16_gets_float32_and_the_operator_decides():
     from server.engine.precision import cpu_precision
 

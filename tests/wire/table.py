@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.engine.real import SHORT_PROMPTS, real_engine
+from tests.engine.real import real_engine
 from tests.wire.engines import ENGINES, engines
 from tests.wire.fields import FIELDS, Field
 from tests.wire.trying import COLUMNS, Verdict, verdicts
@@ -101,7 +101,7 @@ def told(text: str, columns: Sequence[str]) -> dict[str, list[Verdict]]:
 async def main(columns: Sequence[str]) -> None:
     kept = [column for column in COLUMNS if column not in columns]
     found = told(FILE.read_text(), kept) if kept else {engine: [] for engine in ENGINES}
-    async with real_engine(**SHORT_PROMPTS) as engine, engines(engine) as servers:
+    async with real_engine() as engine, engines(engine) as servers:
         for name, server in servers.items():
             found[name] += await verdicts(server, columns)
     FILE.write_text(written(found))

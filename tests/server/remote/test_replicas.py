@@ -1,8 +1,8 @@
 """Which replica is asked, what is tried again, and what becomes of the sick: over real sockets."""
 
 import asyncio
-import itertools
 import contextlib
+import itertools
 import time
 
 import pytest
