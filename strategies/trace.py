@@ -182,3 +182,8 @@ def _prompt_tokens(decodes: list[Completion]) -> int:
 def _fresh(made: Completion) -> int:
     """The prompt's tokens less those of a prefix that an earlier decode of this request already paid for."""
     return made.prompt_tokens - sum(len(piece.ids) for piece in made.prompt.pieces if piece.ids)
+
+
+def candidates(trace: Trace) -> int:
+    """How many answers, or steps of answers, ran to their end."""
+    return sum(isinstance(event, Sampled) and event.role in CANDIDATES for event in trace)

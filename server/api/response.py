@@ -2,7 +2,7 @@
 
 from server.engine import Body
 from server.plan import Plan
-from strategies.trace import CANDIDATES, Aborted, Cast, Finished, Sampled, Scored, Shed, Trace, Usage, usage
+from strategies.trace import CANDIDATES, Aborted, Cast, Finished, Sampled, Scored, Shed, Trace, Usage, candidates, usage
 from strategies.types import Completion, Outcome
 
 
@@ -55,7 +55,7 @@ def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
         "score": None if outcome.score is None else round(outcome.score, 6),
         "stopped": finished.stopped,
         "shed": any(isinstance(event, Shed) for event in trace),
-        "candidates": sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace),
+        "candidates": candidates(trace),
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
         "aborted_tokens": spent.aborted,
         "verifier_tokens": spent.verifier,

@@ -25,7 +25,7 @@ from strategies.logprobs import TokenLogprob
 from strategies.ports import OnAbort, OnText, Verifier
 from strategies.reading import Reading
 from strategies.run import Run
-from strategies.trace import CANDIDATES, Sampled, usage
+from strategies.trace import candidates, usage
 from strategies.types import Completion, Finish, Message, Prompt, Sampling
 from strategies.verifiers import BUILT_IN
 
@@ -166,7 +166,7 @@ async def _solved(
         aborted=spent.aborted,
         verifier=spent.verifier,
         prompt=spent.prompt,
-        candidates=sum(isinstance(event, Sampled) and event.role in CANDIDATES for event in run.trace),
+        candidates=candidates(run.trace),
         depth=asyncio.get_running_loop().time(),
         stopped=finished.stopped,
     )

@@ -1,7 +1,7 @@
 """What a cap on thinking holds: python -m tests.bench.thinking_cap URL TASK [--limit 20] [--caps 32 96 192]
 
-Asks a running server each question under each cap, and reads in the trace of the search what every stretch took. Where
-the answer was announced the last stretch is the answer, and all before it are thinking; else all are.
+Asks a running server each question under each cap, and reads in the trace of the search what every stretch took. For
+models that do not think in tags: where the answer was announced the last stretch is the answer, else all is thinking.
 """
 
 import argparse
@@ -83,10 +83,7 @@ async def main(url: str, task: str, limit: int, caps: list[int]) -> None:
     async with Client(url) as client:
         model = await client.model()
     questions = load(task, limit)
-    print(
-        "| cap | questions | ended by it | thinking, mean | overshoot, most | tokens, mean | most | answered | right |"
-    )
-    print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'--:|' * len(COLUMNS)}")
     lanes = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(base_url=url, timeout=3600, trust_env=False) as http:
 
