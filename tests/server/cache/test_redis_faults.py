@@ -45,6 +45,7 @@ async def test_redis_down_costs_next_to_nothing(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_frozen_redis_adds_a_bounded_wait_to_a_few(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
