@@ -1,9 +1,11 @@
-"""A process reward model of a megabyte, random but never the same for two texts, for vLLM to serve.
+"""Reward models of a megabyte, random but never the same for two texts, for vLLM to serve.
 
-`python -m tests.engine.tiny_prm FOLDER` builds one.
+`python -m tests.engine.tiny_prm FOLDER` builds one of Qwen2.5-Math-PRM's kind.
 """
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,10 +26,41 @@ CORPUS = [
     "system\nPlease reason step by step, and put your final answer within \\boxed{}.",
     "user\nSue has 18 pink flamingos and 6 white ones. How many more pink ones are there?",
     "assistant\nFirst we subtract: 18 - 6 = 12.\n\nSo the answer is \\boxed{12}.\n\n",
+    "Step 1: We subtract. ки\nStep 2: We add. ки\nStep 3: We stop. ки ки ки\n",
 ]
 
 
-def build(folder: Path, *, length: int = 1024) -> Path:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a family's models are to vLLM, and what they have over the backbone."""
+
+    architecture: str
+    head: Callable[[Qwen2Config], nn.Module]
+    name: str = "score."
+    """Of the head's tensors."""
+
+
+def perceptron(config: Qwen2Config) -> nn.Module:
+    size = config.hidden_size
+    return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, config.num_labels))
+
+
+def preference(config: Qwen2Config) -> nn.Module:
+    return nn.Linear(config.hidden_size, config.num_labels, bias=False)
+
+
+def vocabulary(config: Qwen2Config) -> nn.Module:
+    return nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+
+QWEN = Kind("Qwen2ForProcessRewardModel", perceptron)
+QWEN_RM = Kind("Qwen2ForRewardModel", perceptron)
+OUTCOME = Kind("Qwen2ForSequenceClassification", preference)
+VERDICTS = Kind("Qwen2ForCausalLM", vocabulary, "lm_head.")
+"""It says what it thinks by tokens, as RLHFlow's and Math-Shepherd's do."""
+
+
+def build(folder: Path, *, length: int = 1024, kind: Kind = QWEN) -> Path:
     """Writes a model folder; `length` is its context in tokens."""
     tokenizer = tiny_tokenizer()
     config = Qwen2Config(
@@ -39,20 +72,22 @@ def build(folder: Path, *, length: int = 1024) -> Path:
         num_key_value_heads=1,
         max_position_embeddings=length,
         tie_word_embeddings=False,
-        architectures=["Qwen2ForProcessRewardModel"],
+        num_labels=2 if kind is QWEN else 1,
+        pad_token_id=tokenizer.pad_token_id,
+        architectures=[kind.architecture],
         dtype="float32",
     )
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    backbone, head = tiny_weights(config)
+    backbone, head = tiny_weights(config, kind)
     tensors = {f"model.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    tensors |= {f"score.{name}": tensor for name, tensor in head.state_dict().items()}
+    tensors |= {f"{kind.name}{name}": tensor for name, tensor in head.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level pairs as Qwen's, learnt from three lines."""
+    """Byte-level pairs as Qwen's, learnt from a few lines."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -71,9 +106,9 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_weights(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
+def tiny_weights(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module]:
     """Random, the same each time, and large enough that scores spread over [0, 1]."""
-    backbone, head = bare(config)
+    backbone, head = bare(config, kind)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in [*backbone.named_parameters(), *head.named_parameters()]:
@@ -82,19 +117,17 @@ def tiny_weights(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
     return backbone, head
 
 
-def load(folder: Path) -> tuple[Qwen2Model, nn.Sequential]:
+def load(folder: Path, kind: Kind = QWEN) -> tuple[Qwen2Model, nn.Module]:
     """The folder's weights in plain torch: the backbone, and the head over its last hidden states."""
-    backbone, head = bare(Qwen2Config.from_pretrained(folder))
+    backbone, head = bare(Qwen2Config.from_pretrained(folder), kind)
     tensors = load_file(folder / "model.safetensors")
-    for module, prefix in (backbone, "model."), (head, "score."):
+    for module, prefix in (backbone, "model."), (head, kind.name):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     return backbone, head
 
 
-def bare(config: Qwen2Config) -> tuple[Qwen2Model, nn.Sequential]:
-    size = config.hidden_size
-    head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2))
-    return Qwen2Model(config).float().eval(), head.eval()
+def bare(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module]:
+    return Qwen2Model(config).float().eval(), kind.head(config).float().eval()
 
 
 if __name__ == "__main__":
