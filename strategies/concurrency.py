@@ -38,6 +38,27 @@ async def arrivals(
         raise losses[0]
 
 
+class Lanes:
+    """As many may enter as `width` says; whenever one is freed, it is asked again."""
+
+    def __init__(self, width: int | Callable[[], int]) -> None:
+        self._width, self._entry, self.open = width, asyncio.Semaphore(0), 0
+        self._fill()
+
+    async def enter(self) -> None:
+        await self._entry.acquire()
+
+    def free(self) -> None:
+        self.open -= 1
+        self._fill()
+
+    def _fill(self) -> None:
+        width = self._width if isinstance(self._width, int) else self._width()
+        while self.open < width:
+            self.open += 1
+            self._entry.release()
+
+
 @asynccontextmanager
 async def group() -> AsyncIterator[asyncio.TaskGroup]:
     """A TaskGroup that raises its first failure bare: one cause, not an ExceptionGroup."""

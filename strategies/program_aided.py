@@ -41,16 +41,18 @@ class ProgramAided(Options):
         default=None,
         ge=1,
         le=64,
-        description="Samples in flight at once; null: a quarter of n and at least 4 (3 for predictive)",
+        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (3 for "
+        "predictive)",
     )
 
     @property
     def in_flight(self) -> int:
-        return min(self.lanes, max(self.n, self.chains))
+        return min(self.lanes(), max(self.n, self.chains))
 
-    @property
-    def lanes(self) -> int:
-        return self.concurrency or max(lanes(self.stop_rule, self.n), self.chains * (self.stop_rule == "none"))
+    def lanes(self, *, pressed: bool = False) -> int:
+        """Samples in flight; `pressed`: while others wait."""
+        all_at_once = self.chains * (self.stop_rule == "none")
+        return self.concurrency or max(lanes(self.stop_rule, self.n, pressed=pressed), all_at_once)
 
     @property
     def candidates(self) -> int:
@@ -80,7 +82,11 @@ class ProgramAided(Options):
     async def poll(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, executed: bool) -> None:
         """Casts the votes of n more candidates, until the vote is decided."""
         surplus = self.stop_rule != "none"
-        async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
+
+        def width() -> int:
+            return self.lanes(pressed=run.pressed())
+
+        async with run.race(prompt, n, concurrency=width, surplus=surplus) as arrivals:
             async for candidate in arrivals:
                 if executed:
                     answer = await run.execute(candidate, program_in(candidate.content or candidate.text))

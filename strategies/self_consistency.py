@@ -43,10 +43,14 @@ class SelfConsistency(Voting):
 
     async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: Floor | None) -> bool:
         """The votes of n more, unless it is decided before; whether it is."""
-        surplus = self.stop_rule != "none"
+        run, surplus = tally.scale.run, self.stop_rule != "none"
         if not n:
             return False
-        async with tally.scale.run.race(prompt, n, concurrency=self.lanes, surplus=surplus, floor=floor) as arrivals:
+
+        def width() -> int:
+            return self.lanes(pressed=run.pressed())
+
+        async with run.race(prompt, n, concurrency=width, surplus=surplus, floor=floor) as arrivals:
             async for completion in arrivals:
                 await tally.cast(completion)
                 if await tally.decided():

@@ -39,8 +39,8 @@ class Voting(Verified):
         default=None,
         ge=1,
         le=256,
-        description="Samples in flight at once; null: a quarter of n and at least 4 (3 for predictive), or all "
-        "of n with stop_rule none",
+        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (3 for "
+        "predictive); all of n with stop_rule none",
     )
     weights: Weights = Field(
         default="none",
@@ -91,16 +91,16 @@ class Voting(Verified):
         """The share of the warm-up that is not below the floor."""
         return KEPT.get(self.floor)
 
-    @property
-    def lanes(self) -> int:
+    def lanes(self, *, pressed: bool = False) -> int:
+        """Samples in flight; `pressed`: while others wait."""
         if self.stop_rule == "windows":
             return self.concurrency or self.window
-        return self.concurrency or lanes(self.stop_rule, self.n)
+        return self.concurrency or lanes(self.stop_rule, self.n, pressed=pressed)
 
     @property
     def in_flight(self) -> int:
         """Samples; but where all are weighed at once, all of them."""
-        return min(self.lanes if self.weights in ("none", "confidence") else self.n, self.n)
+        return min(self.lanes() if self.weights in ("none", "confidence") else self.n, self.n)
 
     @property
     def candidates(self) -> int:

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -72,9 +73,10 @@ def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
 
 
 def test_a_decided_vote_starts_no_more():
-    run = run_here([program("42")])
-    assert solve(ProgramAided(n=64), run).outcome.answer.raw == "42"
-    assert len(run.programs.ran) == 4 and len(run.engine.calls) <= 20
+    for pressed, begun in ((False, 32), (True, 16)):
+        run = replace(run_here([program("42")]), pressed=lambda pressed=pressed: pressed)
+        assert solve(ProgramAided(n=64), run).outcome.answer.raw == "42"
+        assert len(run.programs.ran) == 4 and begun <= len(run.engine.calls) <= begun + 4
 
 
 def test_chains_of_thought_join_a_vote_that_is_open():
