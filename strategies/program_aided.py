@@ -41,8 +41,8 @@ class ProgramAided(Options):
         default=None,
         ge=1,
         le=64,
-        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (3 for "
-        "predictive)",
+        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (for "
+        "predictive three quarters of that)",
     )
 
     @property

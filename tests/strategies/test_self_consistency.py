@@ -71,8 +71,9 @@ def test_by_default_half_of_the_samples_is_in_flight_and_a_quarter_while_others_
     assert 32 <= begun(False) <= 36
     assert 16 <= begun(True) <= 20
     of = {rule: SelfConsistency(n=8, stop_rule=rule).lanes() for rule in ("none", "certain", "beta", "predictive")}
-    assert of == {"none": 8, "certain": 4, "beta": 4, "predictive": 4}
-    assert SelfConsistency(n=8, stop_rule="predictive").lanes(pressed=True) == 3
+    assert of == {"none": 8, "certain": 4, "beta": 4, "predictive": 3}
+    assert SelfConsistency(n=16, stop_rule="predictive").lanes() == 6
+    assert SelfConsistency(n=16, stop_rule="predictive").lanes(pressed=True) == 3
     assert SelfConsistency(n=8, concurrency=5).lanes(pressed=True) == 5
 
 
