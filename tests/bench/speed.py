@@ -132,6 +132,8 @@ async def repeating(pair: Pair, client: httpx.AsyncClient, rounds: int, table: T
     body = {"model": DEMO_NAME, "messages": EASY, "max_tokens": 32, "strategy": "self_consistency"}
     (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).raise_for_status()
     await asyncio.sleep(0.2)
+    hit = (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).json()["cogitate"]["cache"]
+    assert hit == "hit", f"{where}: {hit}"
     times = [
         await seconds(lambda: client.post(f"{pair.ours}/v1/chat/completions", json=body)) * 1000 for _ in range(rounds)
     ]
@@ -141,18 +143,18 @@ async def repeating(pair: Pair, client: httpx.AsyncClient, rounds: int, table: T
 async def main(rounds: int) -> None:
     table = Table()
     say("loading the demo model")
-    async with real_engine() as engine, served(engine) as pair, httpx.AsyncClient(timeout=300) as client:
-        await floor(pair, client, 20, Table())
-        await floor(pair, client, 20 * rounds, table)
-        await voting(pair, client, rounds, table)
-        await stopping(pair, client, rounds, table)
-        await hanging_up(pair, rounds, table)
-        await first_bytes(pair, client, 3 * rounds, table)
-        await repeating(pair, client, 50 * rounds, table, "in this process")
+    async with real_engine() as engine, httpx.AsyncClient(timeout=300) as client:
+        async with served(engine) as pair:
+            await floor(pair, client, 20, Table())
+            await floor(pair, client, 20 * rounds, table)
+            await voting(pair, client, rounds, table)
+            await stopping(pair, client, rounds, table)
+            await hanging_up(pair, rounds, table)
+            await first_bytes(pair, client, 3 * rounds, table)
+            await repeating(pair, client, 50 * rounds, table, "in this process")
         with RedisServer() as redis:
-            pair.service.cache = open_cache(redis.url, ttl=60, on_fault=say)
-            await repeating(pair, client, 50 * rounds, table, "Redis")
-            await pair.service.cache.close()
+            async with served(engine, open_cache(redis.url, ttl=60, on_fault=say)) as pair:
+                await repeating(pair, client, 50 * rounds, table, "Redis")
     print(table.markdown())
 
 

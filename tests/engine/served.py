@@ -13,7 +13,7 @@ import pytest_asyncio
 import uvicorn
 
 from server.app import create_app
-from server.cache import MemoryCache
+from server.cache import Cache, MemoryCache
 from server.engine.remote import RemoteBackend, Upstream
 from server.metrics import Metrics
 from server.prover import MathProver
@@ -56,8 +56,8 @@ async def listening(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def served(engine: Lent) -> AsyncIterator[Pair]:
-    service = Service(engine, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+async def served(engine: Lent, cache: Cache | None = None) -> AsyncIterator[Pair]:
+    service = Service(engine, cache or MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
     ready = asyncio.Event()
     async with (
         listening(create_app(service, on_ready=ready.set)) as ours,
