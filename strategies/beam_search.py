@@ -4,15 +4,19 @@
 step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
-more than n leaves; identical beams are expanded once; a beam with score 0, which is lost, is only kept where all are,
-and the others have its leaves; the whole prefix is scored anew at each step, as process reward models were trained to.
+more than n leaves; identical beams are expanded once; a beam with score 0 is lost: it is only kept where all are, the
+others have its leaves, and where all are that grew from one that was not, the step is tried once more; an answer with
+score 1 ends the search; the whole prefix is scored anew at each step, as process reward models were trained to.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from strategies.paths import Branching, Path, best
+from strategies.ports import SampleFailed
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
@@ -21,7 +25,7 @@ class BeamSearch(Branching):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
@@ -33,15 +37,32 @@ class BeamSearch(Branching):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         frontier, done = [Path(prompt)], list[Path]()
         for depth in range(self.max_steps):
-            slots = [frontier[leaf % len(frontier)] for leaf in range(self.n - len(done))]
-            last = depth == self.max_steps - 1
-            children = await self.expanded(slots, run, last=last, lookahead=self.lookahead)
-            beams = list({beam.text: beam for beam in children if beam}.values())
+            last, leaves = depth == self.max_steps - 1, self.n - len(promising(done))
+            beams = await self.grown(frontier, leaves, run, last=last)
+            if beams and not promising(beams) and (depth == 0 or promising(frontier)):
+                with suppress(SampleFailed):
+                    beams = distinct([*beams, *await self.grown(frontier, leaves, run, last=last)])
             done += [beam for beam in beams if beam.done]
+            done = (promising(done) or done)[: self.n]
             alive = sorted((beam for beam in beams if not beam.done), key=lambda beam: beam.score, reverse=True)
             run.propose(await best(done or alive or frontier, run))
-            if not alive or len(done) >= self.n:
+            room = self.n - len(promising(done))
+            if not alive or not room or any(beam.score == 1 for beam in done):
                 break
-            hopeful = [beam for beam in alive if beam.score > 0]
-            frontier = (hopeful or alive)[: max(1, (self.n - len(done)) // self.width)]
+            frontier = (promising(alive) or alive)[: max(1, room // self.width)]
         return await best(done or frontier, run)
+
+    async def grown(self, frontier: Sequence[Path], leaves: int, run: Run, *, last: bool) -> list[Path]:
+        """So many leaves, shared out among the beams, less what was lost or is there already."""
+        slots = [frontier[leaf % len(frontier)] for leaf in range(leaves)]
+        children = await self.expanded(slots, run, last=last, lookahead=self.lookahead)
+        return distinct([beam for beam in children if beam])
+
+
+def promising(beams: Sequence[Path]) -> list[Path]:
+    """Those that the verifier has not given up."""
+    return [beam for beam in beams if beam.score > 0]
+
+
+def distinct(beams: Sequence[Path]) -> list[Path]:
+    return list({beam.text: beam for beam in beams}.values())
