@@ -17,6 +17,7 @@ from server.flights import Flights
 from server.jobs import Job, Jobs
 from server.metrics import Metrics
 from server.others import Others
+from server.overlong import Fitting
 from server.plan import Plan
 from server.recall import Recall
 from server.repeats import Repeats
@@ -189,7 +190,7 @@ class Service:
         assert plan.strategy is not None
         programs = Rationed(self.programs, MOST_RUNS)
         run = Run(
-            engine=InTurn(conversation, self.slots, plan.caller.tenant, plan.id),
+            engine=Fitting(InTurn(conversation, self.slots, plan.caller.tenant, plan.id), plan.prompt),
             prover=self.prover,
             verifiers=plan.strategy.known(self.verifiers, programs),
             sampling=plan.sampling,

@@ -285,6 +285,13 @@ class ScriptedProver:
         self.closed = True
 
 
+def measured(engine: ScriptedEngine, prompt: Prompt, longest: int) -> int:
+    """Its tokens. Raises ContextTooLong."""
+    if (tokens := len(engine.prompt_ids(prompt))) >= longest:
+        raise ContextTooLong(f"The maximum context length is {longest} tokens.", param="messages")
+    return tokens
+
+
 @dataclass(slots=True)
 class ScriptedConversation:
     engine: ScriptedEngine
@@ -292,11 +299,13 @@ class ScriptedConversation:
     model: str
     raw: bool = False
     salt: str = ""
+    longest: int = 4096
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         self.engine.salted(self.salt)
+        measured(self.engine, prompt, self.longest)
         return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     async def present(self, completions: Sequence[Completion]) -> Body:
@@ -339,10 +348,9 @@ class ScriptedBackend:
         return (len(self.engine.calls), self.engine.decoded) if self.engine.running else None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> ScriptedConversation:
-        tokens = len(self.engine.prompt_ids(prompt))
-        if tokens >= self.max_model_len:
-            raise ContextTooLong(f"The maximum context length is {self.max_model_len} tokens.", param="messages")
-        return ScriptedConversation(self.engine, tokens, request.model, isinstance(request, CompletionRequest), salt)
+        tokens = measured(self.engine, prompt, self.max_model_len)
+        raw = isinstance(request, CompletionRequest)
+        return ScriptedConversation(self.engine, tokens, request.model, raw, salt, self.max_model_len)
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
         self.engine.salted(salt)

@@ -16,9 +16,10 @@ from pydantic import SecretStr
 from server.api.openai import ChatRequest
 from server.engine import CannotStart
 from server.engine.remote import Patience, RemoteBackend, Upstream
-from server.errors import ApiError
+from server.errors import ApiError, ContextTooLong
 from server.evaluation import clockwork
 from server.evaluation.bank import Recipe
+from server.overlong import Overlong
 from strategies.granting import least
 from strategies.types import Completion, Prompt, Sampling
 
@@ -75,6 +76,8 @@ class Standby:
             )
             conversation = await backend.converse(request, prompt)
             return await conversation.generate(prompt, sampling)
+        except ContextTooLong as error:
+            raise Overlong(error.message) from None
         except ApiError as error:
             raise Unanswered(f"{self.url}: {error}") from None
 

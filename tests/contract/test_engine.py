@@ -208,6 +208,13 @@ async def test_a_context_that_is_too_long_is_refused_before_anything_is_decoded(
     assert len(refusal.value.message) < 600
 
 
+async def test_so_is_a_later_prompt_of_the_same_request(backend):
+    decode = await conversation(backend, request())
+    with pytest.raises(ContextTooLong):
+        await decode.generate(request("word " * 20_000).prompt, Sampling(max_tokens=4, auxiliary=True))
+    assert (await decode.generate(request().prompt, Sampling(max_tokens=4))).text
+
+
 async def test_a_completion_is_presented_as_openai_would(backend):
     asked = request(max_tokens=8)
     decode = await conversation(backend, asked)
