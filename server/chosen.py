@@ -7,7 +7,9 @@ from pydantic import ValidationError
 from server.api.openai import AnyRequest, ChatRequest
 from server.errors import BadRequest, ModelNotFound, invalid
 from strategies import STRATEGIES, AnyStrategy, parse
+from strategies.program_aided import ProgramAided
 from strategies.prompts import STEP_BY_STEP
+from strategies.self_consistency import SelfConsistency
 
 EFFORTS = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
 """What reasoning_effort means to a strategy whose n the request leaves open: the most candidates it makes."""
@@ -60,3 +62,11 @@ def fitted(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
     elif strategy.instruction is None:
         update["instruction"] = ""
     return strategy.model_copy(update=update)
+
+
+def narrowed(strategy: AnyStrategy, most: int | None) -> AnyStrategy:
+    """The strategy with no more in flight than its key may have, where it begins samples one by one as others vote."""
+    if most is None or strategy.in_flight <= most or not isinstance(strategy, SelfConsistency | ProgramAided):
+        return strategy
+    rolling = strategy.stop_rule != "none" and strategy.concurrency is None
+    return strategy.model_copy(update={"concurrency": most}) if rolling else strategy

@@ -11,7 +11,7 @@ import orjson
 from server.api.openai import AnyRequest, ChatRequest
 from server.api.responses.wire import ResponsesRequest
 from server.caller import Caller
-from server.chosen import chosen, fitted
+from server.chosen import chosen, fitted, narrowed
 from server.engine import ModelCard
 from server.errors import BadRequest
 from server.refusals import refuse, refuse_programs, refuse_rights, refuse_unchecked
@@ -98,7 +98,7 @@ def plan(
     """Raises ApiError: an unknown model, a strategy or a field that cannot be honoured, a cost above the limit."""
     strategy = chosen(request, card.name, settings.presets)
     if strategy:
-        strategy = fitted(strategy, request)
+        strategy = narrowed(fitted(strategy, request), caller.rights.generations)
     refuse_rights(strategy, caller.rights)
     refuse_programs(strategy, settings.code_exec, caller)
     refuse_unchecked(strategy)

@@ -75,6 +75,7 @@ class ScriptedEngine:
     """By the call and the place of the token, in place of `logprob`."""
     calls: list[tuple[Prompt, Sampling]] = field(default_factory=list)
     running: int = 0
+    most_running: int = 0
     cancelled: int = 0
     finished: int = 0
     decoded: int = 0
@@ -98,6 +99,7 @@ class ScriptedEngine:
         text = f"{reply.name} ( {reply.arguments} )" if isinstance(reply, Call) else reply
         decode = Decode(self, call, prompt, sampling, reply, self.vocabulary.encode(text))
         self.running += 1
+        self.most_running = max(self.most_running, self.running)
         try:
             pace = self.pace(call) if callable(self.pace) else self.pace
             if not (pace or on_text or sampling.stop or sampling.until or sampling.floor):

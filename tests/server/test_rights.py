@@ -94,6 +94,16 @@ def test_generations_in_flight(keys):
 
 
 @pytest.mark.live
+def test_a_vote_that_rolls_keeps_within_them(keys):
+    engine = ScriptedEngine([f"\\boxed{{{answer}}}" for answer in range(16)], pace=0.005)
+    with live(engine, api_keys_file=keys("generations=3")) as server:
+        answered = server.ask(headers=HEADERS, strategy={"name": "self_consistency", "n": 16})
+        assert answered.status_code == 200 and answered.json()["cogitate"]["candidates"] > 8
+        assert server.ask(headers=HEADERS, strategy=VOTE | {"concurrency": 4}).status_code == 429
+    assert engine.most_running == 3
+
+
+@pytest.mark.live
 def test_cost_and_strategies(keys):
     with live(ScriptedEngine(["\\boxed{1}"]), api_keys_file=keys("max_cost=100 strategies=self_consistency")) as server:
         costly = server.ask(headers=HEADERS, strategy=VOTE, max_tokens=26)
