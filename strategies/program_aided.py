@@ -41,7 +41,7 @@ class ProgramAided(Options):
         default=None,
         ge=1,
         le=64,
-        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (for "
+        description="Samples in flight at once; null: 3/8 of n, a quarter while others wait, and at least 4 (for "
         "predictive three quarters of that)",
     )
 

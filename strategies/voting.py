@@ -39,7 +39,7 @@ class Voting(Verified):
         default=None,
         ge=1,
         le=256,
-        description="Samples in flight at once; null: half of n, a quarter while others wait, and at least 4 (for "
+        description="Samples in flight at once; null: 3/8 of n, a quarter while others wait, and at least 4 (for "
         "predictive three quarters of that); all of n with stop_rule none",
     )
     weights: Weights = Field(

@@ -73,7 +73,7 @@ def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
 
 
 def test_a_decided_vote_starts_no_more():
-    for pressed, begun in ((False, 32), (True, 16)):
+    for pressed, begun in ((False, 24), (True, 16)):
         run = replace(run_here([program("42")]), pressed=lambda pressed=pressed: pressed)
         assert solve(ProgramAided(n=64), run).outcome.answer.raw == "42"
         assert len(run.programs.ran) == 4 and begun <= len(run.engine.calls) <= begun + 4

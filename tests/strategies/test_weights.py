@@ -164,7 +164,7 @@ def test_certain_never_changes_a_weighted_result():
 def test_a_weighted_vote_stops_early_where_weight_and_count_agree():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.02 * (1 + call), labels=sure_of(_42=0.9))
     finished = solve(SelfConsistency(n=16, weights="p_true"), run_of(engine))
-    assert finished.stopped == "decided" and len(candidates_of(engine)) <= 12, "the 8 that begin, and one for each vote"
+    assert finished.stopped == "decided" and len(candidates_of(engine)) <= 10, "the 6 that begin, and one for each vote"
 
 
 def test_and_goes_on_where_they_differ():
