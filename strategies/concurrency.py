@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from strategies.types import Completion
 
@@ -38,11 +39,17 @@ async def arrivals(
         raise losses[0]
 
 
+class Width(Protocol):
+    """How many may be in flight; `pressed`: while others wait."""
+
+    def __call__(self, *, pressed: bool) -> int: ...
+
+
 class Lanes:
     """As many may enter as `width` says; whenever one is freed, it is asked again."""
 
-    def __init__(self, width: int | Callable[[], int]) -> None:
-        self._width, self._entry, self.open = width, asyncio.Semaphore(0), 0
+    def __init__(self, width: int | Width, pressed: Callable[[], bool]) -> None:
+        self._width, self._pressed, self._entry, self.open = width, pressed, asyncio.Semaphore(0), 0
         self._fill()
 
     async def enter(self) -> None:
@@ -53,7 +60,7 @@ class Lanes:
         self._fill()
 
     def _fill(self) -> None:
-        width = self._width if isinstance(self._width, int) else self._width()
+        width = self._width if isinstance(self._width, int) else self._width(pressed=self._pressed())
         while self.open < width:
             self.open += 1
             self._entry.release()

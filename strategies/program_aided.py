@@ -82,11 +82,7 @@ class ProgramAided(Options):
     async def poll(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, executed: bool) -> None:
         """Casts the votes of n more candidates, until the vote is decided."""
         surplus = self.stop_rule != "none"
-
-        def width() -> int:
-            return self.lanes(pressed=run.pressed())
-
-        async with run.race(prompt, n, concurrency=width, surplus=surplus) as arrivals:
+        async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
             async for candidate in arrivals:
                 if executed:
                     answer = await run.execute(candidate, program_in(candidate.content or candidate.text))

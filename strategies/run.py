@@ -10,7 +10,7 @@ from strategies.answers import Answer, given
 from strategies.apart import apart
 from strategies.budget import Budget, BudgetExhausted
 from strategies.classes import Classes
-from strategies.concurrency import Lanes, arrivals, group
+from strategies.concurrency import Lanes, Width, arrivals, group
 from strategies.granting import derived_seed, granted, least
 from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from strategies.programs import NoPrograms, Programs
@@ -100,18 +100,17 @@ class Run:
         prompt: Prompt,
         n: int,
         *,
-        concurrency: int | Callable[[], int] | None = None,
+        concurrency: int | Width | None = None,
         surplus: bool = False,
         floor: Floor | None = None,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """n samples as they finish, at most `concurrency` in flight. Leaving the block aborts those still decoding.
 
-        The next one begins when all that came are taken, which is when `concurrency` is asked anew if it is a question:
-        a vote that is decided starts none in vain. `surplus`: the
-        block may be left early. `floor`: a sample that falls below it is ended there, unsure. With a seed they come in
-        submission order, so that what a stop rule sees repeats.
+        The next one begins, and a Width is asked anew, when all that came are taken: a vote that is decided starts none
+        in vain. `surplus`: the block may be left early. `floor`: a sample that falls below it is ended there, unsure.
+        With a seed they come in submission order, so that what a stop rule sees repeats.
         """
-        first, lanes = self._take(n), Lanes(concurrency or n)
+        first, lanes = self._take(n), Lanes(concurrency or n, self.pressed)
         at_once = not surplus and lanes.open >= n
         sampling = replace(self.sampling, partial=surplus, floor=floor, together=at_once)
         finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()

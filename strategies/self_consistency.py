@@ -43,14 +43,10 @@ class SelfConsistency(Voting):
 
     async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: Floor | None) -> bool:
         """The votes of n more, unless it is decided before; whether it is."""
-        run, surplus = tally.scale.run, self.stop_rule != "none"
+        surplus = self.stop_rule != "none"
         if not n:
             return False
-
-        def width() -> int:
-            return self.lanes(pressed=run.pressed())
-
-        async with run.race(prompt, n, concurrency=width, surplus=surplus, floor=floor) as arrivals:
+        async with tally.scale.run.race(prompt, n, concurrency=self.lanes, surplus=surplus, floor=floor) as arrivals:
             async for completion in arrivals:
                 await tally.cast(completion)
                 if await tally.decided():

@@ -6,8 +6,8 @@ from strategies.concurrency import Lanes
 
 
 async def test_the_width_is_asked_again_whenever_a_lane_is_freed():
-    width, entered = 4, 0
-    lanes = Lanes(lambda: width)
+    width, entered, busy = 4, 0, False
+    lanes = Lanes(lambda *, pressed: width // 2 if pressed else width, lambda: busy)
 
     async def enter() -> None:
         nonlocal entered
@@ -25,16 +25,16 @@ async def test_the_width_is_asked_again_whenever_a_lane_is_freed():
         await asyncio.sleep(0)
         assert entered == 4
         assert await freed() == 5, "one out, one in"
-        width = 2
+        busy = True
         assert [await freed() for _ in range(3)] == [5, 5, 6], "no new one until fewer than two are in"
-        width = 5
+        width, busy = 5, False
         assert await freed() == 10
         width = 8
         assert await freed() == 12
 
 
 async def test_a_fixed_width():
-    lanes = Lanes(2)
+    lanes = Lanes(2, lambda: True)
     assert lanes.open == 2
     await lanes.enter()
     await lanes.enter()
