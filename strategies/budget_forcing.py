@@ -26,6 +26,7 @@ class BudgetForcing(Options):
     temperature: ClassVar[float] = 0.0
     stepwise: ClassVar[bool] = True
     paper: ClassVar[str] = "arXiv:2501.19393"
+    version: ClassVar[int] = 2
 
     name: Literal["budget_forcing"] = "budget_forcing"
     max_thinking: int | None = Field(

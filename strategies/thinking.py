@@ -99,7 +99,8 @@ class Thought:
         return replace(whole, text=whole.text + self.words) if self.words else whole
 
     async def outcome(self) -> Outcome:
-        """Of an answer that was announced, what follows the announcement counts."""
+        """Of an answer that was announced, what follows the announcement counts; where nothing does, the whole."""
         last, whole = self.pieces[-1], self.whole
-        at = last.text.rfind(self.label) if self.label else -1
-        return Outcome(whole, await self.run.read(replace(last, text=last.text[at:]) if at >= 0 else whole))
+        said = last.text.rpartition(self.label)[2] if self.label and self.label in last.text else ""
+        announced = replace(last, text=self.label + said) if said.strip() else whole
+        return Outcome(whole, await self.run.read(announced))

@@ -89,6 +89,14 @@ def test_the_answer_that_was_announced_counts_before_those_of_the_thought():
     assert finished.outcome.answer.raw == "42"
 
 
+def test_a_model_that_says_nothing_behind_the_announcement_has_answered_in_its_thought():
+    run, finished = forced(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
+    assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == heard(run)
+    assert finished.outcome.answer.raw == "42"
+    _, finished = forced(thinker("The answer is 42.", answer=" 41"), waits=0, max_thinking=4)
+    assert finished.outcome.answer.raw == "41"
+
+
 def test_a_turn_that_ends_within_the_thought_is_ended_and_asked():
     _, finished = forced(thinker(f"{OPEN}six"), waits=0)
     assert finished.outcome.completion.text == f"{OPEN}six{CLOSE}\n\n{FINAL_ANSWER} The answer is 42"
