@@ -1,11 +1,12 @@
-"""Runs a strategy under its budget: the only place where a deadline or an empty purse is handled."""
+"""Runs a strategy under its budget: the only place where a deadline, an empty purse or a last loss is handled."""
 
 import asyncio
 from dataclasses import replace
 
 from strategies.budget import BudgetExhausted
+from strategies.ports import SampleFailed
 from strategies.run import Run, Strategy
-from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Stopped
+from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Stopped
 from strategies.types import Outcome, Prompt
 
 
@@ -14,9 +15,9 @@ class NoAnswer(Exception):
 
 
 async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
-    """The only place a budget's end is handled: an anytime strategy answers with its incumbent.
+    """An anytime strategy answers with its incumbent when the budget ends, or all that it asked for next is lost.
 
-    Raises NoAnswer when the budget ended before there was one.
+    Raises NoAnswer when the budget ended before there was one, and the loss where there was none.
     """
     stopped: Stopped
     clock = asyncio.timeout_at(run.budget.deadline)
@@ -27,12 +28,23 @@ async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
         if isinstance(end, TimeoutError) and not clock.expired():
             raise
         outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
+    except SampleFailed:
+        if run.incumbent is None or not stands(run.incumbent, run):
+            raise
+        outcome, stopped = run.incumbent, "completed"
     else:
         aborted = any(isinstance(event, Aborted) and event.completion.finish == "abort" for event in run.trace)
         stopped = "budget" if run.budget.short else "decided" if aborted else "completed"
     finished = Finished(outcome, stopped)
     run.trace.emit(finished)
     return finished
+
+
+def stands(incumbent: Outcome, run: Run) -> bool:
+    """Whether the client has seen nothing else begin: nothing at all, or this one and what was to come behind it."""
+    seen = "".join(e.speech.text for e in run.trace if isinstance(e, Spoken) and not e.speech.reasoning)
+    made = incumbent.completion
+    return not seen or seen.startswith(made.text if made.content is None else made.content)
 
 
 async def salvage(run: Run) -> Outcome:

@@ -51,9 +51,9 @@ def test_t15_the_votes_are_those_of_the_survivors_in_two_thousand_requests(bar):
 
 
 def mixed(chance: random.Random) -> dict[str, Any]:
-    names = ["chain_of_thought", "self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter"]
-    name = chance.choice(names)
-    options: dict[str, Any] = {} if name == "chain_of_thought" else {"n": chance.choice([4, 8, 16])}
+    sampling = ["self_consistency", "best_of_n", "beam_search", "dvts", "particle_filter", "selection", "auto"]
+    name = chance.choice([*sampling, "chain_of_thought", "budget_forcing", "self_refine", "synthesis"])
+    options: dict[str, Any] = {"n": chance.choice([4, 8, 16])} if name in sampling else {}
     if name in ("best_of_n", "beam_search", "dvts", "particle_filter"):
         options["verifier"] = chance.choice(["judge", "scripted"])
     budget = chance.choice([{}, {}, {"budget": {"tokens": 40}}, {"budget": {"seconds": 0.03}}])
