@@ -8,7 +8,6 @@ from strategies.ports import SampleFailed
 from strategies.prompts import AGGREGATE, REFINE
 from strategies.run import Run
 from strategies.shown import quoted, reply
-from strategies.trace import Spoken
 from strategies.types import Outcome, Prompt
 
 CONSENSUS = 0.95
@@ -36,12 +35,8 @@ async def synthesised(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: 
 
 async def concluded(prompt: Prompt, shown: Sequence[Outcome], population: Sequence[Outcome], run: Run) -> Outcome:
     """One last answer, from those shown. It is seen as it is written where no deadline can put another in its place."""
-    try:
-        made = await run.generate(aggregated(prompt, shown), visible=not run.budget.may_end)
-    except SampleFailed:
-        if any(isinstance(event, Spoken) for event in run.trace):
-            raise
-        return Ballot.of(population).ranking()
+    run.propose(Ballot.of(population).ranking())
+    made = await run.generate(aggregated(prompt, shown), visible=not run.budget.may_end)
     return first_of(Outcome(made, await run.read(made)), population)
 
 
