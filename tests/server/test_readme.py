@@ -26,3 +26,15 @@ def test_every_flag_it_names_exists():
 def test_every_file_it_links_to_exists():
     for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README.read_text()):
         assert (README.parent / target).exists(), target
+
+
+def test_its_figures_are_those_of_the_results():
+    results = README.parent / "deploy/results"
+    rows = [row for row in section("Is it fast?").splitlines() if row.startswith("| ")][1:]
+    assert len(rows) == 6 and set(rows) <= set((results / "speed.md").read_text().splitlines())
+    shares, measured = re.findall(r"[\d.]+ (?=%)", section("Is it worth it?")), (results / "reasoning.md").read_text()
+    assert len(shares) == 5 and all(f" {share}" in measured for share in shares)
+
+
+def section(title: str) -> str:
+    return README.read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
