@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from strategies.beam_search import BeamSearch
+from strategies.beam_search import TRIES, BeamSearch
 from strategies.paths import STEP
 from strategies.ports import SampleFailed
 from strategies.trace import Sampled, usage
@@ -58,7 +58,27 @@ def test_an_answer_that_cannot_be_beaten_ends_the_search():
     assert len(engine.calls) == 4 and finished.outcome.completion.text == "right"
 
 
-def test_where_all_are_lost_the_search_goes_on():
+def test_what_loses_every_beam_is_tried_again():
+    engine = tree({"": ["a" + STEP], "a" + STEP: ["b" + STEP, "wrong", "c" + STEP], f"a{STEP}c{STEP}": ["won"]})
+    finished = solve(
+        search(n=1, width=1), run_of(engine, opinion=lambda text: float("b" not in text and text[-1] != "g"))
+    )
+    assert [prompt.prefix for prompt, _ in engine.calls] == ["", *["a" + STEP] * 3, f"a{STEP}c{STEP}"]
+    assert finished.outcome.completion.text == f"a{STEP}c{STEP}won"
+
+
+def test_but_not_for_ever_in_the_end_the_beams_run_to_their_ends():
+    def reply(prompt, sampling):
+        return "end" if STEP not in sampling.stop else f"step {len(engine.calls)}{STEP}"
+
+    engine = ScriptedEngine(reply)
+    finished = solve(search(n=2, width=1), run_of(engine, opinion=lambda text: float(text.count(STEP) == 1)))
+    grown = [prompt.prefix for prompt, _ in engine.calls]
+    assert len(grown) == 2 + 2 * TRIES + 2 and all(prefix.count(STEP) == 1 for prefix in grown[2:])
+    assert finished.outcome.completion.text in {prefix + "end" for prefix in grown[-2:]}
+
+
+def test_where_all_are_lost_from_the_start_the_search_goes_on():
     engine = tree({"": ["a" + STEP, "b" + STEP], "a" + STEP: ["end"], "b" + STEP: ["end"]})
     assert solve(search(n=2, width=1), run_of(engine, opinion=lambda text: 0.0)).outcome.completion.text.endswith("end")
 
