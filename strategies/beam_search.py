@@ -5,9 +5,9 @@ step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
 more than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and the others have its
-leaves; where all are lost that grew from beams that were not, these grow once more, and after TRIES of that to their
-ends; an answer with score 1 ends the search; the whole prefix is scored anew at each step, as process reward models
-were trained to.
+leaves; a search that loses all that grew from beams that were not lost begins anew, and after TRIES searches n whole
+answers are drawn instead; an answer with score 1 ends the search; the whole prefix is scored anew at each step, as
+process reward models were trained to.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from strategies.paths import Branching, Path, best
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
-TRIES = 4
-"""Ours. In Countdown a step behind a living beam loses all 16 leaves about every fifth time."""
+TRIES = 2
+"""Ours: as many as keep what is decoded near that of two searches."""
 
 
 class BeamSearch(Branching):
@@ -33,8 +33,8 @@ class BeamSearch(Branching):
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
 
     def cost(self, max_tokens: int) -> int:
-        """Each step is decoded once, and up to `lookahead` more are rolled out behind it."""
-        return super().cost(max_tokens) + self.n * 2 * max_tokens * self.lookahead
+        """Each step is decoded once, and up to `lookahead` more are rolled out behind it; at last n whole answers."""
+        return super().cost(max_tokens) + self.n * max_tokens * (2 * self.lookahead + 1)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         frontier, done, leaves, tries = [Path(prompt)], list[Path](), self.n, TRIES
@@ -45,8 +45,8 @@ class BeamSearch(Branching):
             beams = list({beam.text: beam for beam in children if beam}.values())
             done += [beam for beam in beams if beam.done]
             done = (promising(done) or done)[: self.n]
-            if beams and not last and promising(frontier) and not promising(beams):
-                tries -= 1
+            if beams and not last and not promising(beams) and (promising(frontier) or tries < TRIES):
+                frontier, tries = [Path(prompt)], tries - 1
                 continue
             alive = sorted((beam for beam in beams if not beam.done), key=lambda beam: beam.score, reverse=True)
             run.propose(await best(done or alive or frontier, run))

@@ -58,24 +58,30 @@ def test_an_answer_that_cannot_be_beaten_ends_the_search():
     assert len(engine.calls) == 4 and finished.outcome.completion.text == "right"
 
 
-def test_what_loses_every_beam_is_tried_again():
-    engine = tree({"": ["a" + STEP], "a" + STEP: ["b" + STEP, "wrong", "c" + STEP], f"a{STEP}c{STEP}": ["won"]})
-    finished = solve(
-        search(n=1, width=1), run_of(engine, opinion=lambda text: float("b" not in text and text[-1] != "g"))
-    )
-    assert [prompt.prefix for prompt, _ in engine.calls] == ["", *["a" + STEP] * 3, f"a{STEP}c{STEP}"]
-    assert finished.outcome.completion.text == f"a{STEP}c{STEP}won"
+def test_a_search_that_loses_every_beam_begins_anew():
+    engine = tree({"": ["a" + STEP, "b" + STEP], "a" + STEP: ["lost" + STEP], "b" + STEP: ["won"]})
+    finished = solve(search(n=1, width=1), run_of(engine, opinion=lambda text: float("lost" not in text)))
+    assert [prompt.prefix for prompt, _ in engine.calls] == ["", "a" + STEP, "", "b" + STEP]
+    assert finished.outcome.completion.text == f"b{STEP}won"
 
 
-def test_but_not_for_ever_in_the_end_the_beams_run_to_their_ends():
+def test_one_that_is_lost_at_its_first_step_the_second_time_too():
+    """Once the verifier is known to know unfinished solutions, the lost are not followed."""
+    engine = tree({"": ["a" + STEP, "lost" + STEP, "end"], "a" + STEP: ["lost" + STEP]})
+    finished = solve(search(n=1, width=1), run_of(engine, opinion=lambda text: float(text == "a" + STEP)))
+    assert [prompt.prefix for prompt, _ in engine.calls] == ["", "a" + STEP, "", ""]
+    assert finished.outcome.completion.text == "end"
+
+
+def test_after_two_such_searches_whole_answers_are_drawn():
     def reply(prompt, sampling):
-        return "end" if STEP not in sampling.stop else f"step {len(engine.calls)}{STEP}"
+        return f"end {len(engine.calls)}" if STEP not in sampling.stop else f"step {len(engine.calls)}{STEP}"
 
     engine = ScriptedEngine(reply)
-    finished = solve(search(n=2, width=1), run_of(engine, opinion=lambda text: float(text.count(STEP) == 1)))
-    grown = [prompt.prefix for prompt, _ in engine.calls]
-    assert len(grown) == 2 + 2 * TRIES + 2 and all(prefix.count(STEP) == 1 for prefix in grown[2:])
-    assert finished.outcome.completion.text in {prefix + "end" for prefix in grown[-2:]}
+    run = run_of(engine, opinion=lambda text: 0.5 if text.count(STEP) == 1 or text.endswith("10") else 0.0)
+    finished = solve(search(n=2, width=1), run)
+    grown = [prompt.prefix.count(STEP) for prompt, _ in engine.calls]
+    assert grown == [0, 0, 1, 1] * TRIES + [0, 0] and finished.outcome.completion.text == "end 10"
 
 
 def test_where_all_are_lost_from_the_start_the_search_goes_on():
@@ -219,7 +225,7 @@ def test_a_lost_look_ahead_leaves_the_step_to_be_judged_as_it_is():
 
 
 def test_looking_ahead_is_paid_for():
-    assert [search(n=2, width=2, lookahead=k).cost(100) for k in (0, 1, 4)] == [480, 880, 2080]
+    assert [search(n=2, width=2, lookahead=k).cost(100) for k in (0, 1, 4)] == [680, 1080, 2280]
     assert leading(4)[1].decoded <= search(n=2, width=2, lookahead=4).cost(100)
 
 
