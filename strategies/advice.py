@@ -35,8 +35,7 @@ ADVICE: Mapping[str, Advice] = {
         when="long solutions, with a verifier of steps",
         when_not="easy questions, where its beams only look alike; a verifier that was not made for unfinished "
         "solutions; a model that writes no steps, each with an empty line behind it",
-        cost="about n answers, a verdict for each step; twice that where the verifier gives all up and it begins anew; "
-        "each step of lookahead as much again",
+        cost="about n answers, a verdict for each step; each step of lookahead as much again",
     ),
     "dvts": Advice(
         when="long solutions, with a verifier of steps and a large n",

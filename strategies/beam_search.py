@@ -5,9 +5,9 @@ step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
 more than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and the others have its
-leaves; a search that loses all that grew from beams that were not lost begins anew, and after TRIES searches n whole
-answers are drawn instead; an answer with score 1 ends the search; the whole prefix is scored anew at each step, as
-process reward models were trained to.
+leaves; where all are lost that grew from beams that were not, one is written to its end, unless there is an answer; an
+answer with score 1 ends the search; the whole prefix is scored anew at each step, as process reward models were trained
+to.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,6 @@ from pydantic import Field
 from strategies.paths import Branching, Path, best
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
-
-TRIES = 2
-"""Ours: as many as keep what is decoded near that of two searches."""
 
 
 class BeamSearch(Branching):
@@ -33,25 +30,23 @@ class BeamSearch(Branching):
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
 
     def cost(self, max_tokens: int) -> int:
-        """Each step is decoded once, and up to `lookahead` more are rolled out behind it; at last n whole answers."""
-        return super().cost(max_tokens) + self.n * max_tokens * (2 * self.lookahead + 1)
+        """Each step is decoded once, and up to `lookahead` more are rolled out behind it."""
+        return super().cost(max_tokens) + self.n * 2 * max_tokens * self.lookahead
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        frontier, done, leaves, tries = [Path(prompt)], list[Path](), self.n, TRIES
+        frontier, done, leaves, lost = [Path(prompt)], list[Path](), self.n, False
         for depth in range(self.max_steps):
             slots = [frontier[leaf % len(frontier)] for leaf in range(leaves)]
-            last = not tries or depth == self.max_steps - 1
+            last = lost or depth == self.max_steps - 1
             children = await self.expanded(slots, run, last=last, lookahead=self.lookahead)
             beams = list({beam.text: beam for beam in children if beam}.values())
             done += [beam for beam in beams if beam.done]
             done = (promising(done) or done)[: self.n]
-            if beams and not last and not promising(beams) and (promising(frontier) or tries < TRIES):
-                frontier, tries = [Path(prompt)], tries - 1
-                continue
             alive = sorted((beam for beam in beams if not beam.done), key=lambda beam: beam.score, reverse=True)
             run.propose(await best(done or alive or frontier, run))
-            leaves = self.n - len(promising(done))
-            if not alive or not leaves or any(beam.score == 1 for beam in done):
+            lost = bool(promising(frontier)) and not promising(beams)
+            leaves = 1 if lost else self.n - len(promising(done))
+            if not alive or not leaves or any(beam.score == 1 for beam in done) or (lost and done):
                 break
             frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
         return await best(done or frontier, run)
