@@ -45,8 +45,8 @@ class BeamSearch(Branching):
             alive = sorted((beam for beam in beams if not beam.done), key=lambda beam: beam.score, reverse=True)
             run.propose(await best(done or alive or frontier, run))
             lost = bool(promising(frontier)) and not promising(beams)
-            leaves = 1 if lost else self.n - len(promising(done))
-            if not alive or not leaves or any(beam.score == 1 for beam in done) or (lost and done):
+            leaves = int(not done) if lost else self.n - len(promising(done))
+            if not alive or not leaves or any(beam.score == 1 for beam in done):
                 break
             frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
         return await best(done or frontier, run)
