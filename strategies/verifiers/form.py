@@ -1,17 +1,19 @@
 """Whether a solution has a form at all: checks that cost no token, to stand before another verifier.
 
-number and json: whether such an answer can be read. regex and json_schema: whether what is said when the thinking is
-done is as the client wrote down; patterns and schemas come from outside, and each check ends after a bounded time.
+number and json: whether such an answer can be read, as its vote would be. regex and json_schema: whether what is said
+when the thinking is done is as the client wrote down; patterns and schemas come from outside, and each check ends after
+a bounded time.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from strategies.answers import AnswerFormat, extract
+from strategies.answers import AnswerFormat
 from strategies.apart import apart
 from strategies.checks import Pattern, Schema, json_in
 from strategies.ports import Ask, Verdict
+from strategies.reading import Reading
 from strategies.shown import reply
 from strategies.types import Completion, Prompt
 from strategies.verifiers.traits import Alone
@@ -32,8 +34,9 @@ class Form(Alone):
 
 
 def readable(format: AnswerFormat) -> Form:
-    """Whether an answer of this form can be read."""
-    return Form(lambda question, solution: extract(solution.text, format, question.question) is not None)
+    """Whether an answer of this form can be read: the last number of a text that was cut off is none."""
+    reading = Reading(format=format)
+    return Form(lambda question, solution: reading.answer(solution) is not None)
 
 
 def matching(pattern: str) -> Form:

@@ -21,6 +21,21 @@ def test_an_answer_has_the_form_or_has_not(name, text, score):
     assert verdict.steps == (score,)
 
 
+@pytest.mark.parametrize(
+    ("text", "content", "finish", "score"),
+    [
+        ("step 1: 13 + 29", None, "length", 0.0),
+        ("so \\boxed{42}. Also", None, "length", 1.0),
+        ("<think>42</think>no idea", "no idea", "stop", 0.0),
+        ("42", None, "unsure", 0.0),
+    ],
+)
+def test_what_casts_no_vote_has_no_number(text, content, finish, score):
+    solution = Completion(prompt=QUESTION, text=text, content=content, finish=finish)
+    (verdict,) = asyncio.run(BUILT_IN["number"].judge(QUESTION, [solution], None))
+    assert verdict.steps == (score,)
+
+
 def passed(name, text, **options):
     known = BestOfN(verifier=name, **options).known({}, NoPrograms())
     (verdict,) = asyncio.run(known[name].judge(QUESTION, [Completion(prompt=QUESTION, text=text, finish="stop")], None))
