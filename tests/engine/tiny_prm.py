@@ -49,12 +49,17 @@ def preference(config: Qwen2Config) -> nn.Module:
     return nn.Linear(config.hidden_size, config.num_labels, bias=False)
 
 
+def value(config: Qwen2Config) -> nn.Module:
+    return nn.Linear(config.hidden_size, 1)
+
+
 def vocabulary(config: Qwen2Config) -> nn.Module:
     return nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
 
 QWEN = Kind("Qwen2ForProcessRewardModel", perceptron)
 QWEN_RM = Kind("Qwen2ForRewardModel", perceptron)
+SKYWORK = Kind("Qwen2ForPrmModel", value, "v_head.summary.")
 OUTCOME = Kind("Qwen2ForSequenceClassification", preference)
 VERDICTS = Kind("Qwen2ForCausalLM", vocabulary, "lm_head.")
 """It says what it thinks by tokens, as RLHFlow's and Math-Shepherd's do."""
