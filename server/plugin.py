@@ -1,13 +1,13 @@
-"""vLLM's plugin (`vllm.general_plugins`): each of its processes calls `register` as it starts, and looks models up after.
+"""A plugin of vLLM's (`vllm.general_plugins`): each of its processes calls `register` before it looks a model up.
 
-It imports nothing heavy, for processes that need none of it start it too.
+It imports nothing heavy, for all of them pay for it.
 """
 
 VALUE_HEAD = "Qwen2ForPrmModel"
 
 
 def register() -> None:
-    """Skywork-o1-Open-PRM, which vLLM does not know. Where another plugin teaches it that, that one is left in place."""
+    """Teaches vLLM Skywork-o1-Open-PRM, unless another plugin has done so."""
     from vllm import ModelRegistry
 
     if VALUE_HEAD not in ModelRegistry.get_supported_archs():

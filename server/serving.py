@@ -22,6 +22,7 @@ from server.auth import BadKeysFile, Keys
 from server.backends import chosen_backend
 from server.cache import open_cache, open_line
 from server.engine import Backend, CannotStart
+from server.lastwords import last_words
 from server.metrics import Metrics
 from server.prover import MathProver
 from server.receiving import Receiving
@@ -68,7 +69,7 @@ async def serve(settings: Settings, choose: Choose = chosen_backend) -> None:
         service = assembled(settings, say, choose)
         await run(service, listener, say)
     if service.failure:
-        raise CannotServe(f"{service.failure}{engine_log_hint(settings)}")
+        raise CannotServe(told(service.failure, settings))
 
 
 async def run(service: Service, listener: socket.socket, say: Teller) -> None:
@@ -153,10 +154,13 @@ def engine_log(settings: Settings) -> Path:
     return settings.engine_log or user_cache() / "cogitate" / "engine.log"
 
 
-def engine_log_hint(settings: Settings) -> str:
+def told(failure: str, settings: Settings) -> str:
+    """The failure, with the engine's own reason for it and where there is more."""
     if not has_engine_log(settings):
-        return ""
-    return f" (the engine's own words: {engine_log(settings)})"
+        return failure
+    words = last_words(engine_log(settings))
+    reason = f"{failure.partition(': ')[0]}: {words}" if words else failure
+    return f"{reason} (the engine's own words: {engine_log(settings)})"
 
 
 def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:

@@ -14,8 +14,8 @@ DEFAULTS = {
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "TOKENIZERS_PARALLELISM": "false",
 }
-DEMO = {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1"}
-"""The demo model is on disk, and two GiB hold more of its keys and values than it can use."""
+DEMO = {"HF_HUB_OFFLINE": "1"}
+"""The demo model is on disk."""
 LIBRARIES = ("libtcmalloc_minimal.so.4", "libiomp5.so")
 """Loaded first into engine processes where they exist: the CPU build is faster with them."""
 

@@ -140,7 +140,7 @@ SKYWORK_PRM = RewardFormat(
     score="sigmoid",
     aggregation="mean",
 )
-"""Skywork-o1-Open-PRM: a value at the end of each line, which is tokenised by itself. vLLM learns it from ours (`skywork.py`)."""
+"""Skywork-o1-Open-PRM: a value at the end of each line, which is tokenised by itself. `skywork.py` is its model."""
 
 QWEN_RM = RewardFormat(layout="turn", system=MATHS, step=STEP, separator="", score="sigmoid", aggregation="last")
 """Qwen2.5-Math-RM: a value at the last token of the conversation (arXiv:2409.12122)."""

@@ -184,7 +184,8 @@ def start(model: str, engine_args: Mapping[str, object], form: RewardFormat | No
 
 def arguments(model: str, engine_args: Mapping[str, object], *, decodes: bool) -> AsyncEngineArgs:
     """`decodes`: its verdict is a token, where the prefix cache is what makes many steps cheap."""
-    defaults = {**DEFAULTS, **({} if decodes else POOLING_DEFAULTS)}
+    sized = "gpu_memory_utilization" in engine_args
+    defaults = {**({} if sized else DEFAULTS), **({} if decodes else POOLING_DEFAULTS)}
     if current_platform.is_cpu():
         defaults |= {**CPU_DEFAULTS, **cpu_precision()}
     runner = "generate" if decodes else "pooling"

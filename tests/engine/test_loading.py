@@ -61,6 +61,14 @@ def test_on_a_cpu_prompts_of_a_line_or_two_are_shared_and_the_operator_decides()
     assert parsed(block_size=128).block_size == 128
 
 
+def test_on_a_cpu_two_gib_hold_the_cache_and_the_operator_decides():
+    """vLLM would take 92 % of the memory, and on a machine that has less to spare it would not start."""
+    assert parsed().kv_cache_memory_bytes == 2 << 30
+    assert parsed(kv_cache_memory_bytes=1 << 30).kv_cache_memory_bytes == 1 << 30
+    shared = parsed(gpu_memory_utilization=0.5)
+    assert (shared.kv_cache_memory_bytes, shared.gpu_memory_utilization) == (None, 0.5)
+
+
 def test_a_processor_without_bfloat16_gets_float32_and_the_operator_decides():
     from server.engine.precision import cpu_precision
 

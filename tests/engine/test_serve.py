@@ -219,12 +219,18 @@ def is_one_clear_line(done: "subprocess.CompletedProcess[str]") -> bool:
 
 
 def test_what_vllm_cannot_serve_is_one_clear_line(tmp_path: Path):
-    """vLLM's own words, once it is imported: that takes each of them a while, and so they are tried at once."""
+    """vLLM's own words, of whichever of its processes: it takes each of them a while, and so they are tried at once."""
     (tmp_path / "config.json").write_text("{}")
     tries = {
         "bogus": ["--engine-args", '{"bogus": 1}'],
         "max_model_len": ["--engine-args", '{"max_model_len": 99999999}'],
         "": [str(tmp_path)],
+        "Available memory on node": [
+            "--engine-args",
+            '{"gpu_memory_utilization": 1}',
+            "--engine-log",
+            f"{tmp_path}/log",
+        ],
     }
     with ThreadPoolExecutor() as pool:
         ends = pool.map(lambda arguments: failing("serve", "--port", "0", *arguments), tries.values())

@@ -30,6 +30,8 @@ CPU_DEFAULTS: Mapping[str, object] = {
     # Only whole blocks of a prompt are shared, and of vLLM's 128 tokens here most prompts have none.
     "block_size": 32,
 }
+CPU_CACHE = 2 << 30
+"""Bytes for keys and values. vLLM itself would take 92 % of the machine's memory, and not start where less is free."""
 LONGEST_REASON = 300
 CPU_CONTEXT = 8192
 """Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
@@ -41,6 +43,8 @@ def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse
     if current_platform.is_cpu():
         given = {**CPU_DEFAULTS, **cpu_precision(), **given}
         length = given.get("max_model_len", CPU_CONTEXT)
+        if "gpu_memory_utilization" not in given:
+            given.setdefault("kv_cache_memory_bytes", CPU_CACHE)
         given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, length) if isinstance(length, int) else length)
     parser = make_arg_parser(FlexibleArgumentParser())
     many = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
