@@ -110,8 +110,9 @@ async def test_what_an_upstream_cannot_do_is_refused_before_it_is_asked(fields, 
 
 
 async def test_samples_of_one_prompt_go_to_one_replica():
+    """Homes follow the replicas' ports: of 36 questions one has none once in 700,000."""
     async with serving(Script(), Script(), Script()) as (client, upstreams, _):
-        for question in range(12):
+        for question in range(36):
             messages = [{"role": "user", "content": f"question {question}"}]
             before = [fake.counters.calls for fake in upstreams]
             await ask(client, messages=messages, strategy=VOTE)
