@@ -24,7 +24,7 @@ class BeamSearch(Branching):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")

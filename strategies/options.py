@@ -28,7 +28,8 @@ class Options(BaseModel):
     instruction: str | None = Field(
         default=None,
         max_length=2000,
-        description="Appended to the last user message. null: a default that fits answer_format; empty: nothing",
+        description="Appended to the last user message. null: a default that fits answer_format, or what the verifier "
+        "checks; empty: nothing",
     )
     reasoning: Literal["inline", "separate", "hidden"] = Field(
         default="inline", description="Where the reasoning goes: in the content, in reasoning_content, or nowhere"

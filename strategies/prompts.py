@@ -20,6 +20,8 @@ PROGRAM = (
     "final answer, and nothing but the answer. Put the whole program between ```python and ```. Use the standard "
     "library alone, and read no input."
 )
+CODE = "\n\nThink step by step, then put the whole program between ```python and ```."
+"""Where unit tests judge: they run the last program so marked."""
 VALUE = "\n\nThe answer is {value}."
 """Behind a program: what it computed."""
 

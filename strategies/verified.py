@@ -1,7 +1,7 @@
 """The options of strategies that a verifier guides, and the verifiers that are made of them."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -9,13 +9,16 @@ from strategies.checks.pattern import LONGEST_PATTERN
 from strategies.options import Options
 from strategies.ports import Verifier
 from strategies.programs import Programs
-from strategies.types import Aggregation
+from strategies.prompts import CODE
+from strategies.types import Aggregation, Prompt
 from strategies.verifiers.chain import AND, chained
 from strategies.verifiers.comparing import QUESTIONS
 from strategies.verifiers.form import conforming, matching
 from strategies.verifiers.unit_tests import UnitTests
 
 UNIT_TESTS = "unit_tests"
+ASKED_FOR: Mapping[str, str] = {UNIT_TESTS: CODE, "json": "", "json_schema": ""}
+"""What a check reads, as candidates are told to write it: not in a box."""
 
 Named = Annotated[
     str | None,
@@ -45,6 +48,8 @@ def legal_schema(schema: dict[str, object]) -> dict[str, object]:
 class Verified(Options):
     """The options of strategies that a verifier guides."""
 
+    version: ClassVar[int] = 2
+
     verifier: Named = None
     aggregation: Aggregation | None = Field(
         default=None,
@@ -69,6 +74,12 @@ class Verified(Options):
     json_schema: Annotated[dict[str, object], AfterValidator(legal_schema)] | None = Field(
         default=None, description="For json_schema: what the JSON that a candidate says must conform to"
     )
+
+    def instructed(self, prompt: Prompt) -> Prompt:
+        """With neither an instruction nor a format of the client's, what its check reads is asked for."""
+        unsaid = self.instruction is None and self.answer_format == "auto"
+        asked = next((ASKED_FOR[part] for part in self.parts if part in ASKED_FOR), None) if unsaid else None
+        return super().instructed(prompt) if asked is None else prompt.instruct(asked)
 
     @property
     def verifiers(self) -> tuple[str, ...]:
