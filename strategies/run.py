@@ -157,9 +157,10 @@ class Run:
         if not candidates:
             return []
         verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
-        for candidate, verdict in zip(candidates, verdicts, strict=True):
-            self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens))
-        return [reduce_steps(verdict.steps, how or self.verifiers[verifier].aggregation) for verdict in verdicts]
+        scores = [reduce_steps(verdict.steps, how or self.verifiers[verifier].aggregation) for verdict in verdicts]
+        for candidate, verdict, score in zip(candidates, verdicts, scores, strict=True):
+            self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score))
+        return scores
 
     async def ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
         """One greedy token after each prompt, in order, with the log-probabilities of exactly these labels."""

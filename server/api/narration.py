@@ -32,8 +32,8 @@ def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
             return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
         case Executed(made, reason, seconds):
             return {"event": "executed", "index": made.index, "reason": reason, "seconds": round(seconds, 6)}
-        case Scored(made, steps):
-            return {"event": "scored", "index": made.index, "steps": list(steps)}
+        case Scored(made, steps, score=score):
+            return {"event": "scored", "index": made.index, "score": round(score, 6), "steps": list(steps)}
         case Proposed(outcome):
             leader = outcome.answer.raw if outcome.answer else None
             return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}

@@ -82,7 +82,7 @@ def test_t37_an_echoing_judge_is_read_by_its_logprobs_alone(bar):
             assert answer.status_code == 200, answer.text
             found = answer.json()["cogitate"]
             wrong += found["score"] != 0.5 or not math.isfinite(found["score"])
-            unequal += [sample["score"] for sample in found["samples"]] != [[0.5], [0.5]]
+            unequal += [sample["score"] for sample in found["samples"]] != [0.5, 0.5]
         server.healthy()
     what = f"{len(INJECTIONS)} injections, a judge that echoes: another score than its log-probabilities'"
     bar("T37", what, str(wrong + unequal), "0 of 50 or more", not wrong + unequal and len(INJECTIONS) >= 50)

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from strategies.ports import SampleFailed
-from tests.scripted import ScriptedBackend, ScriptedEngine
+from tests.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
 from tests.server.live import HELLO, eventually, live
 
 pytestmark = pytest.mark.live
@@ -119,6 +119,15 @@ def test_candidates_are_returned_when_asked_for():
     assert [sample["answer"] for sample in samples] == ["41", "42", "42"]
     assert [sample["chosen"] for sample in samples] == [False, True, False]
     assert set(samples[0]) == {"text", "answer", "score", "tokens", "finish_reason", "chosen"}
+
+
+def test_a_candidates_score_is_the_number_that_it_was_chosen_by():
+    steps = ScriptedVerifier(lambda text: [0.9, 0.4 if "41" in text else 0.7], aggregation="min")
+    with live(answers(41, 42), backend=lambda engine: ScriptedBackend(engine, {"reward": steps})) as server:
+        options = {"name": "best_of_n", "n": 2, "verifier": "reward", "return_candidates": True}
+        found = server.ask(strategy=options).json()["cogitate"]
+    assert [(sample["score"], sample["chosen"]) for sample in found["samples"]] == [(0.4, False), (0.7, True)]
+    assert found["score"] == 0.7
 
 
 def test_a_deadline_is_answered_with_the_best_so_far_and_marked():

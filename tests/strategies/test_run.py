@@ -7,10 +7,11 @@ from strategies.budget import BudgetExhausted
 from strategies.execute import execute
 from strategies.granting import derived_seed, least
 from strategies.ports import SampleFailed
+from strategies.trace import Scored
 from strategies.types import Outcome, Piece, Sampling
 from strategies.verifiers.chain import chained
 from tests.scripted import ScriptedEngine, ScriptedVerifier
-from tests.strategies.solving import QUESTION, run_of
+from tests.strategies.solving import QUESTION, events, run_of
 
 
 class Once:
@@ -102,6 +103,7 @@ async def test_steps_are_aggregated_as_the_client_says_or_as_suits_the_verifier(
     run = run_of(ScriptedEngine(["x"]))
     run.verifiers = {"steps": ScriptedVerifier(lambda text: [0.2, 0.9], aggregation="min")}
     assert await run.score("steps", [await run.generate(QUESTION)], how) == [pytest.approx(score)]
+    assert [(event.steps, event.score) for event in events(run, Scored)] == [((0.2, 0.9), pytest.approx(score))]
 
 
 def test_a_chain_is_aggregated_as_suits_its_last_link():

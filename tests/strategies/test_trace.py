@@ -57,7 +57,7 @@ def test_cached_tokens_are_those_of_the_counted_prompts():
 
 
 def test_what_reward_models_read_is_verification():
-    bill = spent(Sampled("candidate", made()), Scored(made(), (0.5,), 40))
+    bill = spent(Sampled("candidate", made()), Scored(made(), (0.5,), 40, 0.5))
     assert (bill.prompt, bill.verifier, bill.completion) == (50, 40, 3)
 
 
