@@ -27,7 +27,13 @@ class BeamSearch(Branching):
     version: ClassVar[int] = 6
 
     name: Literal["beam_search"] = "beam_search"
-    lookahead: int = Field(default=0, ge=0, le=4, description="Further steps a step is judged by (k in the paper)")
+    lookahead: int = Field(
+        default=0,
+        ge=0,
+        le=4,
+        description="Further steps a step is judged by (k in the paper); 0 where the verifier is exact about "
+        "unfinished solutions",
+    )
 
     def cost(self, max_tokens: int) -> int:
         """Each step is decoded once, and up to `lookahead` more are rolled out behind it."""
