@@ -163,7 +163,7 @@ def usage(trace: Trace) -> Usage:
             fresh.setdefault(id(made.prompt.messages), []).append(made)
     return Usage(
         prompt=sum(map(_prompt_tokens, fresh.values())) + read,
-        cached=sum(min(decodes[0].cached_tokens, _fresh(decodes[0])) for decodes in fresh.values()),
+        cached=sum(map(_cached_tokens, fresh.values())),
         completion=completion,
         aborted=aborted,
         verifier=verifier + read,
@@ -180,6 +180,12 @@ def _prompt_tokens(decodes: list[Completion]) -> int:
     """One conversation's tokens once, and what was put into the assistant's mouth each time."""
     base = min(map(_fresh, decodes))
     return base + sum(_fresh(made) - base for made in decodes)
+
+
+def _cached_tokens(decodes: list[Completion]) -> int:
+    """What was cached before the first of them came: the least, for the others found what that one left there."""
+    told = (min(made.cached_tokens, _fresh(made)) for made in decodes if made.cached_tokens is not None)
+    return min(told, default=0)
 
 
 def _fresh(made: Completion) -> int:

@@ -161,8 +161,8 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """Every token decoded, the end-of-turn token included."""
-    cached_tokens: int = 0
-    """How many of prompt_tokens came from the engine's prefix cache."""
+    cached_tokens: int | None = None
+    """How many of prompt_tokens came from the engine's prefix cache; None where it did not tell."""
     logprobs: Sequence[TokenLogprob] = ()
     """Packed."""
     labels: Mapping[str, float] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,8 +53,19 @@ def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
 
 
 def test_cached_tokens_are_those_of_the_counted_prompts():
-    bill = spent(Sampled("candidate", made(cached=4)), Sampled("candidate", made(cached=10)))
-    assert bill.cached == 4
+    assert spent(Sampled("candidate", made(cached=4)), Sampled("candidate", made(cached=10))).cached == 4
+    assert spent(Sampled("candidate", made(cached=99))).cached == 10
+
+
+@pytest.mark.parametrize("happened", [Sampled, Aborted])
+def test_what_a_sample_found_of_its_siblings_was_not_cached_before(happened):
+    """Whichever ends first."""
+    assert spent(Sampled("candidate", made(cached=8)), happened("candidate", made(cached=0))).cached == 0
+
+
+def test_a_decode_that_does_not_tell_what_was_cached_says_nothing_of_it():
+    assert spent(Aborted("candidate", made(cached=None)), Sampled("candidate", made(cached=8))).cached == 8
+    assert spent(Aborted("candidate", made(cached=None))).cached == 0
 
 
 def test_what_reward_models_read_is_verification():

@@ -25,7 +25,7 @@ TOO_MANY = "counted more tokens than it was allowed"
 class Usage:
     prompt: int = 0
     completion: int = 0
-    cached: int = 0
+    cached: int | None = None
     counted: bool = False
 
 
@@ -96,8 +96,8 @@ def usage(said: object, limit: int | None) -> Usage:
         return Usage()
     counts = mapping(said)
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens", 0)
-    cached = mapping(counts.get("prompt_tokens_details")).get("cached_tokens") or 0
-    if not (is_count(prompt) and is_count(completion) and is_count(cached)) or cached > prompt:
+    cached = mapping(counts.get("prompt_tokens_details")).get("cached_tokens")
+    if not (is_count(prompt) and is_count(completion) and is_count(cached or 0)) or (cached or 0) > prompt:
         raise Lost("counted tokens that cannot be")
     if limit is not None and completion > limit:
         raise Lost(TOO_MANY)

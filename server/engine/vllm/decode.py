@@ -24,7 +24,7 @@ class Transcript:
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     prompt_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int | None = None
 
     def add(self, output: RequestOutput) -> CompletionOutput:
         """Takes in an output; returns what is new in it."""
@@ -35,7 +35,8 @@ class Transcript:
             _grow(self.logprobs, said.logprobs)
         self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
         self.prompt_tokens = len(output.prompt_token_ids or ())
-        self.cached_tokens = output.num_cached_tokens or 0
+        if said.token_ids:  # what never ran is said to have had nothing cached
+            self.cached_tokens = output.num_cached_tokens
         return said
 
     @property
