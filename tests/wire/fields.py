@@ -7,7 +7,7 @@ from server.engine.environment import DEMO_NAME
 from tests.wire import checks
 from tests.wire.asking import Server, Trial
 from tests.wire.checks import Check
-from tests.wire.prompts import COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, called, said
+from tests.wire.prompts import AGREEMENT, COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, called, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ SAMPLING = [
     Field("min_p", 1.0, beside=HOT),
     Field("seed", 7, checks.repeats, beside={"temperature": 1.0}),
     Field("frequency_penalty", 1.0, beside=PARAGRAPHS),
-    Field("presence_penalty", 1.0, beside=PARAGRAPHS),
-    Field("repetition_penalty", 1.5, beside=PARAGRAPHS),
+    Field("presence_penalty", 2.0, beside=PARAGRAPHS),
+    Field("repetition_penalty", 1.2, beside={"messages": AGREEMENT, "max_tokens": 8}),
     Field("logit_bias", {"28": 100}, checks.binds_the_text),
     Field("allowed_token_ids", [28, 30], checks.binds_the_text),
     Field("bad_words", ["red"], checks.binds_the_text, beside=PARAGRAPHS),

@@ -26,6 +26,8 @@ WEATHER = said("Weather in Rome?", called("Rome"), "Weather in Paris?", called("
 WEATHER_TWICE = said(*["Weather in Rome and Paris?", called("Rome", "Paris")] * 2, "Weather in Rome and Paris?")
 COLOURS = said(*["List them.", "red\n\nred\n\nred\n\nred"] * 3, "List them.")
 """Is answered in several paragraphs, which are the steps of a step-wise search."""
+AGREEMENT = said(*["Is it?", "yes yes yes yes"] * 3, "Is it?")
+"""Is answered by yes, and where that may not be repeated by no: each token far ahead of the next likely."""
 SCHEMA = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}},
