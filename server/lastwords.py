@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 FATAL = re.compile(r"failed to start\.|encountered a fatal error\.")
-RAISED = re.compile(r"(?:^|\] )(?:[\w.]*\.)?(\w+(?:Error|Exception|Exit)): (.+)$")
+RAISED = re.compile(r"(?:^|\] )(?:[\w.]*\.)?\w+(?:Error|Exception|Exit): (.+)$")
 """The last line of a traceback, behind the prefix that vLLM's log gives each line."""
 LONGEST = 600
 MOST = 4 << 20
@@ -25,4 +25,4 @@ def last_words(log: Path) -> str:
         return ""
     fatal = any(FATAL.search(line) for line in lines)  # leaves what follows it
     raised = next((found for line in lines if (found := RAISED.search(line))), None) if fatal else None
-    return " ".join(raised[2].split())[:LONGEST] if raised else ""
+    return " ".join(raised[1].split())[:LONGEST] if raised else ""

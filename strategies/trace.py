@@ -60,7 +60,7 @@ class Executed:
 class Scored:
     completion: Completion
     steps: tuple[float, ...]
-    """None where its verdict was lost."""
+    """Empty where its verdict was lost."""
     tokens: int
     score: float
     """The steps' scores, aggregated."""

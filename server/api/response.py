@@ -69,13 +69,13 @@ def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
 def samples(trace: Trace, winner: Completion) -> list[Body]:
     """Every candidate, in the order they were asked for."""
     answers = {e.completion.index: e.answer for e in trace if isinstance(e, Cast)}
-    scores = {e.completion.index: e.score for e in trace if isinstance(e, Scored) and e.steps}
+    scores = {e.completion.index: round(e.score, 6) for e in trace if isinstance(e, Scored) and e.steps}
     made = [e.completion for e in trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
     return [
         {
             "text": candidate.text,
             "answer": answer.raw if (answer := answers.get(candidate.index)) else None,
-            "score": None if (score := scores.get(candidate.index)) is None else round(score, 6),
+            "score": scores.get(candidate.index),
             "tokens": candidate.completion_tokens,
             "finish_reason": candidate.finish,
             "chosen": candidate.index == winner.index,
