@@ -1,5 +1,6 @@
 """Two servers over one real Redis: cancels and traces by name, and idempotency keys, at the one and at the other."""
 
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -29,7 +30,7 @@ VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 def pair(redis_url: str, *engines: ScriptedEngine, api_keys_file: Path | None = None) -> Iterator[list[Live]]:
     """With a secret of their own, so that what other tests keep in this Redis is not theirs."""
     faults: list[str] = []
-    secret = str(id(engines)).encode() * 4
+    secret = secrets.token_bytes(32)
     with ExitStack() as stack:
         servers = []
         for engine in engines:
