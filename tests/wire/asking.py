@@ -86,6 +86,12 @@ class Answer:
             return [self.text]
         return [sample["text"] for sample in self.body["cogitate"]["samples"]]
 
+    @property
+    def ended(self) -> list[str]:
+        """The candidates that no limit cut off."""
+        samples = self.body["cogitate"]["samples"] if "cogitate" in self.body else []
+        return [sample["text"] for sample in samples if sample["finish_reason"] != "length"]
+
 
 @dataclass(slots=True)
 class Server:
