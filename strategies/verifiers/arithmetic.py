@@ -1,18 +1,13 @@
-"""Reads the equations that a person would see in a line of prose, and checks them exactly. Linear in the text."""
+"""Checks the equations that a text writes, exactly."""
 
 import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-TOKEN = re.compile(
-    r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d{1,15})?|\.\d{1,15})|(?P<op>\*\*|[-+*/^()×÷·−–])|(?P<equals>[=≈])"
-    r"|(?P<percent>%)|(?P<word>[A-Za-z]+)|(?P<other>[^\s$€£\\])"
-)
+from strategies.verifiers.equations import EQUALS, LONGEST, runs
+
 TOKEN_OF_EXPRESSION = re.compile(r"\d{1,15}|[-+*/()]")
-OPERATORS = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "**": "^"}
 POWER = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
-LONGEST = 60
-"""Tokens in one equation. Longer ones are not read."""
 LARGEST_EXPONENT = 32
 
 
@@ -22,19 +17,20 @@ class Unreadable(Exception):
 
 def equations(text: str) -> Iterator[bool]:
     """For each equation over numbers that the text writes, whether it holds; a chain a = b = c is two."""
-    for sides in chains(text):
-        for left, right in zip(sides, sides[1:], strict=False):
+    for run in runs(text):
+        sides, signs = _sides(run), [token for token in run if token in EQUALS]
+        for left, right, sign in zip(sides, sides[1:], signs, strict=False):
             try:
                 a, b = evaluate(left), evaluate(right)
             except (Unreadable, ZeroDivisionError):
                 continue
             if len(left) > 1 or len(right) > 1:
-                yield abs(a - b) <= _tolerance(right)
+                yield abs(a - b) <= max(_tolerance(left, sign), _tolerance(right, sign))
 
 
 def chains(text: str) -> Iterator[list[list[str]]]:
     """What stands between the equals signs of each equation or chain of them, as tokens."""
-    return map(_sides, _runs(text))
+    return map(_sides, runs(text))
 
 
 def expression(text: str) -> list[str]:
@@ -96,50 +92,21 @@ def _apply(operator: str, a: Fraction, b: Fraction) -> Fraction:
     return Fraction(a ** int(b))
 
 
-def _tolerance(side: list[str]) -> Fraction:
-    """A result written with decimals may be rounded to them; an integer must be exact."""
-    if len(side) != 1 or "." not in side[0]:
-        return Fraction(0)
-    return Fraction(1, 2 * 10 ** len(side[0].split(".")[1]))
-
-
-def _runs(text: str) -> Iterator[list[str]]:
-    """The stretches of numbers and operators. One word right behind a number is its unit and is skipped."""
-    run: list[str] = []
-    for token in TOKEN.finditer(text):
-        kind, written = token.lastgroup, token.group()
-        after_number = bool(run) and (run[-1][-1].isdigit() or run[-1] in "%)")
-        if kind == "word":
-            word = _word(written, run, after_number)
-            if word is None:
-                yield from _equation(run)
-                run = []
-            elif word:
-                run.append(word)
-        elif kind == "other" or (after_number and kind == "number"):
-            yield from _equation(run)
-            run = [written] if kind == "number" else []
-        else:
-            run.append(OPERATORS.get(written, "=" if kind == "equals" else written))
-    yield from _equation(run)
-
-
-def _word(word: str, run: list[str], after_number: bool) -> str | None:
-    """What a word means inside an equation: times, nothing (a unit), or None, its end."""
-    if after_number and word == "x" or run[-1:] == ["%"] and word == "of":
-        return "*"
-    return "" if after_number else None
-
-
-def _equation(run: list[str]) -> Iterator[list[str]]:
-    if "=" in run and len(run) <= LONGEST:
-        yield run
+def _tolerance(side: list[str], sign: str) -> Fraction:
+    """How far a number may be off that may be rounded: by half of its last digit. An integer is only behind ≈."""
+    percent, number = side[-1:] == ["%"], side[:-1] if side[-1:] == ["%"] else side
+    written = number[-1] if number and (len(number) == 1 or (len(number) == 2 and number[0] == "-")) else "0"
+    if "." in written:
+        last = Fraction(1, 10 ** len(written.split(".")[1]))
+    else:
+        last = Fraction(10 ** (len(written) - len(written.rstrip("0"))) if sign == "≈" and written.strip("0") else 0)
+    return last / 2 / (100 if percent else 1)
 
 
 def _sides(run: list[str]) -> list[list[str]]:
     sides: list[list[str]] = [[]]
     for token in run:
-        if token == "=":
+        if token in EQUALS:
             sides.append([])
         else:
             sides[-1].append(token)
