@@ -53,7 +53,7 @@ def _after_thinking(text: str) -> str:
 def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -> Iterator[tuple[Rule, str | None]]:
     match format:
         case "json":
-            yield "json", last_structure(reply)
+            yield "json", last_structure(reply, LONGEST_TEXT)
         case "text":
             yield "text", reply
         case "boxed":

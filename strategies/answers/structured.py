@@ -25,8 +25,8 @@ def dumped(raw: str) -> str | None:
         return None
 
 
-def last_structure(text: str) -> str | None:
-    """The last complete JSON object or array, fenced or bare; None if there is none or it is too long to vote on."""
+def last_structure(text: str, longest: int = LONGEST_ANSWER) -> str | None:
+    """The last complete JSON object or array, fenced or bare; None if there is none of at most `longest` signs."""
     if sum(map(text.count, '"\\{}[]\n')) > _MOST_MARKS:
         return None
     broken = len(text)
@@ -34,7 +34,7 @@ def last_structure(text: str) -> str | None:
         if start > broken:
             continue
         span = text[start:end]
-        if len(span) > LONGEST_ANSWER:
+        if len(span) > longest:
             return None
         if dumped(span) is not None:
             return span

@@ -73,7 +73,7 @@ def json_in(reply: str) -> tuple[object] | None:
     if len(bare) > LONGEST_TEXT:
         return None
     fenced = _FENCED.match(bare)
-    for raw in (bare, fenced[1] if fenced else "", last_structure(bare) or ""):
+    for raw in (bare, fenced[1] if fenced else "", last_structure(bare, LONGEST_TEXT) or ""):
         if (text := dumped(raw)) is not None:
             return (json.loads(text),)
     return None

@@ -1,3 +1,4 @@
+import json
 import time
 from typing import get_args
 
@@ -161,3 +162,11 @@ def test_hostile_text_is_read_in_bounded_time(unit: str) -> None:
         extract((unit * 20_000)[:20_000], format, unit * 100)
     extract(unit * (MEGABYTE // len(unit)))
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("size", [400, 600, 15_000])
+def test_a_long_object_is_an_answer_where_json_is_asked_for(size):
+    said = json.dumps({"city": "Rome", "why": "x" * size})
+    for text in (said, f"Here it is: {said}", f"```json\n{said}\n```"):
+        assert extract(text, "json").raw == said
+    assert extract(json.dumps({"why": "x" * 20_000}), "json") is None
