@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field
 
 from strategies.ballot import Ballot, likelihood
 from strategies.options import Options
-from strategies.population import concluded, share, synthesised
+from strategies.population import concluded, share, synthesised, whole
 from strategies.run import Run
 from strategies.trace import Shed
 from strategies.types import Outcome, Prompt
@@ -50,7 +50,7 @@ class Auto(Options):
         }
     )
     paper: ClassVar[str] = "arXiv:2408.03314"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     name: Literal["auto"] = "auto"
     n: int = Field(default=16, ge=1, le=256, description="Samples at most")
@@ -73,10 +73,13 @@ class Auto(Options):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         ballot = Ballot()
         await self.vote(prompt, min(WAVE, self.n), ballot, run, wave=True)
-        open_vote = bool(ballot.blocs) and not self.decided(ballot, run)
+        decided = self.decided(ballot, run)
+        open_vote = bool(ballot.blocs) and not decided
         missing = self.n - ballot.size if open_vote else max(0, run.answers - ballot.size)
         if missing:
             await self.vote(prompt, missing, ballot, run)
+        elif decided:
+            run.spared += self.n - ballot.size
         if self.torn(ballot) and self.affordable(ballot, run):
             if not ballot.blocs:
                 return await concluded(prompt, spread(ballot), ballot.votes, run)
@@ -107,7 +110,7 @@ class Auto(Options):
         if ballot.size < 2 or share(ballot.votes) == 1:
             return False
         if not ballot.blocs:
-            return True
+            return bool(spread(ballot))
         first, *others = ballot.ranked()
         majority = len(first.members) >= MAJORITY * ballot.size
         return not majority and any(other.likelihood >= first.likelihood for other in others)
@@ -121,4 +124,4 @@ class Auto(Options):
 def spread(ballot: Ballot) -> list[Outcome]:
     """One candidate for each answer, the commonest first; where none can be read, the likeliest texts."""
     heads = [bloc.representative for bloc in ballot.ranked()]
-    return (heads or sorted(ballot.abstained, key=likelihood, reverse=True))[:SHOWN]
+    return (heads or sorted(whole(ballot.abstained), key=likelihood, reverse=True))[:SHOWN]

@@ -1,9 +1,10 @@
 """Candidates as they come in, grouped by the answer they give. The order in which they come never changes a result."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from strategies.shown import reply
 from strategies.types import Outcome
 
 Weight = Callable[[Outcome], float]
@@ -24,16 +25,32 @@ def likelihood(outcome: Outcome) -> float:
     return -math.inf if mean is None else mean
 
 
-def merit(outcome: Outcome) -> tuple[bool, float, float, int]:
-    """Larger is better: not ended as unsure, the verifier's score, then the likelier, then the earlier sample."""
+def merit(outcome: Outcome) -> tuple[bool, float, int, float, int]:
+    """Larger is better: not ended as unsure, the verifier's score, the more whole, the likelier, the earlier sample."""
     sure = outcome.completion.finish != "unsure"
-    return sure, score_of(outcome), likelihood(outcome), -outcome.completion.index
+    return sure, score_of(outcome), wholeness(outcome), likelihood(outcome), -outcome.completion.index
+
+
+def wholeness(outcome: Outcome) -> int:
+    """An answer that can be read is worth more than a text that came to its end, that more than one that was cut off,
+    and nothing at all least.
+    """
+    if outcome.answer:
+        return 3
+    return 1 + (outcome.completion.finish == "stop") if reply(outcome.completion) else 0
+
+
+def filled(scores: Sequence[float | None]) -> list[float | None]:
+    """Where a verdict was lost, the mean of the others; as they are where all were."""
+    known = [score for score in scores if score is not None]
+    usual = math.fsum(known) / len(known) if known else None
+    return [usual if score is None else score for score in scores]
 
 
 def _show(outcome: Outcome) -> tuple[float, float, int, int]:
     """Of those that give one answer: the verifier's favourite, else the likeliest, the shortest, the earliest."""
-    _, score, likely, index = merit(outcome)
-    return score, likely, -len(outcome.completion.text), index
+    score, likely = score_of(outcome), likelihood(outcome)
+    return score, likely, -len(outcome.completion.text), -outcome.completion.index
 
 
 @dataclass(slots=True)

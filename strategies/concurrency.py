@@ -1,11 +1,13 @@
 """Tasks that belong to a block of code: started in it, and gone when it is left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from strategies.types import Completion
+
+T = TypeVar("T")
 
 
 async def arrivals(
@@ -74,3 +76,10 @@ async def group() -> AsyncIterator[asyncio.TaskGroup]:
             yield tasks
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+
+
+async def beside(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What they come to, side by side, in order. The first failure ends them all."""
+    async with group() as tasks_of:
+        tasks = [tasks_of.create_task(work) for work in works]
+    return [task.result() for task in tasks]

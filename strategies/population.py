@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from strategies.ballot import Ballot
+from strategies.ballot import Ballot, wholeness
 from strategies.ports import SampleFailed
 from strategies.prompts import AGGREGATE, REFINE
 from strategies.run import Run
@@ -47,13 +47,25 @@ def aggregated(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
 
 
 def identity(outcome: Outcome) -> str:
-    """What two candidates must share to be the same: their answer, or, where there is none to read, their text."""
-    return f"answer {outcome.answer.key}" if outcome.answer else f"text {reply(outcome.completion)}"
+    """What two candidates must share to be the same: their answer, or, where there is none to read, their text.
+
+    Who says nothing, cut off in its thought, is like nobody.
+    """
+    if outcome.answer:
+        return f"answer {outcome.answer.key}"
+    said = reply(outcome.completion)
+    return f"text {said}" if said else f"nothing {outcome.completion.index}"
 
 
 def share(population: Sequence[Outcome]) -> float:
     """Of the largest class of candidates that are the same."""
     return max(Counter(map(identity, population)).values()) / len(population)
+
+
+def whole(population: Sequence[Outcome]) -> list[Outcome]:
+    """Those that are worth reading: with an answer or an end, else those that say anything; none where none does."""
+    said = [outcome for outcome in population if wholeness(outcome)]
+    return [outcome for outcome in said if wholeness(outcome) > 1] or said
 
 
 def first_of(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:

@@ -14,6 +14,7 @@ from strategies.ballot import Ballot
 from strategies.options import Options
 from strategies.prompts import PROGRAM, VALUE
 from strategies.run import Run
+from strategies.shown import reply
 from strategies.types import Outcome, Prompt
 from strategies.values import pooled, program_in
 from strategies.votes import StopRule, lanes, settled
@@ -23,6 +24,7 @@ class ProgramAided(Options):
     """Write n programs, run them in a sandbox, and take the value that most of them compute."""
 
     paper: ClassVar[str] = "arXiv:2211.10435"
+    version: ClassVar[int] = 2
 
     name: Literal["program_aided"] = "program_aided"
     n: int = Field(default=8, ge=1, le=64, description="Programs at most; exactly n with stop_rule none")
@@ -85,7 +87,7 @@ class ProgramAided(Options):
         async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
             async for candidate in arrivals:
                 if executed:
-                    answer = await run.execute(candidate, program_in(candidate.content or candidate.text))
+                    answer = await run.execute(candidate, program_in(reply(candidate)))
                 else:
                     answer = await run.read(candidate)
                 votes.append(Outcome(candidate, answer))

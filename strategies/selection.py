@@ -20,16 +20,18 @@ from strategies.apart import apart
 from strategies.ballot import Ballot
 from strategies.likeness import alike
 from strategies.options import Options
-from strategies.population import first_of, identity, sampled, share
+from strategies.population import first_of, identity, sampled, share, whole
 from strategies.ports import SampleFailed
 from strategies.prompts import COMPARE, GRADER
 from strategies.run import Run
 from strategies.shown import quoted, reply
-from strategies.types import Message, Outcome, Prompt
+from strategies.types import Completion, Message, Outcome, Prompt
 
 WINDOW = 8
 """GenSelect's."""
 VERDICT_TOKENS = 1024
+NOBODY = -1
+"""What an order picks whose verdict is lost, or names none of it."""
 VERDICT = re.compile(r"(?:Response|Judge?ment:)\s*(\d{1,3})\b")
 
 
@@ -37,6 +39,7 @@ class Selection(Options):
     """Sample n answers and let the model choose among them; for free-form answers and code."""
 
     paper: ClassVar[str] = "arXiv:2311.17311"
+    version: ClassVar[int] = 2
 
     name: Literal["selection"] = "selection"
     n: int = Field(default=8, ge=1, le=64, description="Candidates")
@@ -54,15 +57,16 @@ class Selection(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         population = await sampled(prompt, self.n, run)
-        if share(population) == 1:
+        readable = whole(population)
+        if not readable or share(readable) == 1:
             return Ballot.of(population).ranking()
         chance = random.Random(run.sampling.seed)  # noqa: S311 the order in which they are shown is no secret
-        shown = population if self.method == "universal" else distinct(population)
+        shown = readable if self.method == "universal" else distinct(readable)
         shown = chance.sample(shown, len(shown))
         while len(shown) > 1:
             size = {"universal": len(shown), "genselect": WINDOW, "knockout": 2}[self.method]
             groups = [shown[at : at + size] for at in range(0, len(shown), size)]
-            shown = await self.winners(prompt, groups, population, run)
+            shown = await self.winners(prompt, groups, readable, run)
         return first_of(shown[0], population)
 
     async def winners(
@@ -74,13 +78,13 @@ class Selection(Options):
         if self.method == "knockout":
             orders += [group[::-1] for group in contested]
         picks = await judged(prompt, orders, run)
-        chosen: dict[int, list[Outcome]] = {}
+        chosen: dict[int, set[int]] = {}
         for at, (order, pick) in enumerate(zip(orders, picks, strict=True)):
-            if pick is not None and pick < len(order):
-                chosen.setdefault(at % len(contested), []).append(order[pick])
+            named = order[pick].completion.index if pick is not None and pick < len(order) else NOBODY
+            chosen.setdefault(at % len(contested), set()).add(named)
         byes = [group[0] for group in groups if len(group) == 1]
         size = sum(len(candidate.completion.text) for candidate in population)
-        elections = [partial(elect, chosen.get(at, []), group, population) for at, group in enumerate(contested)]
+        elections = [partial(elect, chosen[at], group, population) for at, group in enumerate(contested)]
         return [await apart(election, size) for election in elections] + byes
 
 
@@ -91,7 +95,7 @@ async def judged(prompt: Prompt, orders: Sequence[Sequence[Outcome]], run: Run) 
         said = await run.each(prompts, role="verifier", max_tokens=VERDICT_TOKENS, greedy=True)
     except SampleFailed:
         return [None] * len(prompts)
-    return [verdict(made.text) if made else None for made in said]
+    return [verdict(made) if made else None for made in said]
 
 
 def compared(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
@@ -99,9 +103,9 @@ def compared(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
     return Prompt((Message("system", GRADER), Message("user", words)))
 
 
-def verdict(text: str) -> int | None:
-    """The last one that the judge writes, when it has done thinking."""
-    found = VERDICT.findall(text.rpartition("</think>")[2])
+def verdict(made: Completion) -> int | None:
+    """The last one that the judge writes, when it has done thinking; none of one that was cut off before its end."""
+    found = VERDICT.findall(reply(made)) if made.ended else []
     return int(found[-1]) if found else None
 
 
@@ -112,9 +116,10 @@ def distinct(population: Sequence[Outcome]) -> list[Outcome]:
     return [bloc.representative for bloc in ballot.ranked()] + list(alone.values())
 
 
-def elect(picks: Sequence[Outcome], group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
-    """The one that every order picks, else the most typical of those that were picked, or of all."""
-    return medoid(picks or group, population)
+def elect(picks: set[int], group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
+    """The one that every order picks, else the most typical of the group."""
+    agreed = [outcome for outcome in group if picks == {outcome.completion.index}]
+    return medoid(agreed or group, population)
 
 
 def medoid(group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:

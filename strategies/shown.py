@@ -20,7 +20,11 @@ def reply(completion: Completion) -> str:
     """What a candidate says when it has done thinking: its text, or the calls that it makes."""
     if completion.calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in completion.calls)
-    text = completion.text if completion.content is None else completion.content
+    return spoken(completion.text if completion.content is None else completion.content)
+
+
+def spoken(text: str) -> str:
+    """What stands behind the last thought that was ended, and before one that was not."""
     return text.rpartition("</think>")[2].partition("<think>")[0].strip()
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from strategies.ballot import Ballot
 from strategies.options import Options
-from strategies.population import CONSENSUS, concluded, identity, sampled, share, synthesised
+from strategies.population import CONSENSUS, concluded, identity, sampled, share, synthesised, whole
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
@@ -27,6 +27,7 @@ class Synthesis(Options):
 
     temperature: ClassVar[float] = 1.0
     paper: ClassVar[str] = "arXiv:2509.26626"
+    version: ClassVar[int] = 2
 
     name: Literal["synthesis"] = "synthesis"
     method: Literal["rsa", "pacore", "moa"] = Field(default="rsa", description="How the next round reads the last one")
@@ -46,7 +47,8 @@ class Synthesis(Options):
 
     @property
     def candidates(self) -> int:
-        return self.widths[0]
+        """At least: it may end with any round."""
+        return min(self.widths)
 
     @property
     def in_flight(self) -> int:
@@ -61,17 +63,19 @@ class Synthesis(Options):
         chance = random.Random(run.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
         leaders = [identity(Ballot.of(population).winner())]
         for width in later:
-            if share(population) >= CONSENSUS or settled(leaders):
+            shown = whole(population)
+            if not shown or share(population) >= CONSENSUS or settled(leaders):
                 return Ballot.of(population).ranking()
-            drawn = self.k if self.method == "rsa" else len(population)
-            groups = [chance.sample(population, min(drawn, len(population))) for _ in range(width)]
+            drawn = min(self.k, len(shown)) if self.method == "rsa" else len(shown)
+            groups = [chance.sample(shown, drawn) for _ in range(width)]
             population = await synthesised(prompt, groups, run) or population
             leader = Ballot.of(population).winner()
             run.propose(leader)
             leaders.append(identity(leader))
-        if self.method == "rsa" or share(population) >= CONSENSUS:
+        shown = whole(population)
+        if not shown or self.method == "rsa" or share(population) >= CONSENSUS:
             return Ballot.of(population).ranking()
-        return await concluded(prompt, chance.sample(population, len(population)), population, run)
+        return await concluded(prompt, chance.sample(shown, len(shown)), population, run)
 
 
 def settled(leaders: list[str]) -> bool:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from strategies.answers import numeric
+from strategies.shown import spoken
 from strategies.types import Outcome
 
 TOLERANCE = Decimal("1e-4")
@@ -24,7 +25,7 @@ if callable(globals().get("solution")):
 
 def program_in(text: str) -> str | None:
     """The last complete fenced program of a reply, its thoughts left out."""
-    found = _FENCE.findall(text[text.rfind("</think>") + 1 :])
+    found = _FENCE.findall(spoken(text))
     return next((source for source in reversed(found) if source.strip()), None)
 
 

@@ -7,9 +7,10 @@ its own process makes a test pass. A solution without a program passes none.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.concurrency import group
+from strategies.concurrency import beside
 from strategies.ports import Ask, Verdict
 from strategies.programs import Programs
+from strategies.shown import reply
 from strategies.types import Completion, Prompt
 from strategies.values import program_in
 from strategies.verifiers.traits import Alone
@@ -21,12 +22,10 @@ class UnitTests(Alone):
     tests: tuple[str, ...]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        async with group() as tasks_of:
-            tasks = [tasks_of.create_task(self._tested(solution)) for solution in solutions]
-        return [Verdict((task.result(),)) for task in tasks]
+        return [Verdict((score,)) for score in await beside([self._tested(solution) for solution in solutions])]
 
     async def _tested(self, solution: Completion) -> float:
-        source = program_in(solution.text)
+        source = program_in(reply(solution))
         if source is None:
             return 0.0
         tested = await self.programs.test(source, self.tests)

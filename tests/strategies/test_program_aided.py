@@ -37,6 +37,20 @@ def test_the_executed_values_vote_and_the_winner_says_its_value():
     assert usage(run.trace).completion == run.engine.decoded
 
 
+def test_values_that_are_proven_equal_are_one():
+    run = run_here(
+        [program("3"), program("3"), program("0.5"), program("0.5"), "so \\boxed{\\frac{1}{2}}"],
+        equals=[("0.5", "\\frac{1}{2}")],
+    )
+    outcome = solve(ProgramAided(n=4, chains=1, stop_rule="none"), run).outcome
+    assert outcome.agreement == 3 / 5 and outcome.answer.key == "0.5"
+
+
+def test_a_program_in_a_thought_that_never_ended_is_not_run():
+    run = run_here([f"<think> try {program('1')} no, that is wrong"])
+    assert solve(every(1), run).outcome.answer is None and not events(run, Executed)
+
+
 @pytest.mark.parametrize(
     "failing",
     [

@@ -30,6 +30,11 @@ def test_what_is_written_from_the_candidates_is_the_answer(method, calls):
     assert len(engine.calls) == calls
 
 
+@pytest.mark.parametrize(("rounds", "least"), [((8, 2), 2), ((2, 8), 2), ((4,), 4)])
+def test_as_many_answers_are_promised_as_any_round_makes(rounds, least):
+    assert Synthesis(method="pacore", rounds=rounds).candidates == least
+
+
 def test_k_are_drawn_without_replacement():
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     solve(Synthesis(n=4, k=3, loops=1), run_of(engine))
