@@ -88,10 +88,16 @@ def refuse_programs(strategy: AnyStrategy | None, code_exec: str, caller: Caller
         raise BadRequest(words, param="strategy.n")
 
 
+WHOLE = frozenset({"number", "json"})
+"""Checks that need no option, and read an answer that is whole."""
+
+
 def refuse_unchecked(strategy: AnyStrategy | None) -> None:
     """A check needs what it checks by, and a whole answer; and that needs a check. Raises BadRequest."""
     if not isinstance(strategy, Verified):
         return
+    if strategy.stepwise and (part := next((part for part in strategy.parts if part in WHOLE), None)):
+        raise Unsupported(f"{part} cannot judge an answer that is not yet whole.", param="strategy.verifier")
     for verifier, (option, given) in strategy.checks.items():
         named = verifier in strategy.parts
         if given and not named:

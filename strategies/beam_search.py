@@ -5,9 +5,9 @@ step alone is kept.
 
 Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
 more than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and the others have its
-leaves; where all are lost that grew from beams that were not, one is written to its end, unless there is an answer; an
-answer with score 1 ends the search; the whole prefix is scored anew at each step, as process reward models were trained
-to.
+leaves; where all are lost that grew from beams that were not, as many are written to their ends as answers are missing;
+an answer with score 1 ends the search, once there are as many as are asked for; the whole prefix is scored anew at each
+step, as process reward models were trained to.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.paths import Branching, Path, best
+from strategies.paths import Branching, Path, best, elected
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 
@@ -24,7 +24,7 @@ class BeamSearch(Branching):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(
@@ -45,19 +45,24 @@ class BeamSearch(Branching):
             slots = [frontier[leaf % len(frontier)] for leaf in range(leaves)]
             last = lost or depth == self.max_steps - 1
             children = await self.expanded(slots, run, last=last, lookahead=self.lookahead)
-            beams = list({beam.text: beam for beam in children if beam}.values())
-            done += [beam for beam in beams if beam.done]
-            done = (promising(done) or done)[: self.n]
-            alive = sorted((beam for beam in beams if not beam.done), key=lambda beam: beam.score, reverse=True)
+            beams = [beam for beam in children if beam]
+            done = sorted((*done, *(beam for beam in beams if beam.done)), key=worth, reverse=True)[: self.n]
+            going = {beam.text: beam for beam in beams if not beam.done}
+            alive = sorted(going.values(), key=worth, reverse=True)
             run.propose(await best(done or alive or frontier, run))
-            lost = bool(promising(frontier)) and not promising(beams)
-            leaves = int(not done) if lost else self.n - len(promising(done))
-            if not alive or not leaves or any(beam.score == 1 for beam in done):
+            lost = depth > 0 and bool(promising(frontier)) and not promising(beams)
+            missing = max(0, run.answers - len(done))
+            leaves = missing if lost else self.n - len(promising(done))
+            if not alive or not leaves or (done and done[0].score == 1 and not missing):
                 break
             frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
-        return await best(done or frontier, run)
+        return await elected(done or frontier, run, weighted=False)
 
 
 def promising(beams: Sequence[Path]) -> list[Path]:
     """Those that the verifier has not given up."""
-    return [beam for beam in beams if beam.score > 0]
+    return [beam for beam in beams if beam.worth > 0]
+
+
+def worth(beam: Path) -> float:
+    return beam.worth

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.ballot import Ballot, merit, ranking, score_of
+from strategies.ballot import Ballot, filled, merit, ranking, score_of
 from strategies.run import Run
 from strategies.types import Outcome, Prompt
 from strategies.verified import Verified
@@ -37,11 +37,12 @@ class BestOfN(Verified):
         return True
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        candidates = []
-        async with run.race(prompt, self.n) as arrivals:
-            async for completion in arrivals:
-                candidates.append(Outcome(completion, await run.read(completion)))
-                run.propose(max(candidates, key=merit))
+        candidates = list[Outcome]()
+        with run.budget.kept(self.verdicts(self.n)):
+            async with run.race(prompt, self.n) as arrivals:
+                async for completion in arrivals:
+                    candidates.append(Outcome(completion, await run.read(completion)))
+                    run.propose(max(run.incumbent or candidates[0], candidates[-1], key=merit))
         scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)
-        scored = [replace(c, score=score) for c, score in zip(candidates, scores, strict=True)]
+        scored = [replace(c, score=score) for c, score in zip(candidates, filled(scores), strict=True)]
         return Ballot.of(scored).ranking(score_of) if self.weighted else ranking(scored)

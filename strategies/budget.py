@@ -1,6 +1,8 @@
 """What one request may spend. Reserve before decoding, settle after: the cap is exact."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 SHARE = 256
@@ -56,10 +58,20 @@ class Budget:
         """
         return Grant(self, wanted, among)
 
+    @contextmanager
+    def kept(self, tokens: int) -> Iterator[None]:
+        """Within the block so many tokens cannot be spent, but for the last one: they are for what comes after it."""
+        kept = 0 if self.left is None else max(0, min(tokens, self.left - 1))
+        self.left = None if self.left is None else self.left - kept
+        try:
+            yield
+        finally:
+            self.left = None if self.left is None else self.left + kept
+
     async def take(self, wanted: int | None, among: int) -> int | None:
         if self.left is None:
             return wanted
-        enough = min(SHARE, wanted or SHARE)
+        enough = SHARE if wanted is None else min(SHARE, wanted)
         while self.out and self.left < enough:
             change = asyncio.get_running_loop().create_future()
             self._waiting.append(change)
@@ -67,7 +79,7 @@ class Budget:
         if self.left <= 0:
             raise BudgetExhausted
         share = max(self.left // among, enough)
-        tokens = min(self.left, share, wanted or share)
+        tokens = min(self.left, share if wanted is None else min(share, wanted))
         self.left -= tokens
         self.out += 1
         return tokens

@@ -26,6 +26,7 @@ class ChainOfThought(Options):
 
     temperature: ClassVar[float] = 0.0
     paper: ClassVar[str] = "arXiv:2205.11916"
+    version: ClassVar[int] = 2
 
     name: Literal["chain_of_thought"] = "chain_of_thought"
 
@@ -51,8 +52,8 @@ class ChainOfThought(Options):
         return max_tokens
 
     def answerable(self, prompt: Prompt) -> bool:
-        """Whether the question has a short answer to ask for. A poem has none."""
-        return self.answer_format not in ("text", "json") and not PROSE.match(prompt.question)
+        """Whether the question has a short answer to ask for. A poem has none, and a second call writes no box."""
+        return self.answer_format not in ("text", "json", "boxed") and not PROSE.match(prompt.question)
 
     async def concluded(self, chain: Completion, answer: Completion, run: Run) -> Outcome:
         """The chain with its conclusion written behind it. Of the answer the first line counts, as in the paper."""

@@ -34,7 +34,7 @@ class Dvts(Branching):
             for tree, child in zip(trees, children, strict=True):
                 if child:
                     (leaves if child.done else alive).setdefault(tree, []).append(child)
-            grown = {tree: max(family, key=lambda path: path.score) for tree, family in alive.items()}
+            grown = {tree: max(family, key=lambda path: path.worth) for tree, family in alive.items()}
             done = [leaf for tree in leaves.values() for leaf in tree]
             run.propose(await best(done or [*(grown or heads).values()], run))
             if not grown:

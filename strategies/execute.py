@@ -2,12 +2,28 @@
 
 import asyncio
 from dataclasses import replace
+from typing import ClassVar, Protocol
 
 from strategies.budget import BudgetExhausted
 from strategies.ports import SampleFailed
-from strategies.run import Run, Strategy
+from strategies.run import Run
 from strategies.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Stopped
 from strategies.types import Outcome, Prompt
+
+
+class Strategy(Protocol):
+    """A frozen value with one coroutine."""
+
+    temperature: ClassVar[float]
+    """What its paper samples at, where the client does not say."""
+
+    def instructed(self, prompt: Prompt) -> Prompt:
+        """The prompt it wants solved: the client's, with its own instruction."""
+
+    def cost(self, max_tokens: int) -> int:
+        """The most tokens it may decode when one answer is at most `max_tokens` long."""
+
+    async def solve(self, prompt: Prompt, run: Run) -> Outcome: ...
 
 
 class NoAnswer(Exception):
@@ -33,8 +49,7 @@ async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
             raise
         outcome, stopped = run.incumbent, "completed"
     else:
-        aborted = any(isinstance(event, Aborted) and event.completion.finish == "abort" for event in run.trace)
-        stopped = "budget" if run.budget.short else "decided" if aborted else "completed"
+        stopped = "budget" if run.budget.short else "decided" if run.spared else "completed"
     finished = Finished(outcome, stopped)
     run.trace.emit(finished)
     return finished
@@ -51,8 +66,9 @@ async def salvage(run: Run) -> Outcome:
     """The best answer so far: the incumbent, else the candidate that came furthest, those with an answer first."""
     if run.incumbent is not None:
         return run.incumbent
-    decodes = [e.completion for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
-    outcomes = [Outcome(made, await run.read(made)) for made in decodes if made.text]
+    decodes = [e for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
+    made = [e.completion.standing if e.role == "step" else e.completion for e in decodes if e.completion.text]
+    outcomes = [Outcome(completion, await run.read(completion)) for completion in made]
     if not outcomes:
         raise NoAnswer
     furthest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)

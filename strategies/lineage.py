@@ -30,7 +30,7 @@ def longer(lines: Iterable[Line], steps: Iterable[Path | None]) -> list[Line]:
 
 def chances(lines: Iterable[Line], temperature: float) -> list[float]:
     """The verifier's odds of each, as shares."""
-    return odds([path.score for path in heads(lines)], temperature)
+    return odds([path.worth for path in heads(lines)], temperature)
 
 
 def together(lines: Sequence[Line], kept: Line) -> list[Line]:

@@ -22,19 +22,33 @@ class Path:
     prompt: Prompt
     solution: Completion | None = None
     done: bool = False
-    score: float = 0.0
+    score: float | None = None
+    """None where no verdict is known."""
 
     @property
     def text(self) -> str:
         return self.solution.text if self.solution else ""
 
+    @property
+    def worth(self) -> float:
+        """Its score; without one it is as likely right as wrong."""
+        return 0.5 if self.score is None else self.score
+
+    @property
+    def answer(self) -> Completion | None:
+        """The solution as it would be served: one that goes on was cut off."""
+        return self.solution if self.done or not self.solution else self.solution.standing
+
     def extended(self, step: Completion, limit: int | None) -> "Path":
-        """This path and one more step. It is done unless the step says something, and ends with the separator."""
+        """This path and one more step. It is done unless that ends with the separator, be it all that it says."""
         solution = joined([self.solution, step]) if self.solution else step
         goes_on = step.stopped_by == STEP
         if goes_on and limit is not None and solution.completion_tokens >= limit:
             solution, goes_on = replace(solution, finish="length", stopped_by=None), False
-        return replace(self, prompt=step.path, solution=solution, done=not goes_on or not step.text.strip())
+        return replace(self, prompt=step.path, solution=solution, done=not goes_on)
+
+    def judged(self, score: float | None) -> "Path":
+        return self if score is None else replace(self, score=score)
 
     def left(self, limit: int | None) -> int | None:
         """The tokens of `limit` that this path has not used."""
@@ -65,8 +79,8 @@ class Stepwise(Verified):
     async def expanded(self, paths: Sequence[Path], run: Run, *, last: bool, lookahead: int = 0) -> list[Path | None]:
         """Each path with one more step and its score, in order; None where the step was lost.
 
-        Each text is judged once, and what says nothing new keeps the score it had. `lookahead`: that many steps that
-        would follow are judged with it, then forgotten.
+        Each text is judged once; what says nothing new, or whose verdict was lost, keeps the score it had.
+        `lookahead`: that many steps that would follow are judged with it, then forgotten.
         """
         grown = await extended(paths, run, last=last)
         pairs = zip(paths, grown, strict=True)
@@ -74,7 +88,7 @@ class Stepwise(Verified):
         seen = await rolled_out(list(news.values()), run, lookahead)
         solutions = [path.solution for path in seen if path.solution]
         scores = dict(zip(news, await run.score(self.verifiers[0], solutions, self.aggregation), strict=True))
-        return [path and replace(path, score=scores.get(path.text, path.score)) for path in grown]
+        return [path and path.judged(scores.get(path.text)) for path in grown]
 
 
 class Branching(Stepwise):
@@ -122,13 +136,13 @@ async def rolled_out(paths: Sequence[Path], run: Run, steps: int) -> list[Path]:
 
 async def best(paths: Sequence[Path], run: Run) -> Outcome:
     """The path with the highest score, the others behind it."""
-    top = ranking(Outcome(path.solution, score=path.score) for path in paths if path.solution)
+    top = ranking(Outcome(path.answer, score=path.score) for path in paths if path.answer)
     return replace(top, answer=await run.read(top.completion))
 
 
 async def elected(paths: Sequence[Path], run: Run, *, weighted: bool) -> Outcome:
     """The answer whose scores add up highest, or the best path; the others behind it. Each text is read once."""
-    solutions = {path.text: path.solution for path in paths if path.solution}
+    solutions = {path.text: path.answer for path in paths if path.answer}
     answers = {text: await run.read(solution) for text, solution in solutions.items()}
-    outcomes = [Outcome(path.solution, answers[path.text], path.score) for path in paths if path.solution]
+    outcomes = [Outcome(path.answer, answers[path.text], path.score) for path in paths if path.answer]
     return Ballot.of(outcomes).ranking(score_of) if weighted else ranking(outcomes)

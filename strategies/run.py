@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
 
 from strategies.answers import Answer, given
 from strategies.apart import apart
 from strategies.budget import Budget, BudgetExhausted
 from strategies.classes import Classes
-from strategies.concurrency import Lanes, Width, arrivals, group
+from strategies.concurrency import Lanes, Width, arrivals, beside, group
 from strategies.granting import derived_seed, granted, least
 from strategies.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from strategies.programs import NoPrograms, Programs
@@ -19,21 +18,6 @@ from strategies.trace import CANDIDATES, Aborted, Cast, Executed, Failed, Propos
 from strategies.types import Aggregation, Completion, Floor, Outcome, Prompt, Sampling, Speech
 from strategies.values import telling, value_of
 from strategies.votes import reduce_steps
-
-
-class Strategy(Protocol):
-    """A frozen value with one coroutine."""
-
-    temperature: ClassVar[float]
-    """What its paper samples at, where the client does not say."""
-
-    def instructed(self, prompt: Prompt) -> Prompt:
-        """The prompt it wants solved: the client's, with its own instruction."""
-
-    def cost(self, max_tokens: int) -> int:
-        """The most tokens it may decode when one answer is at most `max_tokens` long."""
-
-    async def solve(self, prompt: Prompt, run: "Run") -> Outcome: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +40,10 @@ class Run:
     """Whether others wait for the engine."""
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
+    spared: int = 0
+    """Candidates that were not waited for: the answer was decided without them."""
     _count: int = 0
+    _depth: int = 0
     _classes: Classes = field(default_factory=Classes)
 
     async def generate(
@@ -125,17 +112,14 @@ class Run:
             tasks = [tasks_of.create_task(one(first + at)) for at in range(n)]
             in_order = self.sampling.seed is not None
             yield arrivals(finished, range(first, first + n), in_order=in_order, taken=lanes.free)
-            for task in tasks:
-                task.cancel()
+            self.spared += sum(task.cancel() for task in tasks)
 
     async def read(self, completion: Completion) -> Answer | None:
         """The answer a candidate gives, None if it abstains.
 
         Answers that are mathematically the same come back under one key, that of the first one read.
         """
-        answer = await apart(lambda: self.reading.answer(completion), len(completion.text))
-        if answer and answer.rule not in ("json", "tool"):
-            answer = replace(answer, key=await self._classes.key(answer.key, self.prover))
+        answer = await self._known(await apart(lambda: self.reading.answer(completion), len(completion.text)))
         self.trace.emit(Cast(completion, answer))
         return answer
 
@@ -146,17 +130,23 @@ class Run:
             ran = await self.programs.run(telling(source))
             self.trace.emit(Executed(completion, ran.reason, ran.seconds))
             value = value_of(ran.stdout) if ran.ok else None
-            answer = given(value, self.reading.format, completion.prompt.question) if value else None
+            answer = await self._known(given(value, self.reading.format, completion.prompt.question) if value else None)
         self.trace.emit(Cast(completion, answer))
         return answer
 
     async def score(
         self, verifier: str, candidates: Sequence[Completion], how: Aggregation | None = None
-    ) -> list[float]:
-        """One score in [0, 1] per candidate, in order: the verifier's step scores, aggregated; None: as suits it."""
+    ) -> list[float | None]:
+        """One score in [0, 1] per candidate, in order, None where its verdict was lost.
+
+        It is the verifier's step scores, aggregated as `how` says; None: as suits it.
+        """
         if not candidates:
             return []
-        verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
+        try:
+            verdicts = await self.verifiers[verifier].judge(candidates[0].prompt, candidates, self.ask)
+        except SampleFailed:
+            return [None] * len(candidates)
         scores = [reduce_steps(verdict.steps, how or self.verifiers[verifier].aggregation) for verdict in verdicts]
         for candidate, verdict, score in zip(candidates, verdicts, scores, strict=True):
             self.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score))
@@ -166,6 +156,11 @@ class Run:
         """One greedy token after each prompt, in order, with the log-probabilities of exactly these labels."""
         one = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
         return await self._all(prompts, [one] * len(prompts), "verifier")
+
+    async def _known(self, answer: Answer | None) -> Answer | None:
+        if answer is None or answer.rule in ("json", "tool"):
+            return answer
+        return replace(answer, key=await self._classes.key(answer.key, self.prover))
 
     def say(self, text: str, *, reasoning: bool = False) -> None:
         """Words of ours in the visible text, or in the reasoning that the engine keeps apart."""
@@ -185,9 +180,7 @@ class Run:
             self._attempt(first + at, prompt, self._seeded(sampling, first + at), role, among=len(prompts) - at)
             for at, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
         ]
-        async with group() as tasks_of:
-            tasks = [tasks_of.create_task(job) for job in jobs]
-        results = [task.result() for task in tasks]
+        results = await beside(jobs)
         losses = [result for result in results if isinstance(result, Exception)]
         if len(losses) == len(results):
             raise losses[0]
@@ -210,10 +203,11 @@ class Run:
     ) -> Completion:
         """The one way to the engine: every token is reserved before and recorded after."""
         async with self.budget.reserve(sampling.max_tokens, among) as grant:
+            before = self._depth
 
             def aborted(made: Completion) -> None:
                 grant.used = made.completion_tokens if made.counted else grant.tokens or 0
-                self.trace.emit(Aborted(role, replace(made, index=index)))
+                self.trace.emit(Aborted(role, replace(made, index=index), self._deeper(before, made)))
 
             try:
                 made = await self.engine.generate(
@@ -227,10 +221,16 @@ class Run:
                 raise
             made = replace(made, index=index)
             grant.used = made.completion_tokens
-            self.trace.emit(Aborted(role, made) if made.finish == "unsure" else Sampled(role, made))
+            event = Aborted if made.finish == "unsure" else Sampled
+            self.trace.emit(event(role, made, self._deeper(before, made)))
         if grant.clipped and made.finish == "length":
             self.budget.short = True
         return made
+
+    def _deeper(self, before: int, made: Completion) -> int:
+        """How deep the search is where this decode ends, which began at the depth `before`."""
+        self._depth = max(self._depth, before + made.completion_tokens)
+        return before + made.completion_tokens
 
     def _for(self, role: Role, max_tokens: int | None, greedy: bool) -> Sampling:
         """How the client's answer is sampled; a question of ours is free of the client's grammar, stops and biases."""

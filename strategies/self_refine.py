@@ -83,11 +83,8 @@ class SelfRefine(Verified):
         return replace(best, others=tuple(sorted(past, key=score_of, reverse=True)))
 
     async def scored(self, outcome: Outcome, run: Run) -> Outcome:
-        """With its score; as it is where the verdict is lost."""
-        try:
-            (score,) = await run.score(self.verifiers[0], [outcome.completion], self.aggregation)
-        except SampleFailed:
-            return outcome
+        """With its score; without one where the verdict is lost."""
+        (score,) = await run.score(self.verifiers[0], [outcome.completion], self.aggregation)
         return replace(outcome, score=score)
 
     async def notes(self, prompt: Prompt, best: Outcome, run: Run) -> list[Completion]:

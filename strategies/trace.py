@@ -20,6 +20,8 @@ class Sampled:
 
     role: Role
     completion: Completion
+    depth: int = 0
+    """Tokens decoded one after the other up to its end: its own, and those of what had to end before it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Aborted:
 
     role: Role
     completion: Completion
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Scored:
     steps: tuple[float, ...]
     """Empty where its verdict was lost."""
     tokens: int
-    score: float
-    """The steps' scores, aggregated."""
+    score: float | None
+    """The steps' scores, aggregated; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +148,14 @@ class Usage:
     """What verifying took: tokens decoded for verdicts, and tokens read by reward models."""
     uncounted: int = 0
     """Decodes whose tokens the engine could not tell: they are in none of the numbers."""
+    depth: int = 0
+    """Of `completion`, those that could only be decoded one after the other: what a client waits for."""
 
 
 def usage(trace: Trace) -> Usage:
     """The bill. A prompt shared by many samples counts once; a continued prefix was decoded here and counts as that."""
-    fresh: dict[int, list[Completion]] = {}
-    completion = aborted = verifier = read = uncounted = 0
+    fresh: dict[tuple[int, int], list[Completion]] = {}
+    completion = aborted = verifier = read = uncounted = depth = 0
     for event in trace:
         if isinstance(event, Scored):
             read += event.tokens
@@ -158,9 +163,10 @@ def usage(trace: Trace) -> Usage:
             made = event.completion
             completion += made.completion_tokens
             uncounted += not made.counted
+            depth = max(depth, event.depth)
             aborted += made.completion_tokens if isinstance(event, Aborted) else 0
             verifier += made.completion_tokens if event.role == "verifier" else 0
-            fresh.setdefault(id(made.prompt.messages), []).append(made)
+            fresh.setdefault((id(made.prompt.messages), id(made.prompt.raw)), []).append(made)
     return Usage(
         prompt=sum(map(_prompt_tokens, fresh.values())) + read,
         cached=sum(map(_cached_tokens, fresh.values())),
@@ -168,12 +174,13 @@ def usage(trace: Trace) -> Usage:
         aborted=aborted,
         verifier=verifier + read,
         uncounted=uncounted,
+        depth=depth,
     )
 
 
 def hurried(event: Event) -> bool:
     """Whether it makes the answer a lesser one than the same request would get another time."""
-    return isinstance(event, Shed) or (isinstance(event, Executed) and event.reason == "refused")
+    return isinstance(event, Shed | Failed) or (isinstance(event, Executed) and event.reason == "refused")
 
 
 def _prompt_tokens(decodes: list[Completion]) -> int:

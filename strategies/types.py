@@ -192,6 +192,11 @@ class Completion:
         return self.finish == "stop" and self.stopped_by is None
 
     @property
+    def standing(self) -> "Completion":
+        """A step behind which others were to come, as an answer: it was cut off there."""
+        return replace(self, finish="length", stopped_by=None) if self.finish == "stop" and self.stopped_by else self
+
+    @property
     def cut(self) -> bool:
         """It was stopped by us, before an end of its own or of its limit."""
         return self.finish in ("abort", "unsure")

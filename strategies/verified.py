@@ -48,7 +48,7 @@ def legal_schema(schema: dict[str, object]) -> dict[str, object]:
 class Verified(Options):
     """The options of strategies that a verifier guides."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     verifier: Named = None
     aggregation: Aggregation | None = Field(

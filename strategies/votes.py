@@ -69,9 +69,11 @@ def lead_kept(first: int, second: int, others: int, remaining: int) -> float:
     return kept / math.comb(first + second + others + 2 + remaining, remaining)
 
 
-def reduce_steps(steps: Sequence[float], how: Aggregation) -> float:
-    """A solution's score from its steps' scores, in [0, 1]; 0 where there is no step or a score is no number."""
-    if not steps or not all(math.isfinite(step) for step in steps):
+def reduce_steps(steps: Sequence[float], how: Aggregation) -> float | None:
+    """A solution's score from its steps' scores, in [0, 1]: 0 where one is no number. None where there is no step."""
+    if not steps:
+        return None
+    if not all(math.isfinite(step) for step in steps):
         return 0.0
     clipped = [min(max(step, 0.0), 1.0) for step in steps]
     match how:

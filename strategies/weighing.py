@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal
 
 from strategies.apart import apart
-from strategies.ballot import Ballot, Weight, one, score_of
+from strategies.ballot import Ballot, Weight, filled, one, score_of
 from strategies.certainty import trace_confidence, window_of
 from strategies.labels import shares
 from strategies.ports import SampleFailed
@@ -72,7 +72,7 @@ class Scale:
 
     async def _scores(self, candidates: Sequence[Completion]) -> list[float]:
         if self.weights == "verifier":
-            return await self.run.score(self.verifier, candidates, self.aggregation)
+            return known(await self.run.score(self.verifier, candidates, self.aggregation))
         return await p_true(candidates, self.run)
 
 
@@ -83,10 +83,12 @@ async def p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
         asked = await run.ask(probes, SURE + UNSURE)
     except SampleFailed:
         asked = [None] * len(probes)
-    said = [None if probe is None else sure(probe) for probe in asked]
-    known = [probability for probability in said if probability is not None]
-    usual = math.fsum(known) / len(known) if known else 0.5
-    return [usual if probability is None else probability for probability in said]
+    return known([None if probe is None else sure(probe) for probe in asked])
+
+
+def known(scores: Sequence[float | None]) -> list[float]:
+    """Where all were lost, each is as likely right as wrong."""
+    return [0.5 if score is None else score for score in filled(scores)]
 
 
 def sure(probe: Completion) -> float | None:

@@ -232,9 +232,9 @@ def _alternatives(best: float, n: int) -> tuple[TokenLogprob, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedVerifier:
-    """Scores by a function of the text: a number, or one for each step."""
+    """Scores by a function of the text: a number, or one for each step; a failure is raised: all verdicts are lost."""
 
-    opinion: Callable[[str], float | Sequence[float]]
+    opinion: Callable[[str], float | Sequence[float] | Exception]
     logprobs: int | None = None
     tokens: int = 0
     needs: frozenset[Ability] = frozenset()
@@ -243,6 +243,9 @@ class ScriptedVerifier:
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         opinions = [self.opinion(solution.text) for solution in solutions]
+        for opinion in opinions:
+            if isinstance(opinion, Exception):
+                raise opinion
         return [Verdict((o,) if isinstance(o, int | float) else tuple(o), self.tokens) for o in opinions]
 
 

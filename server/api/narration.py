@@ -33,7 +33,7 @@ def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
         case Executed(made, reason, seconds):
             return {"event": "executed", "index": made.index, "reason": reason, "seconds": round(seconds, 6)}
         case Scored(made, steps, score=score):
-            return {"event": "scored", "index": made.index, "score": round(score, 6), "steps": list(steps)}
+            return {"event": "scored", "index": made.index, "score": rounded(score), "steps": list(steps)}
         case Proposed(outcome):
             leader = outcome.answer.raw if outcome.answer else None
             return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
@@ -42,6 +42,10 @@ def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
         case Finished(outcome, stopped):
             return {"event": "finished", "index": outcome.completion.index, "stopped": stopped}
     return None
+
+
+def rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)
 
 
 def line(entry: Entry[Event]) -> Body | None:
@@ -78,6 +82,7 @@ def narrated(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
                 "aborted_tokens": spent.aborted,
                 "verifier_tokens": spent.verifier,
                 "uncounted": spent.uncounted,
+                "depth": spent.depth,
             },
             "events": [report for entry in trace.entries if (report := line(entry))],
         }

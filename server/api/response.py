@@ -55,33 +55,45 @@ def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
         "score": None if outcome.score is None else round(outcome.score, 6),
         "stopped": finished.stopped,
         "shed": any(isinstance(event, Shed) for event in trace),
-        "candidates": candidates(trace),
+        "candidates": 1 + len(outcome.others) if plan.strategy.stepwise else candidates(trace),
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
         "aborted_tokens": spent.aborted,
         "verifier_tokens": spent.verifier,
         "uncounted": spent.uncounted,
+        "depth": spent.depth,
         "cache": "miss" if plan.key else "none",
         "trace_id": plan.caller.request_id,
     }
-    return seen | ({"samples": samples(trace, outcome.completion)} if plan.strategy.return_candidates else {})
+    if not plan.strategy.return_candidates:
+        return seen
+    return seen | {"samples": paths(outcome) if plan.strategy.stepwise else samples(trace, outcome.completion)}
 
 
 def samples(trace: Trace, winner: Completion) -> list[Body]:
     """Every candidate, in the order they were asked for."""
     answers = {e.completion.index: e.answer for e in trace if isinstance(e, Cast)}
-    scores = {e.completion.index: round(e.score, 6) for e in trace if isinstance(e, Scored) and e.steps}
+    scores = {e.completion.index: e.score for e in trace if isinstance(e, Scored)}
     made = [e.completion for e in trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
     return [
-        {
-            "text": candidate.text,
-            "answer": answer.raw if (answer := answers.get(candidate.index)) else None,
-            "score": scores.get(candidate.index),
-            "tokens": candidate.completion_tokens,
-            "finish_reason": candidate.finish,
-            "chosen": candidate.index == winner.index,
-        }
-        for candidate in sorted(made, key=lambda candidate: candidate.index)
+        sample(Outcome(each, answers.get(each.index), scores.get(each.index)), chosen=each.index == winner.index)
+        for each in sorted(made, key=lambda candidate: candidate.index)
     ]
+
+
+def paths(outcome: Outcome) -> list[Body]:
+    """The solutions that a search over steps ended with, the best first: whole, and not step by step as decoded."""
+    return [sample(one, chosen=at == 0) for at, one in enumerate((outcome, *outcome.others))]
+
+
+def sample(candidate: Outcome, *, chosen: bool) -> Body:
+    return {
+        "text": candidate.completion.text,
+        "answer": candidate.answer.raw if candidate.answer else None,
+        "score": None if candidate.score is None else round(candidate.score, 6),
+        "tokens": candidate.completion.completion_tokens,
+        "finish_reason": candidate.completion.finish,
+        "chosen": chosen,
+    }
 
 
 def retold(plan: Plan, body: Body, *, cached: bool = False) -> Body:

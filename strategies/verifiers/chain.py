@@ -1,7 +1,7 @@
 """Verifiers one after the other: a check first, then a costlier one for what passed it. `unit_tests+judge`.
 
-A solution's score is the product: 0 as soon as one gives 0, and then no later one is asked of it. Each but the last
-counts by its lowest step, and the last one's steps are what the aggregation sees.
+A solution's score is the product: 0 as soon as one gives 0, and then no later one is asked of it, nor where a verdict
+is lost. Each but the last counts by its lowest step, and the last one's steps are what the aggregation sees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,11 +38,12 @@ class Chain:
         verdicts = await self.links[0].judge(question, solutions, ask)
         for link in self.links[1:]:
             gates = [reduce_steps(verdict.steps, "min") for verdict in verdicts]
-            passed = [at for at, gate in enumerate(gates) if gate > 0]
+            passed = {at: gate for at, gate in enumerate(gates) if gate}
             later = await link.judge(question, [solutions[at] for at in passed], ask) if passed else []
-            verdicts = [Verdict((0.0,), verdict.tokens) for verdict in verdicts]
-            for at, verdict in zip(passed, later, strict=True):
-                steps = tuple(gates[at] * step for step in verdict.steps)
+            lost = [() if gate is None else (0.0,) for gate in gates]
+            verdicts = [Verdict(steps, verdict.tokens) for steps, verdict in zip(lost, verdicts, strict=True)]
+            for (at, gate), verdict in zip(passed.items(), later, strict=True):
+                steps = tuple(gate * step for step in verdict.steps)
                 verdicts[at] = Verdict(steps, verdicts[at].tokens + verdict.tokens)
         return verdicts
 

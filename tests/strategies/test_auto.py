@@ -27,6 +27,11 @@ def test_a_wave_that_agrees_is_the_answer():
     assert (outcome.answer.raw, outcome.agreement, calls) == ("7", 1, WAVE)
 
 
+def test_a_wave_that_decides_spares_the_rest():
+    _, _, run = solved(boxed(7, 7, 7))
+    assert run.trace.entries[-1].event.stopped == "decided" and run.spared == 8 - WAVE
+
+
 def test_under_load_less_is_enough():
     _, calls, run = solved(["I cannot say", *boxed(7, 7)], pressed=True)
     assert calls == WAVE and events(run, Shed)

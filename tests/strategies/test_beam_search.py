@@ -98,10 +98,26 @@ def test_the_models_own_end_of_turn_ends_a_beam():
     assert len(engine.calls) == 4
 
 
-def test_a_beam_that_says_nothing_is_over():
-    engine = tree({"": [STEP]})
-    solve(search(n=2, width=2, max_steps=5), run_of(engine, opinion=lambda text: 0.5))
-    assert len(engine.calls) == 2
+def test_an_exact_hit_does_not_end_a_search_that_owes_more_answers():
+    engine = tree({"": ["right", "a" + STEP], "a" + STEP: ["other"]})
+    run = run_of(engine, opinion=lambda text: 1.0 if text == "right" else 0.5)
+    run.answers = 2
+    outcome = solve(search(n=2, width=1), run).outcome
+    assert [o.completion.text for o in (outcome, *outcome.others)] == ["right", f"a{STEP}other"]
+
+
+def test_answers_that_are_alike_are_so_many_answers():
+    run = run_of(tree({"": ["same"]}), opinion=lambda text: 0.5)
+    outcome = solve(search(n=4, width=2), run).outcome
+    assert [o.completion.text for o in (outcome, *outcome.others)] == ["same"] * 4
+
+
+def test_a_lost_search_writes_as_many_answers_as_it_owes():
+    engine = tree({"": ["a" + STEP, "b" + STEP], "a" + STEP: ["c" + STEP], f"a{STEP}c{STEP}": ["end"]})
+    run = run_of(engine, opinion=lambda text: float(text == "a" + STEP))
+    run.answers = 2
+    outcome = solve(search(n=2, width=2), run).outcome
+    assert [o.completion.text for o in (outcome, *outcome.others)] == [f"a{STEP}c{STEP}end"] * 2
 
 
 def test_identical_beams_are_scored_once():

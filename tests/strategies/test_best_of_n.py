@@ -3,6 +3,7 @@ import math
 import pytest
 
 from strategies.best_of_n import BestOfN
+from strategies.ports import SampleFailed
 from strategies.trace import Scored, usage
 from strategies.types import Sampling
 from tests.scripted import ScriptedEngine
@@ -42,6 +43,31 @@ def test_step_scores_are_aggregated_as_asked(how, winner):
     steps = {"x": [0.1, 0.8], "y": [0.6, 0.6], "z": [1.0, 0.3, 0.7]}
     run = run_of(ScriptedEngine(list(steps)), opinion=steps.__getitem__)
     assert solve(BestOfN(n=3, verifier="scripted", aggregation=how), run).outcome.completion.text == winner
+
+
+def test_a_verdict_that_is_lost_weighs_as_the_others_do():
+    opinions = {"wrong \\boxed{1}": 0.05, "right \\boxed{2}": (), "good \\boxed{3}": 0.9}
+    run = run_of(ScriptedEngine(list(opinions)), opinion=opinions.__getitem__)
+    outcome = solve(BestOfN(n=3, verifier="scripted"), run).outcome
+    assert [(o.answer.raw, o.score) for o in (outcome, *outcome.others)] == [
+        ("3", 0.9),
+        ("2", pytest.approx(0.475)),
+        ("1", 0.05),
+    ]
+
+
+def test_without_a_verdict_an_answer_comes_before_an_end_and_that_before_a_text_that_was_cut_off():
+    texts = ["", "word " * 200, "I do not know.", "so \\boxed{42}"]
+    run = run_of(ScriptedEngine(texts), opinion=lambda text: SampleFailed("the judge is gone"))
+    outcome = solve(BestOfN(n=4, verifier="scripted"), run).outcome
+    assert [o.completion.text[:4] for o in (outcome, *outcome.others)] == ["so \\", "I do", "word", ""]
+    assert outcome.score is None
+
+
+def test_verdicts_have_their_share_of_the_budget():
+    run = run_of(ScriptedEngine(["word " * 150]), tokens=400)
+    finished = solve(BestOfN(n=4), run)
+    assert run.engine.decoded == 400 and usage(run.trace).verifier == 4 and finished.stopped == "budget"
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

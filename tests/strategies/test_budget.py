@@ -13,6 +13,25 @@ async def spend(budget, wanted, used, among=1, held=None):
         return grant.tokens
 
 
+async def test_what_is_kept_for_later_cannot_be_spent_but_for_the_last_token():
+    budget = Budget(10)
+    with budget.kept(4):
+        assert budget.left == 6
+        async with budget.reserve(None) as grant:
+            assert grant.tokens == 6
+            grant.used = 5
+    assert budget.left == 5
+    with budget.kept(100):
+        assert budget.left == 1
+    with Budget().kept(4):
+        assert Budget().left is None
+
+
+async def test_who_wants_nothing_gets_nothing():
+    async with Budget(10).reserve(0) as grant:
+        assert grant.tokens == 0
+
+
 async def test_without_a_limit_everyone_gets_what_they_want():
     assert await spend(Budget(), 100, 100) == 100
     assert await spend(Budget(), None, 5) is None

@@ -4,13 +4,13 @@ import pytest
 
 from strategies.auto import Auto
 from strategies.chain_of_thought import ChainOfThought
+from strategies.execute import Strategy
 from strategies.ports import SampleFailed
 from strategies.program_aided import ProgramAided
-from strategies.run import Strategy
 from strategies.self_consistency import SelfConsistency
-from strategies.trace import usage
+from strategies.trace import Aborted, Sampled, usage
 from tests.scripted import HerePrograms, ScriptedEngine
-from tests.strategies.solving import run_of, solve
+from tests.strategies.solving import events, run_of, solve
 
 PROGRAM = "```python\ndef solution():\n    return 42\n```"
 LATER: dict[str, tuple[Strategy, str, int]] = {
@@ -40,6 +40,14 @@ def test_all_that_is_asked_later_may_be_lost(later):
     assert len(engine.calls) > first, "nothing was lost"
     assert text.partition("#")[0] in finished.outcome.completion.text and finished.stopped == "completed"
     assert usage(run.trace).completion == engine.decoded > 0
+
+
+@pytest.mark.parametrize(("rule", "stopped"), [("beta", "decided"), ("windows", "decided"), ("none", "completed")])
+def test_a_vote_that_spares_samples_is_decided_though_none_was_aborted(rule, stopped):
+    run = run_of(ScriptedEngine(["\\boxed{7}"]))
+    finished = solve(SelfConsistency(n=16, concurrency=1, stop_rule=rule, window=4), run)
+    assert finished.stopped == stopped and not events(run, Aborted)
+    assert run.spared + len(events(run, Sampled)) == 16
 
 
 def test_where_there_is_none_the_loss_is_told():

@@ -35,10 +35,50 @@ def test_an_empty_last_step_is_not_judged(search):
 
 
 @each_search
-def test_who_says_nothing_at_all_is_worth_nothing(search):
-    asked = []
-    finished = solve(search(), run_of(tree({"": [STEP]}), opinion=asked.append))
-    assert asked == [] and finished.outcome.score == 0
+@pytest.mark.parametrize("before", ["", "First, think of 7." + STEP])
+def test_a_blank_line_too_many_ends_no_path(search, before):
+    """It is a step that says nothing new: it is not judged, and the path goes on."""
+    asked, end = [], "So it is \\boxed{42}."
+    engine = tree({"": [before or STEP], before: [STEP], before + STEP: [end]})
+    finished = solve(search(), run_of(engine, opinion=lambda text: asked.append(text) or 0.7))
+    assert finished.outcome.completion.text == before + STEP + end and finished.outcome.answer.raw == "42"
+    assert set(asked) == {text for text in (before, before + STEP + end) if text}
+
+
+@each_search
+def test_who_says_nothing_at_all_is_not_judged_and_was_cut_off(search):
+    asked, says = [], {STEP * steps: [STEP] for steps in range(5)}
+    finished = solve(search(max_steps=3), run_of(tree(says), opinion=asked.append))
+    assert asked == [] and finished.outcome.score is None
+
+
+GONE = SampleFailed("the judge is gone")
+
+
+@each_search
+@pytest.mark.parametrize("lost", [(), GONE], ids=["one", "all"])
+def test_a_step_whose_verdict_is_lost_keeps_its_score_and_the_search_goes_on(search, lost):
+    first = "Let us take 6 of 7." + STEP
+    engine = tree({"": [first], first: ["Add." + STEP], f"{first}Add.{STEP}": ["It is \\boxed{42}."]})
+    opinions = {first: 0.6, f"{first}Add.{STEP}": lost}
+    finished = solve(search(), run_of(engine, opinion=lambda text: opinions.get(text, 0.8)))
+    assert finished.outcome.answer.raw == "42" and finished.outcome.completion.finish == "stop"
+
+
+@each_search
+@pytest.mark.parametrize("lost", [(), GONE], ids=["each", "all"])
+def test_where_no_verdict_comes_the_search_ends_with_a_whole_answer(search, lost):
+    engine = tree({"": ["Take 6." + STEP], "Take 6." + STEP: ["It is \\boxed{42}."]})
+    outcome = solve(search(), run_of(engine, opinion=lambda text: lost)).outcome
+    assert outcome.answer.raw == "42" and outcome.score is None
+
+
+@each_search
+def test_a_path_that_would_go_on_is_cut_off_and_does_not_answer_by_its_last_number(search):
+    """All that would follow is lost."""
+    engine = tree({"": ["We need 6 times 7." + STEP], "We need 6 times 7." + STEP: [SampleFailed("gone")]})
+    outcome = solve(search(), run_of(engine, opinion=lambda text: 0.6)).outcome
+    assert outcome.answer is None and outcome.completion.finish == "length"
 
 
 @each_search

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.record import Place
+from strategies.self_consistency import SelfConsistency
 from strategies.trace import Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
 from strategies.types import LONGEST_SPEECH, Completion, Message, Outcome, Piece, Prompt, Speech, joined
+from tests.scripted import ScriptedEngine
+from tests.strategies.solving import events, run_of, solve
 
 BASE = Prompt((Message("user", "hi"),))
 
@@ -35,6 +38,23 @@ def test_a_shared_prompt_counts_once_and_every_decoded_token_counts():
         Sampled("candidate", made()), Sampled("candidate", made(tokens=5)), Aborted("candidate", made(tokens=2))
     )
     assert (bill.prompt, bill.completion, bill.aborted) == (10, 10, 2)
+
+
+def test_texts_that_are_continued_as_they_stand_are_prompts_of_their_own():
+    raw, other = Prompt((), raw="one two"), Prompt((), raw="one two three")
+    bill = spent(*(Sampled("candidate", made(prompt, tokens)) for prompt, tokens in ((raw, 2), (raw, 2), (other, 3))))
+    assert bill.prompt == 5
+
+
+def test_the_depth_is_the_longest_row_of_decodes_that_waited_for_each_other():
+    """Two at a time: the first, then two short ones, while the second decodes."""
+    texts = iter(["w " * count for count in (9, 90, 5, 1)])
+    run = run_of(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
+    solve(SelfConsistency(n=4, concurrency=2, stop_rule="none"), run)
+    told = {event.completion.index: event for event in events(run, Sampled)}
+    first, second, third, fourth = (told[at].completion.completion_tokens for at in range(4))
+    assert [told[at].depth for at in range(4)] == [first, second, first + third, first + third + fourth]
+    assert usage(run.trace).depth == second
 
 
 def test_further_prompts_are_added():

@@ -14,9 +14,9 @@ from strategies.types import Completion, Outcome, Prompt
 from strategies.votes import COUNTED, lead_kept, majority_posterior, reduce_steps, settled
 
 
-def outcome(index, key, score=None, logprob=None, text="text"):
+def outcome(index, key, score=None, logprob=None, text="text", finish="stop"):
     logprobs = () if logprob is None else (TokenLogprob(0, "", logprob),)
-    completion = Completion(prompt=Prompt(()), text=text, finish="stop", index=index, logprobs=logprobs)
+    completion = Completion(prompt=Prompt(()), text=text, finish=finish, index=index, logprobs=logprobs)
     return Outcome(completion, Answer(key, key, "boxed") if key else None, score)
 
 
@@ -136,7 +136,8 @@ def test_step_scores_reduce(how, expected):
 
 @given(st.lists(st.floats(), max_size=5), st.sampled_from(["last", "min", "prod", "mean"]))
 def test_a_score_is_always_a_number_between_0_and_1(steps, how):
-    assert 0.0 <= reduce_steps(steps, how) <= 1.0
+    score = reduce_steps(steps, how)
+    assert 0.0 <= score <= 1.0 if steps else score is None
 
 
 def test_best_prefers_scores_then_likelihood_then_order():

@@ -94,6 +94,16 @@ def test_where_every_probe_is_lost_or_says_neither_all_weigh_the_same():
     assert solve(vote(n=3, weights="p_true"), run_of(mute)).outcome.answer.raw == "42"
 
 
+@pytest.mark.parametrize("lost", [(), SampleFailed("gone")])
+def test_a_vote_goes_on_where_verdicts_are_lost(lost):
+    """Those of one answer, or a whole round of them: they weigh as the others do, or as likely right as wrong."""
+    engine = ScriptedEngine(["a \\boxed{1}", "b \\boxed{2}", "c \\boxed{2}"])
+    run = run_of(engine, opinion=lambda text: lost if "b" in text else 0.6)
+    strategy = SelfConsistency(n=3, weights="verifier", verifier="scripted", stop_rule="none")
+    outcome = solve(strategy, run).outcome
+    assert outcome.answer.raw == "2" and len(outcome.others) == 2
+
+
 def test_a_verifiers_scores_add_up():
     weigh = {"{41}": 0.3, "{42}": 0.9}
     run = run_of(ScriptedEngine(boxed(41, 41, 42)), opinion=lambda text: weigh[text[-4:]])

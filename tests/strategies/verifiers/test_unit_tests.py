@@ -7,7 +7,7 @@ from strategies.best_of_n import BestOfN
 from strategies.trace import usage
 from strategies.types import Completion, Prompt
 from strategies.verifiers import BUILT_IN
-from strategies.verifiers.chain import chained
+from strategies.verifiers.chain import Chain, chained
 from strategies.verifiers.judge import graded
 from strategies.verifiers.unit_tests import UnitTests
 from tests.scripted import HerePrograms, ScriptedEngine, ScriptedVerifier
@@ -33,6 +33,16 @@ def scores(verifier, *texts):
 def test_the_score_is_the_share_of_tests_that_pass():
     verifier = UnitTests(HerePrograms(), TESTS)
     assert scores(verifier, RIGHT, HALF, WRONG, "def f(x): return x * x") == [(1.0,), (0.5,), (0.0,), (0.0,)]
+
+
+async def test_a_verdict_that_is_lost_stays_lost_in_a_chain():
+    chain = Chain((ScriptedVerifier(lambda text: () if text == "a" else 0.5), ScriptedVerifier(lambda text: 0.8)))
+    told = await chain.judge(QUESTION, [made("a"), made("b")], nobody)
+    assert [verdict.steps for verdict in told] == [(), (0.4,)]
+
+
+def test_a_program_in_an_open_thought_passes_nothing():
+    assert scores(UnitTests(HerePrograms(), TESTS), f"<think> say {RIGHT}", RIGHT) == [(0.0,), (1.0,)]
 
 
 def test_a_judge_is_asked_only_of_what_passed():
