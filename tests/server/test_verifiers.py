@@ -4,7 +4,7 @@ import pytest
 
 from tests.server.test_plan import planned, refusal
 
-SIDE_BY_SIDE = ["pairwise", "groupwise", "number+pairwise"]
+SIDE_BY_SIDE = ["pairwise", "groupwise", "programmatic+pairwise"]
 
 
 @pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
@@ -30,6 +30,13 @@ def test_candidates_may_be_judged_side_by_side_where_all_are_there(strategy, ver
 def test_a_score_of_one_alone_cannot_be_had_side_by_side(strategy, verifier):
     refused = refusal(strategy=strategy | {"verifier": verifier})
     assert refused.status == 400 and refused.param == "strategy.verifier" and verifier in refused.message
+
+
+@pytest.mark.parametrize("name", ["beam_search", "dvts", "particle_filter"])
+@pytest.mark.parametrize("verifier", ["number", "json", "number+judge"])
+def test_a_step_is_no_answer_whose_form_could_be_checked(name, verifier):
+    refused = refusal(strategy={"name": name, "verifier": verifier})
+    assert (refused.status, refused.param) == (400, "strategy.verifier") and "not yet whole" in refused.message
 
 
 def test_comparing_many_counts_against_the_limit_of_cost():
