@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from server.evaluation.mistakes import CannotEvaluate
 from server.evaluation.spelling import Misspelled, spelled
 from strategies import AnyStrategy, parse
 
 
-class BadArm(Exception):
-    """Why it names no strategy, in one line."""
+class BadArm(CannotEvaluate):
+    """Why it names no strategy."""
 
 
 @dataclass(frozen=True, slots=True)

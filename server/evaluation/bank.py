@@ -4,86 +4,68 @@ A file of JSON lines: the first says how the samples were made, each other one i
 and goes on where it stopped; a torn last line, from a crash, is dropped.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
-GREEDY = -1
-"""The index of a question's one greedy sample."""
+from server.evaluation.mistakes import CannotEvaluate
+from server.evaluation.sample import GREEDY, Recipe, Sample
+
+OPENING = b'{"bank":{'
+"""What every bank's file begins with."""
 
 
-class BadBank(Exception):
-    """Why a bank cannot be used, in one line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How the samples of a bank are made. A bank holds samples of one recipe only."""
-
-    task: str
-    model: str
-    instruction: str
-    temperature: float = 0.7
-    top_p: float = 1.0
-    max_tokens: int = 400
-    top_logprobs: int = 5
-    """Alternatives kept per token, for votes weighted by confidence."""
-    seed: int = 0
-    shots: list[list[str]] = field(default_factory=list)
-    """Questions and answers that are shown before each question."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    question: str
-    """The question's id."""
-    index: int
-    seed: int
-    text: str
-    finish: str
-    tokens: int
-    prompt_tokens: int
-    logprobs: list[float] = field(default_factory=list, repr=False)
-    """Of each token of the text."""
-    top: list[list[float]] = field(default_factory=list, repr=False)
-    """For each token, those of its best alternatives."""
+class BadBank(CannotEvaluate):
+    """Why a bank cannot be used."""
 
 
 @dataclass(slots=True)
 class Bank:
     recipe: Recipe
-    samples: dict[str, dict[int, Sample]] = field(default_factory=lambda: defaultdict(dict))
+    samples: dict[str, dict[int, Sample]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises BadBank."""
+        return cls.of(contents(path), path)
+
+    @classmethod
+    def of(cls, written: bytes, path: Path) -> Self:
+        """Raises BadBank."""
         try:
-            first, *lines = path.read_bytes().split(b"\n")
+            first, *lines = written.split(b"\n")
             bank = cls(Recipe(**orjson.loads(first)["bank"]))
             for at, line in enumerate(lines):
                 if line:
                     bank.add(_sample(line, last=at == len(lines) - 1))
-        except OSError as error:
-            raise BadBank(f"cannot read {path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise BadBank(f"{path} is no bank of samples: {error!r}") from None
         return bank
 
     def add(self, sample: Sample | None) -> None:
         if sample is not None:
-            self.samples[sample.question][sample.index] = sample
+            self.samples.setdefault(sample.question, {})[sample.index] = sample
+
+    def held(self, question: str) -> list[Sample]:
+        """A question's samples in order, the greedy one first."""
+        return [sample for _, sample in sorted(self.samples.get(question, {}).items())]
 
     def drawn(self, question: str) -> list[Sample]:
-        """A question's samples in order, the greedy one left out."""
-        return [sample for index, sample in sorted(self.samples.get(question, {}).items()) if index != GREEDY]
+        """The same, the greedy one left out."""
+        return [sample for sample in self.held(question) if sample.index != GREEDY]
 
-    def full(self, questions: Iterable[str], n: int) -> list[str]:
-        """Of these questions, those with at least n samples."""
-        return [question for question in questions if len(self.drawn(question)) >= n]
+    def greedy(self, question: str) -> Sample | None:
+        return self.samples.get(question, {}).get(GREEDY)
+
+
+def contents(path: Path) -> bytes:
+    """Raises BadBank."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadBank(f"cannot read {path}: {error.strerror}") from None
 
 
 def _sample(line: bytes, *, last: bool) -> Sample | None:
@@ -101,17 +83,20 @@ class BankFile:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         """Raises BadBank."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size:
-            self.bank = Bank.read(path)
-            if self.bank.recipe != recipe:
-                raise BadBank(f"{path} was made otherwise ({self.bank.recipe}): choose another file")
-            whole = path.read_bytes()
-            path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        written = contents(path) if path.exists() else b""
+        whole = written[: written.rfind(b"\n") + 1]
+        if not whole and written[: len(OPENING)] != OPENING[: len(written)]:
+            raise BadBank(f"{path} is no bank of samples: choose another file")
+        self.bank = Bank.of(whole, path) if whole else Bank(recipe)
+        if self.bank.recipe != recipe:
+            raise BadBank(f"{path} was made otherwise ({self.bank.recipe}): choose another file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
-        else:
-            self.bank = Bank(recipe)
-            self._file = path.open("ab")
+        except OSError as error:
+            raise BadBank(f"cannot write {path}: {error.strerror}") from None
+        self._file.truncate(len(whole))
+        if not whole:
             self._write({"bank": asdict(recipe)})
 
     def __contains__(self, wanted: tuple[str, int]) -> bool:

@@ -1,68 +1,70 @@
-"""What stands beside every strategy: greedy, the mean sample, and the oracle that passes if any sample is right."""
+"""What stands beside every strategy: greedy, the mean sample, the oracle that passes if any is right, and all votes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from server.evaluation.bank import GREEDY, Bank, Sample
-from server.evaluation.question import Question
-from server.evaluation.replay import completion
+from server.evaluation.arms import Arm, arm
 from server.evaluation.results import Result
-from strategies.reading import Reading
-from strategies.types import Message, Prompt
 
+GREEDY = "greedy"
+"""The arm that is no strategy: the engine's own, most probable answer."""
 ONE = "one sample"
 """The arm whose figures are the mean of all samples."""
 
 
-def greedy(question: Question, bank: Bank) -> list[Result]:
-    """None where the bank has no greedy sample: one that was made elsewhere may have none."""
-    sample = bank.samples[question.id].get(GREEDY)
-    return [one("greedy", question, 0, sample)] if sample else []
+def oracle(n: int) -> str:
+    return f"oracle pass@{n}"
 
 
-def oracle(question: Question, bank: Bank, n: int) -> Result:
-    """pass@n: one of n samples is right. No strategy that chooses among them does better."""
-    samples = bank.drawn(question.id)[:n]
-    right = any(read(question, sample)[1] for sample in samples)
-    return Result(
-        arm=f"oracle pass@{n}",
-        question=question.id,
-        correct=right,
+def majority(n: int) -> Arm:
+    """The plain vote of all n."""
+    return arm(f"self_consistency:n={n},stop_rule=none")
+
+
+def rows(arms: Sequence[Arm], n: int, *, repeats: int = 1, greedy: bool = True) -> dict[str, int]:
+    """In the order in which they are shown, each with how often it answers a question. Without samples n is 0."""
+    first = {GREEDY: 1} if greedy else {}
+    beside = {ONE: n, oracle(n): 1, majority(n).name: repeats} if n else {}
+    return first | beside | {one.name: repeats for one in arms}
+
+
+def compared(arms: Sequence[Arm], n: int) -> list[Arm]:
+    """Each once, the majority first."""
+    return list({one.name: one for one in (*([majority(n)] if n else []), *arms)}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """One sample, as it was read."""
+
+    answer: str | None
+    correct: bool
+    tokens: int
+    prompt: int
+
+    def result(self, arm: str, question: str, repeat: int = 0) -> Result:
+        return Result(
+            arm=arm,
+            question=question,
+            repeat=repeat,
+            correct=self.correct,
+            answer=self.answer,
+            tokens=self.tokens,
+            prompt=self.prompt,
+            depth=self.tokens,
+        )
+
+
+def sampled(question: str, samples: Sequence[Graded], n: int) -> list[Result]:
+    """Every sample by itself: the mean is what one is worth. And pass@n: whoever chooses among them does no better."""
+    best = Result(
+        arm=oracle(n),
+        question=question,
+        correct=any(sample.correct for sample in samples),
         answer="",
         tokens=sum(sample.tokens for sample in samples),
-        prompt=samples[0].prompt_tokens,
+        prompt=samples[0].prompt,
         candidates=len(samples),
         depth=max(sample.tokens for sample in samples),
     )
-
-
-def single(question: Question, bank: Bank) -> list[Result]:
-    """Every sample by itself: its mean is what one sample is worth."""
-    return [one(ONE, question, at, sample) for at, sample in enumerate(bank.drawn(question.id))]
-
-
-def one(arm: str, question: Question, at: int, sample: Sample) -> Result:
-    answer, right = read(question, sample)
-    return Result(
-        arm=arm,
-        question=question.id,
-        repeat=at,
-        correct=right,
-        answer=answer,
-        tokens=sample.tokens,
-        prompt=sample.prompt_tokens,
-        depth=sample.tokens,
-    )
-
-
-def read(question: Question, sample: Sample) -> tuple[str | None, bool]:
-    read = Reading().answer(completion(Prompt((Message("user", question.text),)), sample))
-    answer = question.answer(sample.text, read)
-    return (answer.raw if answer else None), question.right(answer)
-
-
-def beside(questions: Sequence[Question], bank: Bank, n: int) -> list[Result]:
-    return [
-        result
-        for question in questions
-        for result in (*greedy(question, bank), *single(question, bank), oracle(question, bank, n))
-    ]
+    return [*(sample.result(ONE, question, at) for at, sample in enumerate(samples)), best]

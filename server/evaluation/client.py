@@ -1,13 +1,15 @@
 """A server, asked over its own API: patient with one that is busy, plain about one that refuses."""
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
 
-from server.evaluation.told import Models, Refused, Told
+from server.errors import ContextTooLong
+from server.evaluation.told import Failure, Models, Refused, Told, TooLong
 
-BUSY = frozenset({429, 502, 503})
+BUSY = frozenset({429, 500, 502, 503, 504})
 TRIES = 8
 
 
@@ -29,23 +31,28 @@ class Client:
 
     async def model(self) -> str:
         """The name of what it serves. Raises Refused."""
-        return Models.of(await self._asked("GET", "/v1/models", None)).data[0].id.split("@")[0]
+        listed, _ = await self._asked("GET", "/v1/models", None)
+        return Models.of(listed).data[0].id.split("@")[0]
 
-    async def chat(self, body: dict[str, Any]) -> Told:
-        """Raises Refused."""
-        return Told.of(await self._asked("POST", "/v1/chat/completions", body))
+    async def chat(self, body: dict[str, Any]) -> tuple[Told, float]:
+        """And the seconds that it took, without what was waited for before. Raises Refused, TooLong."""
+        answer, seconds = await self._asked("POST", "/v1/chat/completions", body)
+        return Told.of(answer), seconds
 
-    async def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
+    async def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[bytes, float]:
         said = ""
         for attempt in range(TRIES):
+            began = time.monotonic()
             try:
                 response = await self._http.request(method, path, json=body)
             except httpx.TransportError as error:
                 said = f"{type(error).__name__}: {error}"
             else:
                 if response.is_success:
-                    return response.content
+                    return response.content, time.monotonic() - began
                 said = f"{response.status_code}: {response.text[:300]}"
+                if response.status_code == 400 and Failure.code_of(response.content) == ContextTooLong.code:
+                    raise TooLong(said)
                 if response.status_code not in BUSY:
                     break
             await asyncio.sleep(min(2**attempt, 30) / 4)

@@ -1,13 +1,16 @@
 """Fills a bank: plain, seeded requests, many in flight, one question after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from server.evaluation.bank import GREEDY, BankFile, Recipe, Sample
+from server.evaluation.bank import BankFile
 from server.evaluation.client import Client
+from server.evaluation.lanes import each
+from server.evaluation.making import digest
 from server.evaluation.progress import Progress
 from server.evaluation.question import Question
-from strategies.concurrency import group
+from server.evaluation.sample import GREEDY, Recipe, Sample
+from server.evaluation.told import Refused, TooLong
 from strategies.granting import derived_seed
 
 
@@ -19,28 +22,35 @@ async def fill(
     model: str,
     in_flight: int,
     progress: Progress,
-) -> None:
-    """Until each question has a greedy sample and n others. What is there already is not made again."""
+) -> set[str]:
+    """Until each question has a greedy sample and n others. What is there already is not made again.
+
+    Which questions the model's context does not hold: they get none. Raises Refused.
+    """
     wanted = [
         (question, index) for question in questions for index in (GREEDY, *range(n)) if (question.id, index) not in bank
     ]
     progress.expect(len(wanted))
-    queue: Iterator[tuple[Question, int]] = iter(wanted)
+    too_long = set[str]()
 
-    async def lane() -> None:
-        for question, index in queue:
-            sample = await drawn(client, model, bank.bank.recipe, question, index)
-            bank.put(sample)
+    async def draw(one: tuple[Question, int]) -> None:
+        question, index = one
+        try:
+            bank.put(sample := await drawn(client, model, bank.bank.recipe, question, index))
             progress.advance(sample.tokens)
+        except TooLong:
+            too_long.add(question.id)
+            progress.advance()
+        except Refused as error:
+            raise Refused(f"{question.id}: {error}") from None
 
-    async with group() as lanes:
-        for _ in range(min(in_flight, len(wanted))):
-            lanes.create_task(lane())
+    await each(wanted, in_flight, draw)
+    return too_long
 
 
 async def drawn(client: Client, model: str, recipe: Recipe, question: Question, index: int) -> Sample:
     seed = derived_seed(recipe.seed, index)
-    answer = await client.chat(asked(model, recipe, question, index, seed))
+    answer, _ = await client.chat(asked(model, recipe, question, index, seed))
     choice, spent = answer.choices[0], answer.usage
     tokens = (choice.logprobs and choice.logprobs.content) or []
     return Sample(
@@ -53,6 +63,7 @@ async def drawn(client: Client, model: str, recipe: Recipe, question: Question, 
         prompt_tokens=spent.prompt_tokens,
         logprobs=[round(token.logprob, 4) for token in tokens],
         top=[[round(other.logprob, 3) for other in token.top_logprobs] for token in tokens],
+        asked=digest(question.text),
     )
 
 

@@ -1,110 +1,118 @@
 """A strategy against a running server, over its own API: what a client would see and pay."""
 
 import asyncio
-import time
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from server.evaluation.arms import Arm
+from server.evaluation.asking import Asking, body
+from server.evaluation.baselines import GREEDY, ONE, Graded, compared, majority, oracle, sampled
 from server.evaluation.client import Client
+from server.evaluation.comparison import Comparison
+from server.evaluation.lanes import each
 from server.evaluation.progress import Progress
 from server.evaluation.question import Question
-from server.evaluation.results import Result, Results
-from server.evaluation.told import Told
+from server.evaluation.results import Result, Results, refused
+from server.evaluation.told import Candidate, Refused, Told, TooLong
 from strategies.answers import Answer, extract
-from strategies.concurrency import group
-from strategies.granting import derived_seed
-
-GREEDY = "greedy"
-"""The arm that is no strategy: the engine's own, most probable answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """What every request of a run shares."""
+class Work:
+    """What is asked, of whom it does not say. `n`: samples beside, 0: none."""
 
-    model: str
-    max_tokens: int
-    instruction: str
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int = 0
+    arms: Sequence[Arm]
+    n: int
+    questions: Sequence[Question]
+    asking: Asking
+    comparison: Comparison
+
+    @property
+    def vote(self) -> str:
+        """The arm whose samples are rows of their own."""
+        return majority(self.n).name if self.n else ""
+
+    def missing(self, name: str, question: Question, known: Results) -> bool:
+        rows = (name, oracle(self.n)) if name == self.vote else (name,)
+        return any(key not in known for row in rows for key in self.comparison.of(row, question.id))
 
 
-async def measured(
-    arms: Sequence[Arm],
-    questions: Sequence[Question],
-    client: Client,
-    asking: Asking,
-    results: Results,
-    in_flight: int,
-    progress: Progress,
-) -> None:
-    """Fills the results with what is not there yet, greedy answers beside. Raises Refused."""
+async def measure(work: Work, to: Results, client: Client, in_flight: int) -> None:
+    """Fills the results with what is not there yet: greedy, the vote with its samples, the arms. Raises Refused."""
     wanted = [
         (arm, question)
-        for question in questions
-        for arm in (None, *arms)
-        if (arm.name if arm else GREEDY, question.id, 0) not in results
+        for question in work.questions
+        for arm in (None, *compared(work.arms, work.n))
+        if work.missing(arm.name if arm else GREEDY, question, to)
     ]
-    progress.expect(len(wanted))
-    queue = iter(wanted)
+    progress = Progress("answers", sys.stderr, len(wanted))
 
-    async def lane() -> None:
-        for arm, question in queue:
-            result = await asked(client, asking, arm, question)
-            results.put(result)
-            progress.advance(result.tokens)
+    async def one(job: tuple[Arm | None, Question]) -> None:
+        arm, question = job
+        n = work.n if arm and arm.name == work.vote else 0
+        results = await asked(client, work.asking, arm, question, n)
+        to.put(work.comparison.made[question.id], *results)
+        progress.advance(results[0].tokens)
 
-    async with group() as lanes:
-        for _ in range(min(in_flight, len(wanted))):
-            lanes.create_task(lane())
+    await each(wanted, in_flight, one)
 
 
-async def asked(client: Client, asking: Asking, arm: Arm | None, question: Question) -> Result:
-    began = time.monotonic()
-    answer = await client.chat(body(asking, arm, question))
-    seconds = time.monotonic() - began
-    found, read = answer.cogitate, question.answer(answer.text, answered(answer, question))
-    right = await asyncio.to_thread(question.right, read)
-    return Result(
-        arm=arm.name if arm else GREEDY,
+async def asked(client: Client, asking: Asking, arm: Arm | None, question: Question, n: int = 0) -> list[Result]:
+    """The arm's result; with n also those of its samples, and of their oracle. Raises Refused."""
+    name = arm.name if arm else GREEDY
+    try:
+        answer, seconds = await client.chat(body(asking, arm, question, candidates=n > 0))
+        check(answer, arm, n)
+    except TooLong:
+        beside = [*(refused(ONE, question.id, at) for at in range(n)), refused(oracle(n), question.id)] if n else []
+        return [refused(name, question.id), *beside]
+    except Refused as error:
+        raise Refused(f"{name}, {question.id}: {error}") from None
+    return await asyncio.to_thread(judged, answer, seconds, name, question, n)
+
+
+def check(answer: Told, arm: Arm | None, n: int) -> None:
+    """Raises Refused where the server knows no strategies, or tells nothing of their samples."""
+    if arm and not answer.cogitate:
+        raise Refused("the server has no strategies: its answer has no `cogitate`")
+    if n and not (answer.cogitate and answer.cogitate.samples):
+        raise Refused("the server does not tell the samples: its answer has no `cogitate.samples`")
+
+
+def judged(answer: Told, seconds: float, name: str, question: Question, n: int) -> list[Result]:
+    """What is told, graded."""
+    said, spent, read = answer.cogitate, answer.usage, question.answer(answer.text, answered(answer, question))
+    whole = Result(
+        arm=name,
         question=question.id,
-        correct=right,
+        correct=question.right(read),
         answer=read.raw if read else None,
-        tokens=answer.usage.completion_tokens,
-        aborted=found.aborted_tokens if found else 0,
-        verifier=found.verifier_tokens if found else 0,
-        prompt=answer.usage.prompt_tokens,
-        candidates=found.candidates if found else 1,
+        tokens=spent.completion_tokens,
+        aborted=said.aborted_tokens if said else 0,
+        verifier=said.verifier_tokens if said else 0,
+        prompt=spent.prompt_tokens,
+        candidates=said.candidates if said else 1,
+        depth=said.depth if said else spent.completion_tokens,
         seconds=seconds,
-        stopped=found.stopped if found else "completed",
+        stopped=said.stopped if said else "completed",
     )
+    samples = [graded(sample, question, spent.prompt_tokens) for sample in (said.samples if said and n else ())]
+    return [whole, *(sampled(question.id, samples, n) if samples else ())]
+
+
+def graded(sample: Candidate, question: Question, prompt: int) -> Graded:
+    read = question.answer(sample.text, written(sample.answer))
+    return Graded(read.raw if read else None, question.right(read), sample.tokens, prompt)
 
 
 def answered(answer: Told, question: Question) -> Answer | None:
     """What the strategy says it answered; of a plain answer what can be read from it, nothing where it was cut."""
     if answer.cogitate:
-        said = answer.cogitate.answer
-        return None if said is None else Answer(said, said, "phrase")
+        return written(answer.cogitate.answer)
     read = extract(answer.text, "auto", question.text)
     return read if read and (answer.choices[0].finish_reason == "stop" or read.rule == "boxed") else None
 
 
-def body(asking: Asking, arm: Arm | None, question: Question) -> dict[str, Any]:
-    """The request as a client would send it. Under a strategy the instruction is the strategy's own option."""
-    said: dict[str, Any] = {
-        "model": asking.model,
-        "messages": question.turns("" if arm else asking.instruction),
-        "max_tokens": asking.max_tokens,
-        "seed": derived_seed(asking.seed, sum(question.id.encode())),
-        "cache": "no-store",
-    }
-    if arm is None:
-        return said | {"temperature": 0.0}
-    options = arm.strategy.model_dump(mode="json", exclude_unset=True)
-    unsaid = {"instruction": ""} if question.program else {}
-    said["strategy"] = {"name": arm.strategy.name, **unsaid, **options}
-    sampled = {"temperature": asking.temperature, "top_p": asking.top_p}
-    return said | {name: value for name, value in sampled.items() if value is not None}
+def written(said: str | None) -> Answer | None:
+    return None if said is None else Answer(said, said, "phrase")

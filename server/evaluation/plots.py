@@ -6,6 +6,7 @@ from pathlib import Path
 
 from server.evaluation.report import Row
 
+TOKENS = "decoded tokens per question, aborted and verifiers' included"
 MARKERS = "osv^"
 """Ten colours of each."""
 
@@ -21,12 +22,14 @@ def draw(rows: Sequence[Row], to: Path, title: str) -> list[Path]:
     )
     unit = "seconds, median" if any(any(row.seconds) for row in rows) else "sequential depth in tokens, median"
     return [
-        *plot(rows, lambda row: row.tokens, "tokens per question, everything counted", title, to, "tokens"),
+        *plot([row for row in rows if row.tokens], lambda row: row.tokens, TOKENS, title, to, "tokens"),
         *plot([row for row in rows if time(row)], time, unit, title, to, "time"),
     ]
 
 
 def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: str, to: Path, kind: str) -> list[Path]:
+    if not rows:
+        return []
     try:
         matplotlib = importlib.import_module("matplotlib")
         matplotlib.use("Agg")
@@ -35,11 +38,11 @@ def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: st
         raise NoPlots("no plots: they need matplotlib (pip install 'cogitate[eval]')") from None
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
     for at, row in enumerate(rows):
-        low, high = 100 * (row.accuracy - row.low), 100 * (row.high - row.accuracy)
+        low, high = 100 * max(0.0, row.accuracy - row.low), 100 * max(0.0, row.high - row.accuracy)
         marker, colour = "*" if row.arm.startswith("oracle") else MARKERS[at // 10 % len(MARKERS)], f"C{at % 10}"
         axes.errorbar(
             cost(row), 100 * row.accuracy, [[low], [high]], fmt=marker, color=colour, ms=8, lw=1, alpha=0.9,
-            label=row.arm.replace("self_consistency", "sc"),
+            label=plain(row.arm.replace("self_consistency", "sc")),
         )  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
@@ -47,7 +50,7 @@ def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: st
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, % (95 % interval)")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(plain(title), loc="left", fontsize=11)
     axes.grid(alpha=0.25, which="both", lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -56,3 +59,8 @@ def plot(rows: Sequence[Row], cost: Callable[[Row], float], axis: str, title: st
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)
     return paths
+
+
+def plain(words: str) -> str:
+    """A dollar would begin a formula."""
+    return words.replace("$", r"\$")

@@ -1,5 +1,6 @@
 """One line that says how far it is, and when it will be done."""
 
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -41,3 +42,9 @@ class Progress:
 def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def note(line: str) -> None:
+    """What is worth knowing beside the results."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.evaluation.grading import Grade
+from server.evaluation.mistakes import CannotEvaluate
 from server.evaluation.shots import Shots, turns
 from strategies.answers import Answer
 from strategies.values import program_in
 
 
-class BadTask(Exception):
-    """Why there is no such task, in one line."""
+class BadTask(CannotEvaluate):
+    """Why there is no such task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Question:
     """The row as it came."""
     program: bool = False
     """What is graded is the program that the text writes, not an answer that is read from it."""
+    choice: bool = False
+    """It is graded as it was written: what reads like a letter may be the text of another choice."""
     shots: Shots = ()
 
     def turns(self, instruction: str = "") -> list[dict[str, str]]:
@@ -41,4 +44,6 @@ class Question:
 
     def right(self, answer: Answer | None) -> bool:
         """Whether it is, as it was written or in its canonical form."""
-        return any(map(self.grade, {answer.raw, answer.key} if answer else {None}))
+        if answer is None:
+            return self.grade(None)
+        return any(map(self.grade, {answer.raw} if self.choice else {answer.raw, answer.key}))

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.evaluation.results import Result
+from server.evaluation.results import REFUSED, Result
 from server.evaluation.statistics import mean, paired, quantile, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One strategy over all questions."""
+    """One strategy over all questions. What was refused is no answer, and in no mean of costs."""
 
     arm: str
     questions: int
@@ -31,7 +31,7 @@ class Row:
 
 
 def rows(results: Sequence[Result], baseline: str) -> list[Row]:
-    """In the order in which the arms first come. Only questions that every arm has answered are compared."""
+    """In the order in which the arms come. Only questions that every arm has answered are compared."""
     arms: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         arms[result.arm][result.question].append(result)
@@ -54,6 +54,7 @@ def easier(results: Sequence[Result], by: str) -> list[Result]:
 def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: dict[str, list[Result]] | None) -> Row:
     scores = accuracies(by, questions)
     mine = [result for question in questions for result in by[question]]
+    paid = [result for result in mine if result.stopped != REFUSED]
     low, high = wilson(sum(scores), len(scores))
     return Row(
         arm=arm,
@@ -62,12 +63,12 @@ def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: d
         low=low,
         high=high,
         gain=paired(scores, accuracies(base, questions)) if base else None,
-        tokens=mean([result.tokens for result in mine]),
-        aborted=mean([result.aborted for result in mine]),
-        verifier=mean([result.verifier for result in mine]),
-        candidates=mean([result.candidates for result in mine]),
-        depth=(mean([result.depth for result in mine]), *spread([result.depth for result in mine])),
-        seconds=spread([result.seconds for result in mine]),
+        tokens=mean([result.tokens for result in paid]),
+        aborted=mean([result.aborted for result in paid]),
+        verifier=mean([result.verifier for result in paid]),
+        candidates=mean([result.candidates for result in paid]),
+        depth=(mean([result.depth for result in paid]), *spread([result.depth for result in paid])),
+        seconds=spread([result.seconds for result in paid]),
         abstained=mean([result.answer is None for result in mine]),
     )
 
@@ -94,7 +95,7 @@ def markdown(table: Sequence[Row]) -> str:
 
 def line(row: Row) -> str:
     cells = (
-        f"`{row.arm}`",
+        f"`{cell(row.arm)}`",
         f"{100 * row.accuracy:.1f}",
         f"{100 * row.low:.1f} to {100 * row.high:.1f}",
         "the baseline" if row.gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * g for g in row.gain)),
@@ -107,3 +108,8 @@ def line(row: Row) -> str:
         f"{100 * row.abstained:.1f}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def cell(words: str) -> str:
+    """Of a table: a bar would end it, and so would a new line."""
+    return words.replace("|", r"\|").replace("\r", r"\r").replace("\n", r"\n")

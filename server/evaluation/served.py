@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TextIO
 
+from server.evaluation.mistakes import CannotEvaluate
 from strategies.concurrency import group
 
 # -P: a folder called server, where the command is run, is not ours.
@@ -26,8 +27,8 @@ PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-class NotServed(Exception):
-    """Why no server came of it, in one line: its own last words."""
+class NotServed(CannotEvaluate):
+    """Why no server came of it: its own last words."""
 
 
 @asynccontextmanager

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import orjson
 
+from server.evaluation.mistakes import CannotEvaluate
 
-class BadShots(Exception):
-    """Why a file holds no examples, in one line."""
+
+class BadShots(CannotEvaluate):
+    """Why a file holds no examples."""
 
 
 Shots = Sequence[Sequence[str]]

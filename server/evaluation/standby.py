@@ -18,7 +18,8 @@ from server.engine import CannotStart
 from server.engine.remote import Patience, RemoteBackend, Upstream
 from server.errors import ApiError, ContextTooLong
 from server.evaluation import clockwork
-from server.evaluation.bank import Recipe
+from server.evaluation.mistakes import CannotEvaluate
+from server.evaluation.sample import Recipe
 from server.overlong import Overlong
 from strategies.granting import least
 from strategies.types import Completion, Prompt, Sampling
@@ -27,8 +28,8 @@ LONGEST = 3600.0
 """Seconds that one answer may take: nobody waits for it, and the server may be a small one with much to read."""
 
 
-class Unanswered(Exception):
-    """Why the server did not answer, in one line."""
+class Unanswered(CannotEvaluate):
+    """Why the server did not answer."""
 
 
 @dataclass(slots=True)

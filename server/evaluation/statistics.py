@@ -10,14 +10,14 @@ DRAWS = 10_000
 
 
 def wilson(right: float, total: int, z: float = Z) -> tuple[float, float]:
-    """The interval of a share. `right` may be a fraction: the mean of several passes over the same questions."""
+    """The interval of a share, which is always within. `right` may be a fraction: the mean of several passes."""
     if not total:
         return 0.0, 1.0
     share = right / total
     centre = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    return min(share, max(0.0, (centre - spread) / scale)), max(share, min(1.0, (centre + spread) / scale))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -4,11 +4,16 @@ from typing import Self
 
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
+from server.evaluation.mistakes import CannotEvaluate
 from strategies.trace import Stopped
 
 
-class Refused(Exception):
-    """Why there is no answer, in one line: the server's own words, or what is wrong with its answer."""
+class Refused(CannotEvaluate):
+    """Why there is no answer: the server's own words, or what is wrong with its answer."""
+
+
+class TooLong(Refused):
+    """The model's context does not hold what was asked."""
 
 
 class Answered(BaseModel):
@@ -23,6 +28,24 @@ class Answered(BaseModel):
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise Refused(f"the server's answer is none: {where}: {first['msg']}") from None
+
+
+class Reason(BaseModel):
+    code: str | int | None = None
+
+
+class Failure(BaseModel):
+    """OpenAI's envelope of an error."""
+
+    error: Reason
+
+    @classmethod
+    def code_of(cls, body: bytes) -> str | int | None:
+        """None where it tells none."""
+        try:
+            return cls.model_validate_json(body).error.code
+        except ValidationError:
+            return None
 
 
 class Model(BaseModel):
@@ -61,6 +84,14 @@ class Spent(BaseModel):
     completion_tokens: NonNegativeInt
 
 
+class Candidate(BaseModel):
+    """One of `cogitate.samples`."""
+
+    text: str
+    answer: str | None = None
+    tokens: NonNegativeInt
+
+
 class Found(BaseModel):
     """The `cogitate` object of an answer that a strategy found."""
 
@@ -69,6 +100,9 @@ class Found(BaseModel):
     candidates: NonNegativeInt
     aborted_tokens: NonNegativeInt
     verifier_tokens: NonNegativeInt
+    depth: NonNegativeInt = 0
+    """Tokens decoded one after the other; 0 where the server does not tell."""
+    samples: list[Candidate] = []
 
 
 class Told(Answered):

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from server.evaluation.bank import GREEDY, Bank, Recipe, Sample
+from server.evaluation.bank import Bank
 from server.evaluation.grading import agrees
 from server.evaluation.question import Question
+from server.evaluation.sample import GREEDY, Recipe, Sample
 
 RECIPE = Recipe(task="sums", model="scripted", instruction="")
 

@@ -8,20 +8,19 @@ from typing import Any
 import pytest
 
 from server.evaluation.arms import arm
+from server.evaluation.asking import Asking
 from server.evaluation.client import Client
-from server.evaluation.live import Asking, asked
+from server.evaluation.live import asked
 from server.evaluation.results import Result
 from server.evaluation.told import Refused, Told
+from strategies.prompts import BOXED, CHOICE
+from tests.evaluation.answering import FOUND, PLAIN, answering
 from tests.evaluation.banks import question
 from tests.scripted import ScriptedEngine
 from tests.server.live import live
 
 LENGTHS = itertools.cycle([0, 0, 0, 0, 40, 40, 40, 40])
-BODY: dict[str, Any] = {
-    "choices": [{"message": {"content": "\\boxed{1}"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
-}
-FOUND = {"answer": "1", "stopped": "decided", "candidates": 4, "aborted_tokens": 5, "verifier_tokens": 0}
+ASKING = Asking(model="scripted", max_tokens=100)
 
 
 def engine() -> ScriptedEngine:
@@ -29,11 +28,11 @@ def engine() -> ScriptedEngine:
     return ScriptedEngine(lambda *_: f"so {'on ' * next(LENGTHS)}it is \\boxed{{1}}", pace=0.004)
 
 
-def result(url: str, written: str | None, **more: float) -> Result:
+def result(url: str, written: str | None, **more: Any) -> Result:
     async def ask() -> Result:
         async with Client(url) as client:
-            asking = Asking(model="scripted", max_tokens=100, instruction="", **more)
-            return await asked(client, asking, arm(written) if written else None, question())
+            asking = Asking(model="scripted", max_tokens=100, **more)
+            return (await asked(client, asking, arm(written) if written else None, question()))[0]
 
     return asyncio.run(ask())
 
@@ -62,36 +61,64 @@ def test_the_strategys_own_temperature_stands_unless_another_is_asked_for(more: 
 
 @pytest.mark.parametrize("said", [b"<html>", b"\xff", b"{}", b'{"data": []}'])
 async def test_a_server_that_is_none_is_refused_in_one_line(said: bytes):
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(said), said))
-        writer.close()
+    async with answering((200, said)) as url, Client(url) as client:
+        with pytest.raises(Refused, match=r"^the server's answer is none: "):
+            await client.model()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with Client(f"http://127.0.0.1:{port}") as client:
-            with pytest.raises(Refused, match=r"^the server's answer is none: "):
-                await client.model()
+
+async def test_a_server_without_strategies_is_refused_under_one():
+    vote = arm("self_consistency")
+    async with answering((200, PLAIN)) as url, Client(url) as client:
+        assert (await asked(client, ASKING, None, question()))[0].correct
+        with pytest.raises(
+            Refused, match=r"^self_consistency, sums:0: the server has no strategies: its answer has no"
+        ):
+            await asked(client, ASKING, vote, question())
+    async with answering((200, PLAIN | {"cogitate": FOUND})) as url, Client(url) as client:
+        assert (await asked(client, ASKING, vote, question()))[0].depth == 0
+        with pytest.raises(Refused, match=r"no `cogitate.samples`"):
+            await asked(client, ASKING, vote, question(), n=8)
+    async with answering((200, PLAIN | {"cogitate": FOUND | {"depth": 7}})) as url, Client(url) as client:
+        assert (await asked(client, ASKING, vote, question()))[0].depth == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "arms", "said"),
+    [
+        (None, "best_of_n:n=1,verifier=number", BOXED),
+        (None, "self_consistency:n=1,answer_format=choice", CHOICE),
+        (" In a word.", "best_of_n:n=1,verifier=number", " In a word."),
+        (" In a word.", "best_of_n:n=1,verifier=number,instruction=Own.", "Own."),
+        ("", "self_consistency:n=1", ""),
+    ],
+)
+def test_an_instruction_is_greedys_and_every_strategys_that_has_none(given: str | None, arms: str, said: str):
+    with live(ScriptedEngine(["\\boxed{1}"])) as server:
+        for written in (None, arms):
+            result(server.url, written, instruction=given)
+        asked = [prompt.messages[-1].text.removeprefix(question().text) for prompt, _ in server.engine.calls]
+    assert asked == [BOXED if given is None else given, said]
 
 
 def test_a_plain_answer_pays_for_itself_alone():
     with live(ScriptedEngine(["it is \\boxed{1}"])) as server:
         found = result(server.url, None)
     assert (found.arm, found.tokens, found.aborted, found.candidates) == ("greedy", 4, 0, 1) and found.correct
+    assert found.depth == 4
 
 
 @pytest.mark.parametrize(
     ("body", "where"),
     [
         ([], "object"),
-        (BODY | {"choices": []}, "choices"),
-        (BODY | {"usage": {"prompt_tokens": 3, "completion_tokens": -2}}, "usage.completion_tokens"),
-        (BODY | {"cogitate": {**FOUND, "aborted_tokens": None}}, "cogitate.aborted_tokens"),
-        (BODY | {"cogitate": {**FOUND, "stopped": "bribed"}}, "cogitate.stopped"),
+        (PLAIN | {"choices": []}, "choices"),
+        (PLAIN | {"usage": {"prompt_tokens": 3, "completion_tokens": -2}}, "usage.completion_tokens"),
+        (PLAIN | {"cogitate": {**FOUND, "aborted_tokens": None}}, "cogitate.aborted_tokens"),
+        (PLAIN | {"cogitate": {**FOUND, "stopped": "bribed"}}, "cogitate.stopped"),
     ],
 )
 def test_what_is_no_answer_is_refused_in_one_line(body: object, where: str):
-    assert Told.of(json.dumps(BODY | {"cogitate": FOUND}).encode()).text == "\\boxed{1}"
+    assert Told.of(json.dumps(PLAIN | {"cogitate": FOUND}).encode()).text == "\\boxed{1}"
     with pytest.raises(Refused, match=where) as refused:
         Told.of(json.dumps(body).encode())
     assert "\n" not in str(refused.value)

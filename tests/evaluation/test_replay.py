@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from server.evaluation.arms import arm
-from server.evaluation.baselines import beside
-from server.evaluation.replay import NotInBank, replayed, shuffled
+from server.evaluation.banked import beside
+from server.evaluation.lookup import NotInBank
+from server.evaluation.replay import replayed, shuffled
 from tests.evaluation.banks import bank_of, question
 
 ANSWERS = ("1", "1", "1", "2", "3", None)
@@ -86,7 +87,7 @@ def test_what_only_a_model_can_give_is_no_replay(written: str):
 def test_baselines():
     bank = bank_of(["2", "1", None, "2"], [5, 6, 7, 8])
     results = {}
-    for result in beside([question()], bank, 4):
+    for result in beside(question(), bank, 4):
         results.setdefault(result.arm, []).append(result)
     assert [r.correct for r in results["greedy"]] == [False]
     assert [r.correct for r in results["one sample"]] == [False, True, False, False]

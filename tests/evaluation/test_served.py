@@ -27,7 +27,7 @@ def processes(word: str) -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def evaluating(fake: FakeUpstream, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def evaluating(fake: FakeUpstream, folder: Path, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
     (folder / "sums.jsonl").write_text(json.dumps(ROW) + "\n")
     command = (sys.executable, "-m", "server", "eval", str(folder / "sums.jsonl"), "--model", fake.script.model)
     arm = ("--strategy", "self_consistency:n=4")
@@ -35,7 +35,7 @@ async def evaluating(fake: FakeUpstream, folder: Path) -> AsyncIterator[asyncio.
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *command,
-        *arm,
+        *(more or arm),
         env={**os.environ, **upstream},  # noqa: TID251  a test run has no settings
         stdout=pipe,
         stderr=pipe,
@@ -64,9 +64,19 @@ async def test_a_model_is_served_for_the_run_alone(fake: FakeUpstream, tmp_path:
     async with evaluating(fake, tmp_path) as process:
         table, told = await process.communicate()
     assert process.returncode == 0, told.decode()
-    assert b"| `self_consistency:n=4` | 100.0 |" in table and b"answers [####################] 2/2" in told
+    assert b"| `self_consistency:n=4` | 100.0 |" in table and b"answers [####################] 3/3" in told
     assert re.search(rb"serving fake-\w+ on http://127", told) and b"Traceback" not in told
     assert not processes(fake.script.model)
+
+
+async def test_it_lasts_while_a_bank_is_replayed_and_is_asked_for_what_that_lacks(fake: FakeUpstream, tmp_path: Path):
+    bank, judge = ("--bank", str(tmp_path / "bank.jsonl")), ("--strategy", "best_of_n:n=2,verifier=judge")
+    for fill in (("--fill", "2"), ()):
+        async with evaluating(fake, tmp_path, *bank, *fill, *judge, "--repeats", "1") as process:
+            table, told = await process.communicate()
+        assert process.returncode == 0, told.decode()
+        assert re.search(rb"`best_of_n:n=2,verifier=judge` \| 100.0 .* \| 0 \| 2 \| 2.0 \|", table), "two verdicts"
+        assert not processes(fake.script.model)
 
 
 @pytest.mark.faults

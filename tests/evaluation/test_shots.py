@@ -32,7 +32,8 @@ def test_they_are_a_conversation_that_went_before(file: Path):
 
 def test_a_strategy_and_greedy_are_shown_the_same(file: Path):
     with live(ScriptedEngine(["\\boxed{2}"])) as server:
-        main(["eval", "sums", "--limit", "1", "--server", server.url, "--shots", str(file), "--strategy", "auto"])
+        alone = ["--beside", "0", "--server", server.url]
+        main(["eval", "sums", "--limit", "1", *alone, "--shots", str(file), "--strategy", "auto"])
         asked = [[(message.role, message.text) for message in prompt.messages] for prompt, _ in server.engine.calls]
     assert len(asked) == 1 + WAVE and all(turns[:-1] == SAID for turns in asked)
 

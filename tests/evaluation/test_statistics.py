@@ -13,6 +13,14 @@ def test_wilsons_interval_is_scipys(right: int, total: int):
     assert wilson(right, total) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
+def test_a_share_is_within_its_interval():
+    for n in range(1, 1501):
+        assert wilson(n, n)[1] == 1.0 and wilson(0, n)[0] == 0.0
+        for right in (1 / 3, n / 7, n - 1 / 8):
+            low, high = wilson(right, n)
+            assert 0.0 <= low <= right / n <= high <= 1.0
+
+
 def test_nothing_asked_says_nothing():
     assert wilson(0, 0) == (0.0, 1.0)
 

@@ -38,6 +38,18 @@ def test_a_gym_task_is_graded_by_its_own_verifier():
     assert dataset.scored == ["Zoey", "Riley"]
 
 
+class Fussy(Dataset):
+    """As some of reasoning-gym's are: they evaluate an answer, and do not expect every one."""
+
+    def score_answer(self, answer: str, entry: dict[str, str]) -> float:
+        return 1.0 / answer.count("x")
+
+
+def test_an_answer_that_a_verifier_cannot_read_is_wrong():
+    question = gym_question("gym:x:0", Fussy(), {"question": "Factorise 6.", "answer": "2 x 3"})
+    assert question.grade("2 x 3") and not question.grade("6")
+
+
 def test_countdown_is_graded_without_evaluating_what_a_model_wrote():
     dataset = Dataset()
     text = "Calculate 309 using all of these numbers: 6, 61, 94, 4.\nEach number may be used at most once."
