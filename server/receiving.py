@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.encores import LONGEST, Encores, Said
 from server.errors import ApiError, BadRequest, HeadersTooLarge, TooSlow
+from server.staying import Staying
 
 MOST_BYTES = 64 * 1024
 """Of a request's target and headers together."""
@@ -26,6 +27,7 @@ PAUSE = 0.02
 class Receiving(HttpToolsProtocol):
     """One connection."""
 
+    parser: Staying
     _bytes = 0
     _timer: asyncio.TimerHandle | None = None
     _encores: Encores | None = None
@@ -40,6 +42,7 @@ class Receiving(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.parser = Staying(self)
         self._encores = self.app_state.get("encores")
         transport.set_write_buffer_limits(UNSENT)
         self._wait()
@@ -57,10 +60,11 @@ class Receiving(HttpToolsProtocol):
         if (encore := encores.find(whole)) is not None:
             # With no room to buffer in, uvloop sends at once and not when this is over: nobody waits for the counting.
             self.transport.set_write_buffer_limits(0)
-            self.transport.write(encores.again(encore, self.server_state.default_headers))
+            names = encore.names()
+            self.transport.write(encores.again(encore, names, self.server_state.default_headers))
             self.transport.set_write_buffer_limits(UNSENT)
             self._rest()
-            return encores.count(encore, time.perf_counter() - began)
+            return encores.count(encore, names[0], time.perf_counter() - began)
         if whole is data and encores.begins(data):
             self._held, self._release = data, self.loop.call_later(PAUSE, self._go_on)
             return None
@@ -84,12 +88,21 @@ class Receiving(HttpToolsProtocol):
         self._count(len(name) + len(value) + 4)
 
     def on_headers_complete(self) -> None:
+        if self.parser.offered:
+            return
         self._stop_waiting()
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # what follows a CONNECT that was refused is no request
 
     def on_message_complete(self) -> None:
+        if self.parser.offered:
+            return
         super().on_message_complete()
         self._parsing = False
+
+    def _should_upgrade(self) -> bool:
+        return False
 
     @property
     def _between(self) -> bool:

@@ -216,6 +216,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=Receiving,
+                ws="none",
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -36,6 +36,12 @@ def cases() -> list[bytes]:
         f"{method} {CHAT} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         for method in ("HEAD", "OPTIONS", "TRACE", "CONNECT")
     ]
+    more += [
+        f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nConnection: Upgrade\r\nUpgrade: {offer}\r\n".encode()
+        + f"Content-Length: {len(SMUGGLED)}\r\n\r\n".encode()
+        + SMUGGLED
+        for offer in ("h2c", "websocket", "x")
+    ]
     return made + more
 
 
