@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
 
+from server.borrowed import Borrowed, Borrowings
 from server.cache import MemoryCache
 from server.metrics import Metrics
 from server.plan import Plan
@@ -38,6 +39,9 @@ class Encore:
 
     path: str
     strategy: str
+    tenant: str
+    borrowed: Borrowed | None
+    """Whose the answer is; None where there was no search for it."""
     key: str
     value: bytes
     """What the cache held under this key."""
@@ -51,19 +55,32 @@ class Encore:
 
     @classmethod
     def of(
-        cls, plan: Plan, path: str, held: tuple[str, bytes], content: bytes, standing: object, *, own_name: bool
+        cls,
+        plan: Plan,
+        path: str,
+        borrowed: Borrowed | None,
+        held: tuple[str, bytes],
+        content: bytes,
+        standing: object,
+        *,
+        own_name: bool,
     ) -> "Encore":
-        name, number = plan.caller.request_id.encode(), plan.id.rpartition("-")[2].encode()
+        name, number = plan.caller.request_id.encode(), plan.number.encode()
         before, behind = content.split(b'"created":%d' % plan.created, 1)
         front, middle = before.split(number, 1)
         parts = (front, middle + b'"created":', *([behind] if own_name else behind.split(name)))
         named = name if own_name else None
-        return cls(path, plan.strategy_name, *held, standing, HEAD % len(content), parts, named)
+        tenant, head = plan.caller.tenant, HEAD % len(content)
+        return cls(path, plan.strategy_name, tenant, borrowed, *held, standing, head, parts, named)
 
-    def again(self, lines: bytes) -> bytes:
-        """The whole response, under names of its own. `lines`: its status, and the server's own headers."""
+    def names(self) -> tuple[bytes, bytes]:
+        """What the next request that it answers is called, and the number of the answer."""
         fresh = os.urandom(32).hex().encode()
-        name, number, now = self.named or fresh[:32], fresh[32:], str(int(time.time())).encode()
+        return self.named or fresh[:32], fresh[32:]
+
+    def again(self, name: bytes, number: bytes, lines: bytes) -> bytes:
+        """The whole response, under these names. `lines`: its status, and the server's own headers."""
+        now = str(int(time.time())).encode()
         front, middle, *rest = self.parts
         return b"".join((lines, self.head, name, b"\r\n\r\n", front, number, middle, now, name.join(rest)))
 
@@ -74,6 +91,7 @@ class Encores:
 
     memory: MemoryCache
     metrics: Metrics
+    borrowings: Borrowings
     standing: Callable[[], object]
     """What the right to ask rests on now: it changes with the keys. None while no requests are taken at all."""
     headers: object = None
@@ -87,7 +105,8 @@ class Encores:
         value = self.memory.held(plan.key) if plan.key else None
         if plan.key is None or value is None or plan.caller.rights.requests_per_minute:
             return
-        encore = Encore.of(plan, path, (plan.key, value), content, self.standing(), own_name=own_name)
+        borrowed = self.borrowings.find(plan.caller.name)
+        encore = Encore.of(plan, path, borrowed, (plan.key, value), content, self.standing(), own_name=own_name)
         _put(self.kept, digest(said.whole), encore)
         if said.head < len(said.whole):
             _put(self.heads, digest(said.whole[: said.head]), None)
@@ -104,15 +123,17 @@ class Encores:
         good = standing is not None and standing == encore.standing and self.memory.held(encore.key) is encore.value
         return encore if good else None
 
-    def again(self, encore: Encore, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Its response. `headers`: the server's own."""
+    def again(self, encore: Encore, names: tuple[bytes, bytes], headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Its response, under these names. `headers`: the server's own."""
         if headers is not self.headers:
             self.headers = headers
             self.lines = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % line for line in headers])
-        return encore.again(self.lines)
+        return encore.again(*names, self.lines)
 
-    def count(self, encore: Encore, seconds: float) -> None:
-        """Takes in that it was given."""
+    def count(self, encore: Encore, name: bytes, seconds: float) -> None:
+        """Takes in that it was given to the request of this name."""
+        if encore.borrowed is not None:
+            self.borrowings.keep((encore.tenant, name.decode()), encore.borrowed)
         self.metrics.answered(encore.path, encore.strategy, 200, seconds, hit=True)
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,6 +19,8 @@ from server.plan import Plan
 from server.repeats import REUSED, SECONDS, fingerprint
 
 DIGEST = hashlib.sha256().digest_size
+NUMBER = 32
+"""Letters of an answer's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Repeat:
 
     @classmethod
     def of(cls, plan: Plan, key: str, path: str, *, stream: bool) -> "Repeat":
-        name = hashlib.sha256(orjson.dumps(["repeat", plan.caller.tenant, key])).hexdigest()
+        name = hashlib.sha256(orjson.dumps(["replay", plan.caller.tenant, key])).hexdigest()
         way = f"{path} {stream} ".encode()
         return cls(name, hashlib.sha256(way + fingerprint(plan.request)).digest())
 
@@ -47,12 +49,24 @@ class Repeat:
             raise KeyReused(REUSED)
 
 
+class Replay(NamedTuple):
+    """What was said to a key, and the number of the answer that this tells."""
+
+    number: str
+    said: bytes
+
+    @classmethod
+    def of(cls, found: bytes) -> "Replay":
+        begin = DIGEST + NUMBER
+        return cls(found[DIGEST:begin].decode(errors="replace"), found[begin:])
+
+
 @dataclass(frozen=True, slots=True)
 class Replays:
     flights: Flights
 
-    async def find(self, repeat: Repeat) -> bytes:
-        """What another process said, waited for; empty: it is this one's to answer, by `beginning` and `keep`."""
+    async def find(self, repeat: Repeat) -> Replay:
+        """What another process said, waited for; nothing: it is this one's to answer, by `beginning` and `keep`."""
 
         async def same() -> None:
             if asked := await self.flights.cache.get(repeat.begun):
@@ -61,11 +75,11 @@ class Replays:
         found = await self.flights.waited(repeat.name, same)
         if found is not None:
             repeat.check(found)
-        return found[DIGEST:] if found else b""
+        return Replay.of(found or b"")
 
-    def keep(self, repeat: Repeat, job: Job[Any], said: Callable[[], Awaitable[bytes]]) -> None:
+    def keep(self, repeat: Repeat, number: str, job: Job[Any], said: Callable[[], Awaitable[bytes]]) -> None:
         """For the others, once the job has ended."""
-        self.flights.aside(self._kept(repeat, job, said))
+        self.flights.aside(self._kept(repeat, number, job, said))
 
     @asynccontextmanager
     async def beginning(self, repeat: Repeat | None) -> AsyncIterator[None]:
@@ -77,11 +91,11 @@ class Replays:
                 self.flights.aside(self.flights.cache.release(repeat.name))
             raise
 
-    async def _kept(self, repeat: Repeat, job: Job[Any], said: Callable[[], Awaitable[bytes]]) -> None:
+    async def _kept(self, repeat: Repeat, number: str, job: Job[Any], said: Callable[[], Awaitable[bytes]]) -> None:
         async with self.flights.held(repeat.name, seconds=SECONDS) as flight:
             await self.flights.cache.put(repeat.begun, repeat.digest, seconds=SECONDS)
             await job.finished()
             if job.outcome is not None and (whole := await said()):
-                flight.made = repeat.digest + whole
+                flight.made = repeat.digest + number.encode() + whole
             else:
                 await self.flights.cache.put(repeat.begun, b"", seconds=1)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from server.api.narration import asked, narrated
+from server.api.narration import asked, cached, narrated
+from server.borrowed import Borrowed, Borrowings
 from server.caller import Caller
 from server.engine import Body
 from server.jobs import Job
 from server.metrics import Metrics
-from server.plan import Plan
+from server.plan import Plan, numbered
 from server.traces import Told, Traces
 from strategies.trace import Trace, usage
 
@@ -16,21 +17,55 @@ from strategies.trace import Trace, usage
 class Searches:
     metrics: Metrics
     traces: Traces
+    borrowings: Borrowings = field(default_factory=Borrowings)
     under_way: dict[Caller, tuple[Plan, Trace]] = field(default_factory=dict)
 
     def began(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
+        self.borrowings.drop(plan.caller.name)
         self.under_way[plan.caller] = plan, trace
         job.when_done(lambda: self._ended(plan, trace, job))
 
-    def find(self, caller: Caller) -> bytes | None:
+    def lent(self, plan: Plan, body: Body) -> Body:
+        """What another request has found, as what this one is answered with."""
+        self.borrowed(plan, numbered(str(body.get("id"))))
+        return body
+
+    def borrowed(self, plan: Plan, number: str) -> None:
+        """The answer of this number, which another request found, is given to this one too."""
+        if plan.strategy is not None:
+            self.borrowings.keep(plan.caller.name, Borrowed.by(plan, number))
+
+    def number(self, plan: Plan) -> str:
+        """Of the answer that this request found, or was given."""
+        borrowed = self.borrowings.find(plan.caller.name)
+        return borrowed.number if borrowed else plan.number
+
+    def finder(self, caller: Caller) -> Caller:
+        """By whose name the trace of the request of this name is told."""
+        borrowed = self.borrowings.find(caller.name)
+        return caller._replace(request_id=borrowed.number) if borrowed else caller
+
+    def tell(self, caller: Caller) -> bytes | None:
+        """All that this process can tell of the request of this name."""
+        return self._whole(self.finder(caller)) or self.cached(caller)
+
+    def cached(self, caller: Caller) -> bytes | None:
+        """What can be told of it where nobody has the search any more."""
+        borrowed = self.borrowings.find(caller.name)
+        return cached(caller, borrowed) if borrowed else None
+
+    def _whole(self, caller: Caller) -> bytes | None:
         for plan, trace in self.under_way.values():
-            if plan.caller.name == caller.name:
-                return Told(plan.caller, asked(plan), narrated(plan, trace, usage(trace), "running")).to(caller)
+            if plan.caller.tenant == caller.tenant and caller.request_id in (plan.caller.request_id, plan.number):
+                told = narrated(plan, trace, usage(trace), "running")
+                return Told(plan.caller, plan.number, asked(plan), told).to(caller)
         return self.traces.find(caller)
 
     def _ended(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
         self.under_way.pop(plan.caller, None)
         spent = usage(trace)
         self.metrics.observe(plan, trace, spent)
+        if self.borrowings.find(plan.caller.name):
+            return  # another process has found it meanwhile
         status = job.failure.code or "failed" if job.failure else "completed"
-        self.traces.keep(plan.caller, asked(plan), narrated(plan, trace, spent, status))
+        self.traces.keep(plan.caller, plan.number, asked(plan), narrated(plan, trace, spent, status))

@@ -79,7 +79,7 @@ class Service:
         self.flights = Flights(self.cache, self.jobs.aside, lambda: self.metrics.cache.labels("stored").inc())
         self.replays = Replays(self.flights)
         self.searches = Searches(self.metrics, Traces(most_bytes=self.settings.kept_bytes))
-        self.others = Others(self.line, self.jobs, self.searches.find)
+        self.others = Others(self.line, self.jobs, self.searches.tell)
         self.slots = Slots(self.settings.max_generations or 1, self.settings.max_waiting_generations)
 
     @property
@@ -113,8 +113,10 @@ class Service:
         body = await self._kept(plan)
         # From here to the job's start nothing is awaited: two that ask at once cannot both begin.
         if repeat and (kept := self.repeats.find(plan, repeat)):
+            self.searches.borrowed(plan, self.searches.number(kept.plan))
             return kept.plan, kept.job
-        job = Job[Body](Trace(), outcome=body, cached=True) if body is not None else self._begun(plan)
+        found = None if body is None else self.searches.lent(plan, body)
+        job = self._begun(plan) if found is None else Job[Body](Trace(), outcome=found, cached=True)
         if repeat:
             self.repeats.keep(plan, repeat, job)
         return plan, job
@@ -137,9 +139,8 @@ class Service:
             return self._start(plan)
         if (running := self.running.get(plan.key)) and not (running[1].done or running[1].cancelled):
             self.metrics.cache.labels("joined").inc()
-            first, job = running
-            job.when_done(lambda: self.searches.traces.alias(plan.caller, first.caller))
-            return job
+            self.searches.borrowed(plan, running[0].number)
+            return running[1]
         key, job = plan.key, self._start(plan)
         self.running[key] = plan, job
         job.when_done(lambda: self._forget(key, job))
@@ -178,7 +179,7 @@ class Service:
         job.accept()
         async with self.flights.of(plan.key, waits=plan.waits) as flight:
             if flight.found is not None:
-                return self._joined(flight.found)
+                return self._joined(plan, flight.found)
             body, complete = await self._solved(plan, trace, conversation, deadline)
             flight.made = dumps(body) if complete and plan.key else None
         return body
@@ -211,7 +212,7 @@ class Service:
         """The engine's own answer, or its stream, line by line into the job's record."""
         async with self.flights.of(plan.key, waits=plan.waits) as flight:
             if flight.found is not None:
-                return self._joined(flight.found)
+                return self._joined(plan, flight.found)
             body = await self._asked(plan, job)
             flight.made = dumps(body) if body and plan.key else None
         return body
@@ -227,9 +228,9 @@ class Service:
                 await job.room()
             return {}
 
-    def _joined(self, found: bytes) -> Body:
+    def _joined(self, plan: Plan, found: bytes) -> Body:
         self.metrics.cache.labels("joined").inc()
-        return dict(orjson.loads(found))
+        return self.searches.lent(plan, orjson.loads(found))
 
     def _deadline(self, plan: Plan) -> float | None:
         left = plan.seconds_left

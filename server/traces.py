@@ -15,6 +15,8 @@ class Told:
     """A trace with what was asked, for the key that asked, and without, for its tenant's others."""
 
     caller: Caller
+    number: str
+    """Of the answer that was found."""
     asked: bytes
     rest: bytes
     until: float = 0.0
@@ -29,35 +31,36 @@ class Told:
 
 @dataclass(slots=True)
 class Traces:
-    """Bounded in time and in bytes; the oldest goes first."""
+    """By the names of their requests, and by the numbers of their answers.
+
+    Bounded in time and in bytes; the oldest goes first.
+    """
 
     seconds: float = SECONDS
     most_bytes: int = MOST_BYTES
     kept: "OrderedDict[tuple[str, str], Told]" = field(default_factory=OrderedDict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
     size: int = 0
 
-    def keep(self, caller: Caller, asked: bytes, rest: bytes) -> None:
+    def keep(self, caller: Caller, number: str, asked: bytes, rest: bytes) -> None:
         self._drop(caller)
-        told = Told(caller, asked, rest, time.monotonic() + self.seconds)
-        self.kept[caller.tenant, caller.request_id] = told
+        told = Told(caller, number, asked, rest, time.monotonic() + self.seconds)
+        self.kept[caller.name] = told
+        self.names[caller.tenant, number] = caller.request_id
         self.size += told.size
         while self.size > self.most_bytes or (self.kept and self._oldest().until < time.monotonic()):
             self._drop(self._oldest().caller)
 
-    def alias(self, caller: Caller, first: Caller) -> None:
-        """The request of this name waited for the first one's answer."""
-        if told := self.kept.get((first.tenant, first.request_id)):
-            asked = told.asked if caller.key == first.key else b"null"
-            self.keep(caller, asked, told.rest)
-
     def find(self, caller: Caller) -> bytes | None:
         """The trace of the request of this name, if this tenant made it."""
-        told = self.kept.get((caller.tenant, caller.request_id))
+        name = self.names.get(caller.name, caller.request_id)
+        told = self.kept.get((caller.tenant, name))
         return told.to(caller) if told and told.until >= time.monotonic() else None
 
     def _oldest(self) -> Told:
         return next(iter(self.kept.values()))
 
     def _drop(self, caller: Caller) -> None:
-        if told := self.kept.pop((caller.tenant, caller.request_id), None):
+        if told := self.kept.pop(caller.name, None):
+            self.names.pop((caller.tenant, told.number), None)
             self.size -= told.size

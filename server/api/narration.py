@@ -1,6 +1,8 @@
 """The events of a search as JSON: progress in a stream, and the trace that is kept."""
 
 from server.api.json import dumps
+from server.borrowed import Borrowed
+from server.caller import Caller
 from server.engine import Body
 from server.plan import Plan
 from strategies.record import Entry
@@ -67,23 +69,31 @@ def asked(plan: Plan) -> bytes:
 
 def narrated(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
     """All but what was asked: the strategy with its options, the bill, and every event with its time in seconds."""
-    return dumps(
-        {
-            "id": plan.caller.request_id,
-            "object": "trace",
-            "status": status,
-            "created": plan.created,
-            "model": plan.model,
-            "strategy": plan.strategy.model_dump(mode="json") if plan.strategy else None,
-            "usage": {
-                "prompt_tokens": spent.prompt,
-                "cached_tokens": spent.cached,
-                "completion_tokens": spent.completion,
-                "aborted_tokens": spent.aborted,
-                "verifier_tokens": spent.verifier,
-                "uncounted": spent.uncounted,
-                "depth": spent.depth,
-            },
-            "events": [report for entry in trace.entries if (report := line(entry))],
-        }
-    )
+    events = [report for entry in trace.entries if (report := line(entry))]
+    return dumps(_trace(plan.caller, Borrowed.by(plan, plan.number), status, spent, events))
+
+
+def cached(caller: Caller, borrowed: Borrowed) -> bytes:
+    """Of a request that nothing was decoded for, where the search that found its answer is told no more."""
+    return dumps({"request": None} | _trace(caller, borrowed, "cached", Usage(), []))
+
+
+def _trace(caller: Caller, of: Borrowed, status: str, spent: Usage, events: list[Body]) -> Body:
+    return {
+        "id": caller.request_id,
+        "object": "trace",
+        "status": status,
+        "created": of.created,
+        "model": of.model,
+        "strategy": of.strategy.model_dump(mode="json") if of.strategy else None,
+        "usage": {
+            "prompt_tokens": spent.prompt,
+            "cached_tokens": spent.cached,
+            "completion_tokens": spent.completion,
+            "aborted_tokens": spent.aborted,
+            "verifier_tokens": spent.verifier,
+            "uncounted": spent.uncounted,
+            "depth": spent.depth,
+        },
+        "events": events,
+    }

@@ -121,6 +121,29 @@ def test_an_idempotency_key_is_answered_byte_for_byte_by_the_other_server(redis_
             assert (refused.status_code, refused.json()["error"]["code"]) == (422, "idempotency_key_reused")
 
 
+def test_the_search_behind_a_repeated_or_a_cached_answer_is_told_by_whoever_has_it(redis_url):
+    with pair(redis_url, says(1), says(2)) as servers:
+        servers[0].ask(strategy=VOTE, headers={"X-Request-Id": "found", "Idempotency-Key": "k"})
+        servers[1].ask(strategy=VOTE, headers={"X-Request-Id": "again", "Idempotency-Key": "k"})
+        eventually(lambda: servers[1].ask(strategy=VOTE, headers={"X-Request-Id": "hit"}).headers.get("x-cache"))
+        whole = traced(servers[0], "found").json()
+        assert whole["status"] == "completed" and whole["events"]
+        assert all(traced(servers[1], name).json() == whole for name in ("again", "hit"))
+        servers[0].service.searches.traces.kept.clear()
+        for server in servers:
+            told = [traced(server, name).json() for name in ("again", "hit")]
+            assert [trace["status"] for trace in told] == ["cached"] * 2 and told[0]["request"] is None
+
+
+def test_who_waited_for_the_other_server_is_told_of_its_search(redis_url):
+    with pair(redis_url, says(1, pace=0.1), says(2)) as (first, second), ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(first.ask, headers={"X-Request-Id": "first"}, strategy=VOTE)
+        eventually(lambda: first.engine.running)
+        body = second.ask(headers={"X-Request-Id": "second"}, strategy=VOTE).json()
+        assert body["choices"] == asked.result(10).json()["choices"] and body["cogitate"]["trace_id"] == "second"
+        assert traced(second, "second").json() == traced(first, "first").json()
+
+
 def test_a_cached_answer_is_repeated_as_it_was_told(redis_url):
     with pair(redis_url, says(1), says(2)) as servers:
         servers[0].ask(strategy=VOTE)
