@@ -1,20 +1,37 @@
 """A finished trace -> a chat.completion. Every number is a fold over the trace."""
 
+from collections.abc import Sequence
+
+from server.api.responses.wire import ResponsesRequest
 from server.engine import Body
 from server.plan import Plan
-from strategies.trace import CANDIDATES, Aborted, Cast, Finished, Sampled, Scored, Shed, Trace, Usage, candidates, usage
+from strategies.trace import (
+    CANDIDATES,
+    Aborted,
+    Cast,
+    Failed,
+    Finished,
+    Sampled,
+    Scored,
+    Shed,
+    Trace,
+    Usage,
+    candidates,
+    usage,
+)
 from strategies.types import Completion, Outcome
 
 
 def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
     """The engine's own body of the winners, with the whole search's bill and what it found."""
-    assert plan.strategy is not None
+    request = plan.request
+    assert plan.strategy is not None and not isinstance(request, ResponsesRequest)
     spent = usage(trace)
     ranked = (finished.outcome, *finished.outcome.others)
     for choice, outcome in zip(body["choices"], ranked, strict=False):
         if plan.strategy.reasoning != "inline":
             _set_apart(choice["message"], outcome, plan)
-        if finished.stopped in ("deadline", "budget"):
+        if finished.stopped in ("deadline", "budget") and unfinished(outcome.completion, request.stops):
             choice["finish_reason"] = "length"
     return body | {
         "id": plan.id,
@@ -25,14 +42,23 @@ def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
     }
 
 
+def unfinished(completion: Completion, stops: Sequence[str]) -> bool:
+    """Whether it ends where neither the model nor one of the client's `stops` ended it."""
+    return completion.finish != "stop" or completion.stopped_by not in (None, *stops)
+
+
 def _set_apart(message: Body, outcome: Outcome, plan: Plan) -> None:
-    """The answer in the content, what led to it in reasoning_content or nowhere."""
+    """The answer in the content, what led to it in reasoning_content or nowhere.
+
+    Where none is read the content is the whole text: told as reasoning too, for so it was told as it was decoded.
+    """
+    thought, text = message.get("reasoning_content") or message.get("reasoning") or "", message["content"]
     answer = outcome.answer or plan.reading.answer(outcome.completion)
-    if answer is None or not answer.raw or not message["content"] or message.get("tool_calls"):
-        return
+    thought += text or ""
+    if text and answer and answer.raw and not message.get("tool_calls"):
+        message["content"] = answer.raw
     hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
-    message["reasoning"] = message["reasoning_content"] = None if hidden else message["content"]
-    message["content"] = answer.raw
+    message["reasoning"] = message["reasoning_content"] = None if hidden else thought or None
 
 
 def usage_body(spent: Usage) -> Body:
@@ -57,6 +83,7 @@ def found(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
         "shed": any(isinstance(event, Shed) for event in trace),
         "candidates": 1 + len(outcome.others) if plan.strategy.stepwise else candidates(trace),
         "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATES for e in trace),
+        "failed": sum(isinstance(event, Failed) for event in trace),
         "aborted_tokens": spent.aborted,
         "verifier_tokens": spent.verifier,
         "uncounted": spent.uncounted,

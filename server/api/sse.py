@@ -57,7 +57,7 @@ class Chunks:
 
     def speak(self, speech: Speech) -> bytes:
         """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
-        apart = speech.reasoning or (self.plan.strategy is not None and self.plan.strategy.reasoning != "inline")
+        apart = set_apart(self.plan, speech)
         if apart:
             self.reasoned += speech.text
         else:
@@ -106,12 +106,12 @@ async def stream(plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[by
     yield chunks.begin()
     options = plan.request.stream_options
     progress = bool(options and options.include_progress)
-    hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
     async for happened in heard(job, reader):
         if happened is None:
             yield KEEP_ALIVE
-        elif isinstance(happened, Spoken) and not hidden:
-            yield chunks.speak(happened.speech)
+        elif isinstance(happened, Spoken):
+            if audible(plan):
+                yield chunks.speak(happened.speech)
         elif progress and (report := told(happened)):
             yield chunks.news(report)
     if failure := ended(job, reader):
@@ -119,6 +119,16 @@ async def stream(plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[by
         return
     for chunk in chunks.finish(retold(plan, job.result(), cached=job.cached)):
         yield chunk
+
+
+def audible(plan: Plan) -> bool:
+    """Whether a client hears how an answer is come to."""
+    return plan.strategy is None or plan.strategy.reasoning != "hidden"
+
+
+def set_apart(plan: Plan, speech: Speech) -> bool:
+    """Whether it is told as reasoning: by the engine's word, or by the client's."""
+    return speech.reasoning or (plan.strategy is not None and plan.strategy.reasoning != "inline")
 
 
 async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:

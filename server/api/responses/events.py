@@ -50,8 +50,8 @@ class Telling:
 
     def speak(self, speech: Speech) -> Iterator[bytes]:
         """Visible text as it is decoded: the message, or the reasoning where that is kept apart."""
-        apart = speech.reasoning or (self.plan.strategy is not None and self.plan.strategy.reasoning != "inline")
-        item = reasoned(self.plan, "", "in_progress") if apart else spoken(self.plan, [text_part("")], "in_progress")
+        plan, status = self.plan, "in_progress"
+        item = reasoned(plan, "", status) if sse.set_apart(plan, speech) else spoken(plan, [text_part("")], status)
         yield from self._add(item)
         told = self.told[item["id"]]
         yield from self._add_part(told, 0, item["content"][0])

@@ -6,32 +6,13 @@ The union's tags stand in brackets because those are left out of the path that a
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
-from server.api.messages import Name, Text, Wire
+from server.api.messages import Given, Name, Text, refused
 
 JSON = Any
 Id = Annotated[str, Field(max_length=512)]
 Status = Literal["in_progress", "completed", "incomplete"]
-
-
-def refused(why: str) -> BeforeValidator:
-    """For a field that is known and not taken: null and false say nothing, and all else is told why."""
-
-    def check(value: object) -> None:
-        if value is not None and value is not False:
-            raise ValueError(why)
-
-    return BeforeValidator(check)
-
-
-class Given(Wire):
-    """A part of the input. A null in it says nothing: servers answer with them, and clients send answers back."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: object) -> object:
-        return {key: said for key, said in value.items() if said is not None} if isinstance(value, dict) else value
 
 
 class InputText(Given):

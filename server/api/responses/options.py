@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from server.api.messages import Name, Text, Wire
+from server.api.messages import Name, Text, Wire, refused
 from server.api.openai import StreamOptions as ChatStreamOptions
-from server.api.responses.items import refused
 
 JSON = Any
 

@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from server.api.answering import Wording, caller, worded
-from server.api.body import read
+from server.api.body import checked, received
 from server.api.peers import understood
 from server.api.responses import stream
 from server.api.responses.names import as_written
@@ -23,10 +23,11 @@ router = APIRouter()
 async def respond(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    wire = await read(request, ResponsesRequest, understood)
+    card = service.backend.card
+    wire = checked(await received(request), ResponsesRequest, lambda said: understood(said, request.headers, card.name))
     chat = wire.chat()
     with as_written():
-        planned = plan(chat, service.backend.card, service.settings, service.verifiers, caller(request))
+        planned = plan(chat, card, service.settings, service.verifiers, caller(request))
         return await _answered(service, wire, planned, request)
 
 
@@ -43,6 +44,9 @@ async def _answered(service: Service, wire: ResponsesRequest, asked: Plan, reque
 
 def _plainly(asked: Plan, wire: ResponsesRequest, service: Service) -> Plan:
     """The engine's own Responses API is asked, in its own words. Its whole answers are kept, as they are."""
+    assert not isinstance(asked.request, ResponsesRequest)
+    if wire.max_output_tokens is None and asked.request.limit:
+        wire = wire.model_copy(update={"max_output_tokens": asked.request.limit})
     kept = asked.key and not wire.stream
     key = digest(wire, None, service.backend.card, asked.caller.tenant) if kept else None
     return replace(asked, request=wire, key=key)

@@ -9,7 +9,7 @@ from server.api.responses.events import Telling
 from server.api.responses.frame import failed
 from server.api.responses.names import renamed
 from server.api.responses.wire import ResponsesRequest
-from server.api.sse import KEEP_ALIVE, heard
+from server.api.sse import KEEP_ALIVE, audible, heard
 from server.engine import Body
 from server.errors import ApiError, Cancelled
 from server.jobs import Job, Reader
@@ -48,9 +48,9 @@ async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
 
 def news(telling: Telling, happened: Event) -> Iterator[bytes]:
     """What a client hears of an event while the search runs."""
-    strategy, options = telling.plan.strategy, telling.wire.stream_options
+    options = telling.wire.stream_options
     if isinstance(happened, Spoken):
-        if happened.speech.text and (strategy is None or strategy.reasoning != "hidden"):
+        if happened.speech.text and audible(telling.plan):
             yield from telling.speak(happened.speech)
     elif options and options.include_progress and (report := told(happened)):
         yield telling.event("cogitate.progress", cogitate=report)

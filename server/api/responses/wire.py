@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from server.api.messages import ChosenStrategy, Text, Wire
+from server.api.messages import ChosenStrategy, Text, Wire, refused
 from server.api.openai import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
 from server.api.responses import turns
-from server.api.responses.items import Id, Item, OutputMessage, refused
+from server.api.responses.items import Id, Item, OutputMessage
 from server.api.responses.names import renamed
 from server.api.responses.options import FunctionTool, ReasoningOptions, StreamOptions, TextOptions, ToolChoice
-from server.errors import invalid
+from server.invalid import invalid
 
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"

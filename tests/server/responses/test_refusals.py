@@ -101,6 +101,12 @@ def test_a_plain_request_that_costs_too_much_is_told_so_in_its_own_words():
     assert error["param"] == "max_output_tokens" and "lower n, max_output_tokens" in error["message"]
 
 
+def test_one_without_a_limit_has_what_may_be_spent_for_one():
+    with live(ScriptedEngine(["x " * 300]), max_cost=100) as small:
+        told = ask(small).json()
+        assert told["usage"]["output_tokens"] == small.engine.decoded == 100
+
+
 @pytest.mark.parametrize("fields", [{"background": False}, {"previous_response_id": None}, {"prompt": None}])
 def test_what_says_nothing_is_not_refused(server, fields):
     assert ask(server, **fields).status_code == 200
