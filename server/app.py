@@ -19,7 +19,8 @@ from server.cache import MemoryCache
 from server.doorstep import Doorstep, names_of
 from server.encores import Encores
 from server.engine import CannotStart
-from server.errors import ApiError, BadRequest, Internal, NotAllowed, NotFound
+from server.errors import ApiError, BadRequest, NotAllowed, NotFound
+from server.heads import Heads, allowed
 from server.observe import Observation
 from server.service import Service
 
@@ -38,7 +39,7 @@ def create_app(
     def standing() -> object:
         return (keys.edition if keys else ANYONE) if service.open_for_requests else None
 
-    encores = Encores(memory, service.metrics, standing)
+    encores = Encores(memory, service.metrics, service.searches.borrowings, standing)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Encores]]:
@@ -57,7 +58,7 @@ def create_app(
     app.add_api_route("/", page, include_in_schema=False)
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Heads)
     app.add_middleware(Authentication, keys=keys)
     app.add_middleware(Doorstep, names=names_of(service.settings.host, service.settings.allowed_host))
     app.add_middleware(Observation, metrics=service.metrics, endpoints=paths())
@@ -110,14 +111,10 @@ async def _told(_: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself, in OpenAI's words."""
     assert isinstance(error, HTTPException)
-    url = f"{request.method} {request.url.path[:200]}"
+    url = request.url.path[:200]
     if error.status_code == 404:
-        return await _told(request, NotFound(f"Invalid URL ({url})"))
+        return await _told(request, NotFound(f"Invalid URL ({request.method} {url})"))
     if error.status_code == 405:
-        return await _told(request, NotAllowed(f"Not allowed to {request.method} on {request.url.path[:200]}."))
+        methods = allowed((error.headers or {}).get("Allow", "").split(", "))
+        return await _told(request, NotAllowed(f"Not allowed to {request.method} on {url}.", methods))
     return await _told(request, BadRequest(str(error.detail)[:500]))
-
-
-async def _unexpected(request: Request, _: Exception) -> Response:
-    """The server logs the cause; the client learns that it was ours."""
-    return await _told(request, Internal("Something went wrong on our side."))

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from server.api.openai import AnyRequest, ChatRequest
-from server.errors import BadRequest, ModelNotFound, invalid
+from server.errors import BadRequest, ModelNotFound
+from server.invalid import invalid
 from strategies import STRATEGIES, AnyStrategy, parse
 from strategies.program_aided import ProgramAided
 from strategies.prompts import STEP_BY_STEP
@@ -17,12 +18,27 @@ EFFORTS = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 
 
 def chosen(request: AnyRequest, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
     """The strategy, said in the body or behind the model's name; both are fine where they agree. Raises ApiError."""
-    named = behind(request.model, model, presets)
-    said = request.strategy
-    if said is None:
-        return named
-    if named is not None and said.get("name") != named.name:
-        raise BadRequest(f"model names the strategy {named.name}, and strategy another one.", param="strategy")
+    named, said = behind(request.model, model, presets), request.strategy
+    if said is None or named is None:
+        return named if said is None else parsed(said)
+    return agreed(request.model.removeprefix(f"{model}@"), named, said)
+
+
+def agreed(name: str, named: AnyStrategy, said: Mapping[str, object]) -> AnyStrategy:
+    """What the model's name stands for, with what the body adds to it: an option that both set must be the same."""
+    if said.get("name", name) not in (name, named.name):
+        raise BadRequest(f"model names the strategy {name}, and strategy another one.", param="strategy")
+    options = named.model_dump(include=named.model_fields_set)
+    both = parsed({**options, **said, "name": named.name})
+    for option in [option for option in said if option in options and option != "name"]:
+        if getattr(both, option) != getattr(named, option):
+            words = f"{option} is another here than in {name}, which model names: leave it to one of them."
+            raise BadRequest(words, param=f"strategy.{option}")
+    return both
+
+
+def parsed(said: Mapping[str, object]) -> AnyStrategy:
+    """Raises BadRequest."""
     try:
         return parse.validate_python(said)
     except ValidationError as error:
@@ -37,7 +53,7 @@ def behind(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStra
     if suffix in presets and suffix != name:
         return presets[suffix]
     if suffix in STRATEGIES and suffix != name:
-        return parse.validate_python({"name": suffix})
+        return parsed({"name": suffix})
     raise unknown_model(name)
 
 

@@ -24,10 +24,18 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 └── Late             504 the deadline passed before there was an answer
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import ValidationError
+LONGEST_MESSAGE = 800
+LONGEST_PARAM = 120
+"""Bytes. A client may call a field what it likes, and no answer to it is longer than 2 kB."""
+
+
+def brief(text: str, most: int) -> str:
+    """Its first bytes, and of the signs that JSON takes six letters for none."""
+    start = text[:most].encode(errors="replace")[:most].decode(errors="ignore")
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in start)
 
 
 class ApiError(Exception):
@@ -40,7 +48,8 @@ class ApiError(Exception):
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message, self.param, self.code = message, param, code or self.code
+        self.message, self.code = brief(message, LONGEST_MESSAGE), code or self.code
+        self.param = None if param is None else brief(param, LONGEST_PARAM)
 
     @property
     def body(self) -> dict[str, object]:
@@ -86,6 +95,10 @@ class NotAllowed(ApiError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_supported"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.headers = {"Allow": allowed}
 
 
 class TooSlow(ApiError):
@@ -153,6 +166,9 @@ class Internal(ApiError):
     status = 500
     headers = {"x-should-retry": "false"}
 
+    def __init__(self) -> None:
+        super().__init__("Something went wrong on our side.")
+
 
 class Upstream(ApiError):
     """Not to be repeated blindly: every sample was tried, so that each repeat costs as much again."""
@@ -178,53 +194,3 @@ class Late(ApiError):
     type = "timeout_error"
     code = "deadline_exceeded"
     headers = {"x-should-retry": "false"}
-
-
-CODES = {
-    "missing": "missing_required_parameter",
-    "extra_forbidden": "unknown_parameter",
-    "literal_error": "invalid_value",
-    "union_tag_invalid": "invalid_value",
-    "greater_than": "value_below_min_value",
-    "greater_than_equal": "value_below_min_value",
-    "less_than": "value_above_max_value",
-    "less_than_equal": "value_above_max_value",
-    "too_short": "array_too_short",
-    "too_long": "array_too_long",
-    "string_too_long": "string_above_max_length",
-    "string_too_short": "string_below_min_length",
-}
-WORDS = {
-    "missing_required_parameter": "Missing required parameter: '{param}'.",
-    "unknown_parameter": "Unknown parameter: '{param}'.",
-}
-LONGEST_MESSAGE = 500
-
-
-def invalid(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
-    """A validation error as OpenAI words it: the first thing that is wrong, its parameter and its code.
-
-    Of a union's complaints the deepest is told: it is about the alternative that was meant.
-    `hide`: tags of a union that are no part of the parameter's path.
-    """
-    errors = error.errors(include_url=False, include_input=False)
-    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
-    steps = [_part(step) for step in first["loc"] if step not in hide]
-    path = ".".join(step for step in (prefix, *steps) if step)
-    code = CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
-    reason = first["msg"].removeprefix("Value error, ")
-    if code == "invalid_type":
-        words = f"Invalid type for '{path}': {reason[:1].lower()}{reason[1:]}."
-    else:
-        words = WORDS.get(code, "Invalid value for '{param}': " + reason.replace("{", "{{").replace("}", "}}") + ".")
-    return BadRequest(words.format(param=path)[:LONGEST_MESSAGE], param=path or None, code=code)
-
-
-def _part(part: int | str) -> str:
-    """A step of pydantic's path, without the marks of its unions."""
-    return "" if isinstance(part, str) and ("[" in part or part in UNION_MARKS) else str(part)
-
-
-UNION_MARKS = frozenset(
-    {"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"}
-)

@@ -194,4 +194,4 @@ def told(failure: Exception) -> ApiError:
         case SampleFailed():
             return Upstream("The engine lost every sample of this request.")
     log.error("a request failed: %s", whereabouts(failure))
-    return Internal("Something went wrong on our side.")
+    return Internal()

@@ -1,5 +1,6 @@
-"""Around every request: an id, and its count and time in the metrics."""
+"""Around every request: an id, its count and time in the metrics, and an answer where one of ours went wrong."""
 
+import logging
 import os
 import re
 import time
@@ -7,8 +8,12 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.api.json import JSON
+from server.errors import Internal
 from server.metrics import Metrics
+from server.whereabouts import whereabouts
 
+log = logging.getLogger("cogitate")
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -22,7 +27,7 @@ class Observation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
         state = scope.setdefault("state", {})
         state["request_id"] = request_id(scope).decode()
         state["strategy"] = "none"
@@ -37,9 +42,13 @@ class Observation:
 
         try:
             await self.app(scope, receive, stamped)
+        except Exception as failure:  # noqa: BLE001 what nobody foresaw, and whose words may be the client's
+            log.error("a request failed: %s", whereabouts(failure))
+            if not status:
+                await JSON(Internal().body, Internal.status, headers=Internal.headers)(scope, receive, stamped)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
-            self.metrics.answered(endpoint, state["strategy"], status, time.perf_counter() - began)
+            self.metrics.answered(endpoint, state["strategy"], status or 500, time.perf_counter() - began)
 
 
 def request_id(scope: Scope) -> bytes:

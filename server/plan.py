@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from server.api.openai import AnyRequest, ChatRequest
+from server.api.openai import AnyRequest, ChatRequest, CompletionRequest
 from server.api.responses.wire import ResponsesRequest
 from server.caller import Caller
 from server.chosen import chosen, fitted, narrowed
 from server.engine import ModelCard
 from server.errors import BadRequest
-from server.refusals import refuse, refuse_programs, refuse_rights, refuse_unchecked
+from server.refusals import in_flight, refuse, refuse_programs, refuse_rights, refuse_unchecked, refuse_width
 from server.settings import Settings
 from strategies import AnyStrategy
 from strategies.ports import ABILITIES, Ability, Verifier
@@ -22,7 +22,7 @@ from strategies.programs import NoPrograms
 from strategies.reading import Reading
 from strategies.types import Prompt, Sampling
 
-KEY_SCHEMA = 2
+KEY_SCHEMA = 3
 DEFAULT_MAX_TOKENS = 2048
 """Tokens per candidate of a chat where the client sets no limit: the reference recipes' (search-and-learn)."""
 RAW_MAX_TOKENS = 16
@@ -59,6 +59,11 @@ class Plan:
         return None if budget is None or budget.seconds is None else self.began + budget.seconds - time.monotonic()
 
     @property
+    def number(self) -> str:
+        """What tells its answer from all others."""
+        return numbered(self.id)
+
+    @property
     def strategy_name(self) -> str:
         return self.strategy.name if self.strategy else "none"
 
@@ -84,7 +89,7 @@ class Plan:
     @property
     def width(self) -> int:
         """The most generations that it has in flight at once."""
-        return self.strategy.in_flight if self.strategy else self.answers * self.request.width
+        return in_flight(self.request, self.strategy)
 
     @property
     def answers(self) -> int:
@@ -104,7 +109,9 @@ def plan(
     refuse_unchecked(strategy)
     verifiers = strategy.known(verifiers, NoPrograms()) if strategy else verifiers
     refuse(request, strategy, card, verifiers)
+    refuse_width(request, strategy, caller.rights.generations)
     most = min(settings.max_cost, caller.rights.max_cost or settings.max_cost)
+    request = request if strategy else limited(request, card.max_model_len, most)
     return Plan(
         request=request,
         model=request.model,
@@ -121,6 +128,11 @@ def plan(
 
 def fresh_id(request: AnyRequest | ResponsesRequest) -> str:
     return f"{'chatcmpl' if isinstance(request, ChatRequest) else 'cmpl'}-{os.urandom(16).hex()}"
+
+
+def numbered(id: str) -> str:
+    """An answer's number, by its id."""
+    return id.rpartition("-")[2]
 
 
 def most_tokens(request: AnyRequest) -> int:
@@ -148,6 +160,14 @@ def logprobs(
     if strategy and "logprobs" in able:
         wanted.append(strategy.logprobs)
     return max((top for top in (*wanted, request.alternatives) if top is not None), default=None)
+
+
+def limited(request: AnyRequest, context: int, most: int) -> AnyRequest:
+    """A plain chat that sets no limit has the engine's; where that may cost too much, it is what may be spent."""
+    each = most // (request.n or 1)
+    if isinstance(request, CompletionRequest) or request.limit or each >= context or not each:
+        return request
+    return request.model_copy(update={"max_tokens": each})
 
 
 def bounded_cost(request: AnyRequest, strategy: AnyStrategy | None, context: int, limit: int) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from server.api.openai import AnyRequest, CompletionRequest, ResponseFormat
+from server.api.responses.wire import ResponsesRequest
 from server.caller import Caller
 from server.engine import ModelCard
 from server.errors import BadRequest, Forbidden, Unsupported
@@ -51,6 +52,9 @@ OWN: Mapping[str, Mapping[str, str]] = {"budget_forcing": FORCED, "program_aided
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "add_generation_prompt": (None, True),
     "response_format": (None, ResponseFormat(type="text")),
+    "min_tokens": (None, 0),
+    "frequency_penalty": (None, 0.0),
+    "presence_penalty": (None, 0.0),
 }
 
 
@@ -109,6 +113,26 @@ def refuse_unchecked(strategy: AnyStrategy | None) -> None:
             raise Unsupported(f"{verifier} cannot judge an answer that is not yet whole.", param="strategy.verifier")
 
 
+def in_flight(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None) -> int:
+    """The most generations that it has in flight at once."""
+    return strategy.in_flight if strategy else (request.n or 1) * request.width
+
+
+def refuse_width(request: AnyRequest, strategy: AnyStrategy | None, most: int | None) -> None:
+    """Its key's limit alone keeps it out, whatever else ends: it would be in vain to try again. Raises BadRequest."""
+    if most is None or (width := in_flight(request, strategy)) <= most:
+        return
+    param, how = ("n", "lower n") if request.width == 1 else ("prompt", "send fewer prompts, or lower n")
+    if strategy:
+        options = type(strategy).model_fields
+        param, how = ("strategy.n", "lower its n") if "n" in options else ("strategy", "take another strategy")
+        if "concurrency" in options and strategy.model_copy(update={"concurrency": most}).in_flight <= most:
+            how = f"set its concurrency to {most} or less, or {how}"
+            param = "strategy.concurrency" if "concurrency" in strategy.model_fields_set else param
+    words = f"This request wants {width} generations in flight at once, and this key may have {most}: {how}."
+    raise BadRequest(words, param=param)
+
+
 def refuse_budget(request: AnyRequest) -> None:
     """The engine's own answer has no best so far to give."""
     if request.budget is not None:
@@ -118,7 +142,7 @@ def refuse_budget(request: AnyRequest) -> None:
 def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
     own = OWN.get(strategy.name, STEPWISE if strategy.stepwise else {})
     for name, why in {**NEVER, **own}.items():
-        if request.said(name) not in DEFAULTS.get(name, (None, False, [])):
+        if matters(name, request.said(name)):
             words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."
             raise Unsupported(words, param=name)
     if (request.n or 1) > strategy.candidates:
@@ -129,10 +153,15 @@ def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
     if request.stream_options and request.stream_options.continuous_usage_stats:
         words = "continuous_usage_stats cannot be honoured: a strategy's tokens are counted when it is done."
         raise Unsupported(words, param="stream_options")
-    if strategy.reasoning != "inline" and request.logprobs not in (None, False):
+    if strategy.reasoning != "inline" and request.alternatives is not None:
         raise Unsupported("logprobs are those of the whole text: they need reasoning to be inline.", param="logprobs")
     if isinstance(request, CompletionRequest):
         refuse_raw(request, strategy)
+
+
+def matters(name: str, value: object) -> bool:
+    """Whether a field is set to anything but its default; 0 is no False here: logprobs of 0 are asked for."""
+    return not any(type(value) is type(usual) and value == usual for usual in DEFAULTS.get(name, (None, False, [])))
 
 
 def spans_steps(stop: str) -> bool:
@@ -175,7 +204,7 @@ def refuse_inability(
     """What the engine behind us cannot do."""
     if "seed" not in able and request.seed is not None:
         raise Unsupported("The engine behind this server cannot repeat a seeded answer.", param="seed")
-    if "logprobs" not in able and request.logprobs not in (None, False):
+    if "logprobs" not in able and request.alternatives is not None:
         raise Unsupported("The engine behind this server reports no log-probabilities.", param="logprobs")
     if "continue" in strategy.needs - able:
         why = "which the engine behind this server cannot do"

@@ -41,8 +41,8 @@ class Slots:
     def admit(self, width: int, key: str = "", most: int | None = None) -> None:
         """Takes in a request that may want `width` generations at once; to be given back by `leave`.
 
-        `most`: what the key may have in flight. Raises Overloaded. A request wider than all there is may come when it
-        is alone; one wider than its key's share may not.
+        `most`: what the key may have in flight, which no request alone exceeds. Raises Overloaded. A request wider than
+        all there is may come when it is alone.
         """
         if most is not None and self._of[key] + width > most:
             raise Overloaded(f"This key may have {most} generations in flight, and this request wants {width} more.")

@@ -19,7 +19,7 @@ from server.engine import Body
 from server.errors import BadRequest, Cancelled
 from server.jobs import Job, Reader
 from server.plan import Plan
-from server.replays import Repeat
+from server.replays import Repeat, Replay
 from server.service import Service
 from strategies.record import Record
 
@@ -91,14 +91,16 @@ async def worded(service: Service, plan: Plan, request: Request, words: Words, *
     request.state.strategy = plan.strategy_name
     key = repeat_key(request)
     repeat = Repeat.of(plan, key, request.scope["path"], stream=stream) if key and service.claims(plan, key) else None
-    if repeat and (said := await elsewhere(service, plan, request, repeat)):
+    if repeat and (replay := await elsewhere(service, plan, request, repeat)).said:
+        service.searches.borrowed(plan, replay.number)
         kind, headers = ("text/event-stream", UNBUFFERED) if stream else ("application/json", {})
-        return Response(said, media_type=kind, headers=headers)
+        return Response(replay.said, media_type=kind, headers=headers)
     async with service.replays.beginning(repeat):
         told_by, job = await service.answer(plan, key)
     wording = words(told_by, job)
     if repeat:
-        service.replays.keep(repeat, job, lambda: wording.said(plan.caller, stream=stream))
+        number = service.searches.number(told_by)
+        service.replays.keep(repeat, number, job, lambda: wording.said(plan.caller, stream=stream))
     headers = {"X-Cache": "hit"} if job.cached else {}
     if stream:
         return await opened(request, job, plan.caller, wording.pieces, headers)
@@ -106,8 +108,8 @@ async def worded(service: Service, plan: Plan, request: Request, words: Words, *
     return JSON(wording.whole(), headers=headers)
 
 
-async def elsewhere(service: Service, plan: Plan, request: Request, repeat: Repeat) -> bytes:
-    """What another process said to this key, waited for as a job is; empty: nothing."""
+async def elsewhere(service: Service, plan: Plan, request: Request, repeat: Repeat) -> Replay:
+    """What another process said to this key, waited for as a job is."""
     waiting = service.jobs.start(Record[str](), lambda _: service.replays.find(repeat))
     return await unless_gone(request, waiting, plan.caller)
 

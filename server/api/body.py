@@ -1,7 +1,7 @@
 """Bytes -> a checked request: bounded in size while it is read, JSON only, and every error in the envelope."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
 import orjson
@@ -9,19 +9,13 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType, invalid
+from server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType
+from server.invalid import invalid
 from server.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
 DEEPEST = 64
 """Levels of JSON within JSON. What stands behind us walks bodies by recursion: grammars, templates, canonical forms."""
-
-Alias = Callable[[object, Mapping[str, str]], object]
-
-
-async def read(request: Request, model: type[Model], alias: Alias = lambda body, headers: body) -> Model:
-    """The request's body as `model`. Raises ApiError."""
-    return checked(await received(request), model, lambda body: alias(body, request.headers))
 
 
 async def received(request: Request) -> bytes:

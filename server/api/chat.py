@@ -30,7 +30,8 @@ async def _answered(request: Request, kind: type[ChatRequest] | type[CompletionR
     recall = None if speaks(request.headers) else service.recall
     planned = recall.find(kind, body, by) if recall else None
     if planned is None:
-        wire = checked(body, kind, lambda said: understood(said, request.headers))
+        served = service.backend.card.name
+        wire = checked(body, kind, lambda said: understood(said, request.headers, served))
         planned = plan(wire, service.backend.card, service.settings, service.verifiers, by)
         if recall:
             recall.keep(kind, body, planned)

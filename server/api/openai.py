@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from server.api.messages import ChatMessage, ChosenStrategy, Name, Text, Wire
 from server.api.schemas import Schema
+from server.invalid import contradiction
 from strategies.types import Prompt
 
 JSON = Any
@@ -112,9 +113,9 @@ class SampledRequest(Wire):
     @model_validator(mode="after")
     def _streamed(self) -> "SampledRequest":
         if self.stream_options and not self.stream:
-            raise ValueError("stream_options needs stream to be true")
+            raise contradiction("stream_options", "It needs stream to be true")
         if self.min_tokens and self.limit and self.min_tokens > self.limit:
-            raise ValueError("min_tokens is above max_tokens")
+            raise contradiction("min_tokens", "It is above max_tokens")
         return self
 
     @property
@@ -178,7 +179,7 @@ class ChatRequest(SampledRequest):
     @model_validator(mode="after")
     def _consistent(self) -> "ChatRequest":
         if self.top_logprobs and not self.logprobs:
-            raise ValueError("top_logprobs needs logprobs to be true")
+            raise contradiction("top_logprobs", "It needs logprobs to be true")
         return self
 
     @property

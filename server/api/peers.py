@@ -12,6 +12,7 @@
 Approaches without a counterpart are refused by name, and so is saying two different things in two of these ways.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ APPROACHES: Mapping[str, Mapping[str, str | None]] = {
     },
 }
 SCORERS = {"prm": "reward", "reward": "reward"}
+COUNT = re.compile(r"[0-9]{1,9}")
 REFUSED = ("x-its-endpoint", "x-its-api-key")
 
 
@@ -44,8 +46,8 @@ def speaks(headers: Mapping[str, str]) -> bool:
     return any(name in headers for name in ("x-its-budget", *REFUSED))
 
 
-def understood(body: object, headers: Mapping[str, str]) -> object:
-    """The body with every alias said in our own words. Raises BadRequest."""
+def understood(body: object, headers: Mapping[str, str], served: str) -> object:
+    """The body with every alias said in our own words. `served`: the model's name. Raises BadRequest."""
     for name in REFUSED:
         if name in headers:
             raise Unsupported(f"{name}: a request does not choose the server it is sent on to.", param=name)
@@ -54,17 +56,17 @@ def understood(body: object, headers: Mapping[str, str]) -> object:
     said = dict(body)
     for field in APPROACHES:
         if field in said:
-            _approach(said, field)
+            _approach(said, field, served)
     if "tts_scorer" in said:
         _scorer(said)
     samples = headers.get("x-its-budget", said.get("budget"))
     if isinstance(samples, int | str) and not isinstance(samples, bool):
         said.pop("budget", None)
-        _samples(said, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget")
+        _samples(said, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget", served)
     return said
 
 
-def _approach(said: Raw, field: str) -> None:
+def _approach(said: Raw, field: str, served: str) -> None:
     approach, known = said.pop(field), APPROACHES[field]
     if not isinstance(approach, str) or approach not in known:
         names = ", ".join(known)
@@ -72,6 +74,8 @@ def _approach(said: Raw, field: str) -> None:
     strategy = known[approach]
     if strategy is not None:
         _agree(said, field, "name", strategy)
+    elif said.get("strategy") is not None or _named(said, served):
+        raise BadRequest(f"{field} says that there is no strategy, and the request names one.", param=field)
 
 
 def _scorer(said: Raw) -> None:
@@ -83,22 +87,29 @@ def _scorer(said: Raw) -> None:
     _agree(said, "tts_scorer", "verifier", SCORERS[scorer])
 
 
-def _samples(said: Raw, samples: int | str, field: str) -> None:
-    if isinstance(samples, str) and not samples.strip().isdecimal():
+def _samples(said: Raw, samples: int | str, field: str, served: str) -> None:
+    if isinstance(samples, str) and not COUNT.fullmatch(samples.strip()):
         raise BadRequest(f"{field} must be a number of samples.", param=field)
-    if said.get("strategy") is None and "@" not in str(said.get("model")):
+    if said.get("strategy") is None and not _named(said, served):
         said["strategy"] = "self_consistency"
     _agree(said, field, "n", int(samples))
 
 
+def _named(said: Raw, served: str) -> bool:
+    """Whether the model's name asks for a strategy."""
+    return str(said.get("model")).startswith(f"{served}@")
+
+
 def _agree(said: Raw, field: str, option: str, value: object) -> None:
-    """Puts an option into the strategy. Raises BadRequest where another value stands there."""
+    """Puts an option into the strategy, which the model may name.
+
+    Raises BadRequest where another value stands there.
+    """
     strategy = said.get("strategy")
     if isinstance(strategy, str):
         strategy = {"name": strategy}
     if strategy is None:
-        behind = str(said.get("model")).partition("@")[2]
-        strategy = {"name": behind} if behind and option != "name" else {}
+        strategy = {}
     if not isinstance(strategy, dict) or strategy.get(option, value) != value:
         raise BadRequest(f"{field} says another {option} than strategy does.", param=field)
     said["strategy"] = strategy | {option: value}

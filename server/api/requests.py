@@ -21,7 +21,8 @@ async def cancel(request_id: str, request: Request) -> Body:
 @router.get("/v1/traces/{request_id}", response_model=None, summary="The whole search of a request, for ten minutes")
 async def trace(request_id: str, request: Request) -> Response:
     service: Service = request.app.state.service
-    found = await service.others.trace(caller(request)._replace(request_id=request_id))
+    by, searches = caller(request)._replace(request_id=request_id), service.searches
+    found = await service.others.trace(searches.finder(by)) or searches.cached(by)
     if found is None:
         raise NotFound("There is no trace of this id, or no longer.", param="id")
     return Response(found, media_type="application/json")

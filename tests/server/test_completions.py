@@ -32,6 +32,8 @@ def test_the_official_client_completes(server):
         ({"strategy": "self_consistency", "prompt": ["a", "b"]}, 400, "prompt"),
         ({"strategy": "self_consistency", "prompt": [[1], [2]]}, 400, "prompt"),
         ({"strategy": "self_consistency", "echo": True}, 400, "echo"),
+        ({"strategy": "budget_forcing", "logprobs": 0}, 400, "logprobs"),
+        ({"strategy": {"name": "self_consistency", "reasoning": "separate"}, "logprobs": 0}, 400, "logprobs"),
         ({"strategy": {"name": "self_consistency", "reasoning": "hidden"}}, 400, "strategy.reasoning"),
         ({"model": "scripted@best_of_n", "n": 9}, 400, "n"),
         ({"budget": {"seconds": 1}}, 400, "budget"),

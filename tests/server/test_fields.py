@@ -1,11 +1,12 @@
 """What OpenAI's fields mean under a strategy: several answers, tools, JSON, effort, presets, lacking abilities."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
-from server.api.openai import ChatRequest
+from server.api.openai import ChatRequest, CompletionRequest
 from server.caller import Caller
 from server.engine import ModelCard
 from server.errors import BadRequest
@@ -216,6 +217,15 @@ def test_what_would_be_lost_between_two_steps_is_refused(fields, param):
     assert refused.value.param == param
 
 
+def test_logprobs_of_0_are_logprobs():
+    asked = CompletionRequest(model="tiny", prompt="x", strategy={"name": "program_aided"}, logprobs=0)
+    card = ModelCard("tiny", "r", 4096, 0, frozenset({"continue", "logprobs"}))
+    for able in (card, replace(card, abilities=frozenset())):
+        with pytest.raises(BadRequest) as refused:
+            plan(asked, able, Settings(code_exec="bwrap"), BUILT_IN, Caller())
+        assert refused.value.param == "logprobs"
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -223,6 +233,8 @@ def test_what_would_be_lost_between_two_steps_is_refused(fields, param):
         {"stop": ["Q:", "\n"]},
         {"response_format": {"type": "text"}},
         {"frequency_penalty": 0.0},
+        {"presence_penalty": 0},
+        {"min_tokens": 0},
         {"stop_token_ids": []},
         {"add_generation_prompt": True},
     ],

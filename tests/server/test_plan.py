@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from server.api.openai import ChatRequest
 from server.caller import Caller
 from server.engine import ModelCard
-from server.errors import ApiError, BadRequest, ModelNotFound, Unsupported, invalid
+from server.errors import ApiError, BadRequest, ModelNotFound, Unsupported
+from server.invalid import invalid
 from server.plan import plan
 from server.settings import Settings
 from strategies import STRATEGIES
@@ -113,6 +114,30 @@ def test_the_cost_is_known_before_and_refused_with_the_numbers():
     assert planned(strategy={"name": "self_consistency", "n": 200}, max_tokens=100_000, budget={"tokens": 9}).cost == 9
 
 
+@pytest.mark.parametrize(
+    ("context", "fields", "limit", "cost"),
+    [
+        (4096, {}, None, 4096),
+        (1_010_000, {}, 1_000_000, 1_000_000),
+        (131_072, {"n": 8}, 125_000, 1_000_000),
+        (131_072, {"n": 7}, None, 917_504),
+        (1_010_000, {"max_tokens": 50}, 50, 50),
+        (1_010_000, {"max_completion_tokens": 50, "n": 3}, 50, 150),
+    ],
+)
+def test_a_plain_chat_without_a_limit_has_what_may_be_spent_for_one(context, fields, limit, cost):
+    long = planned(card=ModelCard("tiny", "r1", context, 0), **fields)
+    assert (long.request.limit, long.cost) == (limit, cost)
+    assert long.request.forwarded().get("max_tokens") == (None if "max_completion_tokens" in fields else limit)
+
+
+def test_a_limit_of_its_own_is_refused_where_it_costs_too_much_and_so_is_none_that_leaves_nothing():
+    long = ModelCard("tiny", "r1", 1_010_000, 0)
+    assert refusal(card=long, max_tokens=1_000_001).code == "cost_exceeded"
+    assert refusal(card=long, n=128, settings=Settings(max_cost=100)).code == "cost_exceeded"
+    assert planned(card=long, strategy="self_consistency").request.limit is None
+
+
 def test_what_is_cached():
     assert planned(strategy="self_consistency").key
     assert planned(strategy="self_consistency", cache="no-store").key is None
@@ -189,7 +214,7 @@ def test_pairs_of_different_requests_never_share_a_key():
         ({"max_tokens": 0}, "max_tokens", "value_below_min_value"),
         ({"nonsense": 1}, "nonsense", "unknown_parameter"),
         ({"chat_template": "{{ 9 }}"}, "chat_template", "unknown_parameter"),
-        ({"top_logprobs": 4}, None, "invalid_value"),
+        ({"top_logprobs": 4}, "top_logprobs", "invalid_value"),
         ({"stop": [""]}, "stop.0", "string_below_min_length"),
         ({"seed": 2**70}, "seed", None),
         ({"budget": {"seconds": -1}}, "budget.seconds", "value_below_min_value"),

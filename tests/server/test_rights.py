@@ -83,8 +83,7 @@ def test_requests_a_minute(keys):
 @pytest.mark.live
 def test_generations_in_flight(keys):
     with live(ScriptedEngine(["x"], pace=30), api_keys_file=keys("generations=4")) as server:
-        refused = server.ask(headers=HEADERS, strategy=VOTE | {"n": 5})
-        assert refused.status_code == 429 and not server.engine.calls
+        assert server.ask(headers=HEADERS, strategy=VOTE | {"n": 5}).status_code == 400 and not server.engine.calls
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", headers=HEADERS, timeout=5, json={
             "model": "scripted", "messages": [{"role": "user", "content": "hi"}], "strategy": VOTE, "stream": True,
         }):  # fmt: skip
@@ -99,8 +98,35 @@ def test_a_vote_that_rolls_keeps_within_them(keys):
     with live(engine, api_keys_file=keys("generations=3")) as server:
         answered = server.ask(headers=HEADERS, strategy={"name": "self_consistency", "n": 16})
         assert answered.status_code == 200 and answered.json()["cogitate"]["candidates"] > 8
-        assert server.ask(headers=HEADERS, strategy=VOTE | {"concurrency": 4}).status_code == 429
+        assert server.ask(headers=HEADERS, strategy=VOTE | {"concurrency": 2}).status_code == 200
     assert engine.most_running == 3
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"n": 3}, "n", "wants 3 generations in flight at once, and this key may have 2: lower n."),
+        ({"strategy": VOTE}, "strategy.n", "set its concurrency to 2 or less, or lower its n"),
+        ({"model": "scripted@best_of_n"}, "strategy.n", "may have 2: lower its n."),
+        ({"strategy": VOTE | {"concurrency": 4}}, "strategy.concurrency", "set its concurrency to 2 or less"),
+        ({"strategy": VOTE | {"weights": "p_true"}}, "strategy.n", "may have 2: lower its n."),
+    ],
+)
+def test_what_would_never_be_let_in_is_not_tried_again(keys, fields, param, words):
+    with live(ScriptedEngine(["x"]), api_keys_file=keys("generations=2")) as server:
+        refused = server.ask(headers=HEADERS, **fields)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"]) == (400, param) and words in error["message"]
+        assert "retry-after" not in refused.headers and not server.engine.calls
+
+
+@pytest.mark.live
+def test_so_are_more_prompts_than_a_key_may_have_at_once(keys):
+    with live(ScriptedEngine(["x"]), api_keys_file=keys("generations=2")) as server:
+        body = {"model": "scripted", "prompt": ["a", "b", "c"]}
+        refused = server.http.post(f"{server.url}/v1/completions", json=body, headers=HEADERS)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prompt")
 
 
 @pytest.mark.live

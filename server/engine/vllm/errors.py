@@ -6,7 +6,8 @@ from vllm.exceptions import VLLMClientError, VLLMNotFoundError, VLLMValidationEr
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from server.engine.complaint import named
-from server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream, invalid
+from server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream
+from server.invalid import invalid
 
 TOO_LONG = ("maximum context length", "max_model_len", "longer than the maximum model length", "input_tokens")
 LONGEST_MESSAGE = 500
