@@ -31,8 +31,15 @@ class Searches:
         return body
 
     def borrowed(self, plan: Plan, number: str) -> None:
-        """The answer of this number, which another request found, is given to this one too."""
-        if plan.strategy is not None:
+        """The answer of this number, which another request found, is given to this one too.
+
+        A request that is sent again under its name is given what it found itself: nothing is borrowed.
+        """
+        if plan.strategy is None:
+            return
+        if number in self._own(plan.caller):
+            self.borrowings.drop(plan.caller.name)
+        else:
             self.borrowings.keep(plan.caller.name, Borrowed.by(plan, number))
 
     def number(self, plan: Plan) -> str:
@@ -54,6 +61,11 @@ class Searches:
         borrowed = self.borrowings.find(caller.name)
         return cached(caller, borrowed) if borrowed else None
 
+    def _own(self, caller: Caller) -> set[str]:
+        """The numbers of what requests of this name have found here, or are finding."""
+        finding = {plan.number for plan, _ in self.under_way.values() if plan.caller.name == caller.name}
+        return finding | self.traces.numbers(caller)
+
     def _whole(self, caller: Caller) -> bytes | None:
         for plan, trace in self.under_way.values():
             if plan.caller.tenant == caller.tenant and caller.request_id in (plan.caller.request_id, plan.number):
@@ -65,7 +77,7 @@ class Searches:
         self.under_way.pop(plan.caller, None)
         spent = usage(trace)
         self.metrics.observe(plan, trace, spent)
-        if self.borrowings.find(plan.caller.name):
+        if job.outcome and numbered(str(job.outcome.get("id"))) != plan.number:
             return  # another process has found it meanwhile
         status = job.failure.code or "failed" if job.failure else "completed"
         self.traces.keep(plan.caller, plan.number, asked(plan), narrated(plan, trace, spent, status))

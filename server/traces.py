@@ -57,6 +57,11 @@ class Traces:
         told = self.kept.get((caller.tenant, name))
         return told.to(caller) if told and told.until >= time.monotonic() else None
 
+    def numbers(self, caller: Caller) -> set[str]:
+        """Of the answer that the request of this name found."""
+        told = self.kept.get(caller.name)
+        return {told.number} if told else set()
+
     def _oldest(self) -> Told:
         return next(iter(self.kept.values()))
 

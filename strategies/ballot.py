@@ -40,11 +40,16 @@ def wholeness(outcome: Outcome) -> int:
     return 1 + (outcome.completion.finish == "stop") if reply(outcome.completion) else 0
 
 
+def usual(scores: Iterable[float | None]) -> float | None:
+    """The mean of those that are known."""
+    known = [score for score in scores if score is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
 def filled(scores: Sequence[float | None]) -> list[float | None]:
     """Where a verdict was lost, the mean of the others; as they are where all were."""
-    known = [score for score in scores if score is not None]
-    usual = math.fsum(known) / len(known) if known else None
-    return [usual if score is None else score for score in scores]
+    mean = usual(scores)
+    return [mean if score is None else score for score in scores]
 
 
 def _show(outcome: Outcome) -> tuple[float, float, int, int]:

@@ -60,8 +60,8 @@ class Budget:
 
     @contextmanager
     def kept(self, tokens: int) -> Iterator[None]:
-        """Within the block so many tokens cannot be spent, but for the last one: they are for what comes after it."""
-        kept = 0 if self.left is None else max(0, min(tokens, self.left - 1))
+        """Within the block so many tokens, at most half of what is left, cannot be spent: they are for what follows."""
+        kept = 0 if self.left is None else min(tokens, self.left // 2)
         self.left = None if self.left is None else self.left - kept
         try:
             yield

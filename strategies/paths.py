@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from strategies.ballot import Ballot, ranking, score_of
+from strategies.ballot import Ballot, ranking, score_of, usual
 from strategies.ports import Ability, SampleFailed
 from strategies.run import Run
 from strategies.types import Completion, Outcome, Prompt, joined
@@ -40,15 +40,25 @@ class Path:
         return self.solution if self.done or not self.solution else self.solution.standing
 
     def extended(self, step: Completion, limit: int | None) -> "Path":
-        """This path and one more step. It is done unless that ends with the separator, be it all that it says."""
+        """This path and one more step. It is done unless that ends with the separator; one blank step may follow it.
+
+        It is cut off where its tokens are used up, or a second blank step follows.
+        """
         solution = joined([self.solution, step]) if self.solution else step
-        goes_on = step.stopped_by == STEP
-        if goes_on and limit is not None and solution.completion_tokens >= limit:
+        goes_on, used_up = step.stopped_by == STEP, limit is not None and solution.completion_tokens >= limit
+        if goes_on and (used_up or (not step.text.strip() and self.stands_still)):
             solution, goes_on = replace(solution, finish="length", stopped_by=None), False
         return replace(self, prompt=step.path, solution=solution, done=not goes_on)
 
-    def judged(self, score: float | None) -> "Path":
-        return self if score is None else replace(self, score=score)
+    @property
+    def stands_still(self) -> bool:
+        """Its last step said nothing."""
+        return bool(self.solution) and (not self.text.strip() or self.text.endswith(2 * STEP))
+
+    def judged(self, score: float | None, usual: float | None) -> "Path":
+        """With a new score; without one it keeps its own, or has that which is usual."""
+        own = usual if self.score is None else self.score
+        return replace(self, score=own if score is None else score)
 
     def left(self, limit: int | None) -> int | None:
         """The tokens of `limit` that this path has not used."""
@@ -88,7 +98,7 @@ class Stepwise(Verified):
         seen = await rolled_out(list(news.values()), run, lookahead)
         solutions = [path.solution for path in seen if path.solution]
         scores = dict(zip(news, await run.score(self.verifiers[0], solutions, self.aggregation), strict=True))
-        return [path and path.judged(scores.get(path.text)) for path in grown]
+        return [path and path.judged(scores.get(path.text), usual(scores.values())) for path in grown]
 
 
 class Branching(Stepwise):

@@ -92,7 +92,7 @@ class Verified(Options):
 
     def verdicts(self, n: int) -> int:
         """The most tokens that its verifier has the engine decode to judge n candidates at once."""
-        return max(n, sum(QUESTIONS.get(part, int)(n) for part in self.parts))
+        return sum(QUESTIONS[part](n) for part in self.parts if part in QUESTIONS)
 
     @property
     def checks(self) -> Mapping[str, tuple[str, bool]]:

@@ -9,6 +9,8 @@ from strategies.verifiers.equations import EQUALS, LONGEST, runs
 TOKEN_OF_EXPRESSION = re.compile(r"\d{1,15}|[-+*/()]")
 POWER = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
 LARGEST_EXPONENT = 32
+LOOSEST = 20
+"""A number that is rounded to tens, hundreds and so on is off by at most this part of it."""
 
 
 class Unreadable(Exception):
@@ -21,11 +23,11 @@ def equations(text: str) -> Iterator[bool]:
         sides, signs = _sides(run), [token for token in run if token in EQUALS]
         for left, right, sign in zip(sides, sides[1:], signs, strict=False):
             try:
-                a, b = evaluate(left), evaluate(right)
+                holds = _agree(left, sign, right)
             except (Unreadable, ZeroDivisionError):
                 continue
             if len(left) > 1 or len(right) > 1:
-                yield abs(a - b) <= max(_tolerance(left, sign), _tolerance(right, sign))
+                yield holds
 
 
 def chains(text: str) -> Iterator[list[list[str]]]:
@@ -92,15 +94,27 @@ def _apply(operator: str, a: Fraction, b: Fraction) -> Fraction:
     return Fraction(a ** int(b))
 
 
-def _tolerance(side: list[str], sign: str) -> Fraction:
-    """How far a number may be off that may be rounded: by half of its last digit. An integer is only behind ≈."""
+def _agree(left: list[str], sign: str, right: list[str]) -> bool:
+    """The result may be rounded, and a number before a quotient. Raises Unreadable, ZeroDivisionError."""
+    a, b = evaluate(left), evaluate(right)
+    may = _tolerance(right, b, sign)
+    if "/" in right or sign == "≈":
+        may = max(may, _tolerance(left, a, sign))
+    return abs(a - b) <= may
+
+
+def _tolerance(side: list[str], value: Fraction, sign: str) -> Fraction:
+    """How far a number may be off: by half of its last digit. An integer must be exact, but for ≈."""
     percent, number = side[-1:] == ["%"], side[:-1] if side[-1:] == ["%"] else side
-    written = number[-1] if number and (len(number) == 1 or (len(number) == 2 and number[0] == "-")) else "0"
-    if "." in written:
-        last = Fraction(1, 10 ** len(written.split(".")[1]))
-    else:
-        last = Fraction(10 ** (len(written) - len(written.rstrip("0"))) if sign == "≈" and written.strip("0") else 0)
-    return last / 2 / (100 if percent else 1)
+    if len(number) != 1 and (len(number) != 2 or number[0] != "-"):
+        return Fraction(0)
+    _, point, decimals = number[-1].partition(".")
+    if point:
+        return Fraction(1, 2 * 10 ** len(decimals)) / (100 if percent else 1)
+    if sign != "≈":
+        return Fraction(0)
+    zeros = len(number[-1]) - len(number[-1].rstrip("0"))
+    return max(Fraction(1, 2), min(Fraction(10**zeros, 2), abs(value) / LOOSEST))
 
 
 def _sides(run: list[str]) -> list[list[str]]:

@@ -7,7 +7,7 @@ is lost. Each but the last counts by its lowest step, and the last one's steps a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from strategies.ports import Ability, Ask, Verdict, Verifier
+from strategies.ports import Ability, Ask, SampleFailed, Verdict, Verifier
 from strategies.types import Aggregation, Completion, Prompt
 from strategies.votes import reduce_steps
 
@@ -39,13 +39,21 @@ class Chain:
         for link in self.links[1:]:
             gates = [reduce_steps(verdict.steps, "min") for verdict in verdicts]
             passed = {at: gate for at, gate in enumerate(gates) if gate}
-            later = await link.judge(question, [solutions[at] for at in passed], ask) if passed else []
+            later = await judged(link, question, [solutions[at] for at in passed], ask)
             lost = [() if gate is None else (0.0,) for gate in gates]
             verdicts = [Verdict(steps, verdict.tokens) for steps, verdict in zip(lost, verdicts, strict=True)]
             for (at, gate), verdict in zip(passed.items(), later, strict=True):
                 steps = tuple(gate * step for step in verdict.steps)
                 verdicts[at] = Verdict(steps, verdicts[at].tokens + verdict.tokens)
         return verdicts
+
+
+async def judged(link: Verifier, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+    """What was checked before stands also where all of these verdicts are lost."""
+    try:
+        return await link.judge(question, solutions, ask) if solutions else []
+    except SampleFailed:
+        return [Verdict(()) for _ in solutions]
 
 
 def chained(names: Sequence[str], known: Mapping[str, Verifier]) -> dict[str, Verifier]:

@@ -78,10 +78,11 @@ class Groupwise(Alone):
 
 
 QUESTIONS: dict[str, Callable[[int], int]] = {
+    "judge": lambda n: n,
     "pairwise": lambda n: n * min(n - 1, OPPONENTS),
     "groupwise": lambda n: n if n <= WINDOW else n + QUESTIONS["groupwise"](math.ceil(n / WINDOW)),
 }
-"""The most tokens that comparing n solutions takes."""
+"""The most tokens that the model decodes to judge n solutions; nothing for any other verifier."""
 
 
 def distinct(solutions: Sequence[Completion]) -> list[str]:

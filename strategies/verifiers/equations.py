@@ -26,11 +26,13 @@ BEHIND = {"x": "*", "percent": "%"}
 CHANGES = frozenset(
     ("hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "third", "quarter", "twice", "thrice")
     + ("double", "triple", "pi", "sqrt", "frac", "log", "ln", "lg", "sin", "cos", "tan", "exp", "mod", "choose", "over")
-    + ("divided", "squared", "cubed", "factorial", "remainder", "of", "pm")
+    + ("divided", "squared", "cubed", "factorial", "remainder", "pm")
 )
 """Words that make another number of those beside them."""
 SIGNED = re.compile(r"(?<![^\s(=$≈])[-−–](?=[\d.($])")
 """A minus sign that belongs to what follows it."""
+BETWEEN_DIGITS = re.compile(r"(?<=\d):(?=\d)")
+"""As in 12:30."""
 
 
 def runs(text: str) -> Iterator[list[str]]:
@@ -85,25 +87,30 @@ class Reader:
 
     def taken(self, kind: str | None, written: str, token: re.Match[str], *, first: bool) -> list[str]:
         match kind:
+            case "other" if written == "_":
+                return self.spoil()
             case "stop" | "other":
-                return self.ended()
+                return self.spoil() if BETWEEN_DIGITS.match(self.text, token.start()) else self.ended()
             case "word":
                 return self.word(written, token)
             case _ if self.spoilt:
                 return []
             case "number" if self.closed:
-                return self.number(written)
+                return self.number(written, token.end())
             case "op" if self.words and OPERATORS.get(written, written) == "^":
                 return self.spoil()
             case "op" if not self.run and not SIGNED.match(self.text, token.start()):
                 return [] if first else self.spoil()
+        if kind == "equals" and self.words and len(self.run) == 1:
+            self.run = []  # 3 shirts = 3 * 10: a name for what follows, and no side of it
         self.run.append(OPERATORS.get(written, written))
         self.words = 0
         return []
 
-    def number(self, written: str) -> list[str]:
-        """One behind another: a new stretch begins, unless both may be one quantity, as in 7 days 4 hours."""
-        if self.words == 1 and EQUALS.isdisjoint(self.run):
+    def number(self, written: str, end: int) -> list[str]:
+        """One behind another: a new stretch begins, unless both may be one quantity, as 7 days 4 hours, or 2 1/2."""
+        mixed = not self.words and len(self.run) == 1 and self.text[end : end + 1] == "/"
+        if mixed or (self.words == 1 and EQUALS.isdisjoint(self.run)):
             return self.spoil()
         run = self.ended()
         self.run.append(written)

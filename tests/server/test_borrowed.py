@@ -111,3 +111,30 @@ def test_they_are_bounded():
     assert borrowings.find(kept).number == "n"
     borrowings.kept[kept] = Borrowed("n", 0, "m", None), 0.0
     assert borrowings.find(kept) is None
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k"}])
+def test_a_request_that_is_sent_again_under_its_name_keeps_its_trace(key):
+    with live(engine(pace=0.05)) as server, ThreadPoolExecutor(2) as pool:
+        asks = [pool.submit(server.ask, strategy=VOTE, headers={"X-Request-Id": "again", **key}) for _ in range(2)]
+        assert [ask.result(5).status_code for ask in asks] == [200, 200] and len(server.engine.calls) == 4
+        eventually(lambda: traced(server, "again").json()["status"] == "completed")
+        assert traced(server, "again").json()["usage"]["completion_tokens"] == server.engine.decoded
+
+
+@pytest.mark.live
+def test_a_hit_under_the_name_of_a_search_that_runs_takes_nothing_from_that():
+    """Of one name the last request counts; who joins the other by a name of its own is told of that."""
+    other = {"messages": [{"role": "user", "content": "What is 2 + 2?"}]}
+    with live(engine(pace=0.1)) as server, ThreadPoolExecutor(2) as pool:
+        server.ask(strategy=VOTE)
+        runs = [
+            pool.submit(server.ask, strategy=VOTE, headers={"X-Request-Id": name}, **other) for name in ("fix", "join")
+        ]
+        eventually(lambda: all(traced(server, name).status_code == 200 for name in ("fix", "join")))
+        assert server.ask(strategy=VOTE, headers={"X-Request-Id": "fix"}).headers["x-cache"] == "hit"
+        assert [run.result(5).status_code for run in runs] == [200, 200]
+        assert traced(server, "fix").json()["request"]["messages"] == HELLO["messages"]
+        eventually(lambda: traced(server, "join").json()["status"] == "completed")
+        assert traced(server, "join").json()["request"]["messages"] == other["messages"]

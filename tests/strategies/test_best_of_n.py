@@ -70,6 +70,15 @@ def test_verdicts_have_their_share_of_the_budget():
     assert run.engine.decoded == 400 and usage(run.trace).verifier == 4 and finished.stopped == "budget"
 
 
+@pytest.mark.parametrize(("verifier", "budget"), [("programmatic", 20), ("pairwise", 200)])
+def test_what_verdicts_cost_is_kept_back_and_leaves_the_larger_half(verifier, budget):
+    """A check costs none; 16 answers side by side cost more than there is, and no verdict is worth no answer."""
+    run = run_of(ScriptedEngine(["so it is \\boxed{4} fine"]), tokens=budget, sampling=Sampling(max_tokens=8))
+    outcome = solve(BestOfN(n=16, verifier=verifier), run).outcome
+    assert outcome.answer.raw == "4" and usage(run.trace).completion <= budget
+    assert len(outcome.others) + 1 >= budget // 2 // 8
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_no_number_never_wins(bad):
     run = run_of(ScriptedEngine(["bad", "good"]), opinion=lambda text: bad if text == "bad" else 0.1)

@@ -13,7 +13,7 @@ async def spend(budget, wanted, used, among=1, held=None):
         return grant.tokens
 
 
-async def test_what_is_kept_for_later_cannot_be_spent_but_for_the_last_token():
+async def test_what_is_kept_for_later_cannot_be_spent_and_is_at_most_half():
     budget = Budget(10)
     with budget.kept(4):
         assert budget.left == 6
@@ -22,7 +22,7 @@ async def test_what_is_kept_for_later_cannot_be_spent_but_for_the_last_token():
             grant.used = 5
     assert budget.left == 5
     with budget.kept(100):
-        assert budget.left == 1
+        assert budget.left == 3
     with Budget().kept(4):
         assert Budget().left is None
 

@@ -46,10 +46,13 @@ def test_a_blank_line_too_many_ends_no_path(search, before):
 
 
 @each_search
-def test_who_says_nothing_at_all_is_not_judged_and_was_cut_off(search):
-    asked, says = [], {STEP * steps: [STEP] for steps in range(5)}
-    finished = solve(search(max_steps=3), run_of(tree(says), opinion=asked.append))
-    assert asked == [] and finished.outcome.score is None
+@pytest.mark.parametrize("before", ["", "First, think of 7." + STEP])
+def test_who_says_nothing_twice_is_cut_off_there(search, before):
+    asked, says = [], {before + STEP * steps: [STEP] for steps in range(9)} | ({"": [before]} if before else {})
+    engine = tree(says)
+    outcome = solve(search(), run_of(engine, opinion=lambda text: asked.append(text) or 0.6)).outcome
+    assert outcome.completion.text == before + STEP * 2 and outcome.completion.finish == "length"
+    assert set(asked) == ({before} if before else set()) and len(engine.calls) <= 2 * (2 + bool(before))
 
 
 GONE = SampleFailed("the judge is gone")

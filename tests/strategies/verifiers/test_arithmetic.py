@@ -73,6 +73,18 @@ from strategies.verifiers.programmatic import Programmatic, checked, steps_of
         ("5 times the sum 3 + 4 = 35", []),
         ("7 days 4 hours = 100 * 2 hours", []),
         ("3 * 3 = 9 cm^2", [True]),
+        ("number of eggs = 16 - 3 - 4 = 10", [False]),
+        ("So the total cost of 3 shirts = 3 * 10 = 31", [False]),
+        ("1 hour = 60 * 60 seconds", []),
+        ("16 - 3 - 4 eggs = 9", [True]),
+        ("30 minutes of 2 + 3 = 6", [False]),
+        ("5.0 = 4.95 + 0", [False]),
+        ("100 ≈ 149 + 0", [False]),
+        ("300 ≈ 299 + 2", [True]),
+        ("a_1 = 2 + 3 = 5", []),
+        ("12:30 + 2 = 14", []),
+        ("2 1/2 = 2.5", []),
+        ("Step 2 1 + 2 = 3", [True]),
     ],
 )
 def test_equations_are_found_and_checked(text, verdicts):

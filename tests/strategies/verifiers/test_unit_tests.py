@@ -4,6 +4,7 @@ import math
 import pytest
 
 from strategies.best_of_n import BestOfN
+from strategies.ports import SampleFailed
 from strategies.trace import usage
 from strategies.types import Completion, Prompt
 from strategies.verifiers import BUILT_IN
@@ -39,6 +40,13 @@ async def test_a_verdict_that_is_lost_stays_lost_in_a_chain():
     chain = Chain((ScriptedVerifier(lambda text: () if text == "a" else 0.5), ScriptedVerifier(lambda text: 0.8)))
     told = await chain.judge(QUESTION, [made("a"), made("b")], nobody)
     assert [verdict.steps for verdict in told] == [(), (0.4,)]
+
+
+async def test_what_a_check_has_found_stands_where_all_later_verdicts_are_lost():
+    check = ScriptedVerifier(lambda text: 1.0 if text == "a" else 0.0)
+    chain = Chain((check, ScriptedVerifier(lambda text: SampleFailed("gone"))))
+    told = await chain.judge(QUESTION, [made("a"), made("b")], nobody)
+    assert [verdict.steps for verdict in told] == [(), (0.0,)]
 
 
 def test_a_program_in_an_open_thought_passes_nothing():
