@@ -1,14 +1,18 @@
 """A plugin of vLLM's (`vllm.general_plugins`): each of its processes calls `register` before it looks a model up.
 
-It imports nothing heavy, for all of them pay for it.
+All of them pay for what it imports.
 """
 
 VALUE_HEAD = "Qwen2ForPrmModel"
 
 
 def register() -> None:
-    """Teaches vLLM Skywork-o1-Open-PRM, unless another plugin has done so."""
+    """Teaches vLLM Skywork-o1-Open-PRM, unless another plugin has done so, and mends its sampler."""
     from vllm import ModelRegistry
+
+    from server.engine import mixed
+
+    mixed.mend()
 
     if VALUE_HEAD not in ModelRegistry.get_supported_archs():
         ModelRegistry.register_model(VALUE_HEAD, f"server.engine.skywork:{VALUE_HEAD}")

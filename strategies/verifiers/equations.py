@@ -31,8 +31,8 @@ CHANGES = frozenset(
 """Words that make another number of those beside them."""
 SIGNED = re.compile(r"(?<![^\s(=$≈])[-−–](?=[\d.($])")
 """A minus sign that belongs to what follows it."""
-BETWEEN_DIGITS = re.compile(r"(?<=\d):(?=\d)")
-"""As in 12:30."""
+PART_OF_A_NAME = re.compile(r"_|(?<=\d):(?=\d)")
+"""As in a_1, and in 12:30."""
 
 
 def runs(text: str) -> Iterator[list[str]]:
@@ -87,10 +87,8 @@ class Reader:
 
     def taken(self, kind: str | None, written: str, token: re.Match[str], *, first: bool) -> list[str]:
         match kind:
-            case "other" if written == "_":
-                return self.spoil()
             case "stop" | "other":
-                return self.spoil() if BETWEEN_DIGITS.match(self.text, token.start()) else self.ended()
+                return self.spoil() if PART_OF_A_NAME.match(self.text, token.start()) else self.ended()
             case "word":
                 return self.word(written, token)
             case _ if self.spoilt:
