@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from server.api.openai import AnyRequest
 from server.api.responses.wire import ResponsesRequest
@@ -48,6 +48,13 @@ class Conversation(Engine, Protocol):
 
     async def present(self, completions: Sequence[Completion]) -> Body:
         """The chat.completion, or text_completion, with these completions as its choices, read by its own parsers."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A verifier with an engine of its own, whose cache tenants share unless each has a salt."""
+
+    def salted(self, salt: str) -> Verifier: ...
 
 
 class Backend(Protocol):

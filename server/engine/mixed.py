@@ -20,10 +20,10 @@ def mend() -> None:
     Sampler.forward, Sampler.gather_specific_token_logprobs = forward, gathered
 
 
-def forward(self: Any, logits: torch.Tensor, metadata: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 vLLM's
+def forward(self: Any, logits: torch.Tensor, sampling_metadata: Any, **more: Any) -> Any:  # noqa: ANN401 vLLM's
     """As vLLM's, which does not tell `gathered` how many alternatives the other rows want."""
-    self.alternatives = metadata.max_num_logprobs
-    return _forward(self, logits, metadata, *args, **kwargs)
+    self.alternatives = sampling_metadata.max_num_logprobs
+    return _forward(self, logits=logits, sampling_metadata=sampling_metadata, **more)
 
 
 def gathered(

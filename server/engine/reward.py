@@ -25,6 +25,7 @@ from vllm.v1.engine.output_processor import RequestOutputCollector
 from server.engine.formats import FORMATS, RewardFormat, format_of
 from server.engine.precision import cpu_precision
 from server.engine.prm import Reader, Reading
+from server.errors import Unready
 from strategies.ports import Ability, Ask, Verdict
 from strategies.types import Completion, Prompt
 
@@ -54,8 +55,10 @@ class RewardModel:
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
 
-    def __init__(self, engine: AsyncLLM, reader: Reader) -> None:
+    def __init__(self, engine: AsyncLLM, reader: Reader, salt: str | None = None) -> None:
+        """`salt`: who shares it shares what the prefix cache holds."""
         self.engine = engine
+        self.salt = salt
         self.aggregation = reader.format.aggregation
         self._reader = reader
         self._longest: int = engine.model_config.max_model_len
@@ -64,11 +67,22 @@ class RewardModel:
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """Cancelling it stops the engine's work on it. No score for a text without steps or longer than the context.
 
-        Raises whatever ended the engine, if it has ended.
+        Raises Unready where the engine has ended.
         """
         readings = await asyncio.to_thread(self._read, question.question, [solution.text for solution in solutions])
-        logits = iter(await self._logits([reading for reading in readings if reading]))
+        try:
+            logits = iter(await self._logits([reading for reading in readings if reading]))
+        except EngineDeadError:
+            raise Unready("The reward model has stopped; the server is going down.", code="engine_dead") from None
         return [self._verdict(reading, next(logits)) if reading else Verdict(()) for reading in readings]
+
+    def salted(self, salt: str) -> "RewardModel":
+        """The same for one tenant, whose questions no other's time of answering tells of."""
+        return RewardModel(self.engine, self._reader, salt)
+
+    @property
+    def errored(self) -> bool:
+        return bool(self.engine.errored)
 
     async def close(self) -> None:
         """Stops the engine; what waits for it raises EngineDeadError."""
@@ -127,7 +141,7 @@ class RewardModel:
 
     async def _submit(self, names: Sequence[str], prompts: Sequence[list[int]]) -> list[RequestOutputCollector]:
         return [
-            await self.engine.add_request(name, tokens_input(ids), self._params)
+            await self.engine.add_request(name, tokens_input(ids, cache_salt=self.salt), self._params)
             for name, ids in zip(names, prompts, strict=True)
         ]
 

@@ -35,11 +35,14 @@ def reap() -> None:
 
 
 def _orphans() -> Iterator[int]:
-    """Processes of a sandbox whose parent is neither the server that started them nor such a process itself."""
+    """Processes of a sandbox whose parent is neither the server that started them nor such a process itself.
+
+    Those of another pid namespace are a container's: the number in their command is none of ours.
+    """
     owners = {int(entry.name): owner for entry in Path("/proc").glob("[0-9]*") if (owner := _owner(entry))}
     for pid, owner in owners.items():
         parent = _parent(pid)
-        if parent is not None and parent != owner and parent not in owners:
+        if parent is not None and parent != owner and parent not in owners and _namespace(pid) == _namespace("self"):
             yield pid
 
 
@@ -48,6 +51,12 @@ def _owner(entry: Path) -> int | None:
         last = (entry / "cmdline").read_bytes().rstrip(b"\0").rpartition(b"\0")[2].decode(errors="replace")
         if found := re.fullmatch(rf"{OWNER}(\d+)", last):
             return int(found[1])
+    return None
+
+
+def _namespace(pid: int | str) -> str | None:
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")
     return None
 
 

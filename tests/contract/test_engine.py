@@ -10,6 +10,7 @@ import pytest_asyncio
 from server.api.openai import ChatRequest
 from server.engine import Backend, Conversation
 from server.errors import ApiError, ContextTooLong
+from strategies.ports import SampleFailed
 from strategies.types import Completion, Floor, Sampling, Speech
 from tests.engine.real import Lent
 from tests.engine.served import remote
@@ -146,6 +147,39 @@ async def test_cancelling_aborts_the_decode_and_tells_what_was_made(backend):
     assert part.finish == "abort" and 0 < part.completion_tokens < 2000
     assert part.completion_tokens == len(part.token_ids) and part.text
     assert await idle(backend)
+
+
+@pytest.mark.engine
+@pytest.mark.shared
+async def test_a_decode_whose_hearer_fails_is_lost_and_ended(shared_engine: Lent):
+    """A parser of vLLM's may fail over what a model writes."""
+    parts: list[Completion] = []
+
+    def fails(_: Speech) -> None:
+        raise ValueError("over what the model wrote")
+
+    asked = request()
+    decode = await conversation(shared_engine, asked)
+    with pytest.raises(SampleFailed, match="ValueError$"):
+        await decode.generate(asked.prompt, Sampling(max_tokens=2000), on_text=fails, on_abort=parts.append)
+    assert await idle(shared_engine) and 0 < parts[0].completion_tokens < 2000
+
+
+async def test_a_verdict_takes_no_alternatives_from_the_decodes_beside_it(backend):
+    """In one batch, one asks for the probabilities of labels, and another for its likeliest tokens."""
+    asked = request()
+    decode = await conversation(backend, asked)
+    sampling = Sampling(max_tokens=24, temperature=0.0, logprobs=5)
+    alone = await decode.generate(asked.prompt, sampling)
+    labels = Sampling(max_tokens=1, temperature=0.0, labels=("Yes", "No"), auxiliary=True)
+    beside = asyncio.ensure_future(decode.generate(asked.prompt, sampling))
+    while not beside.done():
+        await decode.generate(asked.prompt, labels)
+    told = (await beside).logprobs
+    assert [token.id for token in told] == [token.id for token in alone.logprobs]
+    for token, other in zip(told, alone.logprobs, strict=True):
+        assert len({each.id for each in token.top}) == 5 and token.top[0].id == other.top[0].id
+        assert [each.logprob for each in token.top] == pytest.approx([each.logprob for each in other.top], abs=0.1)
 
 
 @pytest.mark.parametrize("after", [0, 0.0005, 0.002, 0.01, 0.05])

@@ -42,7 +42,7 @@ def told(labels: dict[int, list[int]], most: int | None) -> list[list[tuple[int,
         logitsprocs=LogitsProcessors(),
         logprob_token_ids=labels or None,
     )
-    tensors = Sampler()(LOGITS.clone(), metadata).logprobs_tensors
+    tensors = Sampler()(logits=LOGITS.clone(), sampling_metadata=metadata).logprobs_tensors
     pairs = zip(tensors.logprob_token_ids.tolist(), tensors.logprobs.tolist(), strict=True)
     return [list(zip(ids, values, strict=True)) for ids, values in pairs]
 

@@ -42,6 +42,13 @@ async def judged(model: "RewardModel", *texts: str) -> list[Verdict]:
     return await model.judge(QUESTION, [solution(text) for text in texts], ask)
 
 
+async def test_a_tenants_salt_changes_no_score(model: "RewardModel"):
+    text = "\n\n".join(SHORT)
+    plain, salted = await judged(model, text), await judged(model.salted("tenant"), text)
+    assert plain[0].steps == pytest.approx(salted[0].steps) and plain[0].tokens == salted[0].tokens
+    assert model.salted("tenant").salt == "tenant" and not model.errored
+
+
 def unfinished(model: "RewardModel") -> int:
     return model.engine.output_processor.get_num_unfinished_requests()
 
@@ -171,8 +178,8 @@ async def test_when_the_engine_dies_the_calls_fail(model: "RewardModel") -> None
     (process,) = model.engine.engine_core.resources.engine_manager.processes
     os.kill(process.pid, signal.SIGKILL)
     for call in calls:
-        with pytest.raises(Exception, match="EngineCore"):
+        with pytest.raises(Exception, match="reward model has stopped"):
             await asyncio.wait_for(call, 30)
-    with pytest.raises(Exception, match="EngineCore"):
+    with pytest.raises(Exception, match="reward model has stopped"):
         await judged(model, SHORT[0])
     assert unfinished(model) == 0

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from server.sandbox import Limits
 from server.sandbox.cages import Cage
+from server.sandbox.interpreter import OWNER
 from server.sandbox.local import LocalPrograms
 from server.sandbox.residue import reap
 from tests.sandbox.backends import none_left, sandboxed, started
@@ -166,3 +168,18 @@ def test_baits_of_a_killed_server_are_taken_away_by_the_next_start():
         server.kill()
     reap()
     assert not left.exists()
+
+
+def test_what_a_container_runs_is_not_reaped():
+    """The number in its command is of another pid namespace, where its parent lives."""
+    mark = ("sh", "-c", 'exec "$0" -c "import time; time.sleep(60)" "$1$2"', sys.executable, OWNER, "7")
+    with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *mark]) as container:
+        eventually = time.monotonic() + 5
+        while not (inside := sandboxed(7)) and time.monotonic() < eventually and container.poll() is None:
+            time.sleep(0.02)
+        if not inside:
+            container.kill()
+            pytest.skip("no pid namespace can be made here")
+        reap()
+        assert container.poll() is None and inside[0].is_running()
+        container.kill()

@@ -56,9 +56,12 @@ class VllmBackend:
             await self._running.close()
 
     async def failed(self) -> str:
-        while not self.running.errored:  # noqa: ASYNC110 vLLM has a flag, and no event
+        while True:  # vLLM has a flag, and no event
+            if self.running.errored:
+                return "the engine's process died"
+            if self._reward and self._reward.errored:
+                return "the reward model's process died"
             await asyncio.sleep(HEARTBEAT)
-        return "the engine's process died"
 
     @property
     def running(self) -> "RunningEngine":

@@ -12,6 +12,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from strategies.logprobs import Logprobs, TokenLogprob
+from strategies.ports import SampleFailed
 
 
 @dataclass(slots=True)
@@ -57,7 +58,8 @@ async def decode(
 ) -> Transcript:
     """Runs to the end, or until `falls` says of what is new that it is enough: then it is aborted, as unsure.
 
-    When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on.
+    When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on. Where whoever hears it
+    fails, as a parser may over what a model writes, it is aborted, too. Raises SampleFailed.
 
     A cancel that lands inside add_request would leak the sequence (vllm #57061), so submission is shielded and aborted
     by id once it is through.
@@ -68,17 +70,29 @@ async def decode(
         collector = await asyncio.shield(submission)
         while transcript.finish_reason is None:
             said = transcript.add(collector.get_nowait() or await collector.get())
-            if hear:
-                hear(said)
-            if falls and falls(said):
+            if _heard(said, hear, falls):
                 await asyncio.shield(_abort(llm, submission, transcript))
                 transcript.finish_reason = "unsure"
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, SampleFailed):
         await asyncio.shield(_abort(llm, submission, transcript))
         if on_abort:
             on_abort(transcript)
         raise
     return transcript
+
+
+def _heard(
+    said: CompletionOutput,
+    hear: Callable[[CompletionOutput], None] | None,
+    falls: Callable[[CompletionOutput], bool] | None,
+) -> bool:
+    """Whether it is enough. Raises SampleFailed."""
+    try:
+        if hear:
+            hear(said)
+        return bool(falls and falls(said))
+    except Exception as failure:
+        raise SampleFailed(f"what reads the answer as it comes failed: {type(failure).__name__}") from failure
 
 
 async def _abort(llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", transcript: Transcript) -> None:
