@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -186,13 +186,15 @@ class Settings(BaseSettings):
 
     @property
     def cache_url(self) -> str | None:
-        """The Redis URL with its password from the file, if there is one."""
+        """The Redis URL, with the password from the file where it has none; the user stays."""
         if self.redis_url is None:
             return None
         url = self.redis_url.get_secret_value()
-        if self.redis_password_file and "@" not in url:
-            scheme, _, rest = url.partition("://")
-            url = f"{scheme}://:{quote(self.redis_password_file.read_text().strip(), safe='')}@{rest}"
+        parts = urlsplit(url)
+        if self.redis_password_file and not parts.password:
+            user, _, place = parts.netloc.rpartition("@")
+            password = quote(self.redis_password_file.read_text().strip(), safe="")
+            url = parts._replace(netloc=f"{user.removesuffix(':')}:{password}@{place}").geturl()
         return url
 
     @property

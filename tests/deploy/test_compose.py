@@ -126,6 +126,11 @@ def test_the_server_knows_every_setting_that_it_is_given() -> None:
     assert names <= set(Settings.model_fields)
 
 
+def test_the_engines_arguments_have_the_last_word() -> None:
+    """vLLM's own variables would overrule them, VLLM_CPU_KVCACHE_SPACE the size of its cache."""
+    assert not [name for name in SERVICES["cogitate"]["environment"] if not name.startswith("COGITATE_")]
+
+
 def test_docker_waits_longer_than_a_drain_takes() -> None:
     grace = float(SERVICES["cogitate"]["stop_grace_period"].removesuffix("s"))
     assert grace > Settings.model_fields["drain_seconds"].default

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from redis.asyncio.connection import parse_url
 
 from server.backends import remote
 from server.cli import parser
@@ -95,3 +97,29 @@ def test_a_mistake_is_one_line(words, code, line):
 def test_upstreams_in_the_environment_are_separated_by_commas():
     made = cogitate("--port", "0", COGITATE_ENGINE="openai", COGITATE_UPSTREAM="http://a/v1,ftp://b")
     assert "base URL" in made.stderr and made.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "password"),
+    [
+        ("redis://h:6379/0", None, "p@ss: /w%1"),
+        ("redis://cogitate@h:6379/0", "cogitate", "p@ss: /w%1"),
+        ("redis://cogitate:@h:6379/0", "cogitate", "p@ss: /w%1"),
+        ("rediss://a%40b@[::1]:6379/0?socket_timeout=5", "a@b", "p@ss: /w%1"),
+        ("unix:///run/redis.sock?db=0", None, "p@ss: /w%1"),
+        ("redis://cogitate:own@h:6379/0", "cogitate", "own"),
+    ],
+)
+def test_redis_password_is_the_files_where_the_url_has_none(tmp_path: Path, url, user, password):
+    (tmp_path / "password").write_text("p@ss: /w%1\n")
+    told = parse_url(Settings(redis_url=url, redis_password_file=tmp_path / "password").cache_url)
+    assert (told.get("username"), told["password"]) == (user, password)
+    before = parse_url(url)
+    assert {name: told[name] for name in told if name not in ("username", "password")} == {
+        name: before[name] for name in before if name not in ("username", "password")
+    }
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "unix:///run/redis.sock", "redis://u@h"])
+def test_without_a_password_file_the_url_of_redis_is_as_it_was_given(url):
+    assert Settings(redis_url=url).cache_url == url
