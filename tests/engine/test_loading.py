@@ -1,5 +1,9 @@
 """vLLM's own parser reads --engine-args, so every argument of `vllm serve` is reachable."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from server.engine import CannotStart, environment
@@ -50,10 +54,68 @@ def test_switches_objects_and_lists_arrive():
     assert args.allowed_origins == ["http://a"] and args.lora_modules[0].name == "l"
 
 
-def test_on_a_cpu_a_prompt_is_never_chunked():
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "num_key_value_heads": 2,
+    "vocab_size": 128,
+    "max_position_embeddings": 32768,
+    "torch_dtype": "float32",
+}
+GEMMA = {
+    "architectures": ["Gemma3ForCausalLM"],
+    "model_type": "gemma3",
+    "text_config": LLAMA | {"model_type": "gemma3_text", "head_dim": 32, "sliding_window": 512},
+}
+
+
+def sizes(folder: Path, model: dict[str, Any], **engine_args: object) -> tuple[int, int]:
+    """The longest context, and the most tokens of a batch, as vLLM has them of a folder with this configuration."""
+    from server.engine.vllm import loading
+
+    (folder / "config.json").write_text(json.dumps(model))
+    given = {"skip_tokenizer_init": True, **engine_args}
+    config = loading.configured(loading.parsed(str(folder), "name", given))
+    return config.model_config.max_model_len, config.scheduler_config.max_num_batched_tokens
+
+
+@pytest.mark.parametrize(
+    ("said", "context", "batch"),
+    [
+        ({}, 8192, 8192),
+        ({"max_model_len": -1}, 8192, 8192),
+        ({"max_model_len": "auto"}, 8192, 8192),
+        ({"max_model_len": 2048}, 2048, 8192),
+        ({"max_model_len": 9000}, 9000, 9000),
+        ({"max_model_len": "16k"}, 16000, 16000),
+        ({"max_num_batched_tokens": 4096}, 4096, 4096),
+        ({"max_num_batched_tokens": 16384}, 16384, 16384),
+        ({"max_model_len": 9000, "max_num_batched_tokens": 10000}, 9000, 10000),
+    ],
+)
+def test_on_a_cpu_one_batch_holds_the_context_and_the_operator_decides(tmp_path, said, context, batch):
     """A seeded request whose prefill is chunked kills the CPU build's engine for everyone."""
-    args = parsed(max_model_len=9000)
-    assert not args.enable_chunked_prefill and args.max_num_batched_tokens >= 9000
+    assert not parsed(**said).enable_chunked_prefill
+    assert sizes(tmp_path, LLAMA, **said) == (context, batch)
+
+
+def test_on_a_cpu_a_short_context_stays_and_a_nested_one_is_found(tmp_path):
+    assert sizes(tmp_path, LLAMA | {"max_position_embeddings": 1000}) == (1000, 8192)
+    assert sizes(tmp_path, GEMMA) == (8192, 8192)
+
+
+def test_who_chunks_on_a_cpu_has_the_models_own_context(tmp_path):
+    assert sizes(tmp_path, LLAMA, enable_chunked_prefill=True)[0] == 32768
+
+
+def test_a_folder_that_vllm_cannot_serve_is_one_line(tmp_path):
+    with pytest.raises(CannotStart, match=r"^vLLM cannot serve .*99999") as refused:
+        sizes(tmp_path, LLAMA, max_model_len=99999)
+    assert "\n" not in str(refused.value)
 
 
 def test_on_a_cpu_prompts_of_a_line_or_two_are_shared_and_the_operator_decides():

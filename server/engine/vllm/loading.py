@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from starlette.datastructures import State
+from vllm.config import ModelConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
@@ -35,6 +36,8 @@ CPU_CACHE = 2 << 30
 LONGEST_REASON = 300
 CPU_CONTEXT = 8192
 """Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
+ANY_CONTEXT = (None, -1)
+"""How vLLM writes a context that nobody has set, or set to "auto"."""
 
 
 def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
@@ -42,10 +45,8 @@ def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse
     given = dict(engine_args)
     if current_platform.is_cpu():
         given = {**CPU_DEFAULTS, **cpu_precision(), **given}
-        length = given.get("max_model_len", CPU_CONTEXT)
         if "gpu_memory_utilization" not in given:
             given.setdefault("kv_cache_memory_bytes", CPU_CACHE)
-        given.setdefault("max_num_batched_tokens", max(CPU_CONTEXT, length) if isinstance(length, int) else length)
     parser = make_arg_parser(FlexibleArgumentParser())
     many = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
     words = [word for argument, value in given.items() for word in flag(argument, value, argument in many)]
@@ -80,14 +81,33 @@ class Loaded:
     args: argparse.Namespace
 
 
-def launched(args: argparse.Namespace) -> AsyncLLM:
-    """Blocks until the weights are loaded and the engine's process is ready. Raises CannotStart for a bad model."""
+class Bounded(AsyncEngineArgs):  # type: ignore[misc]
+    """The CPU build's: unless the operator says more, of the model's own context what one batch holds."""
+
+    max_num_batched_tokens: int | None
+
+    def create_model_config(self) -> ModelConfig:
+        config = super().create_model_config()
+        if not self.enable_chunked_prefill:
+            if self.max_model_len in ANY_CONTEXT:
+                config.max_model_len = min(config.max_model_len, self.max_num_batched_tokens or CPU_CONTEXT)
+            self.max_num_batched_tokens = self.max_num_batched_tokens or max(CPU_CONTEXT, config.max_model_len)
+        return config
+
+
+def configured(args: argparse.Namespace) -> VllmConfig:
+    """Reads the model's configuration, and no weights. Raises CannotStart for a bad model."""
+    arguments = Bounded if current_platform.is_cpu() else AsyncEngineArgs
     try:
-        config = AsyncEngineArgs.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+        return arguments.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     except (ValueError, OSError) as error:
         raise CannotStart(f"vLLM cannot serve {args.model}: {cause(error)}") from error
+
+
+def launched(args: argparse.Namespace) -> AsyncLLM:
+    """Blocks until the weights are loaded and the engine's process is ready. Raises CannotStart for a bad model."""
     return AsyncLLM.from_vllm_config(
-        config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
+        configured(args), usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
     )
 
 
