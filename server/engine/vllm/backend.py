@@ -39,15 +39,18 @@ class VllmBackend:
             await asyncio.to_thread(_import)
         except ImportError as error:
             raise CannotStart(f"vLLM is not installed ({error}): pip install 'cogitate[cpu]' or [gpu]") from error
+        from server.engine.fingerprint import Recipe
         from server.engine.reward import open_reward_model
         from server.engine.vllm.running import start
 
+        reward = None
         if self.reward_model:
+            reward = Recipe(self.reward_model, self.reward_engine_args, self.reward_format)
             try:
                 self._reward = await open_reward_model(self.reward_model, self.reward_engine_args, self.reward_format)
             except ValueError as error:
                 raise CannotStart(f"--reward-model: {error}") from error
-        self._running = await start(self.model, self.name, self.engine_args)
+        self._running = await start(self.model, self.name, self.engine_args, reward)
 
     async def close(self) -> None:
         if self._reward is not None:

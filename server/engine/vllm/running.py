@@ -1,7 +1,6 @@
 """A loaded engine, and what it is asked."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest as VllmCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.version import __version__ as VLLM_VERSION
 
 from server.api.openai import AnyRequest, ChatRequest, CompletionRequest
 from server.api.responses.wire import ResponsesRequest
 from server.engine import Body, Load, ModelCard
+from server.engine.fingerprint import Recipe, fingerprint
 from server.engine.vllm.conversation import VllmConversation
 from server.engine.vllm.errors import refused, translated
 from server.engine.vllm.loading import Loaded, handlers, launched, parsed
@@ -96,14 +97,19 @@ def _about(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:
     return error
 
 
-async def start(model: str, name: str, engine_args: Mapping[str, object]) -> RunningEngine:
-    """Loads the model in processes of its own; minutes for a large one. Raises CannotStart."""
+async def start(
+    model: str, name: str, engine_args: Mapping[str, object], reward: Recipe | None = None
+) -> RunningEngine:
+    """Loads the model in processes of its own; minutes for a large one. Raises CannotStart.
+
+    `reward`: the reward model beside it, whose scores shape answers too.
+    """
     args = await asyncio.to_thread(parsed, model, name, engine_args)
     llm = await asyncio.to_thread(launched, args)
     config = llm.model_config
     card = ModelCard(
         name,
-        fingerprint(config),
+        await asyncio.to_thread(revision, config, Recipe(model, engine_args), reward),
         config.max_model_len,
         int(time.time()),
         capacity=llm.vllm_config.scheduler_config.max_num_seqs,
@@ -111,7 +117,7 @@ async def start(model: str, name: str, engine_args: Mapping[str, object]) -> Run
     return RunningEngine(Loaded(llm, await handlers(llm, args), args), card)
 
 
-def fingerprint(config: ModelConfig) -> str:
-    """Tells one model from another by what vLLM loaded: its name, revision, number format and architecture."""
-    said = (config.model, config.revision, str(config.dtype), config.quantization, config.hf_config.to_dict())
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+def revision(config: ModelConfig, recipe: Recipe, reward: Recipe | None) -> str:
+    """Tells one set of answers from another: by the models, what they are loaded with and what vLLM made of it."""
+    made = (str(config.dtype), config.quantization, config.max_model_len, config.get_diff_sampling_param())
+    return fingerprint(VLLM_VERSION, made, recipe.shape, reward and reward.shape)
