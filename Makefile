@@ -2,7 +2,7 @@
 ##
 ##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
 ##   make test      set everything up, and run all tests: side by side, then alone, those on the real vLLM engine last
-##   make faults    44 faults and attacks against real server processes, the long ones too: a table of figures and bars
+##   make faults    42 faults and attacks against real server processes, the long ones too: a table of figures and bars
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make eval-demo what votes gain and cost, on the demo model: a table and plots in results/, in under 10 minutes
