@@ -1,8 +1,5 @@
 """A finished trace -> a chat.completion. Every number is a fold over the trace."""
 
-from collections.abc import Sequence
-
-from server.api.responses.wire import ResponsesRequest
 from server.engine import Body
 from server.plan import Plan
 from strategies.trace import (
@@ -24,14 +21,13 @@ from strategies.types import Completion, Outcome
 
 def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
     """The engine's own body of the winners, with the whole search's bill and what it found."""
-    request = plan.request
-    assert plan.strategy is not None and not isinstance(request, ResponsesRequest)
+    assert plan.strategy is not None
     spent = usage(trace)
     ranked = (finished.outcome, *finished.outcome.others)
     for choice, outcome in zip(body["choices"], ranked, strict=False):
         if plan.strategy.reasoning != "inline":
             _set_apart(choice["message"], outcome, plan)
-        if finished.stopped in ("deadline", "budget") and unfinished(outcome.completion, request.stops):
+        if finished.stopped in ("deadline", "budget") and not calls(choice, outcome.completion):
             choice["finish_reason"] = "length"
     return body | {
         "id": plan.id,
@@ -42,9 +38,9 @@ def completed(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
     }
 
 
-def unfinished(completion: Completion, stops: Sequence[str]) -> bool:
-    """Whether it ends where neither the model nor one of the client's `stops` ended it."""
-    return completion.finish != "stop" or completion.stopped_by not in (None, *stops)
+def calls(choice: Body, completion: Completion) -> bool:
+    """Whether it is a whole call of a tool: that is made, however short the search was."""
+    return completion.finish == "stop" and bool(choice.get("message", {}).get("tool_calls"))
 
 
 def _set_apart(message: Body, outcome: Outcome, plan: Plan) -> None:

@@ -135,7 +135,7 @@ def test_a_deadline_is_answered_with_the_best_so_far_and_marked():
     with live(engine) as server:
         body = server.ask(strategy={"name": "self_consistency", "stop_rule": "none"}, budget={"seconds": 0.3}).json()
         assert body["cogitate"]["stopped"] == "deadline" and body["cogitate"]["answer"] == "42"
-        assert body["choices"][0]["finish_reason"] == "stop"
+        assert body["choices"][0]["finish_reason"] == "length"
         assert body["usage"]["completion_tokens"] == engine.decoded
 
 
