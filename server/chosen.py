@@ -30,8 +30,9 @@ def agreed(name: str, named: AnyStrategy, said: Mapping[str, object]) -> AnyStra
         raise BadRequest(f"model names the strategy {name}, and strategy another one.", param="strategy")
     options = named.model_dump(include=named.model_fields_set)
     both = parsed({**options, **said, "name": named.name})
-    for option in [option for option in said if option in options and option != "name"]:
-        if getattr(both, option) != getattr(named, option):
+    told = both.model_dump()
+    for option in options:
+        if told[option] != options[option]:
             words = f"{option} is another here than in {name}, which model names: leave it to one of them."
             raise BadRequest(words, param=f"strategy.{option}")
     return both

@@ -11,7 +11,7 @@ from server.api.json import dumps
 from server.api.response import completed
 from server.api.responses.wire import ResponsesRequest
 from server.cache import Alone, Cache, Line
-from server.engine import Backend, Body, Conversation, Shared
+from server.engine import Backend, Body, Conversation, salted
 from server.errors import ApiError, Leaving, Unready
 from server.flights import Flights
 from server.jobs import Job, Jobs
@@ -190,10 +190,11 @@ class Service:
         """The answer, and whether the search came to its end."""
         assert plan.strategy is not None
         programs = Rationed(self.programs, MOST_RUNS)
+        verifiers = salted(self.verifiers, self.salts(plan.caller.tenant))
         run = Run(
             engine=Fitting(InTurn(conversation, self.slots, plan.caller.tenant, plan.id), plan.prompt),
             prover=self.prover,
-            verifiers=plan.strategy.known(self._verifiers(plan.caller.tenant), programs),
+            verifiers=plan.strategy.known(verifiers, programs),
             sampling=plan.sampling,
             reading=plan.reading,
             programs=programs,
@@ -207,14 +208,6 @@ class Service:
         shown = (finished.outcome, *finished.outcome.others)[: plan.answers]
         body = completed(plan, trace, finished, await conversation.present([outcome.completion for outcome in shown]))
         return body, finished.stopped in ("completed", "decided") and not any(map(hurried, trace))
-
-    def _verifiers(self, tenant: str) -> Mapping[str, Verifier]:
-        """With an engine of their own they are salted as the tenant's requests are."""
-        salt = self.salts(tenant)
-        return {
-            name: verifier.salted(salt) if isinstance(verifier, Shared) else verifier
-            for name, verifier in self.verifiers.items()
-        }
 
     async def _plain(self, plan: Plan, job: Job[Body]) -> Body:
         """The engine's own answer, or its stream, line by line into the job's record."""

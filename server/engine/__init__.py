@@ -57,6 +57,14 @@ class Shared(Protocol):
     def salted(self, salt: str) -> Verifier: ...
 
 
+def salted(verifiers: Mapping[str, Verifier], salt: str) -> dict[str, Verifier]:
+    """The same, those that tenants would share with this one's salt."""
+    return {
+        name: verifier.salted(salt) if isinstance(verifier, Shared) else verifier
+        for name, verifier in verifiers.items()
+    }
+
+
 class Backend(Protocol):
     @property
     def card(self) -> ModelCard: ...

@@ -23,8 +23,10 @@ async def test_what_is_kept_for_later_cannot_be_spent_and_is_at_most_half():
     assert budget.left == 5
     with budget.kept(100):
         assert budget.left == 3
-    with Budget().kept(4):
-        assert Budget().left is None
+    boundless = Budget()
+    with boundless.kept(4):
+        assert boundless.left is None
+    assert boundless.left is None
 
 
 async def test_who_wants_nothing_gets_nothing():
