@@ -40,7 +40,7 @@ ARG TORCH_BACKEND=cpu
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/cogitate
 # --no-deps: the list is complete, and it leaves out on purpose what would break (its header says what). Compiled to
 # bytecode here, for at run time the root file system is read-only.
-RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/requirements.txt \
+RUN --mount=type=bind,source=deploy/requirements/cpu.txt,target=/tmp/requirements.txt \
     uv pip install --python /opt/cogitate ${TORCH_BACKEND:+"--torch-backend=$TORCH_BACKEND"} \
         --no-cache --compile-bytecode --no-deps --requirement /tmp/requirements.txt
 
@@ -51,7 +51,7 @@ FROM ${VLLM_IMAGE} AS gpu
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN --mount=type=bind,source=deploy/requirements-cpu.txt,target=/tmp/ours.txt \
+RUN --mount=type=bind,source=deploy/requirements/cpu.txt,target=/tmp/ours.txt \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     uv pip list --system --format=freeze > /tmp/theirs.txt \
     && awk -F'==' '{ name = tolower($1); gsub(/[-_.]+/, "-", name) } \
@@ -128,7 +128,7 @@ USER 10001:10001
 WORKDIR /home/cogitate
 # Off unless asked for: it makes the image 270 MB larger, and whoever brings a model has no use for it.
 ARG DEMO_MODEL=no
-RUN if [ "$DEMO_MODEL" = yes ]; then python -m server.demo "$XDG_CACHE_HOME"; fi
+RUN if [ "$DEMO_MODEL" = yes ]; then python -m cogitate.server.engine.demo_model "$XDG_CACHE_HOME"; fi
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15m --retries=3 \

@@ -29,27 +29,27 @@ help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
 
 serve:
-	@deploy/setup.sh serve
+	@deploy/dev/setup.sh serve
 	@exec .venv/bin/cogitate serve $(if $(MODEL),'$(MODEL)') $(if $(PORT),--port '$(PORT)') $(ARGS)
 
 test:
-	@deploy/setup.sh test
+	@deploy/dev/setup.sh test
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests $(ARGS)
 
 faults:
-	@deploy/setup.sh test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.faults $(ARGS)
+	@deploy/dev/setup.sh test
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.resilience $(ARGS)
 
 bench:
-	@deploy/setup.sh test
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.bench.speed $(ARGS)
+	@deploy/dev/setup.sh test
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/python -m tests.bench.vllm_overhead $(ARGS)
 
 bench-remote:
-	@deploy/setup.sh test
-	@exec .venv/bin/python -m tests.bench.remote $(ARGS)
+	@deploy/dev/setup.sh test
+	@exec .venv/bin/python -m tests.bench.remote_overhead $(ARGS)
 
 eval-demo:
-	@deploy/setup.sh test
+	@deploy/dev/setup.sh test
 	@exec .venv/bin/cogitate eval sums --model --limit 24 --max-tokens 32 --instruction ' Reply with the number only.' \
 	    --bank results/demo-bank.jsonl --fill 16 --in-flight 32 --out results/demo --title 'sums, the demo model' \
 	    --strategy self_consistency:n=16 \
@@ -57,7 +57,7 @@ eval-demo:
 	    --strategy self_consistency:n=8,stop_rule=none --strategy best_of_n:n=16,verifier=confidence $(ARGS)
 
 check:
-	@deploy/setup.sh check
+	@deploy/dev/setup.sh check
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy

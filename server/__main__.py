@@ -1,6 +1,6 @@
 """python -m server is the command `cogitate`."""
 
-from server.cli import main
+from cogitate.server.cli import main
 
 if __name__ == "__main__":
     main()

@@ -10,22 +10,22 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from server.api import chat, health, models, requests
-from server.api.document import describe
-from server.api.json import JSON
-from server.api.responses import route as responses
-from server.auth import ANYONE, Authentication, Keys
-from server.cache import MemoryCache
-from server.doorstep import Doorstep, names_of
-from server.encores import Encores
-from server.engine import CannotStart
-from server.errors import ApiError, BadRequest, NotAllowed, NotFound
-from server.heads import Heads, allowed
-from server.observe import Observation
-from server.service import Service
+from cogitate.server.api import chat_completions, health, models, requests
+from cogitate.server.api import responses as responses
+from cogitate.server.api.openapi import describe
+from cogitate.server.auth.keys import ANYONE, Authentication, Keys
+from cogitate.server.cache import MemoryCache
+from cogitate.server.engine import CannotStart
+from cogitate.server.errors import ApiError, BadRequest, NotAllowed, NotFound
+from cogitate.server.http.encores import Encores
+from cogitate.server.http.head import Heads, allowed
+from cogitate.server.http.instrumentation import Observation
+from cogitate.server.http.trusted_host import Doorstep, names_of
+from cogitate.server.protocol.json import JSON
+from cogitate.server.serving.service import Service
 
 log = logging.getLogger("cogitate")
-ROUTERS = (chat.router, responses.router, requests.router, models.router, health.router)
+ROUTERS = (chat_completions.router, responses.router, requests.router, models.router, health.router)
 
 
 def create_app(

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import uvloop
 from pydantic import ValidationError
 
-from server.auth import BadKeysFile, new_key
-from server.engine.absent import hide_broken_packages
-from server.evaluation import options
-from server.settings import ENVIRONMENT_ONLY, Settings, keys_file
+from cogitate.server.auth.keys import BadKeysFile, new_key
+from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
+from cogitate.server.evaluation import options
+from cogitate.server.settings import ENVIRONMENT_ONLY, Settings, keys_file
 
 # Before anything imports transformers: spawned engine processes import this module too.
 hide_broken_packages()
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return make_key(given.api_keys_file, given.tenant)
     if given.command == "eval":
         return measure(given)
-    from server.serving import CannotServe, serve
+    from cogitate.server.launcher import CannotServe, serve
 
     try:
         uvloop.run(serve(settings_of(given)))
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(given: argparse.Namespace) -> None:
-    from server.evaluation.command import CannotEvaluate, evaluate
+    from cogitate.server.evaluation.cli import CannotEvaluate, evaluate
 
     try:
         evaluate(given)

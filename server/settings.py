@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from strategies import STRATEGIES, AnyStrategy
-from strategies.ports import Ability
+from cogitate.strategies import STRATEGIES, AnyStrategy
+from cogitate.strategies.core.ports import Ability
 
 ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
 """Secrets, which a command line would show to everybody on the machine."""

@@ -4,18 +4,18 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from strategies.auto import Auto
-from strategies.beam_search import BeamSearch
-from strategies.best_of_n import BestOfN
-from strategies.budget_forcing import BudgetForcing
-from strategies.chain_of_thought import ChainOfThought
-from strategies.dvts import Dvts
-from strategies.particle_filter import ParticleFilter
-from strategies.program_aided import ProgramAided
-from strategies.selection import Selection
-from strategies.self_consistency import SelfConsistency
-from strategies.self_refine import SelfRefine
-from strategies.synthesis import Synthesis
+from cogitate.strategies.auto import Auto
+from cogitate.strategies.beam_search import BeamSearch
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.budget_forcing import BudgetForcing
+from cogitate.strategies.chain_of_thought import ChainOfThought
+from cogitate.strategies.dvts import Dvts
+from cogitate.strategies.particle_filter import ParticleFilter
+from cogitate.strategies.program_aided import ProgramAided
+from cogitate.strategies.selection import Selection
+from cogitate.strategies.self_consistency import SelfConsistency
+from cogitate.strategies.self_refine import SelfRefine
+from cogitate.strategies.synthesis import Synthesis
 
 AnyStrategy = Annotated[
     ChainOfThought

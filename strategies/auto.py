@@ -21,13 +21,13 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from strategies.ballot import Ballot, likelihood
-from strategies.options import Options
-from strategies.population import concluded, share, synthesised, whole
-from strategies.run import Run
-from strategies.trace import Shed
-from strategies.types import Outcome, Prompt
-from strategies.votes import UNDER_LOAD, settled
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.trace import Shed
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.population import concluded, share, synthesised, whole
+from cogitate.strategies.voting.ballot import Ballot, likelihood
+from cogitate.strategies.voting.stop_rules import UNDER_LOAD, settled
 
 WAVE = 3
 """The least number of samples that can settle a vote of 16 at ENOUGH, by agreeing (votes.lead_kept: 0.956)."""

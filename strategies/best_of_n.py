@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.ballot import Ballot, filled, merit, ranking, score_of
-from strategies.run import Run
-from strategies.types import Outcome, Prompt
-from strategies.verified import Verified
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.verifiers.options import Verified
+from cogitate.strategies.voting.ballot import Ballot, filled, merit, ranking, score_of
 
 
 class BestOfN(Verified):

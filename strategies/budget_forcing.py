@@ -10,14 +10,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.early_exit import PROBE, PROBE_TOKENS, SURE, agreed, boxed, confidence
-from strategies.granting import least
-from strategies.options import Options
-from strategies.ports import Ability, SampleFailed
-from strategies.prompts import FINAL_ANSWER, NO_THOUGHT, WAIT
-from strategies.run import Run
-from strategies.thinking import CLOSE, OPEN, Thought
-from strategies.types import Outcome, Prompt
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.ports import Ability, SampleFailed
+from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT, WAIT
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.seeds import least
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.thinking.early_exit import PROBE, PROBE_TOKENS, SURE, agreed, boxed, confidence
+from cogitate.strategies.thinking.thought import CLOSE, OPEN, Thought
 
 
 class BudgetForcing(Options):

@@ -9,10 +9,10 @@ import re
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from strategies.options import Options
-from strategies.prompts import THEREFORE
-from strategies.run import Run
-from strategies.types import Completion, Outcome, Prompt, joined
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.prompts import THEREFORE
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Completion, Outcome, Prompt, joined
 
 ANSWER_TOKENS = 32
 """The paper's second call."""

@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.paths import Branching, Path, best, elected
-from strategies.run import Run
-from strategies.types import Outcome, Prompt
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.steps import Branching, Path, best, elected
 
 
 class Dvts(Branching):

@@ -17,11 +17,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from strategies.lineage import Line, chances, going, heads, longer, together
-from strategies.paths import Path, Stepwise, best, elected
-from strategies.resampling import effective, multinomial, systematic
-from strategies.run import Run
-from strategies.types import Outcome, Prompt
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.resampling import effective, multinomial, systematic
+from cogitate.strategies.search.steps import Path, Stepwise, best, elected
+from cogitate.strategies.search.trajectories import Line, chances, going, heads, longer, together
 
 
 class ParticleFilter(Stepwise):

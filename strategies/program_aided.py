@@ -10,14 +10,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.ballot import Ballot
-from strategies.options import Options
-from strategies.prompts import PROGRAM, VALUE
-from strategies.run import Run
-from strategies.shown import reply
-from strategies.types import Outcome, Prompt
-from strategies.values import pooled, program_in
-from strategies.votes import StopRule, lanes, settled
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.program_value import pooled, program_in
+from cogitate.strategies.core.prompts import PROGRAM, VALUE
+from cogitate.strategies.core.quoting import reply
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.voting.ballot import Ballot
+from cogitate.strategies.voting.stop_rules import StopRule, lanes, settled
 
 
 class ProgramAided(Options):

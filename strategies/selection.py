@@ -16,16 +16,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.apart import apart
-from strategies.ballot import Ballot
-from strategies.likeness import alike
-from strategies.options import Options
-from strategies.population import first_of, identity, sampled, share, whole
-from strategies.ports import SampleFailed
-from strategies.prompts import COMPARE, GRADER
-from strategies.run import Run
-from strategies.shown import quoted, reply
-from strategies.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.core.offload import apart
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompts import COMPARE, GRADER
+from cogitate.strategies.core.quoting import quoted, reply
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.similarity import alike
+from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.search.population import first_of, identity, sampled, share, whole
+from cogitate.strategies.voting.ballot import Ballot
 
 WINDOW = 8
 """GenSelect's."""

@@ -16,11 +16,11 @@ those of the warm-up that answer, so that at least one vote stands, and a confid
 
 from typing import ClassVar, Literal
 
-from strategies.run import Run
-from strategies.tally import Tally
-from strategies.types import Floor, Outcome, Prompt
-from strategies.voting import Voting
-from strategies.weighing import Scale
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Floor, Outcome, Prompt
+from cogitate.strategies.voting.options import Voting
+from cogitate.strategies.voting.tally import Tally
+from cogitate.strategies.voting.weights import Scale
 
 
 class SelfConsistency(Voting):

@@ -13,14 +13,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.ballot import score_of
-from strategies.ports import SampleFailed
-from strategies.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
-from strategies.run import Run
-from strategies.shown import CHARACTERS, harmless, quoted, reply
-from strategies.tree_search import searched
-from strategies.types import Completion, Message, Outcome, Prompt
-from strategies.verified import UNIT_TESTS, Verified
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
+from cogitate.strategies.core.quoting import CHARACTERS, harmless, quoted, reply
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.search.ab_mcts import searched
+from cogitate.strategies.verifiers.options import UNIT_TESTS, Verified
+from cogitate.strategies.voting.ballot import score_of
 
 NOTE_TOKENS = 1024
 """At most, of a critique, a list of questions, or an answer to one."""

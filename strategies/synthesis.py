@@ -12,11 +12,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from strategies.ballot import Ballot
-from strategies.options import Options
-from strategies.population import CONSENSUS, concluded, identity, sampled, share, synthesised, whole
-from strategies.run import Run
-from strategies.types import Outcome, Prompt
+from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.population import CONSENSUS, concluded, identity, sampled, share, synthesised, whole
+from cogitate.strategies.voting.ballot import Ballot
 
 UNCHANGED = 2
 """Loops in a row that leave the majority what it was end rsa."""

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.faults.rows import Bar
+from tests.resilience.report import Bar
 
 TESTS = Path(__file__).parent
 # Some modules take their fixtures as a plugin, and some import them before that.
-pytest.register_assert_rewrite("tests.redis_server", "tests.engine.real", "tests.engine.served")
+pytest.register_assert_rewrite("tests.fakes.redis_server", "tests.fakes.real_engine", "tests.fakes.vllm_reference")
 settings.register_profile("cogitate", deadline=None, max_examples=60)
 settings.load_profile("cogitate")
 
@@ -33,6 +33,6 @@ def bar(request: pytest.FixtureRequest) -> Bar:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in ("faults", "sandbox"):
+        if item.path.relative_to(TESTS).as_posix().startswith(("resilience/", "server/sandbox/")):
             item.add_marker("alone")
     items.sort(key=lambda item: item.get_closest_marker("shared") is not None)

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from server.engine import Body
-from server.service import Service
+from cogitate.server.engine import Body
+from cogitate.server.serving.service import Service
 
 router = APIRouter()
 

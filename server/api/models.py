@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 
-from server.engine import Body, ModelCard
-from server.errors import ModelNotFound
-from server.service import Service
-from strategies import STRATEGIES
-from strategies.advice import ADVICE
+from cogitate.server.engine import Body, ModelCard
+from cogitate.server.errors import ModelNotFound
+from cogitate.server.serving.service import Service
+from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.advice import ADVICE
 
 router = APIRouter()
 

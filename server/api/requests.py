@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from server.api.answering import caller
-from server.engine import Body
-from server.errors import NotFound
-from server.service import Service
+from cogitate.server.api.respond import caller
+from cogitate.server.engine import Body
+from cogitate.server.errors import NotFound
+from cogitate.server.serving.service import Service
 
 router = APIRouter()
 

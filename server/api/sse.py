@@ -6,16 +6,16 @@ from typing import Any
 
 import orjson
 
-from server.api.json import dumps
-from server.api.narration import told
-from server.api.openai import ChatRequest
-from server.api.response import retold
-from server.engine import Body
-from server.errors import ApiError, BadRequest, Cancelled, Upstream
-from server.jobs import Job, Reader
-from server.plan import Plan
-from strategies.trace import Spoken
-from strategies.types import Speech
+from cogitate.server.engine import Body
+from cogitate.server.errors import ApiError, BadRequest, Cancelled, Upstream
+from cogitate.server.observability.trace_json import told
+from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.json import dumps
+from cogitate.server.serving.chat_response import retold
+from cogitate.server.serving.jobs import Job, Reader
+from cogitate.strategies.core.trace import Spoken
+from cogitate.strategies.core.types import Speech
 
 SILENCE = 15.0
 """Seconds before a comment is sent, so that proxies do not cut the connection."""

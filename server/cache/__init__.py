@@ -6,9 +6,9 @@ A cache is never a reason to fail or to wait: whatever breaks inside it is a mis
 from collections.abc import Callable
 from typing import Protocol
 
-from server.cache.line import Alone, Line, RedisLine
-from server.cache.memory import MOST_BYTES, MemoryCache
-from server.cache.redis import CLAIM_SECONDS, RedisCache
+from cogitate.server.cache.memory import MOST_BYTES, MemoryCache
+from cogitate.server.cache.pubsub_rpc import Alone, Line, RedisLine
+from cogitate.server.cache.redis import CLAIM_SECONDS, RedisCache
 
 __all__ = ["CLAIM_SECONDS", "Alone", "Cache", "Line", "MemoryCache", "RedisCache", "open_cache", "open_line"]
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from redis.exceptions import ResponseError
 
-from server.cache.breaker import Breaker
-from server.cache.envelope import OVERHEAD, seal, unseal
-from server.cache.link import PREFIX, Link
+from cogitate.server.cache.circuit_breaker import Breaker
+from cogitate.server.cache.redis_client import PREFIX, Link
+from cogitate.server.cache.signing import OVERHEAD, seal, unseal
 
 CLAIM = ":lock"
 CLAIM_SECONDS = 6

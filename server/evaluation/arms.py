@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from server.evaluation.mistakes import CannotEvaluate
-from server.evaluation.spelling import Misspelled, spelled
-from strategies import AnyStrategy, parse
+from cogitate.server.evaluation.errors import CannotEvaluate
+from cogitate.server.evaluation.spelling import Misspelled, spelled
+from cogitate.strategies import AnyStrategy, parse
 
 
 class BadArm(CannotEvaluate):

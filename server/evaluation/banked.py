@@ -1,13 +1,13 @@
 """What a bank tells of a question by itself: its greedy answer, each sample's, and the oracle's."""
 
-from server.evaluation.bank import Bank
-from server.evaluation.baselines import GREEDY, Graded, sampled
-from server.evaluation.lookup import completion
-from server.evaluation.question import Question
-from server.evaluation.results import Result
-from server.evaluation.sample import Sample
-from strategies.reading import Reading
-from strategies.types import Message, Prompt
+from cogitate.server.evaluation.baselines import GREEDY, Graded, sampled
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.replay_engine import completion
+from cogitate.server.evaluation.results import Result
+from cogitate.server.evaluation.sample import Sample
+from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies.core.answer_reader import Reading
+from cogitate.strategies.core.types import Message, Prompt
 
 
 def beside(question: Question, bank: Bank, n: int) -> list[Result]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.evaluation.arms import Arm, arm
-from server.evaluation.results import Result
+from cogitate.server.evaluation.arms import Arm, arm
+from cogitate.server.evaluation.results import Result
 
 GREEDY = "greedy"
 """The arm that is no strategy: the engine's own, most probable answer."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from server.errors import ContextTooLong
-from server.evaluation.told import Failure, Models, Refused, Told, TooLong
+from cogitate.server.errors import ContextTooLong
+from cogitate.server.evaluation.told import Failure, Models, Refused, Told, TooLong
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 TRIES = 8

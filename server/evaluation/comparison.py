@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from server.evaluation.arms import BadArm, arm
-from server.evaluation.baselines import GREEDY, ONE
-from server.evaluation.mistakes import CannotEvaluate
-from server.evaluation.results import Key
+from cogitate.server.evaluation.arms import BadArm, arm
+from cogitate.server.evaluation.baselines import GREEDY, ONE
+from cogitate.server.evaluation.errors import CannotEvaluate
+from cogitate.server.evaluation.results import Key
 
 
 class NoSuchRow(CannotEvaluate):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from server.evaluation.bank import BadBank, Bank
-from server.evaluation.making import digest
-from server.evaluation.question import Question
+from cogitate.server.evaluation.provenance import digest
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.sample_bank import BadBank, Bank
 
 
 def evened(bank: Bank, questions: Sequence[Question]) -> tuple[int, Bank]:

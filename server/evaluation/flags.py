@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from server.evaluation.mistakes import CannotEvaluate
+from cogitate.server.evaluation.errors import CannotEvaluate
 
 
 class BadFlag(CannotEvaluate):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from strategies.concurrency import group
+from cogitate.strategies.core.concurrency import group
 
 T = TypeVar("T")
 

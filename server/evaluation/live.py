@@ -5,17 +5,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.evaluation.arms import Arm
-from server.evaluation.asking import Asking, body
-from server.evaluation.baselines import GREEDY, ONE, Graded, compared, majority, oracle, sampled
-from server.evaluation.client import Client
-from server.evaluation.comparison import Comparison
-from server.evaluation.lanes import each
-from server.evaluation.progress import Progress
-from server.evaluation.question import Question
-from server.evaluation.results import Result, Results, refused
-from server.evaluation.told import Candidate, Refused, Told, TooLong
-from strategies.answers import Answer, extract
+from cogitate.server.evaluation.arms import Arm
+from cogitate.server.evaluation.baselines import GREEDY, ONE, Graded, compared, majority, oracle, sampled
+from cogitate.server.evaluation.client import Client
+from cogitate.server.evaluation.comparison import Comparison
+from cogitate.server.evaluation.lanes import each
+from cogitate.server.evaluation.live_request import Asking, body
+from cogitate.server.evaluation.progress import Progress
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.results import Result, Results, refused
+from cogitate.server.evaluation.told import Candidate, Refused, Told, TooLong
+from cogitate.strategies.answers import Answer, extract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

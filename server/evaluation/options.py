@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from server.evaluation.flags import natural, positive
+from cogitate.server.evaluation.flags import natural, positive
 
 DESCRIPTION = """\
 What a strategy gains on a task, and what it costs.

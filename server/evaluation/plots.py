@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from server.evaluation.report import Row
+from cogitate.server.evaluation.report import Row
 
 TOKENS = "decoded tokens per question, aborted and verifiers' included"
 MARKERS = "osv^"

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.evaluation.grading import Grade
-from server.evaluation.mistakes import CannotEvaluate
-from server.evaluation.shots import Shots, turns
-from strategies.answers import Answer
-from strategies.values import program_in
+from cogitate.server.evaluation.errors import CannotEvaluate
+from cogitate.server.evaluation.few_shot import Shots, turns
+from cogitate.server.evaluation.scoring import Grade
+from cogitate.strategies.answers import Answer
+from cogitate.strategies.core.program_value import program_in
 
 
 class BadTask(CannotEvaluate):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from server.evaluation.flags import api_key
-from server.evaluation.served import served
+from cogitate.server.evaluation.flags import api_key
+from cogitate.server.evaluation.local_server import served
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.evaluation.mistakes import CannotEvaluate
-from server.evaluation.question import Question
-from server.evaluation.sample import Recipe
-from server.evaluation.shots import shots
-from strategies.prompts import BOXED
+from cogitate.server.evaluation.errors import CannotEvaluate
+from cogitate.server.evaluation.few_shot import shots
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.sample import Recipe
+from cogitate.strategies.core.prompts import BOXED
 
 MAX_TOKENS = 400
 """Of a candidate, where nobody says how many."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from strategies.answers import extract
+from cogitate.strategies.answers import extract
 
 HASHES = re.compile(r"####\s*(.*)")
 LONGEST = 200

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from server.errors import ApiError
-from server.evaluation.arms import Arm, BadArm
-from server.evaluation.replay import verifiers
-from server.refusals import refuse_comparing, refuse_unchecked, refuse_unknown_verifiers
+from cogitate.server.errors import ApiError
+from cogitate.server.evaluation.arms import Arm, BadArm
+from cogitate.server.evaluation.replay import verifiers
+from cogitate.server.planning.compatibility import refuse_comparing, refuse_unchecked, refuse_unknown_verifiers
 
 
 def refuse_arms(arms: Sequence[Arm]) -> None:

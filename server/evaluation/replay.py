@@ -11,23 +11,23 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 
-from server.evaluation import clockwork
-from server.evaluation.bank import Bank
-from server.evaluation.lookup import BankEngine, Beyond
-from server.evaluation.question import Question
-from server.evaluation.results import Result, refused
-from server.evaluation.sample import Sample
-from server.evaluation.shots import turns
-from server.overlong import Overlong
-from strategies import AnyStrategy
-from strategies.execute import execute
-from strategies.ports import Verifier
-from strategies.programs import NoPrograms
-from strategies.reading import Reading
-from strategies.run import Run
-from strategies.trace import Finished, candidates, usage
-from strategies.types import Message, Prompt, Sampling
-from strategies.verifiers import BUILT_IN
+from cogitate.server.engine.context_limit import Overlong
+from cogitate.server.evaluation import virtual_time
+from cogitate.server.evaluation.few_shot import turns
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.replay_engine import BankEngine, Beyond
+from cogitate.server.evaluation.results import Result, refused
+from cogitate.server.evaluation.sample import Sample
+from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies import AnyStrategy
+from cogitate.strategies.core.answer_reader import Reading
+from cogitate.strategies.core.execute import execute
+from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.core.programs import NoPrograms
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.trace import Finished, candidates, usage
+from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.verifiers import BUILT_IN
 
 
 class NoProofs:
@@ -44,7 +44,7 @@ def replayed(
     asked = Prompt(tuple(Message(turn["role"], turn["content"]) for turn in said), asked=question.text)
     engine = BankEngine(asked, order, bank.greedy(question.id), beyond)
     try:
-        return clockwork.run(_solved(arm, strategy, question, engine, repeat))
+        return virtual_time.run(_solved(arm, strategy, question, engine, repeat))
     except Overlong:
         return refused(arm, question.id, repeat)
 

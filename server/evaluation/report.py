@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.evaluation.results import REFUSED, Result
-from server.evaluation.statistics import mean, paired, quantile, wilson
+from cogitate.server.evaluation.results import REFUSED, Result
+from cogitate.server.evaluation.statistics import mean, paired, quantile, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

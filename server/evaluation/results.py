@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from server.evaluation.mistakes import CannotEvaluate
+from cogitate.server.evaluation.errors import CannotEvaluate
 
 REFUSED = "refused"
 Key = tuple[str, str, int, str]

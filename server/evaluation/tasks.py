@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from server.evaluation.programs import HUMANEVAL, packaged
-from server.evaluation.question import BadTask, Question
-from server.evaluation.rows import question, rows
-from server.evaluation.spelling import Misspelled, spelled
-from server.evaluation.sums import SUMS, sums
-from strategies.verifiers.countdown import game_of
+from cogitate.server.evaluation.datasets import question, rows
+from cogitate.server.evaluation.humaneval import HUMANEVAL, packaged
+from cogitate.server.evaluation.question import BadTask, Question
+from cogitate.server.evaluation.spelling import Misspelled, spelled
+from cogitate.server.evaluation.sums import SUMS, sums
+from cogitate.strategies.verifiers.countdown import game_of
 
 GYM = "gym:"
 MADE = 100

@@ -3,12 +3,12 @@
 import argparse
 import sys
 
-from server.evaluation.baselines import ONE
-from server.evaluation.comparison import Comparison
-from server.evaluation.plots import NoPlots, draw
-from server.evaluation.progress import note
-from server.evaluation.report import easier, markdown, rows
-from server.evaluation.results import Results
+from cogitate.server.evaluation.baselines import ONE
+from cogitate.server.evaluation.comparison import Comparison
+from cogitate.server.evaluation.plots import NoPlots, draw
+from cogitate.server.evaluation.progress import note
+from cogitate.server.evaluation.report import easier, markdown, rows
+from cogitate.server.evaluation.results import Results
 
 
 def tell(given: argparse.Namespace, comparison: Comparison, known: Results) -> None:

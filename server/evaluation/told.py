@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
-from server.evaluation.mistakes import CannotEvaluate
-from strategies.trace import Stopped
+from cogitate.server.evaluation.errors import CannotEvaluate
+from cogitate.strategies.core.trace import Stopped
 
 
 class Refused(CannotEvaluate):

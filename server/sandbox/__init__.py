@@ -2,19 +2,19 @@
 
 from typing import get_args
 
-from server.engine import CannotStart
-from server.sandbox import residue
-from server.sandbox.cages import Cage, CageName
-from server.sandbox.cages.bwrap import bubblewrap
-from server.sandbox.cages.landlock import landlock
-from server.sandbox.canaries import prove
-from server.sandbox.limits import MOST_RUNS, Limits
-from server.sandbox.local import LocalPrograms
-from server.sandbox.machine import check_machine
-from server.sandbox.ration import Rationed
-from server.sandbox.remote import RemotePrograms
-from server.settings import Settings
-from strategies.programs import NoPrograms, Programs
+from cogitate.server.engine import CannotStart
+from cogitate.server.sandbox import cleanup
+from cogitate.server.sandbox.backend import Cage, CageName
+from cogitate.server.sandbox.bwrap import bubblewrap
+from cogitate.server.sandbox.landlock import landlock
+from cogitate.server.sandbox.limits import MOST_RUNS, Limits
+from cogitate.server.sandbox.local import LocalPrograms
+from cogitate.server.sandbox.machine import check_machine
+from cogitate.server.sandbox.quota import Rationed
+from cogitate.server.sandbox.remote import RemotePrograms
+from cogitate.server.sandbox.selftest import prove
+from cogitate.server.settings import Settings
+from cogitate.strategies.core.programs import NoPrograms, Programs
 
 __all__ = ["MOST_RUNS", "Limits", "NoPrograms", "Rationed", "open_sandbox", "opened"]
 REMOTE = "remote:"
@@ -29,7 +29,7 @@ async def opened(how: str, limits: Limits) -> Programs:
     """`how` as --code-exec says it. Raises CannotStart."""
     if how == "off":
         return NoPrograms()
-    residue.reap()
+    cleanup.reap()
     programs: Programs
     if how.startswith(REMOTE):
         programs = RemotePrograms(how.removeprefix(REMOTE), limits)

@@ -1,4 +1,6 @@
-"""Runs programs for another process: python -m server.sandbox.executor --socket PATH --code-exec bwrap|landlock
+"""Runs programs for another process.
+
+    python -m cogitate.server.sandbox.executor --socket PATH --code-exec bwrap|landlock
 
 It needs no network, no secret, no right and no folder to write to but the socket's. Who may write to the socket may run
 programs; it is made for its owner and its group.
@@ -18,11 +20,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from server.engine import CannotStart
-from server.sandbox import opened
-from server.sandbox.limits import Limits
-from server.sandbox.wire import RAN, REQUEST, TESTED, BadMessage, Run, receive, send
-from strategies.programs import Programs
+from cogitate.server.engine import CannotStart
+from cogitate.server.sandbox import opened
+from cogitate.server.sandbox.limits import Limits
+from cogitate.server.sandbox.rpc import RAN, REQUEST, TESTED, BadMessage, Run, receive, send
+from cogitate.strategies.core.programs import Programs
 
 PATIENCE = 5.0
 """Seconds that a client may take to send its request, or to take its answer."""
@@ -137,7 +139,7 @@ async def executed(path: Path, how: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m server.sandbox.executor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cogitate.server.sandbox.executor", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--code-exec", choices=["bwrap", "landlock"], required=True, help="what holds the programs")
     given = parser.parse_args(arguments)

@@ -10,13 +10,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from server.engine import CannotStart
+from cogitate.server.engine import CannotStart
 
 FLAGS = ("-s", "-S", "-B", "-c")
 """No site-packages of anyone, no bytecode written. boot.py takes the working folder off the path."""
 ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 """All of it: the same program says the same twice."""
-INSIDE = "server.sandbox.inside"
+INSIDE = "cogitate.server.sandbox.guest"
 ALWAYS = ("frames", "values", "confine", "landlock")
 OWNER = "of-cogitate-"
 """With the server's pid, a word in the command of every process of a sandbox: residue.py knows them by it."""

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from server.sandbox.cages import Cage
-from server.sandbox.limits import Limits
-from server.sandbox.running import ran
-from server.sandbox.testing import tried
-from strategies.programs import Ran, Tested
+from cogitate.server.sandbox.backend import Cage
+from cogitate.server.sandbox.limits import Limits
+from cogitate.server.sandbox.run_program import ran
+from cogitate.server.sandbox.run_tests import tried
+from cogitate.strategies.core.programs import Ran, Tested
 
 MOST_AT_ONCE = 128
 

@@ -3,8 +3,8 @@
 import platform
 import sys
 
-from server.engine import CannotStart
-from server.sandbox.syscalls import MACHINE
+from cogitate.server.engine import CannotStart
+from cogitate.server.sandbox.syscalls import MACHINE
 
 
 def check_machine() -> None:

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from server.sandbox.limits import Limits
-from server.sandbox.local import refusal
-from server.sandbox.wire import RAN, REQUEST, TESTED, BadMessage, Run, TestAll, receive, send
-from strategies.programs import Ran, Tested
+from cogitate.server.sandbox.limits import Limits
+from cogitate.server.sandbox.local import refusal
+from cogitate.server.sandbox.rpc import RAN, REQUEST, TESTED, BadMessage, Run, TestAll, receive, send
+from cogitate.strategies.core.programs import Ran, Tested
 
 PATIENCE = 60.0
 """Seconds that an executor may take beyond the run itself, which may have to wait for its turn."""

@@ -1,12 +1,12 @@
 """From the text of a reply to the answer it gives, and to the key on which votes for it are counted. Pure."""
 
-from strategies.answers.answer import Answer, AnswerFormat, Rule
-from strategies.answers.calls import called, narrowed
-from strategies.answers.canonical import canonical
-from strategies.answers.extract import extract, given
-from strategies.answers.numbers import numeric
-from strategies.answers.provable import provable
-from strategies.answers.question import asks_for_number
+from cogitate.strategies.answers.answer import Answer, AnswerFormat, Rule
+from cogitate.strategies.answers.canonical import canonical
+from cogitate.strategies.answers.extract import extract, given
+from cogitate.strategies.answers.numbers import numeric
+from cogitate.strategies.answers.question_type import asks_for_number
+from cogitate.strategies.answers.tool_calls import called, narrowed
+from cogitate.strategies.answers.worth_proving import provable
 
 __all__ = [
     "Answer",

@@ -3,7 +3,7 @@
 import re
 from itertools import islice
 
-from strategies.answers.answer import placeholder
+from cogitate.strategies.answers.answer import placeholder
 
 _MARK = re.compile(r"\\(?:boxed|fbox)[ \t]*\{|\\.|[{}]", re.DOTALL)
 _BOX = re.compile(r"\\(?:boxed|fbox)[ \t]*\{")

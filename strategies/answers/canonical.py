@@ -4,8 +4,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from strategies.answers import choice, collection, latex, numbers, structured, units
-from strategies.answers.answer import LONGEST_TEXT, AnswerFormat
+from cogitate.strategies.answers import json_answer, latex, multiple_choice, numbers, sets_and_tuples, units
+from cogitate.strategies.answers.answer import LONGEST_TEXT, AnswerFormat
 
 _LONGEST = 2_000
 _MOST_PASSES = 8
@@ -36,9 +36,9 @@ def _pass(text: str, format: AnswerFormat) -> str:
         case "text":
             return _folded(unicodedata.normalize("NFKC", text))
         case "json":
-            return structured.dumped(text) or text
+            return json_answer.dumped(text) or text
         case "choice":
-            return choice.letter(text) or _folded(text)
+            return multiple_choice.letter(text) or _folded(text)
         case "number":
             return numbers.first_value(units.without_units(latex.cleaned(text))) or _expression(text)
         case _:
@@ -56,7 +56,7 @@ def _expression(text: str) -> str:
     # After a bracket a comma separates: (1,234) is a pair, 1,234 is a number.
     head = re.split(r"[(\[{]", text, maxsplit=1)[0]
     plain = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), head)
-    return collection.spelled(plain + text[len(head) :], _atom).strip()
+    return sets_and_tuples.spelled(plain + text[len(head) :], _atom).strip()
 
 
 def _atom(text: str) -> str:

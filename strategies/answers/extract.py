@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
-from strategies.answers import choice
-from strategies.answers.answer import LONGEST_ANSWER, LONGEST_TEXT, Answer, AnswerFormat, Rule
-from strategies.answers.boxed import boxes, last_box
-from strategies.answers.canonical import canonical
-from strategies.answers.numbers import last_number, numeric
-from strategies.answers.phrase import hashes, phrases
-from strategies.answers.question import asks_for_number
-from strategies.answers.structured import last_structure
+from cogitate.strategies.answers import multiple_choice
+from cogitate.strategies.answers.answer import LONGEST_ANSWER, LONGEST_TEXT, Answer, AnswerFormat, Rule
+from cogitate.strategies.answers.answer_phrase import hashes, phrases
+from cogitate.strategies.answers.boxed import boxes, last_box
+from cogitate.strategies.answers.canonical import canonical
+from cogitate.strategies.answers.json_answer import last_structure
+from cogitate.strategies.answers.numbers import last_number, numeric
+from cogitate.strategies.answers.question_type import asks_for_number
 
 _MOST_TRIED = 8
 """Announced answers that are read, the last first: each takes canonical() its time."""
@@ -24,9 +24,9 @@ _MOST_TRIED = 8
 def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """The answer a reply gives, or None: an abstention must not vote."""
     reply = _after_thinking(text)
-    offered = choice.options(question[-LONGEST_TEXT:])
+    offered = multiple_choice.options(question[-LONGEST_TEXT:])
     if format == "choice":
-        offered = offered or choice.USUAL_LETTERS
+        offered = offered or multiple_choice.USUAL_LETTERS
     longest = LONGEST_TEXT if format in ("json", "text") else LONGEST_ANSWER
     for rule, raw in _candidates(reply, format, question, offered):
         if raw and len(raw) <= longest and (key := _key(raw, format, offered)):
@@ -36,7 +36,9 @@ def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Ans
 
 def given(raw: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """An answer that was handed over as it is, by a program; None where it is not of the kind that was asked for."""
-    offered = choice.options(question[-LONGEST_TEXT:]) or (choice.USUAL_LETTERS if format == "choice" else "")
+    offered = multiple_choice.options(question[-LONGEST_TEXT:]) or (
+        multiple_choice.USUAL_LETTERS if format == "choice" else ""
+    )
     key = _key(raw, format, offered) if len(raw) <= LONGEST_ANSWER else ""
     return Answer(raw, key, "program") if key else None
 
@@ -70,7 +72,7 @@ def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -
 def _guesses(reply: str, format: AnswerFormat, question: str, offered: str) -> Iterator[tuple[Rule, str | None]]:
     """Answers nothing announces: the last letter or number, where a letter or a number was asked for."""
     if offered and format != "number":
-        yield "choice", choice.last_letter(reply, offered)
+        yield "choice", multiple_choice.last_letter(reply, offered)
     if format == "number" or (format == "auto" and asks_for_number(question)):
         yield "number", last_number(reply)
 
@@ -82,7 +84,7 @@ def _boxes_of(question: str) -> frozenset[str]:
 
 def _key(raw: str, format: AnswerFormat, offered: str) -> str:
     """The canonical form, empty where it is not of the kind that was asked for."""
-    if format in ("auto", "choice") and (letter := choice.letter(raw, offered)):
+    if format in ("auto", "choice") and (letter := multiple_choice.letter(raw, offered)):
         return letter
     key = canonical(raw, format)
     misread = format == "choice" or (format == "number" and numeric(key) is None)

@@ -1,12 +1,12 @@
 """Verifiers that need only the engine, or nothing at all. Reward models are served by the engine's side."""
 
-from strategies.ports import Verifier
-from strategies.verifiers.comparing import Groupwise, Pairwise
-from strategies.verifiers.confidence import Confidence
-from strategies.verifiers.countdown import Countdown
-from strategies.verifiers.form import readable
-from strategies.verifiers.judge import Judge
-from strategies.verifiers.programmatic import Programmatic
+from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.verifiers.comparative import Groupwise, Pairwise
+from cogitate.strategies.verifiers.confidence import Confidence
+from cogitate.strategies.verifiers.countdown import Countdown
+from cogitate.strategies.verifiers.format_checks import readable
+from cogitate.strategies.verifiers.judge import Judge
+from cogitate.strategies.verifiers.programmatic import Programmatic
 
 BUILT_IN: dict[str, Verifier] = {
     "judge": Judge(),

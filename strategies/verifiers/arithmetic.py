@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from strategies.verifiers.equations import EQUALS, LONGEST, runs
+from cogitate.strategies.verifiers.equations import EQUALS, LONGEST, runs
 
 TOKEN_OF_EXPRESSION = re.compile(r"\d{1,15}|[-+*/()]")
 POWER = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}

@@ -7,9 +7,9 @@ is lost. Each but the last counts by its lowest step, and the last one's steps a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from strategies.ports import Ability, Ask, SampleFailed, Verdict, Verifier
-from strategies.types import Aggregation, Completion, Prompt
-from strategies.votes import reduce_steps
+from cogitate.strategies.core.ports import Ability, Ask, SampleFailed, Verdict, Verifier
+from cogitate.strategies.core.types import Aggregation, Completion, Prompt
+from cogitate.strategies.voting.stop_rules import reduce_steps
 
 AND = "+"
 

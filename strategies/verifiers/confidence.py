@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from strategies.apart import apart
-from strategies.logprobs import packed
-from strategies.ports import Ask, Verdict
-from strategies.types import Completion, Prompt
-from strategies.verifiers.traits import Alone
+from cogitate.strategies.core.logprobs import packed
+from cogitate.strategies.core.offload import apart
+from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers.defaults import Alone
 
 TOP = 5
 """Alternatives per token. OpenAI's API reports at most 20; the cost of carrying them grows with each."""

@@ -15,13 +15,13 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Self
 
-from strategies.answers import extract
-from strategies.ports import Ask, Verdict
-from strategies.types import Completion, Prompt
-from strategies.verifiers.arithmetic import Unreadable, chains, evaluate, expression
-from strategies.verifiers.programmatic import SEPARATOR, steps_of
-from strategies.verifiers.reachable import reachable
-from strategies.verifiers.traits import Alone
+from cogitate.strategies.answers import extract
+from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers.arithmetic import Unreadable, chains, evaluate, expression
+from cogitate.strategies.verifiers.countdown_solver import reachable
+from cogitate.strategies.verifiers.defaults import Alone
+from cogitate.strategies.verifiers.programmatic import SEPARATOR, steps_of
 
 NUMBERS = re.compile(r"numbers:? ((?:\d{1,6}, ){1,5}\d{1,6})(?!,? ?\d)")
 TARGET = re.compile(r"(?i:equals|make|calculate) (\d{1,6})\b")

@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.labels import shares
-from strategies.ports import Ask, Verdict
-from strategies.prompts import GRADER, NO, VERDICT, YES
-from strategies.shown import inert
-from strategies.types import Completion, Message, Prompt
-from strategies.verifiers.traits import Alone
+from cogitate.strategies.core.label_probs import shares
+from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.prompts import GRADER, NO, VERDICT, YES
+from cogitate.strategies.core.quoting import inert
+from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.verifiers.defaults import Alone
 
 DASHES = re.compile(r"-{10,}")
 

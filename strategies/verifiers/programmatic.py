@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from strategies.apart import apart
-from strategies.ports import Ask, Verdict
-from strategies.types import Completion, Prompt
-from strategies.verifiers.arithmetic import equations
-from strategies.verifiers.traits import Alone
+from cogitate.strategies.core.offload import apart
+from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers.arithmetic import equations
+from cogitate.strategies.verifiers.defaults import Alone
 
 SEPARATOR = "\n\n"
 """What ends a step."""

@@ -7,13 +7,13 @@ its own process makes a test pass. A solution without a program passes none.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.concurrency import beside
-from strategies.ports import Ask, Verdict
-from strategies.programs import Programs
-from strategies.shown import reply
-from strategies.types import Completion, Prompt
-from strategies.values import program_in
-from strategies.verifiers.traits import Alone
+from cogitate.strategies.core.concurrency import beside
+from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.program_value import program_in
+from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.quoting import reply
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers.defaults import Alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,15 @@ class Process:
 
 @contextlib.contextmanager
 def fake_upstream(*flags: str) -> Iterator[Process]:
-    with _running([sys.executable, "-m", "tests.fake_upstream", *flags]) as process:
+    with _running([sys.executable, "-m", "tests.fakes.upstream", *flags]) as process:
         yield process
 
 
 @contextlib.contextmanager
 def cogitate(upstream: str, *flags: str) -> Iterator[Process]:
     """`cogitate serve --engine openai`, ready."""
-    command = [sys.executable, "-m", "server", "serve", "--engine", "openai", "--upstream", upstream, "--port", "0"]
+    command = [sys.executable, "-m", "cogitate.server"]
+    command += ["serve", "--engine", "openai", "--upstream", upstream, "--port", "0"]
     with _running([*command, *flags]) as process:
         yield process
 
@@ -49,7 +50,7 @@ def cogitate(upstream: str, *flags: str) -> Iterator[Process]:
 @contextlib.contextmanager
 def nothing() -> Iterator[Process]:
     """An application on uvicorn that does nothing."""
-    with _running([sys.executable, "-m", "tests.bench.nothing"]) as process:
+    with _running([sys.executable, "-m", "tests.bench.noop_app"]) as process:
         yield process
 
 

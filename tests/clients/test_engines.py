@@ -10,14 +10,14 @@ import pytest
 import pytest_asyncio
 from pydantic import BaseModel
 
-from server.engine.environment import DEMO_NAME
-from strategies import STRATEGIES
-from tests.clients.installing import installed
-from tests.wire.asking import BASE, Server, small
-from tests.wire.engines import ENGINES, engines
-from tests.wire.prompts import TOOLS, WEATHER
+from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.strategies import STRATEGIES
+from tests.clients.node_install import installed
+from tests.fields.engines import ENGINES, engines
+from tests.fields.prompts import TOOLS, WEATHER
+from tests.fields.requests import BASE, Server, small
 
-pytest_plugins = ["tests.engine.real"]
+pytest_plugins = ["tests.fakes.real_engine"]
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.engine,

@@ -8,8 +8,8 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from tests.clients.answering import answering
-from tests.server.live import Live
+from tests.clients.fake_server import answering
+from tests.fakes.live_server import Live
 
 pytestmark = pytest.mark.live
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.answering import answering
+from tests.clients.fake_server import answering
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 MODELS = """\

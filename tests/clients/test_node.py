@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from tests.clients.answering import answering
-from tests.clients.installing import installed
-from tests.server.live import eventually
+from tests.clients.fake_server import answering
+from tests.clients.node_install import installed
+from tests.fakes.live_server import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -8,9 +8,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from strategies import STRATEGIES
-from tests.clients.answering import answering
-from tests.server.live import Live, eventually
+from cogitate.strategies import STRATEGIES
+from tests.clients.fake_server import answering
+from tests.fakes.live_server import Live, eventually
 
 UNLIKE = {"program_aided", "budget_forcing"}
 """Their answers are not what a sample says: one needs a sandbox, the other says words of its own."""

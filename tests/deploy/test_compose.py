@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
-from server.settings import Settings
+from cogitate.server.settings import Settings
 from tests.deploy import DEPLOY, PATH, ROOT, load_yaml, ran, tool
 
 COMPOSE = load_yaml(ROOT / "docker-compose.yml")
@@ -103,7 +103,9 @@ def test_secrets_are_files_that_git_does_not_see() -> None:
     assert "*" in (DEPLOY / "secrets/.gitignore").read_text().splitlines()
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "docker-compose.yml", "docker-compose.gpu.yml", "deploy/keys.example"])
+@pytest.mark.parametrize(
+    "file", ["Dockerfile", "docker-compose.yml", "docker-compose.gpu.yml", "deploy/secrets/keys.example"]
+)
 def test_no_secret_is_in_plain_text(file: str) -> None:
     text = (ROOT / file).read_text()
     assert not re.search(r"://[^/\s]*:[^/\s]*@", text)

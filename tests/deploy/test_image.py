@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from server.settings import Settings
+from cogitate.server.settings import Settings
 from tests.deploy import PATH, ROOT, ran, tool
 
 Instruction = tuple[str, str]

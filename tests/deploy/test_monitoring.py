@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.metrics import Metrics
-from strategies import STRATEGIES
+from cogitate.server.observability.metrics import Metrics
+from cogitate.strategies import STRATEGIES
 from tests.deploy import DEPLOY, ROOT, load_yaml, ran, tool
 
 promql = pytest.importorskip("promql_parser", reason="PyPI: promql-parser")

@@ -7,9 +7,9 @@ import httpx
 import openai
 import pytest
 
-from strategies import STRATEGIES
-from tests.scripted import ScriptedEngine
-from tests.server.live import HELLO, eventually, live
+from cogitate.strategies import STRATEGIES
+from tests.fakes.live_server import HELLO, eventually, live
+from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 CHAT = HELLO["messages"]

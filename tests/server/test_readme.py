@@ -2,10 +2,10 @@
 
 import re
 
-from server.cli import parser
-from strategies import STRATEGIES
-from strategies.advice import ADVICE
-from tests.bench.strategies_table import CATALOGUE, README, catalogue, table, written
+from cogitate.server.cli import parser
+from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.advice import ADVICE
+from tests.bench.write_strategy_docs import CATALOGUE, README, catalogue, table, written
 
 
 def test_the_catalogue_is_the_types():

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from server.cli import parser
+from cogitate.server.cli import parser
 
 TEXT = (Path(__file__).parents[2] / "SECURITY.md").read_text()
 

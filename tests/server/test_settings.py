@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
-from server.backends import remote
-from server.cli import parser
-from server.settings import Settings
+from cogitate.server.cli import parser
+from cogitate.server.engine.factory import remote
+from cogitate.server.settings import Settings
 
 URLS = ("http://a/v1", "http://b/v1")
 
@@ -73,7 +73,7 @@ def test_an_upstream_is_a_flag_that_may_be_repeated_and_a_key_is_none():
 
 def cogitate(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "server", "serve", *words],
+        [sys.executable, "-m", "cogitate.server", "serve", *words],
         env={"PATH": os.environ["PATH"], **environment},  # noqa: TID251  a test run has no settings
         capture_output=True,
         text=True,

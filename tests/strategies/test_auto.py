@@ -2,11 +2,11 @@
 
 import pytest
 
-from strategies.auto import DECISIONS, WAVE, Auto
-from strategies.trace import Shed, usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.auto import DECISIONS, WAVE, Auto
+from cogitate.strategies.core.trace import Shed, usage
+from cogitate.strategies.core.types import Sampling
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_synthesis import boxed, writing
 
 WRITTEN = "thus \\boxed{99}"

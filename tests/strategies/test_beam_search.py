@@ -1,13 +1,13 @@
 import pytest
 from pydantic import ValidationError
 
-from strategies.beam_search import BeamSearch
-from strategies.paths import STEP
-from strategies.ports import SampleFailed
-from strategies.trace import Sampled, usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.beam_search import BeamSearch
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.types import Sampling
+from cogitate.strategies.search.steps import STEP
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 
 def tree(children):

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from strategies.best_of_n import BestOfN
-from strategies.ports import SampleFailed
-from strategies.trace import Scored, usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Scored, usage
+from cogitate.strategies.core.types import Sampling
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 
 def test_the_verifiers_favourite_wins():

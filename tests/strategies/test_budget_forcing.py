@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.budget_forcing import BudgetForcing
-from strategies.early_exit import PROBE, PROBE_TOKENS
-from strategies.ports import SampleFailed
-from strategies.prompts import FINAL_ANSWER, NO_THOUGHT
-from strategies.thinking import CLOSE, OPEN
-from strategies.trace import Sampled, Spoken, usage
-from strategies.types import Sampling, Speech
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import QUESTION, events, run_of, solve
+from cogitate.strategies.budget_forcing import BudgetForcing
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
+from cogitate.strategies.core.trace import Sampled, Spoken, usage
+from cogitate.strategies.core.types import Sampling, Speech
+from cogitate.strategies.thinking.early_exit import PROBE, PROBE_TOKENS
+from cogitate.strategies.thinking.thought import CLOSE, OPEN
+from tests.fakes.run import QUESTION, events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 THOUGHT = f"{OPEN}six times seven{CLOSE}"
 

@@ -1,11 +1,11 @@
 import pytest
 
-from strategies.chain_of_thought import ANSWER_TOKENS, ChainOfThought
-from strategies.prompts import THEREFORE
-from strategies.trace import Spoken, usage
-from strategies.types import Message, Prompt, Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.chain_of_thought import ANSWER_TOKENS, ChainOfThought
+from cogitate.strategies.core.prompts import THEREFORE
+from cogitate.strategies.core.trace import Spoken, usage
+from cogitate.strategies.core.types import Message, Prompt, Sampling
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 
 def test_an_answer_in_the_chain_needs_no_second_call():

@@ -3,12 +3,12 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from strategies.dvts import Dvts
-from strategies.paths import STEP
-from strategies.ports import SampleFailed
-from strategies.trace import Sampled, usage
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.dvts import Dvts
+from cogitate.strategies.search.steps import STEP
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 
 LETTERS = "abcd"

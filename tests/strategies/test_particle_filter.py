@@ -2,13 +2,13 @@ from collections import Counter
 
 import pytest
 
-from strategies.particle_filter import ParticleFilter
-from strategies.paths import STEP
-from strategies.ports import SampleFailed
-from strategies.trace import usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import run_of, solve
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import usage
+from cogitate.strategies.core.types import Sampling
+from cogitate.strategies.particle_filter import ParticleFilter
+from cogitate.strategies.search.steps import STEP
+from tests.fakes.run import run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 
 SEEDED = Sampling(max_tokens=100, seed=7)

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from strategies.lineage import longer
-from strategies.particle_filter import ParticleFilter
-from strategies.paths import STEP, Path
-from strategies.resampling import multinomial
-from strategies.trace import Sampled, usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import QUESTION, events, run_of, solve
+from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.types import Sampling
+from cogitate.strategies.particle_filter import ParticleFilter
+from cogitate.strategies.search.resampling import multinomial
+from cogitate.strategies.search.steps import STEP, Path
+from cogitate.strategies.search.trajectories import longer
+from tests.fakes.run import QUESTION, events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 from tests.strategies.test_particle_filter import SEEDED, search, shown
 

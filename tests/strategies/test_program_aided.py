@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from strategies.execute import execute
-from strategies.program_aided import ProgramAided
-from strategies.programs import NoPrograms, ProgramsOff
-from strategies.trace import Cast, Executed, usage
-from strategies.types import Sampling
-from tests.scripted import HerePrograms, ScriptedEngine
-from tests.strategies.solving import QUESTION, events, run_of, solve
+from cogitate.strategies.core.execute import execute
+from cogitate.strategies.core.programs import NoPrograms, ProgramsOff
+from cogitate.strategies.core.trace import Cast, Executed, usage
+from cogitate.strategies.core.types import Sampling
+from cogitate.strategies.program_aided import ProgramAided
+from tests.fakes.run import QUESTION, events, run_of, solve
+from tests.fakes.scripted import HerePrograms, ScriptedEngine
 
 
 def program(expression, before=""):

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from strategies.ports import SampleFailed
-from strategies.selection import Selection, medoid, verdict
-from strategies.shown import harmless, quoted, reply
-from strategies.types import Call, Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import run_of, solve
-from tests.strategies.test_votes import outcome
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.quoting import harmless, quoted, reply
+from cogitate.strategies.core.types import Call, Sampling
+from cogitate.strategies.selection import Selection, medoid, verdict
+from tests.fakes.run import run_of, solve
+from tests.fakes.scripted import ScriptedEngine
+from tests.strategies.voting.test_stop_rules import outcome
 
 METHODS = ["universal", "genselect", "knockout"]
 

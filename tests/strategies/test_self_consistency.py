@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.execute import NoAnswer
-from strategies.ports import SampleFailed
-from strategies.self_consistency import SelfConsistency
-from strategies.trace import Aborted, Failed, Proposed, Shed, usage
-from strategies.types import Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.core.execute import NoAnswer
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Aborted, Failed, Proposed, Shed, usage
+from cogitate.strategies.core.types import Sampling
+from cogitate.strategies.self_consistency import SelfConsistency
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 
 def boxed(*answers):

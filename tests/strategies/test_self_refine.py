@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.ports import SampleFailed
-from strategies.self_refine import NOTE_TOKENS, SelfRefine, correct
-from strategies.trace import Sampled, usage
-from strategies.types import Completion, Message, Prompt, Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import QUESTION, events, run_of, solve
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
+from cogitate.strategies.self_refine import NOTE_TOKENS, SelfRefine, correct
+from tests.fakes.run import QUESTION, events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 DRAFT, QUOTED = "draft \\boxed{1}", "<candidate 0>"
 

@@ -1,11 +1,11 @@
 import pytest
 
-from strategies.ports import SampleFailed
-from strategies.synthesis import Synthesis
-from strategies.trace import Spoken
-from strategies.types import Message, Prompt, Sampling
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import events, run_of, solve
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Spoken
+from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.synthesis import Synthesis
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 
 def writing(drafts, synthesis):

@@ -16,7 +16,7 @@ From the wire up:
 Everything an upstream says is untrusted. What is wrong with an answer loses that answer, never this process.
 """
 
-from server.engine.remote.backend import RemoteBackend
-from server.engine.remote.upstream import Patience, Upstream
+from cogitate.server.engine.remote.backend import RemoteBackend
+from cogitate.server.engine.remote.config import Patience, Upstream
 
 __all__ = ["Patience", "RemoteBackend", "Upstream"]

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from server.api.openai import AnyRequest, ChatRequest, CompletionRequest
-from server.api.responses.wire import ResponsesRequest
-from server.engine import Body, CannotStart, Conversation, Load, ModelCard
-from server.engine.remote import abilities, models, plain
-from server.engine.remote.asking import Asking, Dialect
-from server.engine.remote.continuing import Continuation
-from server.engine.remote.conversation import RemoteConversation
-from server.engine.remote.failures import Down, Lost, Throttled
-from server.engine.remote.models import DEFAULT_CONTEXT, Model
-from server.engine.remote.replica import Ask
-from server.engine.remote.replicas import Home, Replicas
-from server.engine.remote.reply import Reply
-from server.engine.remote.upstream import Path, Patience, Upstream
-from server.errors import ApiError, ContextTooLong, Unready
-from strategies.ports import Ability, Verifier
-from strategies.types import Prompt
+from cogitate.server.engine import Body, CannotStart, Conversation, Load, ModelCard
+from cogitate.server.engine.remote import capabilities, model_card, passthrough
+from cogitate.server.engine.remote.config import Path, Patience, Upstream
+from cogitate.server.engine.remote.continuation import Continuation
+from cogitate.server.engine.remote.errors import Down, Lost, Throttled
+from cogitate.server.engine.remote.load_balancer import Home, Replicas
+from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT, Model
+from cogitate.server.engine.remote.replica import Ask
+from cogitate.server.engine.remote.reply import Reply
+from cogitate.server.engine.remote.request import RemoteConversation
+from cogitate.server.engine.remote.request_body import Asking, Dialect
+from cogitate.server.errors import ApiError, ContextTooLong, Unready
+from cogitate.server.protocol.chat import AnyRequest, ChatRequest, CompletionRequest
+from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.strategies.core.ports import Ability, Verifier
+from cogitate.strategies.core.types import Prompt
 
 log = logging.getLogger("cogitate.remote")
 AGAIN = 1.0
@@ -52,8 +52,8 @@ class RemoteBackend:
         """Waits for a replica that answers. Raises CannotStart for what waiting cannot mend."""
         for upstream in self.upstreams:
             upstream.check()
-        model = models.chosen(await self._listing(), self.model)
-        able = self.able if self.able is not None else await abilities.found(model.name, self._asked)
+        model = model_card.chosen(await self._listing(), self.model)
+        able = self.able if self.able is not None else await capabilities.found(model.name, self._asked)
         continues = "continue" in able
         self._dialect = Dialect(model.name, model.vllm or continues, continues, "n" in able, model.context)
         self._card = described(model, self.name, able)
@@ -105,7 +105,7 @@ class RemoteBackend:
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
         home = self.replicas.home(affinity(request))
-        return await plain.answer(request, self.replicas, home, self.dialect, self.card.name, salt)
+        return await passthrough.answer(request, self.replicas, home, self.dialect, self.card.name, salt)
 
     async def _measured(self, continuation: Continuation, prompt: Prompt) -> int:
         length, longest = len(await continuation.tokens(prompt)), self.card.max_model_len

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from server.engine.remote.failures import Lost
+from cogitate.server.engine.remote.errors import Lost
 
 DONE = b"[DONE]"
 LONGEST_LINE = 4 * 1024 * 1024

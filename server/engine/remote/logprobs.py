@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from server.engine.remote.checks import is_logprob, mapping, sequence
-from server.engine.remote.failures import Lost
-from strategies.logprobs import TokenLogprob
+from cogitate.server.engine.remote.errors import Lost
+from cogitate.server.engine.remote.validate import is_logprob, mapping, sequence
+from cogitate.strategies.core.logprobs import TokenLogprob
 
 
 def read(reported: object, token_ids: Sequence[int], top: int) -> tuple[TokenLogprob, ...]:

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import httpx
 
-from server.engine.remote.allowance import MOST_BYTES
-from server.engine.remote.failures import Lost, Throttled, refusal
-from server.engine.remote.health import Health
-from server.engine.remote.reply import TOO_MUCH, Reply
-from server.engine.remote.transport import Incoming, Origin, Transport, Waits, begun, origin_of
-from server.engine.remote.upstream import Path, Patience, Upstream
+from cogitate.server.engine.remote.config import Path, Patience, Upstream
+from cogitate.server.engine.remote.errors import Lost, Throttled, refusal
+from cogitate.server.engine.remote.health import Health
+from cogitate.server.engine.remote.reply import TOO_MUCH, Reply
+from cogitate.server.engine.remote.response_limit import MOST_BYTES
+from cogitate.server.engine.remote.transport import Incoming, Origin, Transport, Waits, begun, origin_of
 
 MOST_ERROR = 64 * 1024
 """Bytes of an error's body that are read."""

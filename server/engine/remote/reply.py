@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import orjson
 
-from server.engine.remote.allowance import MOST_BYTES
-from server.engine.remote.failures import Lost
-from server.engine.remote.transport import Incoming
+from cogitate.server.engine.remote.errors import Lost
+from cogitate.server.engine.remote.response_limit import MOST_BYTES
+from cogitate.server.engine.remote.transport import Incoming
 
 if TYPE_CHECKING:
-    from server.engine.remote.replica import Replica
+    from cogitate.server.engine.remote.replica import Replica
 
 TOO_MUCH = "sent more than an answer can be"
 

@@ -1,6 +1,6 @@
 """The connections to upstreams, behind httpx's transport interface: `httpx.AsyncClient(transport=Transport())` works.
 
-`python -m tests.bench.transports` says why it is here: a call through httpx's own transport takes more than ten times
+`python -m tests.bench.http_clients` says why it is here: a call through httpx's own transport takes more than ten times
 the CPU, and through its aiohttp one (where `httpx-aiohttp` is installed) more than three times. A client around this
 one more than doubles it, for cookies, redirects and authentication that are not wanted, so it is called directly.
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from server.engine.remote.wire import Broken, Connection
+from cogitate.server.engine.remote.connection import Broken, Connection
 
 Origin = tuple[str, str, int]
 KEEP_ALIVE = 30.0

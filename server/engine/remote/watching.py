@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from server.api.openai import AnyRequest
-from server.engine import Body
-from server.engine.remote.checks import is_count, mapping
-from server.engine.remote.events import DONE
-from server.engine.remote.failures import Lost, reported
-from server.engine.remote.reading import usage
-from server.engine.remote.reply import parsed
+from cogitate.server.engine import Body
+from cogitate.server.engine.remote.errors import Lost, reported
+from cogitate.server.engine.remote.events import DONE
+from cogitate.server.engine.remote.parse import usage
+from cogitate.server.engine.remote.reply import parsed
+from cogitate.server.engine.remote.validate import is_count, mapping
+from cogitate.server.protocol.chat import AnyRequest
 
 BROKEN_OFF = "ended its stream before the answer was complete"
 

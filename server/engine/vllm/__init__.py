@@ -11,6 +11,6 @@ running.py   a loaded engine, and what it is asked
 backend.py   the Backend port
 """
 
-from server.engine.vllm.backend import VllmBackend
+from cogitate.server.engine.vllm.backend import VllmBackend
 
 __all__ = ["VllmBackend"]

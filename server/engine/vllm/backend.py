@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from server.api.openai import AnyRequest
-from server.api.responses.wire import ResponsesRequest
-from server.engine import Body, CannotStart, Conversation, Load, ModelCard
-from server.errors import Unready
-from strategies.ports import Verifier
-from strategies.types import Prompt
+from cogitate.server.engine import Body, CannotStart, Conversation, Load, ModelCard
+from cogitate.server.errors import Unready
+from cogitate.server.protocol.chat import AnyRequest
+from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.core.types import Prompt
 
 if TYPE_CHECKING:
-    from server.engine.reward import RewardModel
-    from server.engine.vllm.running import RunningEngine
+    from cogitate.server.engine.reward.model import RewardModel
+    from cogitate.server.engine.vllm.engine import RunningEngine
 
 HEARTBEAT = 0.5
 """Seconds between two looks at whether the engine still lives."""
@@ -39,9 +39,9 @@ class VllmBackend:
             await asyncio.to_thread(_import)
         except ImportError as error:
             raise CannotStart(f"vLLM is not installed ({error}): pip install 'cogitate[cpu]' or [gpu]") from error
-        from server.engine.fingerprint import Recipe
-        from server.engine.reward import open_reward_model
-        from server.engine.vllm.running import start
+        from cogitate.server.engine.model_fingerprint import Recipe
+        from cogitate.server.engine.reward.model import open_reward_model
+        from cogitate.server.engine.vllm.engine import start
 
         reward = None
         if self.reward_model:
@@ -94,7 +94,7 @@ class VllmBackend:
 
 
 def _import() -> None:
-    import server.engine.vllm.running  # noqa: F401
-    from server.engine.absent import hide_while_inspecting
+    import cogitate.server.engine.vllm.engine  # noqa: F401
+    from cogitate.server.engine.vllm.cpu_build import hide_while_inspecting
 
     hide_while_inspecting()

@@ -11,8 +11,8 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
-from strategies.logprobs import Logprobs, TokenLogprob
-from strategies.ports import SampleFailed
+from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob
+from cogitate.strategies.core.ports import SampleFailed
 
 
 @dataclass(slots=True)

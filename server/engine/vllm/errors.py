@@ -5,9 +5,9 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError, VLLMValidationError
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from server.engine.complaint import named
-from server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream
-from server.invalid import invalid
+from cogitate.server.engine.error_field import named
+from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream
+from cogitate.server.protocol.validation import invalid
 
 TOO_LONG = ("maximum context length", "max_model_len", "longer than the maximum model length", "input_tokens")
 LONGEST_MESSAGE = 500

@@ -9,10 +9,10 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.inputs import EngineInput
 
-from server.engine.vllm.errors import refused, translated
-from server.engine.vllm.inert import inert, special_words
-from server.engine.vllm.loading import Loaded
-from strategies.types import Message, Prompt
+from cogitate.server.engine.vllm.errors import refused, translated
+from cogitate.server.engine.vllm.load import Loaded
+from cogitate.server.engine.vllm.special_tokens import inert, special_words
+from cogitate.strategies.core.types import Message, Prompt
 
 VllmRequest: TypeAlias = ChatCompletionRequest | CompletionRequest
 

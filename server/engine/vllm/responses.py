@@ -8,13 +8,13 @@ from vllm.entrypoints.openai.responses.protocol import ResponsesRequest as VllmR
 from vllm.entrypoints.openai.responses.protocol import ResponsesResponse, StreamingResponsesResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
-from server.api.responses.frame import failed, frame
-from server.api.responses.wire import ResponsesRequest
-from server.engine import Body
-from server.engine.vllm.errors import refused
-from server.engine.vllm.loading import Loaded
-from server.errors import BadRequest, Upstream
-from server.whereabouts import whereabouts
+from cogitate.server.engine import Body
+from cogitate.server.engine.vllm.errors import refused
+from cogitate.server.engine.vllm.load import Loaded
+from cogitate.server.errors import BadRequest, Upstream
+from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.server.protocol.responses_event import failed, frame
+from cogitate.server.safe_traceback import whereabouts
 
 log = logging.getLogger("cogitate.engine")
 LOST = "The engine lost this request."

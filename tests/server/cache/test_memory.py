@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from server.cache.memory import MemoryCache
+from cogitate.server.cache.memory import MemoryCache
 
 
 class Clock:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.cache import open_cache
-from server.cache.envelope import MARK, OVERHEAD, seal
-from server.cache.redis import PREFIX
-from tests.server.cache.opening import opened
-from tests.server.cache.test_envelope import Canary
+from cogitate.server.cache import open_cache
+from cogitate.server.cache.redis import PREFIX
+from cogitate.server.cache.signing import MARK, OVERHEAD, seal
+from tests.fakes.redis_cache import opened
+from tests.server.cache.test_signing import Canary
 
 if TYPE_CHECKING:
-    from tests.redis_server import RedisServer
+    from tests.fakes.redis_server import RedisServer
 
-pytest_plugins = ["tests.redis_server"]
+pytest_plugins = ["tests.fakes.redis_server"]
 
 
 async def test_every_key_is_ours_by_name_and_lives_for_the_ttl(redis_server: "RedisServer") -> None:

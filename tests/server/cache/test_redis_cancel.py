@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.cache import RedisCache
-from server.cache.link import CONNECTIONS
-from tests.server.cache.opening import opened, sockets
+from cogitate.server.cache import RedisCache
+from cogitate.server.cache.redis_client import CONNECTIONS
+from tests.fakes.redis_cache import opened, sockets
 
 if TYPE_CHECKING:
-    from tests.redis_server import RedisServer
+    from tests.fakes.redis_server import RedisServer
 
-pytest_plugins = ["tests.redis_server"]
+pytest_plugins = ["tests.fakes.redis_server"]
 
 
 async def test_a_cancelled_get_does_not_leave_its_answer_to_the_next(redis_server: "RedisServer") -> None:

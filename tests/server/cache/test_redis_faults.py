@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.cache import RedisCache
-from server.cache.link import CONNECTIONS
-from server.cache.redis import PREFIX
-from tests.server.cache.opening import BOUND, TIMEOUT, opened, sockets, timed
+from cogitate.server.cache import RedisCache
+from cogitate.server.cache.redis import PREFIX
+from cogitate.server.cache.redis_client import CONNECTIONS
+from tests.fakes.redis_cache import BOUND, TIMEOUT, opened, sockets, timed
 
 if TYPE_CHECKING:
-    from tests.redis_server import RedisServer
+    from tests.fakes.redis_server import RedisServer
 
-pytest_plugins = ["tests.redis_server"]
+pytest_plugins = ["tests.fakes.redis_server"]
 
 RESUME = 10.0
 

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from strategies.answers import Answer
-from strategies.answers.answer import placeholder
+from cogitate.strategies.answers import Answer
+from cogitate.strategies.answers.answer import placeholder
 
 
 def test_an_answer_is_a_frozen_value() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from strategies.answers.boxed import boxes, last_box
+from cogitate.strategies.answers.boxed import boxes, last_box
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.answers import AnswerFormat, canonical, numeric
+from cogitate.strategies.answers import AnswerFormat, canonical, numeric
 
 FORMATS: tuple[AnswerFormat, ...] = get_args(AnswerFormat)
 NOTATION = st.lists(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.answers import AnswerFormat, Rule, canonical, extract, numeric
+from cogitate.strategies.answers import AnswerFormat, Rule, canonical, extract, numeric
 from tests.strategies.answers.test_canonical import FORMATS, NOTATION
 
 PLANETS = "Which planet is the largest?\nA) Mars\nB) Jupiter\nC) Venus"

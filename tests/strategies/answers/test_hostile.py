@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from strategies.answers import AnswerFormat, extract
+from cogitate.strategies.answers import AnswerFormat, extract
 
 QUESTION = "How many? (A) one (B) two (C) three"
 SAID = ("(", r"\boxed{", r"\boxed{1}", r"\frac{1}{", "{}", "}", '{"a":1}', "{'a':", '["a",', "[", '"', "\\")

@@ -1,6 +1,6 @@
 import pytest
 
-from strategies.answers.latex import cleaned, unicode_folded
+from cogitate.strategies.answers.latex import cleaned, unicode_folded
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.answers.numbers import first_value, last_number, literal, numeric
+from cogitate.strategies.answers.numbers import first_value, last_number, literal, numeric
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from strategies.answers.units import number_alone, without_units
+from cogitate.strategies.answers.units import number_alone, without_units
 
 
 @pytest.mark.parametrize(

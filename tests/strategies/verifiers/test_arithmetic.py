@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.types import Completion, Prompt
-from strategies.verifiers.arithmetic import Unreadable, equations, evaluate
-from strategies.verifiers.programmatic import Programmatic, checked, steps_of
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers.arithmetic import Unreadable, equations, evaluate
+from cogitate.strategies.verifiers.programmatic import Programmatic, checked, steps_of
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.beam_search import BeamSearch
-from strategies.best_of_n import BestOfN
-from strategies.particle_filter import ParticleFilter
-from strategies.types import Completion, Message, Prompt, Sampling
-from strategies.verifiers.countdown import UNKNOWN, Countdown, game_of
-from tests.scripted import ScriptedEngine
-from tests.strategies.solving import run_of, solve
+from cogitate.strategies.beam_search import BeamSearch
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
+from cogitate.strategies.particle_filter import ParticleFilter
+from cogitate.strategies.verifiers.countdown import UNKNOWN, Countdown, game_of
+from tests.fakes.run import run_of, solve
+from tests.fakes.scripted import ScriptedEngine
 
 GYM = (
     "Calculate {target} using all of these numbers: {numbers}.\nEach number may be used at most once.\n\nFinal answer "

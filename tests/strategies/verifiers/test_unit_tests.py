@@ -3,16 +3,16 @@ import math
 
 import pytest
 
-from strategies.best_of_n import BestOfN
-from strategies.ports import SampleFailed
-from strategies.trace import usage
-from strategies.types import Completion, Prompt
-from strategies.verifiers import BUILT_IN
-from strategies.verifiers.chain import Chain, chained
-from strategies.verifiers.judge import graded
-from strategies.verifiers.unit_tests import UnitTests
-from tests.scripted import HerePrograms, ScriptedEngine, ScriptedVerifier
-from tests.strategies.solving import QUESTION, run_of, solve
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import usage
+from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.verifiers import BUILT_IN
+from cogitate.strategies.verifiers.chain import Chain, chained
+from cogitate.strategies.verifiers.judge import graded
+from cogitate.strategies.verifiers.unit_tests import UnitTests
+from tests.fakes.run import QUESTION, run_of, solve
+from tests.fakes.scripted import HerePrograms, ScriptedEngine, ScriptedVerifier
 
 TESTS = ("assert f(2) == 4", "assert f(3) == 9")
 RIGHT, HALF, WRONG = (f"```python\ndef f(x): return {body}\n```" for body in ("x * x", "x + 2", "0"))

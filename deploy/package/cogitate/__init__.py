@@ -1,0 +1,1 @@
+"""Inference-time reasoning strategies (`cogitate.strategies`) and their server on vLLM (`cogitate.server`)."""

@@ -1,1 +1,0 @@
-"""OpenAI's Responses API: the same requests and answers as a chat's, in other words."""

@@ -1,9 +1,0 @@
-"""Which field an engine's complaint is about, where the engine does not say so apart."""
-
-from server.api.openai import ChatRequest
-
-
-def named(message: str) -> str | None:
-    """The field that the message begins with."""
-    first = message.partition(" ")[0].strip("`'\":,.")
-    return first if first in ChatRequest.model_fields else None

@@ -1,0 +1,1 @@
+"""Reward models: prompt formats, tokenisation, and scoring over a pooling engine of vLLM."""

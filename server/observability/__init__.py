@@ -1,0 +1,1 @@
+"""What the server records: metrics, traces, and safe tracebacks."""

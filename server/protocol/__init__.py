@@ -1,0 +1,1 @@
+"""The types of the wire: request and response bodies of the OpenAI API, with our extensions."""

@@ -1,0 +1,171 @@
+"""OpenAI's Responses request, closed and bounded: what is not named here is refused, so that nothing is silently lost.
+
+Beside OpenAI's fields stand the sampling fields of vLLM's own Responses API. `strategy`, `budget` and `cache` are ours.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+
+from cogitate.server.protocol import responses_to_chat
+from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
+from cogitate.server.protocol.messages import ChosenStrategy, Text, Wire, refused
+from cogitate.server.protocol.responses_field_names import renamed
+from cogitate.server.protocol.responses_items import Id, Item, OutputMessage
+from cogitate.server.protocol.responses_options import (
+    FunctionTool,
+    ReasoningOptions,
+    StreamOptions,
+    TextOptions,
+    ToolChoice,
+)
+from cogitate.server.protocol.validation import invalid
+
+JSON = Any
+LOGPROBS = "message.output_text.logprobs"
+NOTHING_STORED = "nothing is stored here: send the whole conversation as input"
+
+
+class ResponsesRequest(Wire):
+    model: Annotated[str, Field(max_length=512)]
+    input: (
+        Annotated[list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.followed)] | Text
+    )
+    instructions: Text | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    include: Annotated[list[Literal["message.output_text.logprobs"]], Field(max_length=16)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    truncation: Literal["disabled"] | None = None
+
+    # OpenAI's bookkeeping: accepted, and without effect on the answer
+    metadata: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+        ]
+        | None
+    ) = None
+    user: Id | None = None
+    store: bool | None = None
+    """As with vLLM, true is taken, and nothing is stored; the answer says so."""
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: Id | None = None
+    prompt_cache_key: Id | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    """Bounds OpenAI's own tools; there are none here."""
+
+    # what would need a store
+    previous_response_id: Annotated[None, refused(NOTHING_STORED)] = None
+    conversation: Annotated[None, refused(NOTHING_STORED)] = None
+    background: Annotated[None, refused("nothing is stored here, so there would be nothing to come back for")] = None
+    prompt: Annotated[None, refused("no prompt templates are stored here: send the text itself")] = None
+
+    # vLLM's sampling
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=128)] | None = None
+    top_k: Annotated[int, Field(ge=-1, le=2**20)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    ignore_eos: bool | None = None
+    include_stop_str_in_output: bool | None = None
+    skip_special_tokens: bool | None = None
+    include_reasoning: bool | None = None
+    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+
+    # ours
+    strategy: ChosenStrategy | None = None
+    budget: BudgetOptions | None = None
+    cache: Literal["default", "no-store", "refresh"] = "default"
+
+    @field_validator("stream_options")
+    @classmethod
+    def _streamed(cls, options: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+        if options and not info.data.get("stream"):
+            raise ValueError("stream must be true")
+        return options
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _included(cls, top: int | None, info: ValidationInfo) -> int | None:
+        if top and not info.data.get("include"):
+            raise ValueError(f"include must name {LOGPROBS}")
+        return top
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _chosen_of_some(cls, choice: object, info: ValidationInfo) -> object:
+        if choice not in (None, "none", "auto") and not info.data.get("tools"):
+            raise ValueError("there are no tools to choose from")
+        return choice
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def n(self) -> int:
+        """This API has one answer."""
+        return 1
+
+    def forwarded(self) -> Mapping[str, JSON]:
+        """The body as another server takes it: without what is ours and what was not said, and not to be stored."""
+        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=OURS)
+        given = self.input if isinstance(self.input, str) else responses_to_chat.forwarded(self.input)
+        return body | {"input": given, "store": False}
+
+    def chat(self) -> ChatRequest:
+        """The same request as a chat. Raises BadRequest that names the field as it is written here."""
+        said = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, include=SAME)
+        try:
+            return ChatRequest.model_validate(said | self._turns() | self._shape() | self._tools())
+        except ValidationError as error:
+            raise renamed(invalid(error)) from None
+
+    def _turns(self) -> dict[str, JSON]:
+        first = [{"role": "system", "content": self.instructions}] if self.instructions else []
+        if isinstance(self.input, str):
+            return {"messages": [*first, {"role": "user", "content": self.input}]}
+        last = self.input[-1]
+        unfinished = isinstance(last, OutputMessage) and last.status in ("in_progress", "incomplete")
+        continued = {"continue_final_message": True, "add_generation_prompt": False} if unfinished else {}
+        return {"messages": [*first, *responses_to_chat.messages(self.input)], **continued}
+
+    def _shape(self) -> dict[str, JSON]:
+        """What the answer has to look like."""
+        shape: dict[str, JSON] = {}
+        if self.max_output_tokens is not None:
+            shape["max_completion_tokens"] = self.max_output_tokens
+        if self.text and self.text.format:
+            shape["response_format"] = self.text.format.chat()
+        if self.reasoning and self.reasoning.effort:
+            shape["reasoning_effort"] = self.reasoning.effort
+        if self.include:
+            shape |= {"logprobs": True, "top_logprobs": self.top_logprobs or 0}
+        return shape
+
+    def _tools(self) -> dict[str, JSON]:
+        if not self.tools:
+            return {}
+        functions = [tool.model_dump(exclude_none=True, exclude={"type"}) for tool in self.tools]
+        tools = [{"type": "function", "function": function} for function in functions]
+        choice = self.tool_choice.chat() if isinstance(self.tool_choice, ToolChoice) else self.tool_choice
+        return {"tools": tools, **({"tool_choice": choice} if choice else {})}
+
+
+OURS = {"strategy", "budget", "cache", "input", "stream_options", "service_tier", "safety_identifier"}
+OURS |= {"prompt_cache_key", "previous_response_id", "conversation", "background", "prompt"}
+SAME = ResponsesRequest.model_fields.keys() & ChatRequest.model_fields.keys() - {"tools", "tool_choice", "store"}
+SAME -= {"top_logprobs"}

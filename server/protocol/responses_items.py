@@ -1,0 +1,145 @@
+"""The items of a Responses request's input, closed and bounded. Each can be written as a chat's message takes it.
+
+The union's tags stand in brackets because those are left out of the path that an error names.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator
+
+from cogitate.server.protocol.messages import Given, Name, Text, refused
+
+JSON = Any
+Id = Annotated[str, Field(max_length=512)]
+Status = Literal["in_progress", "completed", "incomplete"]
+
+
+class InputText(Given):
+    type: Literal["input_text"]
+    text: Text
+
+    def chat(self) -> Mapping[str, JSON]:
+        return {"type": "text", "text": self.text}
+
+
+class InputImage(Given):
+    type: Literal["input_image"]
+    image_url: Annotated[str, Field(max_length=20_000_000)]
+    detail: Literal["auto", "low", "high"] | None = None
+
+    @field_validator("image_url")
+    @classmethod
+    def _inline(cls, url: str) -> str:
+        if not url.startswith("data:"):
+            raise ValueError("only data: URLs are read; this server fetches nothing")
+        return url
+
+    def chat(self) -> Mapping[str, JSON]:
+        detail = {"detail": self.detail} if self.detail else {}
+        return {"type": "image_url", "image_url": {"url": self.image_url, **detail}}
+
+
+class OutputText(Given):
+    type: Literal["output_text"]
+    text: Text
+    annotations: Annotated[list[JSON], Field(max_length=0)] | None = None
+    logprobs: Annotated[list[JSON], Field(max_length=2**20)] | None = None
+    """What an earlier answer reported of itself: not read."""
+
+
+class ReasoningText(Given):
+    type: Literal["reasoning_text", "summary_text"]
+    text: Text
+
+
+def _kind(value: object) -> str:
+    said = value.get("type", "message") if isinstance(value, dict) else None
+    if said == "message" and isinstance(value, dict) and value.get("role") == "assistant":
+        said = "assistant"
+    return f"[{said}]"
+
+
+def _one_of(*names: str) -> Discriminator:
+    return Discriminator(
+        _kind, custom_error_type="unknown_kind", custom_error_message=f"its type is none of {', '.join(names)}"
+    )
+
+
+InputPart = Annotated[
+    Annotated[InputText, Tag("[input_text]")] | Annotated[InputImage, Tag("[input_image]")],
+    _one_of("input_text", "input_image"),
+]
+Parts = Annotated[list[InputPart], Field(min_length=1, max_length=1024)]
+
+
+class InputMessage(Given):
+    type: Literal["message"] = "message"
+    role: Literal["user", "system", "developer"]
+    content: Text | Parts
+    id: Id | None = None
+    status: Status | None = None
+
+
+class OutputMessage(Given):
+    """What the assistant said. As the last item and unfinished, it is to be continued."""
+
+    type: Literal["message"] = "message"
+    role: Literal["assistant"]
+    content: Text | Annotated[list[OutputText], Field(min_length=1, max_length=1024)]
+    id: Id | None = None
+    status: Status | None = None
+
+    @property
+    def text(self) -> str:
+        return self.content if isinstance(self.content, str) else joined(self.content)
+
+
+class FunctionCall(Given):
+    type: Literal["function_call"]
+    call_id: Annotated[str, Field(max_length=256)]
+    name: Name
+    arguments: Text
+    id: Id | None = None
+    status: Status | None = None
+
+    def chat(self) -> Mapping[str, JSON]:
+        function = {"name": self.name, "arguments": self.arguments}
+        return {"id": self.call_id, "type": "function", "function": function}
+
+
+class FunctionCallOutput(Given):
+    type: Literal["function_call_output"]
+    call_id: Annotated[str, Field(max_length=256)]
+    output: Text | Parts
+    id: Id | None = None
+    status: Status | None = None
+
+
+class Reasoning(Given):
+    """How the assistant came to its next item: read from `content`, or from the summary where that is all there is."""
+
+    type: Literal["reasoning"]
+    summary: Annotated[list[ReasoningText], Field(max_length=1024)] = []
+    content: Annotated[list[ReasoningText], Field(max_length=1024)] = []
+    id: Id | None = None
+    status: Status | None = None
+    encrypted_content: Annotated[None, refused("only the server that encrypted it can read it")] = None
+
+    @property
+    def text(self) -> str:
+        return joined(self.content or self.summary)
+
+
+Item = Annotated[
+    Annotated[InputMessage, Tag("[message]")]
+    | Annotated[OutputMessage, Tag("[assistant]")]
+    | Annotated[FunctionCall, Tag("[function_call]")]
+    | Annotated[FunctionCallOutput, Tag("[function_call_output]")]
+    | Annotated[Reasoning, Tag("[reasoning]")],
+    _one_of("message", "function_call", "function_call_output", "reasoning"),
+]
+
+
+def joined(parts: Sequence[OutputText | ReasoningText]) -> str:
+    return "".join(part.text for part in parts)

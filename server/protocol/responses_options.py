@@ -1,0 +1,64 @@
+"""The options of a Responses request that are objects of their own, and how a chat says the same."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from cogitate.server.protocol.chat import StreamOptions as ChatStreamOptions
+from cogitate.server.protocol.messages import Name, Text, Wire, refused
+
+JSON = Any
+
+
+class FunctionTool(Wire):
+    type: Literal["function"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    description: Text | None = None
+    parameters: dict[str, JSON] | None = None
+    strict: bool | None = None
+
+
+class ToolChoice(Wire):
+    type: Literal["function"]
+    name: Name
+
+    def chat(self) -> Mapping[str, JSON]:
+        return {"type": self.type, "function": {"name": self.name}}
+
+
+class Format(Wire):
+    type: Literal["text", "json_object", "json_schema"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    description: Text | None = None
+    schema_: Annotated[dict[str, JSON] | None, Field(alias="schema")] = None
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Format":
+        said = self.model_dump(exclude_none=True, exclude={"type"})
+        if self.type == "json_schema" and not {"name", "schema_"} <= set(said):
+            raise ValueError("type json_schema needs name and schema")
+        if self.type != "json_schema" and said:
+            raise ValueError(f"type {self.type} takes nothing else")
+        return self
+
+    def chat(self) -> Mapping[str, JSON]:
+        schema = self.model_dump(exclude_none=True, exclude={"type"}, by_alias=True)
+        return {"type": self.type, **({"json_schema": schema} if schema else {})}
+
+
+class TextOptions(Wire):
+    format: Format | None = None
+    verbosity: Annotated[None, refused("no model served here has such a setting; say it in the instructions")] = None
+
+
+class ReasoningOptions(Wire):
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+    """Taken as vLLM takes it: the reasoning itself is answered, and no summary."""
+
+
+class StreamOptions(ChatStreamOptions):
+    include_usage: Annotated[bool | None, refused("the last event always tells it")] = None
+    continuous_usage_stats: Annotated[bool | None, refused("usage is told once, in the last event")] = None

@@ -1,0 +1,70 @@
+"""What is wrong with a request, as OpenAI words it."""
+
+from collections.abc import Collection
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from cogitate.server.errors import LONGEST_PARAM, BadRequest, brief
+
+CODES = {
+    "missing": "missing_required_parameter",
+    "extra_forbidden": "unknown_parameter",
+    "literal_error": "invalid_value",
+    "union_tag_invalid": "invalid_value",
+    "greater_than": "value_below_min_value",
+    "greater_than_equal": "value_below_min_value",
+    "less_than": "value_above_max_value",
+    "less_than_equal": "value_above_max_value",
+    "too_short": "array_too_short",
+    "too_long": "array_too_long",
+    "string_too_long": "string_above_max_length",
+    "string_too_short": "string_below_min_length",
+}
+
+
+def invalid(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
+    """A validation error as OpenAI words it: the first thing that is wrong, its parameter and its code.
+
+    Of a union's complaints the deepest is told: it is about the alternative that was meant.
+    `hide`: tags of a union that are no part of the parameter's path.
+    """
+    errors = error.errors(include_url=False, include_input=False)
+    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
+    steps = [_part(step) for step in first["loc"] if step not in hide] or [first.get("ctx", {}).get("param", "")]
+    path = brief(".".join(step for step in (prefix, *steps) if step), LONGEST_PARAM)
+    code = CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
+    return BadRequest(_words(code, path or "body", _reason(first)), param=path or None, code=code)
+
+
+def contradiction(param: str, reason: str) -> PydanticCustomError:
+    """For a validator that looks at several fields: what is wrong, and the one of them that is to be named."""
+    return PydanticCustomError("contradiction", "{reason}", {"param": param, "reason": reason})
+
+
+def _words(code: str, path: str, reason: str) -> str:
+    match code:
+        case "missing_required_parameter":
+            return f"Missing required parameter: '{path}'."
+        case "unknown_parameter":
+            return f"Unknown parameter: '{path}'."
+        case "invalid_type":
+            return f"Invalid type for '{path}': {reason[:1].lower()}{reason[1:]}."
+    return f"Invalid value for '{path}': {reason}."
+
+
+def _reason(detail: ErrorDetails) -> str:
+    """pydantic's, without what it quotes of the input."""
+    if detail["type"] == "union_tag_invalid":
+        return f"Input should be one of {detail['ctx']['expected_tags']}"
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _part(part: int | str) -> str:
+    """A step of pydantic's path, without the marks of its unions."""
+    return "" if isinstance(part, str) and ("[" in part or part in UNION_MARKS) else str(part)
+
+
+UNION_MARKS = frozenset(
+    {"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"}
+)

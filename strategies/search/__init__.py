@@ -1,0 +1,1 @@
+"""Tree and population search: steps, trajectories, resampling, AB-MCTS."""

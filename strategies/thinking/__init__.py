@@ -1,0 +1,1 @@
+"""Reasoning text: its tags, and leaving it early."""

@@ -1,0 +1,1 @@
+"""Votes: ballots, weights, and the rules by which a vote stops early."""

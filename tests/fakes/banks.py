@@ -1,0 +1,38 @@
+"""Banks whose samples are made up: who says what, in how many tokens."""
+
+from collections.abc import Sequence
+
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.sample import GREEDY, Recipe, Sample
+from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.server.evaluation.scoring import agrees
+
+RECIPE = Recipe(task="sums", model="scripted", instruction="")
+
+
+def sample(question: str, index: int, answer: str | None, tokens: int = 10) -> Sample:
+    return Sample(
+        question=question,
+        index=index,
+        seed=index,
+        text="I do not know" if answer is None else f"So \\boxed{{{answer}}}",
+        finish="stop",
+        tokens=tokens,
+        prompt_tokens=7,
+        logprobs=[-0.5],
+        top=[[-0.5, -1.5]],
+    )
+
+
+def question(name: str = "sums:0", gold: str = "1") -> Question:
+    return Question(name, "What is 0 + 1?", gold, agrees(gold))
+
+
+def bank_of(answers: Sequence[str | None], tokens: Sequence[int] | None = None, name: str = "sums:0") -> Bank:
+    """The first answer is the greedy one too."""
+    bank = Bank(RECIPE)
+    lengths = tokens or [10] * len(answers)
+    bank.add(sample(name, GREEDY, answers[0], lengths[0]))
+    for index, (answer, length) in enumerate(zip(answers, lengths, strict=True)):
+        bank.add(sample(name, index, answer, length))
+    return bank

@@ -1,0 +1,110 @@
+"""A real server on a real socket, over a scripted backend."""
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import openai
+import uvicorn
+
+from cogitate.server.app import create_app
+from cogitate.server.cache import Alone, Cache, Line, MemoryCache
+from cogitate.server.http.encores import Encores
+from cogitate.server.http.protocol import Receiving
+from cogitate.server.observability.metrics import Metrics
+from cogitate.server.serving.service import Service
+from cogitate.server.settings import Settings
+from tests.fakes.scripted import ScriptedBackend, ScriptedEngine, ScriptedProver
+
+HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
+
+
+class Attentive(uvicorn.Server):
+    """Looks every 5 ms, and not every 100, whether it is to stop: that is most of what a test of a server takes."""
+
+    async def main_loop(self) -> None:
+        for look in itertools.count():
+            if await self.on_tick(look):
+                return
+            await asyncio.sleep(0.005)
+
+
+@dataclass(slots=True)
+class Live:
+    service: Service
+    url: str
+    engine: ScriptedEngine
+    encores: Encores
+    clients: list[openai.OpenAI] = field(default_factory=list)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
+
+    def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
+        body = HELLO | fields
+        return self.http.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
+
+    def client(self, api_key: str = "none") -> openai.OpenAI:
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=10)
+        self.clients.append(client)
+        return client
+
+
+@contextlib.contextmanager
+def live(
+    engine: ScriptedEngine,
+    *,
+    backend: Callable[[ScriptedEngine], ScriptedBackend] = ScriptedBackend,
+    cache: Cache | None = None,
+    line: Line | None = None,
+    api_keys_file: Path | None = None,
+    wait_until_ready: bool = True,
+    keep_alive: float = 5,
+    **settings: object,
+) -> Iterator[Live]:
+    service = Service(
+        backend(engine),
+        cache or MemoryCache(ttl=60),
+        ScriptedProver(),
+        Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
+        Metrics(),
+        line=line or Alone(),
+    )
+    app = create_app(service)
+    server = Attentive(
+        uvicorn.Config(
+            app,
+            http=Receiving,
+            port=0,
+            log_level="warning",
+            server_header=False,
+            timeout_keep_alive=keep_alive,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started and (service.ready or not wait_until_ready))
+    port = server.servers[0].sockets[0].getsockname()[1]
+    started = Live(service, f"http://127.0.0.1:{port}", engine, app.state.encores)
+    try:
+        yield started
+    finally:
+        for client in started.clients:
+            client.close()
+        started.http.close()
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the server does not stop"
+
+
+def eventually(check: Callable[[], object], seconds: float = 5) -> None:
+    """Waits for something that another thread brings about."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.005)

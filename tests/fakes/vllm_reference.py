@@ -1,0 +1,107 @@
+"""Our server and vLLM's own, side by side over one engine, so that their answers can be compared field by field.
+
+A fixture for a test module with `pytest_plugins = ["tests.fakes.vllm_reference"]`: `pair`, over the shared engine.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+import uvicorn
+
+from cogitate.server.app import create_app
+from cogitate.server.cache import Cache, MemoryCache
+from cogitate.server.engine.remote import RemoteBackend, Upstream
+from cogitate.server.equivalence.pool import MathProver
+from cogitate.server.launcher import bound
+from cogitate.server.observability.metrics import Metrics
+from cogitate.server.serving.service import Service
+from cogitate.server.settings import Settings
+from tests.fakes.real_engine import Lent
+
+pytest_plugins = ["tests.fakes.real_engine"]
+
+
+class Quiet(uvicorn.Server):
+    """Leaves the test runner's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    ours: str
+    vllms: str
+    service: Service
+    backend: Lent
+
+
+@contextlib.asynccontextmanager
+async def listening(app: object) -> AsyncIterator[str]:
+    """The app on a free port of this machine."""
+    listener = bound("127.0.0.1", 0)
+    listener.listen()
+    server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def served(engine: Lent, cache: Cache | None = None) -> AsyncIterator[Pair]:
+    service = Service(engine, cache or MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+    ready = asyncio.Event()
+    async with (
+        listening(create_app(service, on_ready=ready.set)) as ours,
+        listening(await vllms_own(engine)) as vllms,
+    ):
+        await ready.wait()
+        yield Pair(ours, vllms, service, engine)
+
+
+@contextlib.asynccontextmanager
+async def remote(engine: Lent) -> AsyncIterator[RemoteBackend]:
+    """The remote engine over vLLM's own server."""
+    async with listening(await vllms_own(engine)) as url:
+        backend = RemoteBackend([Upstream(f"{url}/v1")])
+        await backend.open()
+        yield backend
+        await backend.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pair(shared_engine: Lent) -> AsyncIterator[Pair]:
+    """Begun with an empty prefix cache: answers tell how much of their prompts was found there."""
+    await shared_engine.running.loaded.llm.reset_prefix_cache()
+    async with served(shared_engine) as both:
+        yield both
+
+
+def generated() -> float:
+    """The tokens that vLLM itself has counted."""
+    from prometheus_client import REGISTRY
+
+    samples = (s for family in REGISTRY.collect() for s in family.samples if s.name == "vllm:generation_tokens_total")
+    return sum(sample.value for sample in samples)
+
+
+async def vllms_own(backend: Lent) -> object:
+    """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
+    from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+    from vllm.entrypoints.launchers.app import build_app
+
+    loaded = backend.running.loaded
+    tasks = await loaded.llm.get_supported_tasks()
+    level = logging.root.level
+    app = build_app(loaded.args, tasks, loaded.llm.model_config)
+    logging.root.setLevel(level)
+    await init_app_state(loaded.llm, app.state, loaded.args, tasks)
+    return app

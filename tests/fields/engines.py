@@ -1,0 +1,53 @@
+"""The two engines that the table is about: vLLM in this process, and the remote engine over vLLM's own server."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+
+from cogitate.server.app import create_app
+from cogitate.server.cache import MemoryCache
+from cogitate.server.engine.remote import RemoteBackend, Upstream
+from cogitate.server.equivalence.pool import MathProver
+from cogitate.server.observability.metrics import Metrics
+from cogitate.server.serving.service import Service
+from cogitate.server.settings import Settings
+from tests.fakes.real_engine import Lent, behind
+from tests.fakes.vllm_reference import listening, served
+from tests.fields.requests import Server
+
+ENGINES = ("vllm", "remote")
+PROGRAMS = Settings(code_exec="bwrap")
+"""Programs may be asked for. The demo model writes none, so none is run, and no sandbox is opened."""
+ARGUMENTS = {
+    "enable_auto_tool_choice": True,
+    "tool_call_parser": "hermes",
+    # The demo model's own template, and one that hears whether to think.
+    "chat_template": str(Path(__file__).with_name("template.jinja")),
+}
+
+
+@contextlib.asynccontextmanager
+async def engines(engine: Lent) -> AsyncIterator[dict[str, Server]]:
+    """By name, over one loaded model."""
+    async with (
+        served(await behind(engine, **ARGUMENTS)) as pair,
+        remote(f"{pair.vllms}/v1") as url,
+        httpx.AsyncClient(timeout=120) as client,
+    ):
+        pair.service.settings = PROGRAMS
+        yield {"vllm": Server(pair.ours, client), "remote": Server(url, client)}
+
+
+@contextlib.asynccontextmanager
+async def remote(upstream: str) -> AsyncIterator[str]:
+    """Our server in front of another."""
+    backend = RemoteBackend([Upstream(upstream)])
+    service = Service(backend, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+    ready = asyncio.Event()
+    async with listening(create_app(service, on_ready=ready.set)) as url:
+        await ready.wait()
+        service.settings = PROGRAMS
+        yield url

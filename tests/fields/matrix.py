@@ -1,0 +1,77 @@
+"""Every field under every strategy, and without one: refused, or honoured. Anything else is lost."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tests.fields.effects import changes_nothing
+from tests.fields.fields import FIELDS, Field
+from tests.fields.requests import Refused, Server, Trial
+
+PLAIN = "none"
+COLUMNS = (
+    PLAIN,
+    "chain_of_thought",
+    "self_consistency",
+    "best_of_n",
+    "beam_search",
+    "dvts",
+    "particle_filter",
+    "selection",
+    "synthesis",
+    "auto",
+    "budget_forcing",
+    "self_refine",
+    "program_aided",
+)
+"""Every strategy's answer, at temperature 0 and asked as in asking.py, is a sample as it stands, or begins with one: an
+effect on it is the field's."""
+AT_ONCE = 16
+"""Trials under way together: they share the engine's batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    field: Field
+    column: str
+    found: Literal["honoured", "refused", "accepted", "lost"]
+    """accepted: taken, where what would show its effect is refused."""
+    reason: str = ""
+
+
+async def tried(server: Server, field: Field, column: str) -> Verdict:
+    trial = field.trial(server, None if column == PLAIN else column)
+    try:
+        await field.check(trial)
+    except Refused as refusal:
+        if refusal.param in (field.name, *field.needs):
+            return Verdict(field, column, "refused", str(refusal))
+        if refusal.param in field.beside:
+            return await taken(replace(trial, beside={}), field, column)
+        return Verdict(field, column, "lost", f"{refusal} [{refusal.param}]")
+    except (AssertionError, LookupError, ValueError) as lost:
+        return Verdict(field, column, "lost", repr(lost))
+    return Verdict(field, column, "honoured")
+
+
+async def taken(trial: Trial, field: Field, column: str) -> Verdict:
+    """By itself, where it has nothing to act on."""
+    try:
+        await changes_nothing(trial)
+    except (Refused, AssertionError) as lost:
+        return Verdict(field, column, "lost", repr(lost))
+    return Verdict(field, column, "accepted")
+
+
+async def verdicts(server: Server, columns: Sequence[str] = COLUMNS, fields: Sequence[Field] = FIELDS) -> list[Verdict]:
+    """In the order of the table."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(field: Field, column: str) -> Verdict:
+        async with turn:
+            return await tried(server, field, column)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(field, column)) for field in fields for column in columns]
+    return [task.result() for task in tasks]

@@ -1,0 +1,175 @@
+"""POST /v1/responses on the real engine: plainly, what vLLM's own server answers; by a strategy, what it asks for."""
+
+import asyncio
+import contextlib
+import json
+
+import httpx
+import openai
+import pytest
+from openai.types.responses import Response
+
+from cogitate.server.engine.vllm.env import DEMO_NAME
+from tests.fakes.vllm_reference import Pair
+
+pytest_plugins = ["tests.fakes.vllm_reference"]
+pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
+DIFFERS = {"id", "created_at", "item_id", "call_id"}
+"""Ids and times."""
+HELLO = {"model": DEMO_NAME, "input": "Name three colours.", "max_output_tokens": 16}
+SCHEMA = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "maximum": 9}},
+    "required": ["colour", "n"],
+}
+FORMAT = {"type": "json_schema", "name": "c", "schema": SCHEMA}
+LOGPROBS = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+
+
+def stable(body: object) -> object:
+    """Without what differs from one answer to the next. vLLM's own does not say that it stored nothing."""
+    if isinstance(body, dict):
+        return {key: stable(value) for key, value in body.items() if key not in DIFFERS | {"store"}}
+    return [stable(item) for item in body] if isinstance(body, list) else body
+
+
+async def post(url: str, body: object) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=60) as client:
+        return await client.post(f"{url}/v1/responses", json=body)
+
+
+async def both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
+    body = {"temperature": 0} | HELLO | fields
+    return await post(pair.ours, {"cache": "no-store"} | body), await post(pair.vllms, body)
+
+
+def events(response: httpx.Response) -> list[dict]:
+    return [json.loads(block.split("\ndata: ")[1]) for block in response.text.split("\n\n") if block]
+
+
+PLAIN = [
+    {},
+    LOGPROBS,
+    {"instructions": "Be brief."},
+    {"temperature": 0.8, "seed": 7, "top_p": 0.9, "top_k": 20, "min_p": 0.05},
+    {"presence_penalty": 0.5, "frequency_penalty": 0.5, "repetition_penalty": 1.1},
+    {"logit_bias": {"28": 5, "99": -100}},
+    {"stop": ["\n"], "include_stop_str_in_output": True},
+    {"text": {"format": {"type": "json_object"}}, "max_output_tokens": 24},
+    {"text": {"format": FORMAT}, "max_output_tokens": 40},
+    {"ignore_eos": True, "metadata": {"a": "b"}, "user": "someone"},
+    {"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi "}]}]},
+    {
+        "input": [
+            {"role": "developer", "content": "Use English."},
+            {"role": "user", "content": "Name a colour."},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Red"}]},
+            {"role": "user", "content": "Two more?"},
+        ]
+    },
+    {"tools": [{"type": "function", "name": "f"}], "tool_choice": "none"},
+    {"input": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": "Red"}]},
+]
+
+
+@pytest.mark.parametrize("fields", PLAIN, ids=lambda fields: ",".join(fields) or "plain")
+async def test_an_answer_is_the_same_field_by_field(pair, fields):
+    ours, vllms = await both(pair, **fields)
+    assert ours.status_code == vllms.status_code == 200, ours.text
+    assert stable(ours.json()) == stable(vllms.json())
+
+
+@pytest.mark.parametrize("fields", [{}, LOGPROBS, {"text": {"format": FORMAT}}], ids=lambda f: ",".join(f) or "plain")
+async def test_a_stream_is_the_same_event_by_event(pair, fields):
+    for attempt in range(3):  # tokens that come faster than they are read are one event: chance, on a busy machine
+        ours, vllms = await both(pair, stream=True, **fields)
+        if attempt == 2 or len(events(ours)) == len(events(vllms)):
+            break
+    assert ours.headers["content-type"] == vllms.headers["content-type"]
+    assert [stable(event) for event in events(ours)] == [stable(event) for event in events(vllms)]
+
+
+async def test_what_the_assistant_said_in_several_parts_is_all_read(pair):
+    def turns(*texts: str) -> list[dict]:
+        parts = [{"type": "output_text", "text": text} for text in texts]
+        return [HELLO_TURN, {"role": "assistant", "content": parts}, {"role": "user", "content": "More?"}]
+
+    asked = HELLO | {"temperature": 0, "cache": "no-store"}
+    several, one = [
+        (await post(pair.ours, asked | {"input": turns(*t)})).json() for t in (("Red, ", "blue"), ("Red, blue",))
+    ]
+    assert several["usage"]["input_tokens"] == one["usage"]["input_tokens"]
+
+
+HELLO_TURN = {"role": "user", "content": "Name two colours."}
+
+
+async def test_a_plain_chat_and_a_plain_response_read_the_same_prompt(pair):
+    turns = [{"role": "developer", "content": "Be brief."}, HELLO_TURN]
+    response = (await post(pair.ours, HELLO | {"input": turns})).json()
+    async with httpx.AsyncClient(timeout=60) as client:
+        body = {"model": DEMO_NAME, "messages": turns, "max_tokens": 4}
+        chat = (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).json()
+    assert response["usage"]["input_tokens"] == chat["usage"]["prompt_tokens"]
+
+
+REFUSED = [
+    ({"logit_bias": {"9999999": 1}}, "logit_bias"),
+    ({"stop_token_ids": [999_999]}, None),
+    ({"input": "word " * 3000}, "input"),
+    ({"text": {"format": FORMAT | {"schema": {"type": "nonsense"}}}}, None),
+    ({"tools": [{"type": "function", "name": "f"}], "tool_choice": "required"}, None),
+    ({"tools": [{"type": "function", "name": "f"}]}, None),
+    ({"model": "nobody"}, "model"),
+]
+
+
+@pytest.mark.parametrize("how", [{}, {"stream": True}, {"strategy": "self_consistency"}], ids=",".join)
+@pytest.mark.parametrize(("fields", "param"), REFUSED, ids=lambda v: ",".join(v) if isinstance(v, dict) else "")
+async def test_what_cannot_be_answered_is_refused_with_its_status(pair, fields, param, how):
+    response = await post(pair.ours, HELLO | fields | how)
+    assert response.status_code in (400, 404), response.text[:300]
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error"
+    assert param is None or error["param"] == param
+    assert (await post(pair.ours, HELLO)).status_code == 200
+
+
+@pytest.mark.parametrize("model", [DEMO_NAME, f"{DEMO_NAME}@self_consistency", f"{DEMO_NAME}@chain_of_thought"])
+async def test_the_official_client_reads_every_kind_of_answer(pair, model):
+    asked = HELLO | {"model": model, "max_output_tokens": 48}
+    async with openai.AsyncOpenAI(base_url=f"{pair.ours}/v1", api_key="none", max_retries=0) as client:
+        whole = await client.responses.create(**asked)
+        read = [event async for event in await client.responses.create(**asked, stream=True)]
+    assert whole.output_text and Response.model_validate(whole.model_dump(mode="json", by_alias=True))
+    assert read[0].type == "response.created" and read[-1].type in ("response.completed", "response.incomplete")
+    said = "".join(event.delta for event in read if event.type == "response.output_text.delta")
+    assert said == read[-1].response.output_text
+
+
+async def test_a_grammar_holds_for_what_a_strategy_answers(pair):
+    body = HELLO | {"text": {"format": FORMAT}, "max_output_tokens": 60, "strategy": "self_consistency"}
+    answer = Response.model_validate((await post(pair.ours, body)).json())
+    if answer.status == "completed":
+        assert json.loads(answer.output_text)["colour"] in ("red", "blue")
+
+
+async def test_log_probabilities_under_a_strategy_spell_the_answer(pair):
+    body = HELLO | LOGPROBS | {"strategy": {"name": "self_consistency", "answer_format": "text"}}
+    (part,) = (await post(pair.ours, body)).json()["output"][0]["content"]
+    assert "".join(token["token"] for token in part["logprobs"]) == part["text"]
+    assert all(len(token["top_logprobs"]) == 2 for token in part["logprobs"])
+
+
+@pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, strategy, stream):
+    long = "Write a very long story about the sea, in many paragraphs."
+    body = HELLO | {"input": long, "max_output_tokens": 1500, "stream": stream, "cache": "no-store"} | strategy
+    async with httpx.AsyncClient(timeout=30) as client:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0), client.stream("POST", f"{pair.ours}/v1/responses", json=body):
+                await asyncio.sleep(5)
+    await asyncio.sleep(1.0)
+    load = pair.backend.load()
+    assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live

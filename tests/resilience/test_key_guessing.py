@@ -1,0 +1,128 @@
+"""T28, T32, T35: what guessing and flooding leave behind: no label, no hint, no more than the limit."""
+
+import hashlib
+import math
+import random
+import statistics
+import threading
+import time
+
+import httpx
+import pytest
+
+from cogitate.server.auth.keys import Keys
+from tests.resilience.server_process import CHAT, Probe, Server, body, raw
+from tests.resilience.test_authentication import FILE, KEY, sent
+
+
+def series(server: Server) -> tuple[int, int]:
+    said = server.get("/metrics").text
+    return len([line for line in said.splitlines() if line and line[0] != "#"]), len(said)
+
+
+def judged_labels(bar, count: int) -> None:
+    chance = random.Random(28)
+
+    def ask(client: httpx.Client, at: int) -> None:
+        name = "".join(chance.choices("abcdefghij/%._-", k=12))
+        client.request(chance.choice(["GET", "POST", "PUT", "BREW"]), f"/v1/{name.replace('%', '%25')}{at}")
+        client.post(CHAT, json={"model": name, "messages": [], "strategy": name}, headers={"X-Request-Id": f"id{at}"})
+
+    with Server() as server, httpx.Client(base_url=server.url, verify=False) as client:
+        for at in range(100):
+            ask(client, at)
+        server.ask(strategy="self_consistency")
+        series(server)  # which is a request of its own kind
+        before, _ = series(server)
+        for at in range(count):
+            ask(client, at)
+        after, size = series(server)
+        server.healthy()
+    figure = f"{after - before:+d} of {before} series, {size / 1024:.0f} KiB"
+    bar(
+        "T28",
+        f"{count} random paths, models, strategies, methods",
+        figure,
+        "+0, 256 KiB",
+        after == before and size < 2**18,
+    )
+
+
+def test_t28_names_that_clients_make_up_are_no_labels(bar):
+    judged_labels(bar, 300)
+
+
+@pytest.mark.faults
+def test_t28_ten_thousand_names_are_no_labels(bar):
+    judged_labels(bar, 10_000)
+
+
+def welch(a: list[float], b: list[float]) -> float:
+    deviation = math.sqrt(statistics.variance(a) / len(a) + statistics.variance(b) / len(b))
+    return (statistics.fmean(a) - statistics.fmean(b)) / deviation
+
+
+def test_t35_how_long_a_wrong_key_takes_tells_nothing_of_the_right_one(bar, tmp_path):
+    keys = [f"cog-{at:040d}" for at in range(50)]
+    file = tmp_path / "keys"
+    file.write_text("".join(f"{hashlib.sha256(key.encode()).hexdigest()} t{at}\n" for at, key in enumerate(keys)))
+    known = Keys(file)
+    guesses = {"first": "x" + keys[0][1:], "last": keys[0][:-1] + "x"}
+    times: dict[str, list[float]] = {"first": [], "last": []}
+    chance = random.Random(35)
+    for _ in range(20_000):
+        kind = chance.choice(["first", "last"])
+        began = time.perf_counter()
+        assert known.holder(guesses[kind]) is None
+        times[kind].append(time.perf_counter() - began)
+    cut = statistics.quantiles(times["first"] + times["last"], n=20)[-1]
+    kept = {kind: [took for took in took_all if took < cut] for kind, took_all in times.items()}
+    t = welch(kept["first"], kept["last"])
+    what = "20,000 tries, wrong first byte beside wrong last (slowest 5 % left out)"
+    bar("T35", what, f"|t| {abs(t):.2f}", "4.5", abs(t) < 4.5)
+
+
+def test_t35_a_guesser_is_told_to_wait_and_a_holder_is_not(bar):
+    odd = ["Bearer \xff\xfe", "Bearer " + "x" * 60_000, "Bearer a\r\nAuthorization: Bearer b", "", "Bearer", "Basic x"]
+    with Server(keys=FILE) as server, httpx.Client(base_url=server.url, verify=False) as client:
+        strange = [sent(server, raw(body(), CHAT, f"Authorization: {value}")) for value in odd]
+        statuses, before = [], server.process.cpu_times()
+        with Probe(server):
+            for at in range(1000):
+                wrong = {"Authorization": f"Bearer {at}"}
+                statuses.append(client.post(CHAT, content=body(), headers=wrong).status_code)
+        after = server.process.cpu_times()
+        right = server.ask(headers={"Authorization": f"Bearer {KEY}"}).status_code
+        server.healthy()
+    cost = (after.user + after.system - before.user - before.system) / len(statuses) * 1000
+    guessed = statuses.count(401)
+    waited = statuses.count(429)
+    figure = f"{guessed} x 401, {waited} x 429; {cost:.1f} ms of processor each; the right key {right}"
+    met = guessed <= 25 and guessed + waited == 1000 and cost <= 5 and right == 200
+    bar("T35", "1,000 wrong keys from one address", figure, "20 a minute, 5 ms; 200", met)
+    told = set(strange) <= {400, 401, 429, 431}
+    bar("T35", "keys that are no text, 60 kB, doubled, missing", f"{strange}", "401", told)
+
+
+def test_t32_limits_hold_without_any_store(bar):
+    """Limits are counted in each process, so no store can fail them; several processes allow each as much."""
+    file = FILE.replace("acme", "acme requests_per_minute=30")
+    admitted, lock = [], threading.Lock()
+
+    def flood(server: Server) -> None:
+        with httpx.Client(base_url=server.url, verify=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
+            for _ in range(40):
+                answer = client.post(CHAT, json={"model": "scripted", "messages": [{"role": "user", "content": "x"}]})
+                with lock:
+                    admitted.append(answer.status_code == 200)
+
+    with Server(keys=file) as one, Server(keys=file) as two:
+        threads = [threading.Thread(target=flood, args=(server,)) for server in (one, two) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        one.healthy()
+    over = sum(admitted) - 30
+    what = "a key with 30 requests a minute, 320 tries at 2 servers: over what one would admit"
+    bar("T32", what, f"{over}", "1 x workers x burst: 30", 28 <= over <= 32)

@@ -1,0 +1,66 @@
+import json
+
+from cogitate.server.api import sse
+from cogitate.server.auth.caller import Caller
+from cogitate.server.engine import ModelCard
+from cogitate.server.errors import BadRequest, Upstream
+from cogitate.server.planning.plan import Plan, plan
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.serving.jobs import Job, Reader
+from cogitate.server.settings import Settings
+from cogitate.strategies.core.event_log import Record
+from cogitate.strategies.core.trace import Trace
+
+HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+
+
+def planned(**fields: object) -> Plan:
+    request = ChatRequest.model_validate(HELLO | fields)
+    return plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, Caller())
+
+
+def choice(index: int, **message: object) -> dict[str, object]:
+    return {"index": index, "message": message, "finish_reason": "stop", "logprobs": None}
+
+
+async def replayed(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
+    job = Job(Trace(), outcome=body)
+    lines = [line.decode() async for line in sse.stream(planned(**fields), job, Reader(Caller()))]
+    assert lines.pop() == "data: [DONE]\n\n"
+    return [json.loads(line[6:]) for line in lines]
+
+
+async def test_every_choice_of_a_cached_answer_is_streamed():
+    chunks = await replayed({"choices": [choice(0, content="a"), choice(1, content="b")]})
+    deltas = [(c["choices"][0]["index"], c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) for c in chunks]
+    assert deltas == [
+        (0, {"role": "assistant", "content": ""}, None),
+        (0, {"content": "a"}, None),
+        (0, {}, "stop"),
+        (1, {"role": "assistant", "content": ""}, None),
+        (1, {"content": "b"}, None),
+        (1, {}, "stop"),
+    ]
+
+
+async def test_tool_calls_and_usage_are_streamed():
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body = {"choices": [choice(0, content=None, tool_calls=[call])], "usage": {"total_tokens": 3}}
+    *_, calls, _, usage = await replayed(body, stream_options={"include_usage": True})
+    assert calls["choices"][0]["delta"] == {"tool_calls": [{"index": 0, **call}]}
+    assert usage["choices"] == [] and usage["usage"] == {"total_tokens": 3}
+
+
+def test_the_engines_error_lines_are_told_in_our_words():
+    refused = 'data: {"error": {"message": "bad", "param": "logit_bias", "code": 400}}'
+    lost = 'data: {"error": {"message": "secret", "code": 500}}'
+    assert json.loads(sse.failure(refused)[6:])["error"]["param"] == "logit_bias"
+    assert "secret" not in sse.failure(lost) and sse.failure('data: {"id": "x"}') is None
+    for line, kind in ((refused, BadRequest), (lost, Upstream)):
+        try:
+            job = Job(Record())
+            job.record.emit(line)
+            sse.raise_if_refused(job)
+        except kind:
+            continue
+        raise AssertionError(line)

@@ -1,0 +1,87 @@
+"""A preset behind the model's name, and what the body says beside it: both hold, or the one that does not is named."""
+
+import pytest
+
+from cogitate.server.errors import BadRequest
+from cogitate.server.planning.strategy_selection import chosen
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.settings import Settings
+from tests.fakes.live_server import live
+from tests.fakes.scripted import ScriptedEngine
+
+CAREFUL = {"name": "self_consistency", "n": 6, "stop_rule": "none", "vote_on": ["x"]}
+PRESETS = Settings(presets={"careful": CAREFUL, "slow": {"name": "chain_of_thought"}}).presets
+NAMED = {"name": "self_consistency"}
+
+
+def meant(strategy, model="tiny@careful"):
+    asked = ChatRequest(model=model, messages=[{"role": "user", "content": "hello"}], strategy=strategy)
+    return chosen(asked, "tiny", PRESETS)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        None,
+        "self_consistency",
+        "careful",
+        NAMED,
+        {},
+        {"name": "careful"},
+        {"n": 6},
+        NAMED | {"n": 6, "stop_rule": "none"},
+        {"vote_on": ["x"]},
+    ],
+    ids=str,
+)
+def test_what_agrees_keeps_the_preset(strategy):
+    assert meant(strategy) == PRESETS["careful"]
+
+
+def test_what_the_preset_leaves_open_is_added():
+    both = meant(NAMED | {"concurrency": 2, "return_candidates": True})
+    assert (both.n, both.stop_rule, both.concurrency, both.return_candidates) == (6, "none", 2, True)
+    assert {"n", "stop_rule", "concurrency"} <= both.model_fields_set and "confidence" not in both.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("strategy", "param", "words"),
+    [
+        (NAMED | {"n": 2}, "strategy.n", "n is another here than in careful"),
+        ({"n": 2}, "strategy.n", "than in careful"),
+        (NAMED | {"stop_rule": "beta"}, "strategy.stop_rule", "stop_rule"),
+        (NAMED | {"vote_on": ["y"]}, "strategy.vote_on", "vote_on"),
+        (NAMED | {"n": 0}, "strategy.n", "greater than or equal to 1"),
+        (NAMED | {"sampels": 2}, "strategy.sampels", "Unknown parameter"),
+        ("best_of_n", "strategy", "model names the strategy careful"),
+        ("slow", "strategy", "another one"),
+        ({"name": None}, "strategy", "another one"),
+        ({"name": ["x"]}, "strategy", "another one"),
+    ],
+    ids=str,
+)
+def test_what_does_not_agree_is_named(strategy, param, words):
+    with pytest.raises(BadRequest) as refused:
+        meant(strategy)
+    assert refused.value.param == param and words in refused.value.message
+
+
+def test_a_strategy_that_the_model_names_may_be_given_options():
+    assert meant({"n": 3}, "tiny@self_consistency") == meant(NAMED | {"n": 3}, "tiny")
+    with pytest.raises(BadRequest):
+        meant({"n": 3}, "tiny")
+
+
+@pytest.mark.live
+def test_they_hold_on_the_wire_and_so_does_a_number_of_samples():
+    with live(ScriptedEngine(["\\boxed{1}"]), presets={"careful": CAREFUL, "open": NAMED}) as server:
+
+        def ask(model, headers=None, **fields):
+            return server.ask(model=f"scripted@{model}", cache="no-store", headers=headers, **fields)
+
+        assert ask("careful", strategy="self_consistency").json()["cogitate"]["candidates"] == 6
+        assert ask("careful", strategy=NAMED | {"n": 2}).json()["error"]["param"] == "strategy.n"
+        assert ask("careful", {"X-ITS-Budget": "6"}).json()["cogitate"]["candidates"] == 6
+        refused = ask("careful", {"X-ITS-Budget": "3"})
+        assert refused.status_code == 400 and "n is another" in refused.json()["error"]["message"]
+        assert ask("open", {"X-ITS-Budget": "3"}).json()["cogitate"]["candidates"] == 3

@@ -1,0 +1,46 @@
+"""Which schemas of clients are taken."""
+
+import pytest
+from pydantic import ValidationError
+
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.schemas import closed
+
+LIST = {"$defs": {"list": {"properties": {"next": {"$ref": "#/$defs/list"}}}}, "$ref": "#/$defs/list"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "object", "properties": {"$ref": {"type": "string"}}},
+        {"$defs": {"a": {"type": "string"}}, "items": [{"$ref": "#/$defs/a"}]},
+        {"properties": {"self": {"$ref": "#"}}},
+        {"$defs": {"a/b": {}, "c~d": {}}, "anyOf": [{"$ref": "#/$defs/a~1b"}, {"$ref": "#/$defs/c~0d"}]},
+        {"anyOf": [{"type": "null"}, {"$ref": "#/anyOf/0"}]},
+        {"$ref": "#/nowhere"},
+        LIST,
+    ],
+)
+def test_what_refers_to_its_own_parts_is_taken(schema):
+    assert closed(schema) is schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"$ref": "#"}, "back to themselves"),
+        ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "back to themselves"),
+        ({"properties": {"x": {"$ref": "http://a/b"}}}, "its own parts"),
+        ({"items": [{"$ref": "file:///etc/passwd"}]}, "its own parts"),
+        ({"$ref": "other.json#/x"}, "its own parts"),
+    ],
+)
+def test_what_leads_outside_or_nowhere_is_refused_by_name(schema, reason):
+    with pytest.raises(ValueError, match=reason):
+        closed(schema)
+    form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    for fields in ({"response_format": form}, {"tools": tools}):
+        with pytest.raises(ValidationError, match=reason):
+            ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "x"}], **fields})

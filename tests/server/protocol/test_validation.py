@@ -1,0 +1,103 @@
+"""What is wrong is named, in few words, and none of them is a pattern."""
+
+import json
+
+import httpx
+import pytest
+
+from cogitate.server.errors import ApiError, BadRequest, brief
+from tests.fakes.live_server import HELLO, live
+from tests.fakes.scripted import ScriptedEngine
+from tests.server.test_errors import envelope
+
+pytestmark = pytest.mark.live
+HUGE = "k" * 1_900_000
+
+
+@pytest.fixture(scope="module")
+def server():
+    with live(ScriptedEngine(["\\boxed{42}"])) as started:
+        yield started
+
+
+def refused(server, path="/v1/chat/completions", headers=None, **fields):
+    response = httpx.post(f"{server.url}{path}", json=HELLO | fields, headers=headers, timeout=20)
+    assert response.status_code == 400, response.text[:300]
+    return envelope(response)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"logit_bias": {"{x}": "a"}}, "logit_bias.{x}"),
+        ({"logit_bias": {"{}": None}}, "logit_bias.{}"),
+        ({"metadata": {"{": 5}}, "metadata.{"),
+        ({"metadata": {"}0{": 5}}, "metadata.}0{"),
+        ({"{param}": 5}, "{param}"),
+        ({"tools": [{"type": "function", "function": {"name": "{0}"}}]}, "tools.0.function.name"),
+    ],
+)
+def test_braces_are_letters_like_others(server, fields, param):
+    error = refused(server, **fields)
+    assert error["param"] == param and f"'{param}'" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins"),
+    [
+        ({HUGE: 1}, "kkk"),
+        ({"logit_bias": {HUGE: "a"}}, "logit_bias.kkk"),
+        ({"metadata": {"\x01" * 5000: 5}}, "metadata.???"),
+        ({"metadata": {"é🙂" * 5000: 5}}, "metadata.é🙂"),
+        ({"metadata": {'"\\' * 5000: 5}}, 'metadata."\\"'),
+        ({"strategy": {"name": "self_consistency", HUGE: 1}}, "strategy.kkk"),
+        ({"strategy": HUGE}, "strategy"),
+        ({"tts_scorer": HUGE}, "tts_scorer"),
+        ({"messages": [{"role": "user", "content": [{"type": HUGE}]}]}, "messages.0.content.0"),
+    ],
+    ids=range(9),
+)
+def test_a_name_of_any_length_is_told_briefly(server, fields, begins):
+    error = refused(server, **fields)
+    assert error["param"].startswith(begins) and len(error["param"].encode()) <= 120
+
+
+@pytest.mark.parametrize("model", ["🙂" * 512, '"' * 512, "\x01" * 512])
+def test_so_is_a_model_that_is_not_there(server, model):
+    answer = server.ask(model=model)
+    assert answer.status_code == 404 and envelope(answer)["param"] == "model"
+
+
+@pytest.mark.parametrize("sign", ["a", '"', "\\", "\x01", "\n", "é", "🙂", "\ud800"])
+def test_no_error_is_long(sign):
+    body = BadRequest(sign * 5000, param=sign * 5000).body
+    assert len(json.dumps(body, ensure_ascii=False).encode()) <= 2048
+    assert brief("ok é🙂\n", 100) == "ok é🙂\n" and ApiError("x").param is None
+
+
+@pytest.mark.parametrize("digits", [10, 5000])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_number_of_samples_has_few_digits(server, digits, path):
+    assert refused(server, path, {"X-ITS-Budget": "9" * digits})["param"] == "X-ITS-Budget"
+    assert refused(server, path, budget="9" * digits)["param"] == "budget"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"stream_options": {}}, "stream_options", "needs stream to be true"),
+        ({"top_logprobs": 2}, "top_logprobs", "needs logprobs to be true"),
+        ({"min_tokens": 5, "max_tokens": 3}, "min_tokens", "above max_tokens"),
+        ({"min_tokens": 5, "max_completion_tokens": 3}, "min_tokens", "above max_tokens"),
+        ({"response_format": {"type": "json_schema"}}, "response_format", "needs json_schema"),
+    ],
+)
+def test_what_contradicts_another_field_is_named_too(server, fields, param, words):
+    error = refused(server, **fields)
+    assert (error["param"], error["code"]) == (param, "invalid_value") and words in error["message"]
+
+
+def test_a_body_that_is_no_object_has_a_name():
+    with live(ScriptedEngine(["x"])) as server:
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=[])
+    assert envelope(response)["message"].startswith("Invalid type for 'body'") and envelope(response)["param"] is None

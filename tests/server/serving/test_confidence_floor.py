@@ -1,0 +1,48 @@
+"""What a client sees of samples that were ended as unsure."""
+
+import pytest
+
+from cogitate.server.engine import ModelCard
+from tests.fakes.live_server import live
+from tests.fakes.scripted import ScriptedEngine
+from tests.server.planning.test_plan import planned, refusal
+
+WORDS = "word " * 40
+VOTE = {"name": "self_consistency", "n": 4, "weights": "confidence", "stop_rule": "none", "floor": "high", "warmup": 2}
+
+
+@pytest.mark.live
+def test_they_are_on_the_bill_and_shown_for_what_they_are():
+    engine = ScriptedEngine([WORDS + "\\boxed{42}"], logprob=lambda call: -9.0 if call < 2 else -1.0)
+    with live(engine) as server:
+        body = server.ask(strategy=VOTE | {"return_candidates": True}, n=4, seed=1).json()
+    ours = body["cogitate"]
+    assert (ours["answer"], ours["stopped"], ours["candidates"], ours["aborted"]) == ("42", "completed", 2, 2)
+    assert body["usage"]["completion_tokens"] == engine.decoded
+    assert [sample["finish_reason"] for sample in ours["samples"]] == ["stop", "stop", "unsure", "unsure"]
+    assert [sample["answer"] for sample in ours["samples"]] == ["42", "42", None, None]
+    assert [choice["finish_reason"] for choice in body["choices"]] == ["stop", "stop", "length", "length"]
+
+
+def test_an_engine_without_log_probabilities_has_no_floor():
+    blind = ModelCard("tiny", "r1", 4096, 0, frozenset({"continue", "seed"}))
+    assert refusal(card=blind, strategy=VOTE | {"weights": "none"}).param == "strategy"
+    assert planned(strategy=VOTE).sampling.logprobs == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"floor": "lowest"}, "strategy.floor"),
+        ({"warmup": 0}, "strategy.warmup"),
+        ({"warmup": 257}, "strategy.warmup"),
+        ({"floor": "none"}, "strategy"),
+    ],
+)
+def test_a_wrong_option_is_named(changed, param):
+    assert refusal(strategy=VOTE | changed).param == param
+
+
+def test_programs_vote_by_rules_that_look_at_counts_alone():
+    for rule in ("windows", "consensus"):
+        assert refusal(strategy={"name": "program_aided", "stop_rule": rule}).param == "strategy.stop_rule"

@@ -1,0 +1,93 @@
+import pytest
+
+from cogitate.strategies.answers.answer_phrase import hashes, phrases, tidy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6 + 12 = 18\n#### 18", ["18"]),
+        ("#### 18.", ["18"]),
+        ("####18\nHope this helps!", ["18"]),
+        ("#### $1,234\nDone.", ["1,234"]),
+        ("#### 1\n#### 2", ["2", "1"]),
+        ("#### (B) Paris", ["(B) Paris"]),
+        ("#### Answer: **5**", ["5"]),
+        ("#### The answer is 5.", ["5"]),
+        ("#### Step 3: Verify\nIt is right.", []),
+        ("#### 1. Compute the total\nIt is 5.", []),
+        ("##### 18", []),
+        ("####", []),
+        ("####\n18", []),
+    ],
+)
+def test_four_hashes_announce_an_answer_unless_they_head_a_section(text: str, expected: list[str]) -> None:
+    assert list(hashes(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A: 18", "18"),
+        ("so it is 18\nA: 18", "18"),
+        ("Answer: 42", "42"),
+        ("**Answer:** 42", "42"),
+        ("**Answer**: 42.", "42"),
+        ("**Answer: 42**", "42"),
+        ("Answer: **42** apples", "42 apples"),
+        ("Final Answer: 42", "42"),
+        ("**Final Answer**\n\n42", "42"),
+        ("### Answer\n42", "42"),
+        ("Answer:\n42", "42"),
+        ("The answer is 42.", "42"),
+        ("The final answer is: 42.", "42"),
+        ("the answer is $42$. I hope it is correct.", "42"),
+        ("The answer is $18.", "18"),
+        ("The answer is $18 dollars per day.", "18 dollars per day"),
+        (r"The answer is \(42\).", "42"),
+        ("The final answer is:\n\\[\n42\n\\]", "42"),
+        ("The final answer is\n$$\n42\n$$", "42"),
+        ("The answer is `42`", "42"),
+        ("The answer is $x$ and $y$", "$x$ and $y$"),
+        ("Therefore, the answer (arabic numerals) is 18.", "18"),
+        ("The answer to the question is 5.", "5"),
+        ("The answer should be 5", "5"),
+        ("The answer is not 3, the answer is 5.", "5"),
+        ("Answer: 3\nAnswer: 5", "5"),
+        ("Answer: 42. Let me check that.", "42"),
+        ("Answer: 3.14 is close", "3.14 is close"),
+        ("The answer is Paris. It is in France.", "Paris"),
+        ("The answer is no. Because.", "no"),
+        ("The answer is Dr. Smith.", "Dr. Smith"),
+        ("The answer is St. Louis", "St. Louis"),
+        ("The answer is B because the others are wrong.", "B"),
+        ("The answer is 42.\nAnswer: [your answer]", "42"),
+        ("The answer is 42.\nAnswer:", "42"),
+        ("The answer is 2**3", "2**3"),
+    ],
+)
+def test_the_last_announced_answer(text: str, expected: str) -> None:
+    assert next(phrases(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "I know the answer", "answers: 5", "a: 5", "Plan A: 5", "AA: 5", "Answer:", "The answer is as follows:"],
+)
+def test_nothing_announced(text: str) -> None:
+    assert list(phrases(text)) == []
+
+
+def test_an_option_line_announces_nothing() -> None:
+    assert list(phrases("A: Paris\nB: Rome", initial_a=False)) == []
+
+
+def test_only_the_last_labels_are_tried() -> None:
+    assert len(list(phrases("Answer: 5\n" * 1000))) == 32
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(" **5.** ", "5"), ("$$5$$", "5"), ("__x__", "x"), ("$\t5\t$", "5"), ("$", "")]
+)
+def test_decoration_is_removed(value: str, expected: str) -> None:
+    assert tidy(value) == expected

@@ -1,0 +1,37 @@
+import pytest
+
+from cogitate.strategies.answers.sets_and_tuples import spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x", "X"),
+        ("x,y", "X, Y"),
+        ("(x,y)", "(X, Y)"),
+        ("(x, y]", "(X, Y]"),
+        ("[x,y)", "[X, Y)"),
+        ("[x]", "[X]"),
+        ("(x)", "x"),
+        ("{x}", "x"),
+        (r"\{x\}", r"\{X\}"),
+        (r"\{z, x, x\}", r"\{X, Z\}"),
+        ("{z, x}", r"\{X, Z\}"),
+        ("(x,y),(z,w)", "(X, Y), (Z, W)"),
+        (r"(\{b,a\},c)", r"(\{A, B\}, C)"),
+        ("f(x,y)", "F(X,Y)"),
+        ("(x)(y)", "(X)(Y)"),
+        ("(x,y", "(X,Y"),
+        ("x),(y", "X),(Y"),
+        ("(((((x,y),z),w),v),u)", "(((((X,Y),Z), W), V), U)"),
+        ("[]", "[]"),
+        ("()", ""),
+        ("", ""),
+    ],
+)
+def test_elements_are_spelled_one_by_one(text: str, expected: str) -> None:
+    assert spelled(text, str.upper) == expected
+
+
+def test_hostile_depth_is_not_followed() -> None:
+    assert spelled("(" * 1000 + "x,y" + ")" * 1000, str.upper).count("(") == 999

@@ -1,0 +1,40 @@
+import pytest
+
+from cogitate.strategies.answers import provable
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (r"\frac{1}{2}", "0.5"),
+        ("x+y", "y+x"),
+        ("4a-2", "2(2a-1)"),
+        (r"\sqrt{8}", r"2\sqrt{2}"),
+        ("x", "2x"),
+        ("(1, 2)", r"(1, \frac{4}{2})"),
+    ],
+)
+def test_algebra_may_help(a: str, b: str) -> None:
+    assert provable(a, b)
+    assert provable(b, a)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("3", "4"),
+        ("3", "3"),
+        ("A", "B"),
+        ("A", "3"),
+        ("yes", "no"),
+        ("paris", "3"),
+        ("sin x", "3"),
+        ("10%", "0.1"),
+        ("10%", "10"),
+        ("", "3"),
+        ("1+" * 100 + "1", "101"),
+    ],
+)
+def test_algebra_cannot_help(a: str, b: str) -> None:
+    assert not provable(a, b)
+    assert not provable(b, a)

@@ -1,0 +1,63 @@
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogitate.strategies.checks.regex import HEAVIEST, LONGEST_TEXT, Pattern, weight
+
+
+@given(st.text("ab(|)*+?.1", max_size=12), st.text("ab1", max_size=12))
+def test_it_finds_what_pythons_own_engine_finds(source, text):
+    try:
+        pattern = Pattern(source)
+        expected = re.search(source, text) is not None
+    except (ValueError, re.error):
+        return
+    assert pattern.found(text) == expected
+
+
+@pytest.mark.parametrize("source", ["(", "a{2,1}", "[", r"(?=a)", r"(a)\1", r"\pX", "(?<!a)b", "x" * 513])
+def test_what_is_no_pattern_is_refused(source):
+    with pytest.raises(ValueError, match="understood|signs long"):
+        Pattern(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "states"),
+    [
+        ("abc", 3),
+        (r"\d{4}-\d{2}", 121),
+        ("(a{100}){100}", 10_000),
+        ("a{10}{10}", 100),
+        ("(a|b){2,5}", 15),
+        ("[a-z]{3}", 3),
+        (r"\p{Greek}{2}", 40),
+        (r"[\w\s]{2}", 80),
+        ("a{3,}", 3),
+        ("a{0}", 1),
+        (")){9}", 10),
+    ],
+)
+def test_a_counted_repetition_weighs_what_it_repeats(source, states):
+    assert weight(source) == states
+
+
+@pytest.mark.parametrize("source", ["(?:(?:a|aa){0,100}){0,100}!", "(a{0,40}){0,40}", "a{999999999}", r"\w{100}{100}"])
+def test_a_few_signs_that_stand_for_many_are_refused(source):
+    with pytest.raises(ValueError, match=str(HEAVIEST)):
+        Pattern(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "sign"), [("(a+)+$", "a"), ("(a|aa)+$", "a"), (r"(?:\w|\w\w){0,12}!", "é"), ("(?:a|b|ab){0,120}!", "a")]
+)
+def test_what_hangs_other_engines_takes_bounded_time(source, sign):
+    start = time.process_time()
+    assert not Pattern(source).found(sign * (LONGEST_TEXT - 1) + "#")
+    assert time.process_time() - start < 2
+
+
+def test_in_a_text_that_is_too_long_nothing_is_found():
+    assert Pattern("a").found("a" * LONGEST_TEXT) and not Pattern("a").found("a" * (LONGEST_TEXT + 1))

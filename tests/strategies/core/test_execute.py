@@ -1,0 +1,55 @@
+"""What is lost when there is an answer already."""
+
+import pytest
+
+from cogitate.strategies.auto import Auto
+from cogitate.strategies.chain_of_thought import ChainOfThought
+from cogitate.strategies.core.execute import Strategy
+from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.trace import Aborted, Sampled, usage
+from cogitate.strategies.program_aided import ProgramAided
+from cogitate.strategies.self_consistency import SelfConsistency
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import HerePrograms, ScriptedEngine
+
+PROGRAM = "```python\ndef solution():\n    return 42\n```"
+LATER: dict[str, tuple[Strategy, str, int]] = {
+    "the votes behind auto's first wave": (Auto(n=4), "\\boxed{4#}", 3),
+    "the votes behind a warm-up": (
+        SelfConsistency(n=4, stop_rule="none", weights="confidence", floor="low", warmup=2),
+        "\\boxed{42}",
+        2,
+    ),
+    "the chains beside programs": (ProgramAided(n=2, chains=2, stop_rule="none"), PROGRAM, 2),
+    "the second call of a chain": (ChainOfThought(), "hard to say", 1),
+}
+"""A strategy, what its first samples say (#: each another number), and how many those are."""
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_all_that_is_asked_later_may_be_lost(later):
+    strategy, text, first = LATER[later]
+
+    def reply(prompt, sampling):
+        return SampleFailed("gone") if len(engine.calls) > first else text.replace("#", str(len(engine.calls)))
+
+    engine = ScriptedEngine(reply, logprob=lambda call: -0.5 - call)
+    run = run_of(engine)
+    run.programs = HerePrograms()
+    finished = solve(strategy, run)
+    assert len(engine.calls) > first, "nothing was lost"
+    assert text.partition("#")[0] in finished.outcome.completion.text and finished.stopped == "completed"
+    assert usage(run.trace).completion == engine.decoded > 0
+
+
+@pytest.mark.parametrize(("rule", "stopped"), [("beta", "decided"), ("windows", "decided"), ("none", "completed")])
+def test_a_vote_that_spares_samples_is_decided_though_none_was_aborted(rule, stopped):
+    run = run_of(ScriptedEngine(["\\boxed{7}"]))
+    finished = solve(SelfConsistency(n=16, concurrency=1, stop_rule=rule, window=4), run)
+    assert finished.stopped == stopped and not events(run, Aborted)
+    assert run.spared + len(events(run, Sampled)) == 16
+
+
+def test_where_there_is_none_the_loss_is_told():
+    with pytest.raises(SampleFailed, match="gone"):
+        solve(ChainOfThought(), run_of(ScriptedEngine([SampleFailed("gone")])))

@@ -1,0 +1,54 @@
+"""The tokens of a sample, packed: they are what they were, and nothing that the garbage collector goes through."""
+
+import gc
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob, joint, packed
+from cogitate.strategies.core.types import Completion, Message, Prompt
+
+logprobs = st.floats(max_value=0, allow_nan=False)
+plain = st.builds(TokenLogprob, st.integers(0, 2**31), st.text(max_size=3), logprobs)
+tokens = st.lists(st.builds(TokenLogprob, st.integers(0, 9), st.text(max_size=3), logprobs, st.lists(plain).map(tuple)))
+PROMPT = Prompt((Message("user", "?"),))
+
+
+@given(tokens)
+def test_what_is_packed_is_what_it_was(some):
+    kept = Logprobs(some)
+    assert list(kept) == some == kept and len(kept) == len(some) and bool(kept) == bool(some)
+    assert [(one, list(others)) for one, others in kept.likelihoods()] == [
+        (token.logprob, [other.logprob for other in token.top]) for token in some
+    ]
+
+
+@given(tokens, st.slices(8))
+def test_a_part_is_that_of_a_list(some, part):
+    assert list(Logprobs(some)[part]) == some[part]
+
+
+@given(tokens, tokens)
+def test_two_samples_join_to_one(some, more):
+    assert list(joint([Logprobs(some), Logprobs(more)])) == some + more
+    steps = [Completion(prompt=PROMPT, text="", finish="stop", logprobs=each) for each in (some, more)]
+    assert steps[0].logprobs == some != [*some, None] and packed(steps[1].logprobs) is steps[1].logprobs
+
+
+def test_one_token_is_asked_for_by_its_place():
+    some = [TokenLogprob(at, str(at), -at, (TokenLogprob(9, "x", -9.0),) * at) for at in range(3)]
+    kept = Logprobs(some)
+    assert [kept[at] for at in (0, 1, 2, -1, -3)] == [some[at] for at in (0, 1, 2, -1, -3)]
+    with pytest.raises(IndexError):
+        kept[3]
+    assert kept.mean == -1 and Logprobs().mean is None and Logprobs([TokenLogprob(0, "", -math.inf)]).mean == -math.inf
+
+
+def test_a_long_sample_is_a_few_objects():
+    other = TokenLogprob(1, "y", -1.0)
+    gc.collect()
+    before = len(gc.get_objects())
+    kept = Logprobs(TokenLogprob(at, "x", -0.5, (other,) * 5) for at in range(4000))
+    assert len(gc.get_objects()) - before < 50 and len(kept) == 4000

@@ -1,0 +1,51 @@
+import pytest
+from pydantic import ValidationError
+
+from cogitate.strategies import STRATEGIES, parse
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.types import Message, Prompt
+
+ASK = Prompt((Message("user", "Q"),))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_a_strategy_is_a_frozen_value_that_documents_itself(strategy):
+    value = strategy()
+    assert value == strategy() and value.paper.startswith("arXiv:") and (strategy.__doc__ or "").endswith(".")
+    with pytest.raises(ValidationError):
+        value.name = "other"
+    assert parse.validate_python(value.model_dump()) == value
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_the_cost_grows_with_the_length_of_an_answer(strategy):
+    assert 10 <= strategy().cost(10) < strategy().cost(100)
+
+
+def test_the_verifiers_a_strategy_may_call_are_known_before():
+    assert BestOfN().verifiers == ("judge",) and BestOfN(verifier="reward").verifiers == ("reward",)
+    assert STRATEGIES["self_consistency"]().verifiers == ()
+
+
+def test_an_instruction_fits_the_answers_format():
+    assert "boxed" in BestOfN().instructed(ASK).messages[0].text
+    assert "letter" in BestOfN(answer_format="choice").instructed(ASK).messages[0].text
+    assert BestOfN(answer_format="json").instructed(ASK) == ASK
+    assert BestOfN(instruction=" Go.").instructed(ASK).messages[0].text == "Q Go."
+
+
+@pytest.mark.parametrize("verifier", ["unit_tests", "unit_tests+judge", "judge+unit_tests"])
+def test_where_unit_tests_judge_a_program_is_asked_for_and_no_box(verifier: str):
+    text = BestOfN(verifier=verifier).instructed(ASK).messages[0].text
+    assert "```python" in text and "boxed" not in text
+
+
+@pytest.mark.parametrize("verifier", ["json", "json_schema", "judge+json_schema"])
+def test_where_json_is_checked_no_box_is_asked_for(verifier: str):
+    assert BestOfN(verifier=verifier).instructed(ASK) == ASK
+
+
+def test_what_the_client_says_of_instruction_or_format_comes_first():
+    assert BestOfN(verifier="unit_tests", instruction=" Go.").instructed(ASK).messages[0].text == "Q Go."
+    assert "boxed" in BestOfN(verifier="unit_tests", answer_format="number").instructed(ASK).messages[0].text
+    assert "boxed" in BestOfN(verifier="number").instructed(ASK).messages[0].text

@@ -1,0 +1,198 @@
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogitate.strategies.core.event_log import Place
+from cogitate.strategies.core.trace import Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
+from cogitate.strategies.core.types import LONGEST_SPEECH, Completion, Message, Outcome, Piece, Prompt, Speech, joined
+from cogitate.strategies.self_consistency import SelfConsistency
+from tests.fakes.run import events, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
+
+BASE = Prompt((Message("user", "hi"),))
+
+
+def made(prompt=BASE, prompt_tokens=10, tokens=3, cached=0, text="abc"):
+    return Completion(
+        prompt=prompt,
+        text=text,
+        finish="stop",
+        token_ids=tuple(range(tokens)),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=tokens,
+        cached_tokens=cached,
+    )
+
+
+def spent(*events):
+    trace = Trace()
+    for event in events:
+        trace.emit(event)
+    return usage(trace)
+
+
+def test_a_shared_prompt_counts_once_and_every_decoded_token_counts():
+    bill = spent(
+        Sampled("candidate", made()), Sampled("candidate", made(tokens=5)), Aborted("candidate", made(tokens=2))
+    )
+    assert (bill.prompt, bill.completion, bill.aborted) == (10, 10, 2)
+
+
+def test_texts_that_are_continued_as_they_stand_are_prompts_of_their_own():
+    raw, other = Prompt((), raw="one two"), Prompt((), raw="one two three")
+    bill = spent(*(Sampled("candidate", made(prompt, tokens)) for prompt, tokens in ((raw, 2), (raw, 2), (other, 3))))
+    assert bill.prompt == 5
+
+
+def test_the_depth_is_the_longest_row_of_decodes_that_waited_for_each_other():
+    """Two at a time: the first, then two short ones, while the second decodes."""
+    texts = iter(["w " * count for count in (9, 90, 5, 1)])
+    run = run_of(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
+    solve(SelfConsistency(n=4, concurrency=2, stop_rule="none"), run)
+    told = {event.completion.index: event for event in events(run, Sampled)}
+    first, second, third, fourth = (told[at].completion.completion_tokens for at in range(4))
+    assert [told[at].depth for at in range(4)] == [first, second, first + third, first + third + fourth]
+    assert usage(run.trace).depth == second
+
+
+def test_further_prompts_are_added():
+    other = Prompt((Message("user", "other"),))
+    bill = spent(Sampled("candidate", made()), Sampled("verifier", made(other, prompt_tokens=7, tokens=1)))
+    assert (bill.prompt, bill.completion, bill.verifier) == (17, 4, 1)
+
+
+def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
+    first = made()
+    second = made(first.path, prompt_tokens=13)
+    third = made(second.path.say("so"), prompt_tokens=18)
+    assert second.prompt.pieces == (Piece("abc", (0, 1, 2)),)
+    assert spent(Sampled("step", first), Sampled("step", second)).prompt == 10
+    assert spent(*(Sampled("step", step) for step in (first, second, third))).prompt == 12
+
+
+def test_cached_tokens_are_those_of_the_counted_prompts():
+    assert spent(Sampled("candidate", made(cached=4)), Sampled("candidate", made(cached=10))).cached == 4
+    assert spent(Sampled("candidate", made(cached=99))).cached == 10
+
+
+@pytest.mark.parametrize("happened", [Sampled, Aborted])
+def test_what_a_sample_found_of_its_siblings_was_not_cached_before(happened):
+    """Whichever ends first."""
+    assert spent(Sampled("candidate", made(cached=8)), happened("candidate", made(cached=0))).cached == 0
+
+
+def test_a_decode_that_does_not_tell_what_was_cached_says_nothing_of_it():
+    assert spent(Aborted("candidate", made(cached=None)), Sampled("candidate", made(cached=8))).cached == 8
+    assert spent(Aborted("candidate", made(cached=None))).cached == 0
+
+
+def test_what_reward_models_read_is_verification():
+    bill = spent(Sampled("candidate", made()), Scored(made(), (0.5,), 40, 0.5))
+    assert (bill.prompt, bill.verifier, bill.completion) == (50, 40, 3)
+
+
+def test_joined_steps_are_one_completion():
+    first = made(text="a")
+    whole = joined([first, made(first.path, prompt_tokens=13, text="b")])
+    assert (whole.text, whole.prompt, whole.completion_tokens, whole.prompt_tokens) == ("ab", BASE, 6, 10)
+
+
+async def test_followers_miss_nothing_however_late_they_come():
+    trace, early = Trace(), []
+
+    async def follow():
+        async for event in trace.follow():
+            early.append(event)
+
+    follower = asyncio.create_task(follow())
+    for index in range(3):
+        trace.emit(Proposed(Outcome(made(tokens=index))))
+        await asyncio.sleep(0)
+    trace.close()
+    await follower
+    late = [event async for event in trace.follow()]
+    assert early == late == list(trace) and len(late) == 3
+    assert [event async for event in trace.follow(Place(2))] == late[2:]
+
+
+def test_messages_of_parts_are_read_and_extended():
+    message = Message("user", ({"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}))
+    prompt = Prompt((Message("system", "s"), message, Message("assistant", None, {"tool_calls": []})))
+    instructed = prompt.instruct(" b")
+    assert (prompt.question, instructed.question) == ("a", "a")
+    assert instructed.messages[1].text == "a b" and instructed.messages[2] is prompt.messages[2]
+    assert Prompt((Message("system", "s"),)).instruct("x").messages == (Message("system", "s"),)
+    assert prompt.messages[2].plus("x").text == "x" and Prompt(()).question == ""
+
+
+def spoken(trace: Trace) -> list[tuple[str, bool]]:
+    return [(event.speech.text, event.speech.reasoning) for event in trace if isinstance(event, Spoken)]
+
+
+def told(trace: Trace, place: Place) -> list[str]:
+    """What one who has come to this place is told now, text by its words."""
+    found = []
+    while (event := trace.tell(place)) is not None:
+        found.append(event.speech.text if isinstance(event, Spoken) else type(event).__name__)
+    return found
+
+
+def test_text_grows_in_its_place():
+    trace = Trace()
+    for text, reasoning in (("a", False), ("b", False), ("c", False), ("d", True), ("e", True), ("f", False)):
+        trace.emit(Spoken(Speech(text, reasoning)))
+    assert spoken(trace) == [("abc", False), ("de", True), ("f", False)]
+
+
+def test_everyone_is_told_all_of_a_text_that_grows_and_nothing_twice():
+    trace, early, late = Trace(), Place(), Place()
+    trace.emit(Spoken(Speech("a")))
+    assert told(trace, early) == ["a"] and told(trace, early) == []
+    trace.emit(Spoken(Speech("b")))
+    trace.emit(Spoken(Speech("c")))
+    assert told(trace, early) == ["bc"]
+    trace.emit(Proposed(Outcome(made())))
+    trace.emit(Spoken(Speech("d")))
+    assert told(trace, early) == ["Proposed", "d"]
+    assert told(trace, late) == ["abc", "Proposed", "d"] and told(trace, late) == []
+
+
+@given(st.lists(st.sampled_from(["say", "think", "propose", "tell", "tell late"]), max_size=60))
+def test_whoever_follows_a_trace_hears_the_same(acts):
+    trace, places, heard = Trace(), [Place(), Place()], ["", ""]
+    for at, act in enumerate([*acts, "tell", "tell late"]):
+        if act in ("say", "think"):
+            trace.emit(Spoken(Speech(f"{at},", act == "think")))
+        elif act == "propose":
+            trace.emit(Proposed(Outcome(made())))
+        else:
+            heard[act == "tell late"] += "".join(told(trace, places[act == "tell late"]))
+    said = [f"{at}," if act in ("say", "think") else "Proposed" for at, act in enumerate(acts) if "tell" not in act]
+    assert heard == ["".join(said)] * 2
+
+
+def test_a_long_stretch_is_not_copied_again_and_again():
+    trace = Trace()
+    for _ in range(1000):
+        trace.emit(Spoken(Speech("x" * 100)))
+    assert "".join(text for text, _ in spoken(trace)) == "x" * 100_000
+    assert max(len(text) for text, _ in spoken(trace)) < LONGEST_SPEECH + 100 and len(trace.entries) < 60
+
+
+async def test_a_follower_hears_everything_once():
+    trace, heard = Trace(), []
+
+    async def listen():
+        async for event in trace.follow():
+            heard.append(event.speech.text)
+            await asyncio.sleep(0.001)
+
+    listening = asyncio.ensure_future(listen())
+    for number in range(300):
+        trace.emit(Spoken(Speech(f"{number} ")))
+        await asyncio.sleep(0.0003 if number % 50 == 0 else 0)
+    trace.close()
+    await listening
+    assert "".join(heard) == "".join(f"{number} " for number in range(300)) and len(heard) < 300

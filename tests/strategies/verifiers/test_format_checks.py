@@ -1,0 +1,78 @@
+import asyncio
+
+import pytest
+
+from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.programs import NoPrograms
+from cogitate.strategies.core.trace import usage
+from cogitate.strategies.core.types import Completion
+from cogitate.strategies.verifiers import BUILT_IN
+from tests.fakes.run import QUESTION, run_of, solve
+from tests.fakes.scripted import ScriptedEngine
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "score"),
+    [("number", "so \\boxed{42}", 1.0), ("number", "no idea", 0.0), ("json", 'a {"x": 1}', 1.0), ("json", "{x", 0.0)],
+)
+def test_an_answer_has_the_form_or_has_not(name, text, score):
+    solution = Completion(prompt=QUESTION, text=text, finish="stop")
+    (verdict,) = asyncio.run(BUILT_IN[name].judge(QUESTION, [solution], None))
+    assert verdict.steps == (score,)
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "finish", "score"),
+    [
+        ("step 1: 13 + 29", None, "length", 0.0),
+        ("so \\boxed{42}. Also", None, "length", 1.0),
+        ("<think>42</think>no idea", "no idea", "stop", 0.0),
+        ("42", None, "unsure", 0.0),
+    ],
+)
+def test_what_casts_no_vote_has_no_number(text, content, finish, score):
+    solution = Completion(prompt=QUESTION, text=text, content=content, finish=finish)
+    (verdict,) = asyncio.run(BUILT_IN["number"].judge(QUESTION, [solution], None))
+    assert verdict.steps == (score,)
+
+
+def passed(name, text, **options):
+    known = BestOfN(verifier=name, **options).known({}, NoPrograms())
+    (verdict,) = asyncio.run(known[name].judge(QUESTION, [Completion(prompt=QUESTION, text=text, finish="stop")], None))
+    return verdict.steps == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("on 2024-05-01", True),
+        ("in May", False),
+        ("<think>2024-05-01</think>in May", False),
+        ("<think>2024-05-01", False),
+    ],
+)
+def test_a_pattern_is_looked_for_in_what_is_said_after_the_thinking(text, passes):
+    assert passed("regex", text, pattern=r"\d{4}-\d{2}-\d{2}") == passes
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"), [('{"x": 1}', True), ('so {"x": 1} it is', True), ('{"x": "1"}', False), ("x is 1", False)]
+)
+def test_a_schema_is_held_against_the_json_of_the_reply(text, passes):
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    assert passed("json_schema", text, json_schema=schema) == passes
+
+
+def test_a_check_stands_before_a_judge_that_costs_tokens():
+    replies = iter(["in May", "on 2024-05-01", "on 2024-05-02"])
+    engine = ScriptedEngine(
+        lambda prompt, sampling: "Yes" if sampling.labels else next(replies),
+        labels=lambda prompt: {
+            "Yes": 0.0 if "05-02" in prompt.messages[-1].text else -3.0,
+            "No": -2.0,
+        },
+    )
+    run, strategy = run_of(engine), BestOfN(n=3, verifier="regex+judge", pattern=r"\d{4}-\d{2}-\d{2}")
+    run.verifiers = strategy.known(run.verifiers, NoPrograms())
+    assert solve(strategy, run).outcome.completion.text == "on 2024-05-02"
+    assert usage(run.trace).verifier == 2
