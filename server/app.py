@@ -13,11 +13,9 @@ from starlette.exceptions import HTTPException
 from cogitate.server.api import chat_completions, health, models, requests
 from cogitate.server.api import responses as responses
 from cogitate.server.api.openapi import describe
-from cogitate.server.auth.keys import ANYONE, Authentication, Keys
-from cogitate.server.cache import MemoryCache
+from cogitate.server.auth.keys import Authentication, Keys
 from cogitate.server.engine import CannotStart
 from cogitate.server.errors import ApiError, BadRequest, NotAllowed, NotFound
-from cogitate.server.http.encores import Encores
 from cogitate.server.http.head import Heads, allowed
 from cogitate.server.http.instrumentation import Observation
 from cogitate.server.http.trusted_host import Doorstep, names_of
@@ -34,24 +32,18 @@ def create_app(
     """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
 
     keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
-    memory = service.cache if isinstance(service.cache, MemoryCache) else MemoryCache()
-
-    def standing() -> object:
-        return (keys.edition if keys else ANYONE) if service.open_for_requests else None
-
-    encores = Encores(memory, service.metrics, service.searches.borrowings, standing)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Encores]]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine = asyncio.ensure_future(live(service, on_ready, on_death))
         others = asyncio.ensure_future(service.others.listen())
-        yield {"encores": encores}
+        yield
         engine.cancel()
         others.cancel()
         await service.close()
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
-    app.state.service, app.state.encores = service, encores
+    app.state.service = service
     describe(app)
     for router in ROUTERS:
         app.include_router(router)

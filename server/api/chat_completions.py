@@ -2,15 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
-from cogitate.server.api.direct import Direct
 from cogitate.server.api.request_body import checked, received
 from cogitate.server.api.respond import answered, caller
 from cogitate.server.planning.plan import plan
 from cogitate.server.protocol.chat import ChatRequest, CompletionRequest
-from cogitate.server.protocol.compat import speaks, understood
+from cogitate.server.protocol.compat import understood
 from cogitate.server.serving.service import Service
 
-router = APIRouter(route_class=Direct)
+router = APIRouter()
 
 
 @router.post("/v1/chat/completions", response_model=None, summary="Answer a chat, by a strategy or plainly")
@@ -27,12 +26,7 @@ async def _answered(request: Request, kind: type[ChatRequest] | type[CompletionR
     service: Service = request.app.state.service
     service.check_ready()
     body, by = await received(request), caller(request)
-    recall = None if speaks(request.headers) else service.recall
-    planned = recall.find(kind, body, by) if recall else None
-    if planned is None:
-        served = service.backend.card.name
-        wire = checked(body, kind, lambda said: understood(said, request.headers, served))
-        planned = plan(wire, service.backend.card, service.settings, service.verifiers, by)
-        if recall:
-            recall.keep(kind, body, planned)
+    card = service.backend.card
+    wire = checked(body, kind, lambda said: understood(said, request.headers, card.name))
+    planned = plan(wire, card, service.settings, service.verifiers, by)
     return await answered(service, planned, request)

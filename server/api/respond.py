@@ -14,7 +14,6 @@ from cogitate.server.api import sse
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import Body
 from cogitate.server.errors import BadRequest, Cancelled
-from cogitate.server.http.encores import Said
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import JSON, dumps
 from cogitate.server.serving.chat_response import retold
@@ -72,18 +71,7 @@ async def answered(service: Service, plan: Plan, request: Request) -> Response:
         pieces = partial(sse.relay, job) if relays else partial(sse.stream, told_by, job)
         return Wording(lambda: retold(told_by, job.result(), cached=job.cached), pieces)
 
-    answer = await worded(service, plan, request, words, stream=bool(plan.request.stream))
-    if isinstance(answer, JSON) and "x-cache" in answer.headers:
-        remember(request, plan, bytes(answer.body))
-    return answer
-
-
-def remember(request: Request, plan: Plan, content: bytes) -> None:
-    """A request that was answered from the cache may be answered so again by its connection."""
-    said: Said | None = request.scope["state"].get("said")
-    if said is not None and "idempotency-key" not in request.headers:
-        own_name = request.headers.get("x-request-id") == plan.caller.request_id
-        request.state.encores.keep(said, plan, request.scope["path"], content, own_name=own_name)
+    return await worded(service, plan, request, words, stream=bool(plan.request.stream))
 
 
 async def worded(service: Service, plan: Plan, request: Request, words: Words, *, stream: bool) -> Response:

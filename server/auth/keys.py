@@ -54,12 +54,6 @@ class Keys:
                 found = holder
         return found
 
-    @property
-    def edition(self) -> tuple[int, int]:
-        """Changes whenever other keys hold."""
-        self._refresh()
-        return self._read_at
-
     def _refresh(self) -> None:
         try:
             stat = self.path.stat()

@@ -25,10 +25,6 @@ class MemoryCache:
         self._size = 0
 
     async def get(self, key: str) -> bytes | None:
-        return self.held(key)
-
-    def held(self, key: str) -> bytes | None:
-        """The same as `get`: here nothing is waited for."""
         if key not in self._entries:
             return None
         expiry, value = self._entries[key]

@@ -1,19 +1,15 @@
 """Prometheus, as a fold over a finished trace. Labels come from closed sets only."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies.core.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Trace, Usage
 
-M = TypeVar("M", Counter, Histogram)
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARES = tuple(share / 10 for share in range(1, 11))
-MOST_TOLD = 256
-"""Requests that are counted together, unless somebody looks before."""
 
 
 @dataclass(slots=True)
@@ -32,9 +28,6 @@ class Metrics:
     waiting: Gauge = field(init=False)
     ready: Gauge = field(init=False)
     stalled: Gauge = field(init=False)
-    series: dict[tuple[object, tuple[str, ...]], Any] = field(default_factory=dict)
-    told: list[tuple[str, str, int, float, bool]] = field(default_factory=list)
-    """Requests that are answered and not yet counted."""
 
     def __post_init__(self) -> None:
         to = self.registry
@@ -59,46 +52,27 @@ class Metrics:
         self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
-    def answered(self, endpoint: str, strategy: str, status: int, seconds: float, *, hit: bool = False) -> None:
-        """Takes in one request, whatever it was, but counts it later: the next one waits already.
-
-        `hit`: its answer was cached, and nothing else has counted that.
-        """
-        self.told.append((endpoint, strategy, status, seconds, hit))
-        if len(self.told) >= MOST_TOLD:
-            self._count()
-
-    def _count(self) -> None:
-        told, self.told = self.told, []
-        self.cache.labels("hit").inc(sum(hit for *_, hit in told))
-        for endpoint, strategy, status, seconds, _ in told:
-            self._of(self.requests, endpoint, strategy, f"{status // 100}xx").inc()
-            self._of(self.seconds, endpoint, strategy).observe(seconds)
+    def answered(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
+        """Takes in one request, whatever it was."""
+        self.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
+        self.seconds.labels(endpoint, strategy).observe(seconds)
 
     def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:
         """Takes in what one strategy request did, finished or not."""
         name = plan.strategy_name
         kinds = {"prompt": spent.prompt, "cached": spent.cached, "generated": spent.completion}
         for kind, count in {**kinds, "aborted": spent.aborted, "verifier": spent.verifier}.items():
-            self._of(self.tokens, name, kind).inc(count)
+            self.tokens.labels(name, kind).inc(count)
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | Spoken)]
         if decoded:
-            self._of(self.first_token, name).observe(decoded[0].seconds)
-        self._of(self.candidates, name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace))
+            self.first_token.labels(name).observe(decoded[0].seconds)
+        self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace))
         for event in trace:
             if isinstance(event, Finished):
-                self._of(self.stopped, name, event.stopped).inc()
+                self.stopped.labels(name, event.stopped).inc()
                 if event.outcome.agreement is not None:
-                    self._of(self.agreement, name).observe(event.outcome.agreement)
-
-    def _of(self, metric: M, *labels: str) -> M:
-        """A series of it, kept: looking it up takes longer than counting."""
-        series: M | None = self.series.get((metric, labels))
-        if series is None:
-            series = self.series[metric, labels] = metric.labels(*labels)
-        return series
+                    self.agreement.labels(name).observe(event.outcome.agreement)
 
     def exposition(self) -> bytes:
         """Ours, and what the engine itself reports in this process."""
-        self._count()
         return generate_latest(self.registry) + generate_latest(REGISTRY)

@@ -41,11 +41,6 @@ COUNT = re.compile(r"[0-9]{1,9}")
 REFUSED = ("x-its-endpoint", "x-its-api-key")
 
 
-def speaks(headers: Mapping[str, str]) -> bool:
-    """Whether a header of theirs says something of the request."""
-    return any(name in headers for name in ("x-its-budget", *REFUSED))
-
-
 def understood(body: object, headers: Mapping[str, str], served: str) -> object:
     """The body with every alias said in our own words. `served`: the model's name. Raises BadRequest."""
     for name in REFUSED:

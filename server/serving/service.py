@@ -16,7 +16,6 @@ from cogitate.server.errors import ApiError, Leaving, Unready
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.trace_store import Traces
 from cogitate.server.planning.plan import Plan
-from cogitate.server.planning.recall import Recall
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.sandbox import MOST_RUNS, NoPrograms, Rationed, open_sandbox
@@ -61,7 +60,6 @@ class Service:
     salts: Salts = field(init=False)
     slots: Slots = field(init=False)
     repeats: Repeats = field(default_factory=Repeats)
-    recall: Recall = field(default_factory=Recall)
     replays: Replays = field(init=False)
     searches: Searches = field(init=False)
     others: Others = field(init=False)
@@ -92,10 +90,6 @@ class Service:
         await self.backend.open()
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         self.ready = True
-
-    @property
-    def open_for_requests(self) -> bool:
-        return self.ready and not self.jobs.draining and not self.watch.stalled
 
     def check_ready(self) -> None:
         if self.jobs.draining:

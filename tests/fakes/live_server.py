@@ -15,7 +15,6 @@ import uvicorn
 
 from cogitate.server.app import create_app
 from cogitate.server.cache import Alone, Cache, Line, MemoryCache
-from cogitate.server.http.encores import Encores
 from cogitate.server.http.protocol import Receiving
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
@@ -40,7 +39,6 @@ class Live:
     service: Service
     url: str
     engine: ScriptedEngine
-    encores: Encores
     clients: list[openai.OpenAI] = field(default_factory=list)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
@@ -90,7 +88,7 @@ def live(
     thread.start()
     eventually(lambda: server.started and (service.ready or not wait_until_ready))
     port = server.servers[0].sockets[0].getsockname()[1]
-    started = Live(service, f"http://127.0.0.1:{port}", engine, app.state.encores)
+    started = Live(service, f"http://127.0.0.1:{port}", engine)
     try:
         yield started
     finally:
