@@ -1,0 +1,144 @@
+"""The `cogitate` object of an answer, its samples, and the progress events of a search.
+
+What is built once for each answer is a pydantic model. Progress events are typed dictionaries: a search may emit
+thousands, and orjson writes a dictionary as it stands.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from typing_extensions import TypedDict
+
+from cogitate.strategies.core.programs import Reason
+from cogitate.strategies.core.trace import Role, Stopped
+
+
+class Sample(BaseModel):
+    """One candidate, in `cogitate.samples`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    text: str
+    answer: str | None = None
+    """As extracted from the text; null where none was found."""
+    score: float | None = None
+    """The verifier's score in [0, 1], rounded to 6 digits; null where it was not scored."""
+    tokens: NonNegativeInt
+    finish_reason: str | None = None
+    chosen: bool = False
+    """Whether this candidate is the answer."""
+
+
+class Cogitate(BaseModel):
+    """What a strategy did to find an answer."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    strategy: str = ""
+    answer: str | None
+    """The extracted answer; null where none was found in the chosen text."""
+    agreement: float | None = None
+    """Share of the vote that the answer won, in [0, 1]; null where the strategy does not vote."""
+    score: float | None = None
+    """The verifier's score of the answer, in [0, 1]; null without a verifier."""
+    stopped: Stopped
+    """Why the search ended."""
+    shed: bool = False
+    """Whether it stopped at a lower confidence than asked for because other requests waited."""
+    candidates: NonNegativeInt
+    aborted: NonNegativeInt = 0
+    """Candidates that were stopped before their end."""
+    failed: NonNegativeInt = 0
+    """Decodes that the engine lost."""
+    aborted_tokens: NonNegativeInt
+    verifier_tokens: NonNegativeInt
+    uncounted: NonNegativeInt = 0
+    """Decodes whose tokens the engine did not report and that were estimated."""
+    depth: NonNegativeInt = 0
+    """Tokens decoded one after the other on the longest path; 0 where the server does not report it."""
+    cache: Literal["hit", "miss", "none"] = "none"
+    """`none`: this answer is neither read from the cache nor stored."""
+    trace_id: str | None = None
+    """The id for `GET /v1/traces/{id}`."""
+    samples: list[Sample] = []
+    """Every candidate; absent unless `strategy.return_candidates` is set."""
+
+
+class DecodeProgress(TypedDict):
+    """A decode ended, or was stopped."""
+
+    event: Literal["sampled", "aborted"]
+    role: Role
+    index: int
+    tokens: int
+
+
+class FailureProgress(TypedDict):
+    """The engine lost a decode."""
+
+    event: Literal["failed"]
+    role: Role
+    index: int
+    reason: str
+
+
+class AnswerProgress(TypedDict):
+    """An answer was extracted from a candidate; null: none was found."""
+
+    event: Literal["answer"]
+    index: int
+    answer: str | None
+
+
+class ExecutionProgress(TypedDict):
+    """A candidate's program was run."""
+
+    event: Literal["executed"]
+    index: int
+    reason: Reason
+    seconds: float
+
+
+class ScoreProgress(TypedDict):
+    """A verifier scored a candidate. `steps` is empty, and `score` null, where its verdict was lost."""
+
+    event: Literal["scored"]
+    index: int
+    score: float | None
+    steps: list[float]
+
+
+class LeaderProgress(TypedDict):
+    """The answer that would be given if the search ended now."""
+
+    event: Literal["leading"]
+    answer: str | None
+    agreement: float | None
+    score: float | None
+
+
+class ShedProgress(TypedDict):
+    """The vote was decided at this posterior probability, lower than asked for, because other requests wait."""
+
+    event: Literal["shed"]
+    confidence: float
+
+
+class EndProgress(TypedDict):
+    """The search ended. `index`: the decode that is the answer."""
+
+    event: Literal["finished"]
+    index: int
+    stopped: Stopped
+
+
+Progress = (
+    DecodeProgress
+    | FailureProgress
+    | AnswerProgress
+    | ExecutionProgress
+    | ScoreProgress
+    | LeaderProgress
+    | ShedProgress
+    | EndProgress
+)

@@ -1,0 +1,42 @@
+"""Bodies of answers to raw prompts: `text_completion`, the same object whether streamed or not."""
+
+from typing import Literal
+
+from pydantic import NonNegativeInt
+
+from cogitate.server.protocol.chat_response import Answer, Usage
+from cogitate.server.protocol.cogitate import Cogitate, Progress
+from cogitate.server.protocol.error import ErrorResponse
+
+
+class TextLogprobs(Answer):
+    """Log-probabilities in the older form: parallel lists, one entry a token."""
+
+    tokens: list[str] = []
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] | None = None
+    text_offset: list[int] = []
+
+
+class TextChoice(Answer):
+    index: NonNegativeInt
+    text: str
+    finish_reason: str | None = None
+    logprobs: TextLogprobs | None = None
+
+
+class TextCompletion(Answer):
+    """The answer to a completion request, or one chunk of its stream."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    """Seconds since 1970."""
+    model: str
+    choices: list[TextChoice]
+    usage: Usage | None = None
+    cogitate: Cogitate | Progress | None = None
+
+
+TextStreamEvent = TextCompletion | ErrorResponse
+"""The JSON of one `data:` line. An error ends the stream, and no `[DONE]` follows it."""
