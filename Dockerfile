@@ -23,8 +23,10 @@ ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
 FROM ${PYTHON_IMAGE} AS wheel
 ARG PIP_INDEX_URL
 WORKDIR /src
-RUN pip install --no-cache-dir setuptools==78.1.1
+COPY deploy/requirements/build.txt deploy/requirements/cpu.txt /tmp/
+RUN pip install --no-cache-dir --requirement /tmp/build.txt --constraint /tmp/cpu.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY deploy/package deploy/package
 COPY strategies strategies
 COPY server server
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .

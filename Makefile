@@ -6,7 +6,8 @@
 ##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
 ##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
 ##   make eval-demo what votes gain and cost, on the demo model: a table and plots in results/, in under 10 minutes
-##   make check     format, lint, types, import contracts
+##   make check     format, lint, types, import contracts, declared dependencies
+##   make package   build the wheel and the sdist into dist/, and check both
 ##   make clean     remove .venv and what the tools left (the demo model stays in your cache)
 ##
 ##   make serve MODEL=/models/qwen       a model folder, or a Hugging Face id
@@ -23,7 +24,7 @@ export ARGS ENGINE MODEL PORT PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults bench bench-remote eval-demo check clean
+.PHONY: help serve test faults bench bench-remote eval-demo check package clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -62,6 +63,11 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/deptry .
+
+package:
+	@deploy/dev/setup.sh check
+	@deploy/dev/package.sh
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage htmlcov

@@ -124,7 +124,7 @@ why_no_venv() {
 
 packages() {
     local wanted
-    wanted=$(fingerprint deploy/requirements/cpu.txt pyproject.toml "$engine")
+    wanted=$(fingerprint deploy/requirements/cpu.txt deploy/requirements/build.txt pyproject.toml "$engine")
     if [[ $(cat "$venv/.packages" 2>/dev/null) == "$wanted" ]]; then
         begin "Packages ($engine): there"
         return
@@ -132,6 +132,7 @@ packages() {
     rm -f "$venv/.packages"
     : >"$log"
     "install_$engine"
+    pip_install 4 --no-deps --requirement deploy/requirements/build.txt
     pip_install 1 --no-deps --no-build-isolation --editable .
     if [[ $engine == cpu ]]; then tcmalloc; fi
     echo "$engine" >"$venv/.engine"
