@@ -19,7 +19,7 @@ ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
 ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
 
 
-# The project as a wheel: the same pure Python for both targets.
+# The wheel of the project: pure Python, the same for both targets.
 FROM ${PYTHON_IMAGE} AS wheel
 ARG PIP_INDEX_URL
 WORKDIR /src
@@ -32,23 +32,23 @@ COPY server server
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .
 
 
-# The CPU build of vLLM and all that it needs, in /opt/cogitate.
+# The CPU build of vLLM and its dependencies, in /opt/cogitate.
 FROM ${PYTHON_IMAGE} AS cpu-packages
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 ARG UV_FIND_LINKS
-# uv knows where PyTorch keeps its CPU builds; the public index has the CUDA build only. Empty: a mirror has both.
+# uv knows PyTorch's index of CPU builds; the public index has only the CUDA build. Empty: a mirror has both.
 ARG TORCH_BACKEND=cpu
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/cogitate
-# --no-deps: the list is complete, and it leaves out on purpose what would break (its header says what). Compiled to
-# bytecode here, for at run time the root file system is read-only.
+# --no-deps: the list is complete and omits packages that would break (see its header). Compiled to bytecode here,
+# because the root file system is read-only at run time.
 RUN --mount=type=bind,source=deploy/requirements/cpu.txt,target=/tmp/requirements.txt \
     uv pip install --python /opt/cogitate ${TORCH_BACKEND:+"--torch-backend=$TORCH_BACKEND"} \
         --no-cache --compile-bytecode --no-deps --requirement /tmp/requirements.txt
 
 
-# vLLM's image has vLLM, PyTorch and CUDA in the system's Python. What it has stays at its version; what it lacks comes
-# at the version that this project pins; a conflict between the two ends the build.
+# vLLM's image has vLLM, PyTorch and CUDA in the system's Python. Its packages keep their versions; missing ones are
+# installed at the versions that this project pins; a conflict fails the build.
 FROM ${VLLM_IMAGE} AS gpu
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
@@ -66,8 +66,8 @@ RUN --mount=type=bind,source=deploy/requirements/cpu.txt,target=/tmp/ours.txt \
     && useradd --uid 10001 --gid 10001 --create-home --no-log-init cogitate \
     && install --directory --owner=10001 --group=10001 /home/cogitate/.cache
 
-# Everything that is ever written lies in one volume, so the rest of the file system can be read-only. The engine's log
-# goes where the server's goes, to `docker logs`.
+# All writes go to one volume, so that the root file system can be read-only. The engine's log goes to `docker logs`, as
+# the server's does.
 ENV HOME=/home/cogitate \
     XDG_CACHE_HOME=/home/cogitate/.cache \
     HF_HOME=/home/cogitate/.cache/huggingface \
@@ -110,7 +110,7 @@ ENV PATH=/opt/cogitate/bin:$PATH
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
 
-# Preloaded as vLLM's guide for CPUs advises: an allocator made for threads, and the OpenMP that its kernels run best on.
+# Preloaded as vLLM's CPU guide recommends: a thread-friendly allocator and Intel's OpenMP.
 ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4:/opt/cogitate/lib/libiomp5.so \
     HOME=/home/cogitate \
     XDG_CACHE_HOME=/home/cogitate/.cache \
@@ -128,7 +128,7 @@ LABEL org.opencontainers.image.title="Cogitate" \
     org.opencontainers.image.licenses="Apache-2.0"
 USER 10001:10001
 WORKDIR /home/cogitate
-# Off unless asked for: it makes the image 270 MB larger, and whoever brings a model has no use for it.
+# Off by default: it adds 270 MB, and is not needed where a model is configured.
 ARG DEMO_MODEL=no
 RUN if [ "$DEMO_MODEL" = yes ]; then python -m cogitate.server.engine.demo_model "$XDG_CACHE_HOME"; fi
 EXPOSE 8000

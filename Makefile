@@ -1,26 +1,25 @@
 ## Cogitate: better answers from the model you have.
 ##
-##   make serve     set everything up in .venv, get the demo model, serve on http://127.0.0.1:8000
-##   make test      set everything up, and run all tests: side by side, then alone, those on the real vLLM engine last
-##   make faults    42 faults and attacks against real server processes, the long ones too: a table of figures and bars
-##   make bench     how fast it is beside vLLM's own server, on the demo model: a table, in about 5 minutes
-##   make bench-remote   what a strategy costs over the upstream calls it makes, beside a bare client: 2 minutes
-##   make eval-demo what votes gain and cost, on the demo model: a table and plots in results/, in under 10 minutes
+##   make serve     install everything in .venv, download the demo model, serve on http://127.0.0.1:8000
+##   make test      run all tests: first in parallel, then those that need the machine, on the real vLLM engine last
+##   make faults    42 faults and attacks against real server processes: a table of figures and limits
+##   make bench     speed compared with vLLM's own server, on the demo model: a table, in about 5 minutes
+##   make bench-remote   overhead of strategies over remote upstreams, compared with a bare client: 2 minutes
+##   make eval-demo accuracy and cost of votes on the demo model: a table and plots in results/, in under 10 minutes
 ##   make check     format, lint, types, import contracts, declared dependencies
 ##   make package   build the wheel and the sdist into dist/, and check both
-##   make clean     remove .venv and what the tools left (the demo model stays in your cache)
+##   make clean     remove .venv and the tools' caches (the demo model stays in your cache)
 ##
-##   make serve MODEL=/models/qwen       a model folder, or a Hugging Face id
-##   make serve ENGINE=gpu               the GPU build of vLLM (the next make remembers; back: ENGINE=cpu)
+##   make serve MODEL=/models/qwen       a model folder or a Hugging Face id
+##   make serve ENGINE=gpu               the GPU build of vLLM (remembered by later runs; back: ENGINE=cpu)
 ##   make serve PORT=8001 PYTHON=python3.12
-##   make serve ARGS="--served-model-name tiny"       whatever else `cogitate serve --help` lists
-##   make test ARGS="-m 'not engine' -x tests/server" whatever pytest takes; paths that are named are run in one process
+##   make serve ARGS="--served-model-name tiny"       any flag of `cogitate serve --help`
+##   make test ARGS="-m 'not engine' -x tests/server" any arguments of pytest; given paths run in one process
 ##
-## The first run takes a few minutes and 4 GB; the next ones start at once. REDIS_URL=redis://... lends the
-## tests a Redis server of yours.
+## The first run takes a few minutes and 4 GB. With REDIS_URL=redis://... the tests use that Redis server.
 
 export ARGS ENGINE MODEL PORT PYTHON
-# Set in many containers: each process would compile all of vLLM anew as it starts.
+# Many containers set it: each process would then compile vLLM again at start-up.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

