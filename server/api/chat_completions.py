@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from cogitate.server.api.request_body import checked, received
 from cogitate.server.api.respond import answered, caller
-from cogitate.server.planning.plan import plan
-from cogitate.server.protocol.chat import ChatRequest, CompletionRequest
-from cogitate.server.protocol.compat import understood
+from cogitate.server.planning.plan import build_plan
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.compat import translate
+from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.serving.service import Service
 
 router = APIRouter()
@@ -27,6 +28,6 @@ async def _answered(request: Request, kind: type[ChatRequest] | type[CompletionR
     service.check_ready()
     body, by = await received(request), caller(request)
     card = service.backend.card
-    wire = checked(body, kind, lambda said: understood(said, request.headers, card.name))
-    planned = plan(wire, card, service.settings, service.verifiers, by)
+    wire = checked(body, kind, lambda said: translate(said, request.headers, card.name))
+    planned = build_plan(wire, card, service.settings, service.verifiers, by)
     return await answered(service, planned, request)

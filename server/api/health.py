@@ -33,6 +33,6 @@ async def metrics(request: Request) -> Response:
     ours.running.set(load.running)
     ours.waiting.set(load.waiting + service.slots.waiting)
     ours.in_flight.set(len(service.jobs.live))
-    ours.stalled.set(service.watch.stalled)
-    ours.ready.set(service.ready and not service.jobs.draining and not service.watch.stalled)
+    ours.stalled.set(service.watchdog.stalled)
+    ours.ready.set(service.ready and not service.jobs.draining and not service.watchdog.stalled)
     return Response(ours.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -7,7 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from cogitate.server.protocol.chat import ChatRequest, CompletionRequest
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 
 BODIES: dict[str, type[BaseModel]] = {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from cogitate.server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType
-from cogitate.server.protocol.validation import invalid
+from cogitate.server.protocol.validation import to_bad_request
 from cogitate.server.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,7 +52,7 @@ def checked(body: bytes, model: type[Model], alias: Callable[[object], object]) 
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:
-        raise invalid(error) from None
+        raise to_bad_request(error) from None
 
 
 def deep(body: bytes, said: object) -> bool:

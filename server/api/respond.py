@@ -15,19 +15,19 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import Body
 from cogitate.server.errors import BadRequest, Cancelled
 from cogitate.server.planning.plan import Plan
-from cogitate.server.protocol.json import JSON, dumps
-from cogitate.server.serving.chat_response import retold
-from cogitate.server.serving.jobs import Job, Reader
+from cogitate.server.protocol.json import OrjsonResponse, dumps
+from cogitate.server.serving.chat_response import relabel
+from cogitate.server.serving.jobs import Job, JobReader
 from cogitate.server.serving.replays import Repeat, Replay
 from cogitate.server.serving.service import Service
-from cogitate.strategies.core.event_log import Record
+from cogitate.strategies.core.event_log import EventLog
 
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 LONGEST_KEY = 255
 FAILED = (b'data: {"error"', b"event: error", b"event: response.failed")
 """How an event of a stream begins that tells of a failure."""
 T = TypeVar("T")
-Content = Callable[[Reader], AsyncIterator[bytes]]
+Content = Callable[[JobReader], AsyncIterator[bytes]]
 
 
 def caller(request: Request) -> Caller:
@@ -55,7 +55,7 @@ class Wording:
         """All of a finished answer; nothing where it is a failure."""
         if not stream:
             return dumps(self.whole())
-        said = b"".join([piece async for piece in self.pieces(Reader(by))])
+        said = b"".join([piece async for piece in self.pieces(JobReader(by))])
         return b"" if any(said.startswith(mark) or b"\n" + mark in said for mark in FAILED) else said
 
 
@@ -69,7 +69,7 @@ async def answered(service: Service, plan: Plan, request: Request) -> Response:
     def words(told_by: Plan, job: Job[Body]) -> Wording:
         relays = plan.strategy is None and not job.cached
         pieces = partial(sse.relay, job) if relays else partial(sse.stream, told_by, job)
-        return Wording(lambda: retold(told_by, job.result(), cached=job.cached), pieces)
+        return Wording(lambda: relabel(told_by, job.result(), cached=job.cached), pieces)
 
     return await worded(service, plan, request, words, stream=bool(plan.request.stream))
 
@@ -93,19 +93,19 @@ async def worded(service: Service, plan: Plan, request: Request, words: Words, *
     if stream:
         return await opened(request, job, plan.caller, wording.pieces, headers)
     await unless_gone(request, job, plan.caller)
-    return JSON(wording.whole(), headers=headers)
+    return OrjsonResponse(wording.whole(), headers=headers)
 
 
 async def elsewhere(service: Service, plan: Plan, request: Request, repeat: Repeat) -> Replay:
     """What another process said to this key, waited for as a job is."""
-    waiting = service.jobs.start(Record[str](), lambda _: service.replays.find(repeat))
+    waiting = service.jobs.start(EventLog[str](), lambda _: service.replays.find(repeat))
     return await unless_gone(request, waiting, plan.caller)
 
 
 async def opened(request: Request, job: Job[Body], by: Caller, content: Content, headers: dict[str, str]) -> Response:
     """A stream that begins once the request is accepted: what is refused still gets its status."""
     stream = JobStream(job, by, content, headers)
-    accepted, begins = asyncio.ensure_future(job.accepted()), False
+    accepted, begins = asyncio.ensure_future(job.wait_until_accepted()), False
     try:
         await before_gone(request, stream.reader, accepted)
         accepted.result()
@@ -155,7 +155,7 @@ async def unless_gone(request: Request, job: Job[T], by: Caller) -> T:
     return job.result()
 
 
-async def before_gone(request: Request, reader: Reader, awaited: "asyncio.Future[None]") -> None:
+async def before_gone(request: Request, reader: JobReader, awaited: "asyncio.Future[None]") -> None:
     """Waits for it. Raises Cancelled when the client hangs up, or the request is cancelled by name, before."""
 
     async def hung_up() -> None:

@@ -9,10 +9,10 @@ from cogitate.server.api import responses_stream
 from cogitate.server.api.request_body import checked, received
 from cogitate.server.api.respond import Wording, caller, worded
 from cogitate.server.engine import Body
-from cogitate.server.planning.plan import Plan, digest, plan
-from cogitate.server.protocol.compat import understood
+from cogitate.server.planning.plan import Plan, compute_cache_key, build_plan
+from cogitate.server.protocol.compat import translate
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.protocol.responses_field_names import as_written
+from cogitate.server.protocol.responses_field_names import rename_fields_in_errors
 from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.service import Service
 
@@ -24,10 +24,10 @@ async def respond(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     card = service.backend.card
-    wire = checked(await received(request), ResponsesRequest, lambda said: understood(said, request.headers, card.name))
-    chat = wire.chat()
-    with as_written():
-        planned = plan(chat, card, service.settings, service.verifiers, caller(request))
+    wire = checked(await received(request), ResponsesRequest, lambda said: translate(said, request.headers, card.name))
+    chat = wire.to_chat()
+    with rename_fields_in_errors():
+        planned = build_plan(chat, card, service.settings, service.verifiers, caller(request))
         return await _answered(service, wire, planned, request)
 
 
@@ -52,5 +52,5 @@ def _plainly(asked: Plan, wire: ResponsesRequest, service: Service) -> Plan:
     if wire.max_output_tokens is None and asked.request.limit:
         wire = wire.model_copy(update={"max_output_tokens": asked.request.limit})
     kept = asked.key and not wire.stream
-    key = digest(wire, None, service.backend.card, asked.caller.tenant) if kept else None
+    key = compute_cache_key(wire, None, service.backend.card, asked.caller.tenant) if kept else None
     return replace(asked, request=wire, key=key)

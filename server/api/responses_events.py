@@ -9,8 +9,8 @@ from cogitate.server.api.responses_body import begun, reasoned, spoken, text_par
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.protocol.responses_event import frame
-from cogitate.strategies.core.types import Speech
+from cogitate.server.protocol.responses_event import encode_event
+from cogitate.strategies.core.types import TextDelta
 
 PARTS = {
     "output_text": ("response.output_text", "text"),
@@ -41,14 +41,14 @@ class Telling:
 
     def event(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 JSON
         self.number += 1
-        return frame(kind, self.number - 1, **fields)
+        return encode_event(kind, self.number - 1, **fields)
 
     def begin(self) -> Iterator[bytes]:
         response = begun(self.wire, self.plan)
         yield self.event("response.created", response=response)
         yield self.event("response.in_progress", response=response)
 
-    def speak(self, speech: Speech) -> Iterator[bytes]:
+    def speak(self, speech: TextDelta) -> Iterator[bytes]:
         """Visible text as it is decoded: the message, or the reasoning where that is kept apart."""
         plan, status = self.plan, "in_progress"
         item = reasoned(plan, "", status) if sse.set_apart(plan, speech) else spoken(plan, [text_part("")], status)

@@ -8,14 +8,14 @@ import orjson
 
 from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError, BadRequest, Cancelled, Upstream
-from cogitate.server.observability.trace_json import told
+from cogitate.server.observability.trace_json import to_progress
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.json import dumps
-from cogitate.server.serving.chat_response import retold
-from cogitate.server.serving.jobs import Job, Reader
-from cogitate.strategies.core.trace import Spoken
-from cogitate.strategies.core.types import Speech
+from cogitate.server.serving.chat_response import relabel
+from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.strategies.core.trace import TextEmitted
+from cogitate.strategies.core.types import TextDelta
 
 SILENCE = 15.0
 """Seconds before a comment is sent, so that proxies do not cut the connection."""
@@ -55,7 +55,7 @@ class Chunks:
         """Progress: a chunk that says nothing, and what happened."""
         return event(self.chunk({}) | {"cogitate": report})
 
-    def speak(self, speech: Speech) -> bytes:
+    def speak(self, speech: TextDelta) -> bytes:
         """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
         apart = set_apart(self.plan, speech)
         if apart:
@@ -97,7 +97,7 @@ def unsaid(text: str | None, said: str) -> str:
     return text.removeprefix(said) if text and text.startswith(said) else ""
 
 
-async def stream(plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
+async def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
     """The role first; then text where it is live, progress where it is asked for; the answer; the end.
 
     A failure is an error event, and no [DONE].
@@ -109,15 +109,15 @@ async def stream(plan: Plan, job: Job[Body], reader: Reader) -> AsyncIterator[by
     async for happened in heard(job, reader):
         if happened is None:
             yield KEEP_ALIVE
-        elif isinstance(happened, Spoken):
+        elif isinstance(happened, TextEmitted):
             if audible(plan):
-                yield chunks.speak(happened.speech)
-        elif progress and (report := told(happened)):
+                yield chunks.speak(happened.delta)
+        elif progress and (report := to_progress(happened)):
             yield chunks.news(report)
     if failure := ended(job, reader):
         yield failure
         return
-    for chunk in chunks.finish(retold(plan, job.result(), cached=job.cached)):
+    for chunk in chunks.finish(relabel(plan, job.result(), cached=job.cached)):
         yield chunk
 
 
@@ -126,12 +126,12 @@ def audible(plan: Plan) -> bool:
     return plan.strategy is None or plan.strategy.reasoning != "hidden"
 
 
-def set_apart(plan: Plan, speech: Speech) -> bool:
+def set_apart(plan: Plan, speech: TextDelta) -> bool:
     """Whether it is told as reasoning: by the engine's word, or by the client's."""
     return speech.reasoning or (plan.strategy is not None and plan.strategy.reasoning != "inline")
 
 
-async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
+async def relay(job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
     """The engine's own stream as it comes; its errors in our words."""
     async for line in heard(job, reader):
         if line is None:
@@ -145,18 +145,18 @@ async def relay(job: Job[Body], reader: Reader) -> AsyncIterator[bytes]:
         yield lost
 
 
-async def heard(job: Job[Body], reader: Reader) -> AsyncIterator[Any]:
+async def heard(job: Job[Body], reader: JobReader) -> AsyncIterator[Any]:
     """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
     while True:
-        while (event := job.record.tell(reader.place)) is not None:
+        while (event := job.record.next_event(reader.place)) is not None:
             yield event
         if job.record.closed or job.task is None or reader.dropped.done():
             return
-        if not await job.record.grown(SILENCE):
+        if not await job.record.wait(SILENCE):
             yield None
 
 
-def ended(job: Job[Body], reader: Reader) -> bytes | None:
+def ended(job: Job[Body], reader: JobReader) -> bytes | None:
     """The error event of what ended without an answer."""
     if reader.dropped.done():
         return event(Cancelled().body)

@@ -22,7 +22,7 @@ from cogitate.strategies.core.trace import (
 )
 
 
-def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
+def to_progress(happened: Event) -> Body | None:  # noqa: C901 one case an event
     """An event as a report; None for what is no news (text as it is spoken)."""
     match happened:
         case Sampled(role, made) | Aborted(role, made):
@@ -35,7 +35,7 @@ def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
         case Executed(made, reason, seconds):
             return {"event": "executed", "index": made.index, "reason": reason, "seconds": round(seconds, 6)}
         case Scored(made, steps, score=score):
-            return {"event": "scored", "index": made.index, "score": rounded(score), "steps": list(steps)}
+            return {"event": "scored", "index": made.index, "score": round_score(score), "steps": list(steps)}
         case Proposed(outcome):
             leader = outcome.answer.raw if outcome.answer else None
             return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
@@ -46,34 +46,34 @@ def told(happened: Event) -> Body | None:  # noqa: C901 one case an event
     return None
 
 
-def rounded(score: float | None) -> float | None:
+def round_score(score: float | None) -> float | None:
     return None if score is None else round(score, 6)
 
 
-def line(entry: Entry[Event]) -> Body | None:
+def to_trace_event(entry: Entry[Event]) -> Body | None:
     """One line of a trace: what happened, when, and what a candidate said."""
-    report = told(entry.event)
+    report = to_progress(entry.event)
     if report is None:
         return None
     if isinstance(entry.event, Sampled | Aborted):
         made = entry.event.completion
-        report |= {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.pieces)}
-        if made.calls:
-            report["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.calls]
+        report |= {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.segments)}
+        if made.tool_calls:
+            report["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.tool_calls]
     return {"at": round(entry.seconds, 6)} | report
 
 
-def asked(plan: Plan) -> bytes:
+def dump_request(plan: Plan) -> bytes:
     return dumps(plan.request.model_dump(mode="json", exclude_unset=True, exclude_none=True, by_alias=True))
 
 
-def narrated(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
+def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
     """All but what was asked: the strategy with its options, the bill, and every event with its time in seconds."""
-    events = [report for entry in trace.entries if (report := line(entry))]
+    events = [report for entry in trace.entries if (report := to_trace_event(entry))]
     return dumps(_trace(plan.caller, Borrowed.by(plan, plan.number), status, spent, events))
 
 
-def cached(caller: Caller, borrowed: Borrowed) -> bytes:
+def dump_cached_trace(caller: Caller, borrowed: Borrowed) -> bytes:
     """Of a request that nothing was decoded for, where the search that found its answer is told no more."""
     return dumps({"request": None} | _trace(caller, borrowed, "cached", Usage(), []))
 

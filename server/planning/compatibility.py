@@ -6,7 +6,8 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import Rights
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, Unsupported
-from cogitate.server.protocol.chat import AnyRequest, CompletionRequest, ResponseFormat
+from cogitate.server.protocol.chat import ResponseFormat
+from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.sandbox.limits import MOST_RUNS
 from cogitate.strategies import AnyStrategy
@@ -15,7 +16,7 @@ from cogitate.strategies.search.steps import STEP
 from cogitate.strategies.verifiers.comparative import MOST_COMPARED
 from cogitate.strategies.verifiers.options import Verified
 
-NEVER: Mapping[str, str] = {
+UNSUPPORTED: Mapping[str, str] = {
     "echo": "the prompt is no part of an answer that was searched for",
     "add_generation_prompt": "a strategy answers in a turn of its own",
     "continue_final_message": "a strategy answers in a turn of its own",
@@ -24,7 +25,7 @@ NEVER: Mapping[str, str] = {
     "ignore_eos": "an answer without an end cannot be compared",
 }
 """When set to anything but its default, and why."""
-STEPWISE: Mapping[str, str] = {
+UNSUPPORTED_STEPWISE: Mapping[str, str] = {
     "tools": "a grammar begins anew at each step",
     "response_format": "a grammar begins anew at each step",
     "min_tokens": "a minimum begins anew at each step",
@@ -33,8 +34,8 @@ STEPWISE: Mapping[str, str] = {
     "stop_token_ids": "a step keeps the token that ends it",
 }
 """What step-wise search cannot hold."""
-FORCED: Mapping[str, str] = {
-    **STEPWISE,
+UNSUPPORTED_BUDGET_FORCING: Mapping[str, str] = {
+    **UNSUPPORTED_STEPWISE,
     "stop": "words of ours follow the text that it would end",
     "bad_words": "words of ours are written into the text",
     "allowed_token_ids": "words of ours are written into the text",
@@ -42,13 +43,13 @@ FORCED: Mapping[str, str] = {
     "logprobs": "words of ours have none",
 }
 """What a text cannot hold that we end, and send on with words of ours."""
-PROGRAMS: Mapping[str, str] = {
+UNSUPPORTED_PROGRAMS: Mapping[str, str] = {
     "tools": "its candidates are programs, which call nothing",
     "response_format": "its candidates are programs, which are no JSON",
     "logprobs": "the value that its program computes is no text of the model's",
 }
 """What an answer that was computed cannot have."""
-OWN: Mapping[str, Mapping[str, str]] = {"budget_forcing": FORCED, "program_aided": PROGRAMS}
+UNSUPPORTED_BY_STRATEGY: Mapping[str, Mapping[str, str]] = {"budget_forcing": UNSUPPORTED_BUDGET_FORCING, "program_aided": UNSUPPORTED_PROGRAMS}
 DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "add_generation_prompt": (None, True),
     "response_format": (None, ResponseFormat(type="text")),
@@ -58,49 +59,49 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
 }
 
 
-def refuse(
+def check_compatibility(
     request: AnyRequest, strategy: AnyStrategy | None, card: ModelCard, verifiers: Mapping[str, Verifier]
 ) -> None:
     """Raises BadRequest for the first field that would be lost."""
     if strategy is None:
-        refuse_budget(request)
+        check_plain_budget(request)
         return
-    refuse_unknown_verifiers(strategy, verifiers)
-    refuse_comparing(strategy, verifiers)
-    refuse_fields(request, strategy)
-    refuse_inability(request, strategy, card.abilities, verifiers)
+    check_verifier_names(strategy, verifiers)
+    check_comparative_verifiers(strategy, verifiers)
+    check_fields(request, strategy)
+    check_engine_abilities(request, strategy, card.abilities, verifiers)
 
 
-def refuse_rights(strategy: AnyStrategy | None, rights: Rights) -> None:
+def check_key_strategies(strategy: AnyStrategy | None, rights: Rights) -> None:
     """Raises Forbidden."""
     if strategy and rights.strategies is not None and strategy.name not in rights.strategies:
         allowed = ", ".join(sorted(rights.strategies))
         raise Forbidden(f"This key may not use {strategy.name}; it may use: {allowed}.", param="strategy")
 
 
-def refuse_programs(strategy: AnyStrategy | None, code_exec: str, caller: Caller) -> None:
+def check_code_execution(strategy: AnyStrategy | None, code_exec: str, caller: Caller) -> None:
     """Raises BadRequest where the operator runs none, Forbidden where this key may not have them run."""
-    if strategy is None or not strategy.runs:
+    if strategy is None or not strategy.program_runs:
         return
     if code_exec == "off":
         words = f"{strategy.name} runs programs that the model wrote, and this server was started with --code-exec off."
         raise Unsupported(words, param="strategy")
     if caller.key and not caller.rights.code:
         raise Forbidden("This key may not have programs run: its line lacks code=true.", param="strategy")
-    if strategy.runs > MOST_RUNS:
-        words = f"This may run {strategy.runs} programs, and a request may run {MOST_RUNS}: lower n."
+    if strategy.program_runs > MOST_RUNS:
+        words = f"This may run {strategy.program_runs} programs, and a request may run {MOST_RUNS}: lower n."
         raise BadRequest(words, param="strategy.n")
 
 
-WHOLE = frozenset({"number", "json"})
+COMPLETE_ANSWER_CHECKS = frozenset({"number", "json"})
 """Checks that need no option, and read an answer that is whole."""
 
 
-def refuse_unchecked(strategy: AnyStrategy | None) -> None:
+def check_verifier_options(strategy: AnyStrategy | None) -> None:
     """A check needs what it checks by, and a whole answer; and that needs a check. Raises BadRequest."""
     if not isinstance(strategy, Verified):
         return
-    if strategy.stepwise and (part := next((part for part in strategy.parts if part in WHOLE), None)):
+    if strategy.stepwise and (part := next((part for part in strategy.parts if part in COMPLETE_ANSWER_CHECKS), None)):
         raise Unsupported(f"{part} cannot judge an answer that is not yet whole.", param="strategy.verifier")
     for verifier, (option, given) in strategy.checks.items():
         named = verifier in strategy.parts
@@ -113,14 +114,14 @@ def refuse_unchecked(strategy: AnyStrategy | None) -> None:
             raise Unsupported(f"{verifier} cannot judge an answer that is not yet whole.", param="strategy.verifier")
 
 
-def in_flight(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None) -> int:
+def max_in_flight(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None) -> int:
     """The most generations that it has in flight at once."""
     return strategy.in_flight if strategy else (request.n or 1) * request.width
 
 
-def refuse_width(request: AnyRequest, strategy: AnyStrategy | None, most: int | None) -> None:
+def check_in_flight_limit(request: AnyRequest, strategy: AnyStrategy | None, most: int | None) -> None:
     """Its key's limit alone keeps it out, whatever else ends: it would be in vain to try again. Raises BadRequest."""
-    if most is None or (width := in_flight(request, strategy)) <= most:
+    if most is None or (width := max_in_flight(request, strategy)) <= most:
         return
     param, how = ("n", "lower n") if request.width == 1 else ("prompt", "send fewer prompts, or lower n")
     if strategy:
@@ -133,22 +134,22 @@ def refuse_width(request: AnyRequest, strategy: AnyStrategy | None, most: int | 
     raise BadRequest(words, param=param)
 
 
-def refuse_budget(request: AnyRequest) -> None:
+def check_plain_budget(request: AnyRequest) -> None:
     """The engine's own answer has no best so far to give."""
     if request.budget is not None:
         raise Unsupported("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
 
 
-def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
-    own = OWN.get(strategy.name, STEPWISE if strategy.stepwise else {})
-    for name, why in {**NEVER, **own}.items():
-        if matters(name, request.said(name)):
+def check_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
+    own = UNSUPPORTED_BY_STRATEGY.get(strategy.name, UNSUPPORTED_STEPWISE if strategy.stepwise else {})
+    for name, why in {**UNSUPPORTED, **own}.items():
+        if is_set(name, request.value_of(name)):
             words = f"{name} cannot be honoured together with the strategy {strategy.name}: {why}."
             raise Unsupported(words, param=name)
     if (request.n or 1) > strategy.candidates:
         most = f"{strategy.name} makes {strategy.candidates} of them here"
         raise Unsupported(f"n asks for {request.n} answers, and {most}.", param="n")
-    if strategy.stepwise and any(spans_steps(stop) for stop in request.stops):
+    if strategy.stepwise and any(spans_steps(stop) for stop in request.stop_strings):
         raise Unsupported("stop cannot be honoured here: it reaches across the blank line after a step.", param="stop")
     if request.stream_options and request.stream_options.continuous_usage_stats:
         words = "continuous_usage_stats cannot be honoured: a strategy's tokens are counted when it is done."
@@ -156,10 +157,10 @@ def refuse_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
     if strategy.reasoning != "inline" and request.alternatives is not None:
         raise Unsupported("logprobs are those of the whole text: they need reasoning to be inline.", param="logprobs")
     if isinstance(request, CompletionRequest):
-        refuse_raw(request, strategy)
+        check_raw_prompt(request, strategy)
 
 
-def matters(name: str, value: object) -> bool:
+def is_set(name: str, value: object) -> bool:
     """Whether a field is set to anything but its default; 0 is no False here: logprobs of 0 are asked for."""
     return not any(type(value) is type(usual) and value == usual for usual in DEFAULTS.get(name, (None, False, [])))
 
@@ -169,21 +170,21 @@ def spans_steps(stop: str) -> bool:
     return STEP in stop or (stop.startswith("\n") and stop != "\n")
 
 
-def refuse_raw(request: CompletionRequest, strategy: AnyStrategy) -> None:
+def check_raw_prompt(request: CompletionRequest, strategy: AnyStrategy) -> None:
     if request.width > 1:
         raise Unsupported("A strategy answers one prompt at a time.", param="prompt")
     if strategy.reasoning != "inline":
         raise Unsupported("A raw completion has one text: reasoning must be inline.", param="strategy.reasoning")
 
 
-def refuse_unknown_verifiers(strategy: AnyStrategy, known: Mapping[str, Verifier]) -> None:
+def check_verifier_names(strategy: AnyStrategy, known: Mapping[str, Verifier]) -> None:
     for name in strategy.verifiers:
         if name not in known:
             names = ", ".join(sorted(known))
             raise BadRequest(f"There is no verifier `{name}` here; there are: {names}.", param="strategy.verifier")
 
 
-def refuse_comparing(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
+def check_comparative_verifiers(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
     """A verdict on candidates side by side is no score of one alone, and each is shown many times."""
     for name in strategy.verifiers:
         if not verifiers[name].compares:
@@ -198,7 +199,7 @@ def refuse_comparing(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -
             raise BadRequest(words, param="strategy.n")
 
 
-def refuse_inability(
+def check_engine_abilities(
     request: AnyRequest, strategy: AnyStrategy, able: frozenset[Ability], verifiers: Mapping[str, Verifier]
 ) -> None:
     """What the engine behind us cannot do."""

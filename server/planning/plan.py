@@ -12,19 +12,20 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest
 from cogitate.server.planning.compatibility import (
-    in_flight,
-    refuse,
-    refuse_programs,
-    refuse_rights,
-    refuse_unchecked,
-    refuse_width,
+    check_code_execution,
+    check_compatibility,
+    check_in_flight_limit,
+    check_key_strategies,
+    check_verifier_options,
+    max_in_flight,
 )
-from cogitate.server.planning.strategy_selection import chosen, fitted, narrowed
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest, CompletionRequest
+from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies import AnyStrategy
-from cogitate.strategies.core.answer_reader import Reading
+from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.ports import ABILITIES, Ability, Verifier
 from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.types import Prompt, Sampling
@@ -34,7 +35,7 @@ DEFAULT_MAX_TOKENS = 2048
 """Tokens per candidate of a chat where the client sets no limit: the reference recipes' (search-and-learn)."""
 RAW_MAX_TOKENS = 16
 """OpenAI's default for a raw completion."""
-NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
+FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
 """What does not change the answer, or is resolved before it is keyed."""
 
 
@@ -56,110 +57,110 @@ class Plan:
     abilities: frozenset[Ability] = ABILITIES
     id: str = ""
     created: int = field(default_factory=lambda: int(time.time()))
-    began: float = field(default_factory=time.monotonic, compare=False)
+    started: float = field(default_factory=time.monotonic, compare=False)
     """From here on its seconds count: what it waits for its turn among others is its own time."""
 
     @property
     def seconds_left(self) -> float | None:
         """Of the client's own limit; None: it has none."""
         budget = self.request.budget
-        return None if budget is None or budget.seconds is None else self.began + budget.seconds - time.monotonic()
+        return None if budget is None or budget.seconds is None else self.started + budget.seconds - time.monotonic()
 
     @property
     def number(self) -> str:
         """What tells its answer from all others."""
-        return numbered(self.id)
+        return answer_number(self.id)
 
     @property
     def strategy_name(self) -> str:
         return self.strategy.name if self.strategy else "none"
 
     @property
-    def shares(self) -> bool:
+    def is_shareable(self) -> bool:
         """What is found for another that asked the same meanwhile answers this one too."""
         alone = self.strategy is None and self.request.stream
         return self.key is not None and self.request.cache != "refresh" and not alone
 
     @property
-    def waits(self) -> bool:
+    def waits_for_peers(self) -> bool:
         """For another process too, which would show what it has only in the end: not with a deadline."""
-        return self.shares and not (self.request.budget and self.request.budget.seconds)
+        return self.is_shareable and not (self.request.budget and self.request.budget.seconds)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> AnswerReader:
         """How its candidates are read."""
         tools = isinstance(self.request, ChatRequest) and self.request.offers_tools
         if self.strategy is None:
-            return Reading(tools=tools)
-        return Reading(format=self.strategy.answer_format, vote_on=self.strategy.vote_on, tools=tools)
+            return AnswerReader(tools=tools)
+        return AnswerReader(format=self.strategy.answer_format, vote_on=self.strategy.vote_on, tools=tools)
 
     @property
     def width(self) -> int:
         """The most generations that it has in flight at once."""
-        return in_flight(self.request, self.strategy)
+        return max_in_flight(self.request, self.strategy)
 
     @property
-    def answers(self) -> int:
+    def answer_count(self) -> int:
         """How many the client wants to see."""
         return self.request.n or 1
 
 
-def plan(
+def build_plan(
     request: AnyRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], caller: Caller
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or a field that cannot be honoured, a cost above the limit."""
-    strategy = chosen(request, card.name, settings.presets)
+    strategy = select_strategy(request, card.name, settings.presets)
     if strategy:
-        strategy = narrowed(fitted(strategy, request), caller.rights.generations)
-    refuse_rights(strategy, caller.rights)
-    refuse_programs(strategy, settings.code_exec, caller)
-    refuse_unchecked(strategy)
-    verifiers = strategy.known(verifiers, NoPrograms()) if strategy else verifiers
-    refuse(request, strategy, card, verifiers)
-    refuse_width(request, strategy, caller.rights.generations)
+        strategy = limit_concurrency(adapt_to_request(strategy, request), caller.rights.generations)
+    check_key_strategies(strategy, caller.rights)
+    check_code_execution(strategy, settings.code_exec, caller)
+    check_verifier_options(strategy)
+    verifiers = strategy.build_verifiers(verifiers, NoPrograms()) if strategy else verifiers
+    check_compatibility(request, strategy, card, verifiers)
+    check_in_flight_limit(request, strategy, caller.rights.generations)
     most = min(settings.max_cost, caller.rights.max_cost or settings.max_cost)
-    request = request if strategy else limited(request, card.max_model_len, most)
+    request = request if strategy else cap_max_tokens(request, card.max_model_len, most)
     return Plan(
         request=request,
         model=request.model,
         strategy=strategy,
-        prompt=strategy.instructed(request.asked) if strategy else request.asked,
-        sampling=sampled(request, strategy, verifiers, card.abilities),
-        cost=bounded_cost(request, strategy, card.max_model_len, most),
-        key=digest(request, strategy, card, caller.tenant) if cacheable(request, strategy) else None,
+        prompt=strategy.instruct(request.strategy_prompt) if strategy else request.strategy_prompt,
+        sampling=build_sampling(request, strategy, verifiers, card.abilities),
+        cost=compute_cost(request, strategy, card.max_model_len, most),
+        key=compute_cache_key(request, strategy, card, caller.tenant) if is_cacheable(request, strategy) else None,
         caller=caller,
         abilities=card.abilities,
-        id=fresh_id(request),
+        id=new_answer_id(request),
     )
 
 
-def fresh_id(request: AnyRequest | ResponsesRequest) -> str:
+def new_answer_id(request: AnyRequest | ResponsesRequest) -> str:
     return f"{'chatcmpl' if isinstance(request, ChatRequest) else 'cmpl'}-{os.urandom(16).hex()}"
 
 
-def numbered(id: str) -> str:
+def answer_number(id: str) -> str:
     """An answer's number, by its id."""
     return id.rpartition("-")[2]
 
 
-def most_tokens(request: AnyRequest) -> int:
+def max_answer_tokens(request: AnyRequest) -> int:
     return request.limit or (DEFAULT_MAX_TOKENS if isinstance(request, ChatRequest) else RAW_MAX_TOKENS)
 
 
-def sampled(
+def build_sampling(
     request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
 ) -> Sampling:
     default = strategy.temperature if strategy else None
     return Sampling(
-        max_tokens=most_tokens(request),
+        max_tokens=max_answer_tokens(request),
         temperature=request.temperature if request.temperature is not None else default,
         seed=request.seed,
-        logprobs=logprobs(request, strategy, verifiers, able),
-        bound=request.binds,
+        logprobs=count_alternatives(request, strategy, verifiers, able),
+        constrained=request.constrains_text,
     )
 
 
-def logprobs(
+def count_alternatives(
     request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
 ) -> int | None:
     """Alternatives per token: as many as the client, a verifier or the strategy wants to see."""
@@ -169,7 +170,7 @@ def logprobs(
     return max((top for top in (*wanted, request.alternatives) if top is not None), default=None)
 
 
-def limited(request: AnyRequest, context: int, most: int) -> AnyRequest:
+def cap_max_tokens(request: AnyRequest, context: int, most: int) -> AnyRequest:
     """A plain chat that sets no limit has the engine's; where that may cost too much, it is what may be spent."""
     each = most // (request.n or 1)
     if isinstance(request, CompletionRequest) or request.limit or each >= context or not each:
@@ -177,10 +178,10 @@ def limited(request: AnyRequest, context: int, most: int) -> AnyRequest:
     return request.model_copy(update={"max_tokens": each})
 
 
-def bounded_cost(request: AnyRequest, strategy: AnyStrategy | None, context: int, limit: int) -> int:
+def compute_cost(request: AnyRequest, strategy: AnyStrategy | None, context: int, limit: int) -> int:
     """Candidates x rounds x tokens, verifiers included; the request's own token budget caps it."""
     if strategy:
-        cost = strategy.cost(most_tokens(request))
+        cost = strategy.cost(max_answer_tokens(request))
     else:
         most = request.limit or (context if isinstance(request, ChatRequest) else RAW_MAX_TOKENS)
         cost = min(most, context) * (request.n or 1) * request.width
@@ -196,16 +197,16 @@ def bounded_cost(request: AnyRequest, strategy: AnyStrategy | None, context: int
     return cost
 
 
-def cacheable(request: AnyRequest, strategy: AnyStrategy | None) -> bool:
+def is_cacheable(request: AnyRequest, strategy: AnyStrategy | None) -> bool:
     """A strategy's answers are; a plain request's only where it would repeat exactly."""
     if request.cache == "no-store":
         return False
-    if strategy is None and request.stream and request.counts_as_it_goes:
+    if strategy is None and request.stream and request.needs_engine_stream:
         return False
     return strategy is not None or request.temperature == 0 or request.seed is not None
 
 
-def digest(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str) -> str:
+def compute_cache_key(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str) -> str:
     """One key for everything that shapes an answer, and nothing else. Constant length, and it reveals nothing."""
     said = {
         "schema": KEY_SCHEMA,
@@ -213,6 +214,6 @@ def digest(request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None,
         "tenant": tenant,
         "model": [card.name, card.revision],
         "strategy": [strategy.model_dump(mode="json"), strategy.version] if strategy else None,
-        "request": request.model_dump(mode="json", exclude_none=True, exclude=NOT_IN_KEY, by_alias=True),
+        "request": request.model_dump(mode="json", exclude_none=True, exclude=FIELDS_NOT_IN_KEY, by_alias=True),
     }
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -41,7 +41,7 @@ COUNT = re.compile(r"[0-9]{1,9}")
 REFUSED = ("x-its-endpoint", "x-its-api-key")
 
 
-def understood(body: object, headers: Mapping[str, str], served: str) -> object:
+def translate(body: object, headers: Mapping[str, str], served: str) -> object:
     """The body with every alias said in our own words. `served`: the model's name. Raises BadRequest."""
     for name in REFUSED:
         if name in headers:

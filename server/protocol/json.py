@@ -8,6 +8,6 @@ def dumps(content: object) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
 
 
-class JSON(JSONResponse):
+class OrjsonResponse(JSONResponse):
     def render(self, content: object) -> bytes:
         return dumps(content)

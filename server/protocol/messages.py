@@ -13,13 +13,13 @@ Text = Annotated[str, Field(max_length=1_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class Wire(BaseModel):
+class RequestModel(BaseModel):
     """Refuses what it does not know, and numbers that are no numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
-class Given(Wire):
+class NullTolerantModel(RequestModel):
     """A part of the input. A null in it says nothing: servers answer with them, and clients send answers back."""
 
     @model_validator(mode="before")
@@ -28,7 +28,7 @@ class Given(Wire):
         return {key: said for key, said in value.items() if said is not None} if isinstance(value, dict) else value
 
 
-def refused(why: str) -> BeforeValidator:
+def reject(why: str) -> BeforeValidator:
     """For a field that is known and not taken: null, false and an empty list say nothing, and all else is told why."""
 
     def check(value: object) -> None:
@@ -43,27 +43,27 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-ChosenStrategy = Annotated[dict[str, Any], BeforeValidator(_named)]
+StrategyField = Annotated[dict[str, Any], BeforeValidator(_named)]
 
 
-Unread = Annotated[Any, Field(exclude=True)]
+Ignored = Annotated[Any, Field(exclude=True)]
 """What clients write beside what they were answered, and what says nothing new."""
 
 
-class FunctionCall(Given):
+class FunctionCall(NullTolerantModel):
     name: Name
     arguments: Text
-    parsed_arguments: Unread = None
+    parsed_arguments: Ignored = None
 
 
-class ToolCall(Given):
+class ToolCall(NullTolerantModel):
     id: Annotated[str, Field(max_length=256)]
     type: Literal["function"] = "function"
     function: FunctionCall
-    index: Unread = None
+    index: Ignored = None
 
 
-class Url(Given):
+class Url(NullTolerantModel):
     url: Annotated[str, Field(max_length=20_000_000)]
     detail: Literal["auto", "low", "high"] | None = None
 
@@ -75,17 +75,17 @@ class Url(Given):
         return url
 
 
-class TextPart(Given):
+class TextPart(NullTolerantModel):
     type: Literal["text"]
     text: Text
 
 
-class RefusalPart(Given):
+class RefusalPart(NullTolerantModel):
     type: Literal["refusal"]
     refusal: Text
 
 
-class ImagePart(Given):
+class ImagePart(NullTolerantModel):
     type: Literal["image_url"]
     image_url: Url
 
@@ -102,7 +102,7 @@ Part = Annotated[
 Calls = Annotated[list[ToolCall], Field(max_length=128)]
 
 
-class ChatMessage(Given):
+class ChatMessage(NullTolerantModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | Annotated[list[Part], Field(min_length=1, max_length=1024)] | None = None
     name: Name | None = None
@@ -111,12 +111,12 @@ class ChatMessage(Given):
     refusal: Text | None = None
     reasoning: Text | None = None
     reasoning_content: Text | None = None
-    parsed: Unread = None
+    parsed: Ignored = None
 
     # what no model served here was given, or would be
-    annotations: Annotated[None, refused("citations are not read: send the text alone")] = None
-    audio: Annotated[None, refused("there is no audio here: send its transcript as content")] = None
-    function_call: Annotated[None, refused("it is OpenAI's older form: send tool_calls")] = None
+    annotations: Annotated[None, reject("citations are not read: send the text alone")] = None
+    audio: Annotated[None, reject("there is no audio here: send its transcript as content")] = None
+    function_call: Annotated[None, reject("it is OpenAI's older form: send tool_calls")] = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "ChatMessage":
@@ -125,7 +125,7 @@ class ChatMessage(Given):
             raise ValueError(f"a {self.role} message needs content")
         return self
 
-    def message(self) -> Message:
+    def to_message(self) -> Message:
         wire = self.model_dump(exclude_none=True)
         content = wire.pop("content", None)
         return Message(wire.pop("role"), tuple(content) if isinstance(content, list) else content, wire)

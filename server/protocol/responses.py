@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from cogitate.server.protocol import responses_to_chat
-from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
-from cogitate.server.protocol.messages import ChosenStrategy, Text, Wire, refused
-from cogitate.server.protocol.responses_field_names import renamed
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.messages import RequestModel, StrategyField, Text, reject
+from cogitate.server.protocol.responses_field_names import rename_fields
 from cogitate.server.protocol.responses_items import Id, Item, OutputMessage
 from cogitate.server.protocol.responses_options import (
     FunctionTool,
@@ -20,17 +20,19 @@ from cogitate.server.protocol.responses_options import (
     TextOptions,
     ToolChoice,
 )
-from cogitate.server.protocol.validation import invalid
+from cogitate.server.protocol.sampled_request import BudgetOptions, Penalty, Stop, TokenId
+from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"
 NOTHING_STORED = "nothing is stored here: send the whole conversation as input"
 
 
-class ResponsesRequest(Wire):
+class ResponsesRequest(RequestModel):
     model: Annotated[str, Field(max_length=512)]
     input: (
-        Annotated[list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.followed)] | Text
+        Annotated[list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.check_reasoning)]
+        | Text
     )
     instructions: Text | None = None
     max_output_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
@@ -64,10 +66,10 @@ class ResponsesRequest(Wire):
     """Bounds OpenAI's own tools; there are none here."""
 
     # what would need a store
-    previous_response_id: Annotated[None, refused(NOTHING_STORED)] = None
-    conversation: Annotated[None, refused(NOTHING_STORED)] = None
-    background: Annotated[None, refused("nothing is stored here, so there would be nothing to come back for")] = None
-    prompt: Annotated[None, refused("no prompt templates are stored here: send the text itself")] = None
+    previous_response_id: Annotated[None, reject(NOTHING_STORED)] = None
+    conversation: Annotated[None, reject(NOTHING_STORED)] = None
+    background: Annotated[None, reject("nothing is stored here, so there would be nothing to come back for")] = None
+    prompt: Annotated[None, reject("no prompt templates are stored here: send the text itself")] = None
 
     # vLLM's sampling
     frequency_penalty: Penalty | None = None
@@ -86,7 +88,7 @@ class ResponsesRequest(Wire):
     chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
 
     # ours
-    strategy: ChosenStrategy | None = None
+    strategy: StrategyField | None = None
     budget: BudgetOptions | None = None
     cache: Literal["default", "no-store", "refresh"] = "default"
 
@@ -120,19 +122,19 @@ class ResponsesRequest(Wire):
         """This API has one answer."""
         return 1
 
-    def forwarded(self) -> Mapping[str, JSON]:
+    def to_upstream(self) -> Mapping[str, JSON]:
         """The body as another server takes it: without what is ours and what was not said, and not to be stored."""
         body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=OURS)
-        given = self.input if isinstance(self.input, str) else responses_to_chat.forwarded(self.input)
+        given = self.input if isinstance(self.input, str) else responses_to_chat.to_upstream(self.input)
         return body | {"input": given, "store": False}
 
-    def chat(self) -> ChatRequest:
+    def to_chat(self) -> ChatRequest:
         """The same request as a chat. Raises BadRequest that names the field as it is written here."""
         said = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, include=SAME)
         try:
             return ChatRequest.model_validate(said | self._turns() | self._shape() | self._tools())
         except ValidationError as error:
-            raise renamed(invalid(error)) from None
+            raise rename_fields(to_bad_request(error)) from None
 
     def _turns(self) -> dict[str, JSON]:
         first = [{"role": "system", "content": self.instructions}] if self.instructions else []
@@ -141,7 +143,7 @@ class ResponsesRequest(Wire):
         last = self.input[-1]
         unfinished = isinstance(last, OutputMessage) and last.status in ("in_progress", "incomplete")
         continued = {"continue_final_message": True, "add_generation_prompt": False} if unfinished else {}
-        return {"messages": [*first, *responses_to_chat.messages(self.input)], **continued}
+        return {"messages": [*first, *responses_to_chat.to_messages(self.input)], **continued}
 
     def _shape(self) -> dict[str, JSON]:
         """What the answer has to look like."""
@@ -149,7 +151,7 @@ class ResponsesRequest(Wire):
         if self.max_output_tokens is not None:
             shape["max_completion_tokens"] = self.max_output_tokens
         if self.text and self.text.format:
-            shape["response_format"] = self.text.format.chat()
+            shape["response_format"] = self.text.format.to_chat()
         if self.reasoning and self.reasoning.effort:
             shape["reasoning_effort"] = self.reasoning.effort
         if self.include:
@@ -161,7 +163,7 @@ class ResponsesRequest(Wire):
             return {}
         functions = [tool.model_dump(exclude_none=True, exclude={"type"}) for tool in self.tools]
         tools = [{"type": "function", "function": function} for function in functions]
-        choice = self.tool_choice.chat() if isinstance(self.tool_choice, ToolChoice) else self.tool_choice
+        choice = self.tool_choice.to_chat() if isinstance(self.tool_choice, ToolChoice) else self.tool_choice
         return {"tools": tools, **({"tool_choice": choice} if choice else {})}
 
 

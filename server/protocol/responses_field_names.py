@@ -20,7 +20,7 @@ NAMES = {
 WORDS = re.compile(r"\b(max_tokens|max_completion_tokens|response_format|reasoning_effort)\b")
 
 
-def renamed(error: ApiError) -> ApiError:
+def rename_fields(error: ApiError) -> ApiError:
     """The same error in this API's words; the chats that wait for the same job keep theirs."""
     message = WORDS.sub(lambda found: NAMES[found[0]], error.message)
     name = NAMES.get((error.param or "").split(".")[0])
@@ -33,8 +33,8 @@ def renamed(error: ApiError) -> ApiError:
 
 
 @contextmanager
-def as_written() -> Iterator[None]:
+def rename_fields_in_errors() -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        raise renamed(error) from error.__cause__
+        raise rename_fields(error) from error.__cause__

@@ -8,22 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from cogitate.server.protocol.messages import Given, Name, Text, refused
+from cogitate.server.protocol.messages import NullTolerantModel, Name, Text, reject
 
 JSON = Any
 Id = Annotated[str, Field(max_length=512)]
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
-class InputText(Given):
+class InputText(NullTolerantModel):
     type: Literal["input_text"]
     text: Text
 
-    def chat(self) -> Mapping[str, JSON]:
+    def to_chat(self) -> Mapping[str, JSON]:
         return {"type": "text", "text": self.text}
 
 
-class InputImage(Given):
+class InputImage(NullTolerantModel):
     type: Literal["input_image"]
     image_url: Annotated[str, Field(max_length=20_000_000)]
     detail: Literal["auto", "low", "high"] | None = None
@@ -35,12 +35,12 @@ class InputImage(Given):
             raise ValueError("only data: URLs are read; this server fetches nothing")
         return url
 
-    def chat(self) -> Mapping[str, JSON]:
+    def to_chat(self) -> Mapping[str, JSON]:
         detail = {"detail": self.detail} if self.detail else {}
         return {"type": "image_url", "image_url": {"url": self.image_url, **detail}}
 
 
-class OutputText(Given):
+class OutputText(NullTolerantModel):
     type: Literal["output_text"]
     text: Text
     annotations: Annotated[list[JSON], Field(max_length=0)] | None = None
@@ -48,7 +48,7 @@ class OutputText(Given):
     """What an earlier answer reported of itself: not read."""
 
 
-class ReasoningText(Given):
+class ReasoningText(NullTolerantModel):
     type: Literal["reasoning_text", "summary_text"]
     text: Text
 
@@ -73,7 +73,7 @@ InputPart = Annotated[
 Parts = Annotated[list[InputPart], Field(min_length=1, max_length=1024)]
 
 
-class InputMessage(Given):
+class InputMessage(NullTolerantModel):
     type: Literal["message"] = "message"
     role: Literal["user", "system", "developer"]
     content: Text | Parts
@@ -81,7 +81,7 @@ class InputMessage(Given):
     status: Status | None = None
 
 
-class OutputMessage(Given):
+class OutputMessage(NullTolerantModel):
     """What the assistant said. As the last item and unfinished, it is to be continued."""
 
     type: Literal["message"] = "message"
@@ -92,10 +92,10 @@ class OutputMessage(Given):
 
     @property
     def text(self) -> str:
-        return self.content if isinstance(self.content, str) else joined(self.content)
+        return self.content if isinstance(self.content, str) else join_text(self.content)
 
 
-class FunctionCall(Given):
+class FunctionCall(NullTolerantModel):
     type: Literal["function_call"]
     call_id: Annotated[str, Field(max_length=256)]
     name: Name
@@ -103,12 +103,12 @@ class FunctionCall(Given):
     id: Id | None = None
     status: Status | None = None
 
-    def chat(self) -> Mapping[str, JSON]:
+    def to_chat(self) -> Mapping[str, JSON]:
         function = {"name": self.name, "arguments": self.arguments}
         return {"id": self.call_id, "type": "function", "function": function}
 
 
-class FunctionCallOutput(Given):
+class FunctionCallOutput(NullTolerantModel):
     type: Literal["function_call_output"]
     call_id: Annotated[str, Field(max_length=256)]
     output: Text | Parts
@@ -116,7 +116,7 @@ class FunctionCallOutput(Given):
     status: Status | None = None
 
 
-class Reasoning(Given):
+class Reasoning(NullTolerantModel):
     """How the assistant came to its next item: read from `content`, or from the summary where that is all there is."""
 
     type: Literal["reasoning"]
@@ -124,11 +124,11 @@ class Reasoning(Given):
     content: Annotated[list[ReasoningText], Field(max_length=1024)] = []
     id: Id | None = None
     status: Status | None = None
-    encrypted_content: Annotated[None, refused("only the server that encrypted it can read it")] = None
+    encrypted_content: Annotated[None, reject("only the server that encrypted it can read it")] = None
 
     @property
     def text(self) -> str:
-        return joined(self.content or self.summary)
+        return join_text(self.content or self.summary)
 
 
 Item = Annotated[
@@ -141,5 +141,5 @@ Item = Annotated[
 ]
 
 
-def joined(parts: Sequence[OutputText | ReasoningText]) -> str:
+def join_text(parts: Sequence[OutputText | ReasoningText]) -> str:
     return "".join(part.text for part in parts)

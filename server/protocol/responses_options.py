@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cogitate.server.protocol.chat import StreamOptions as ChatStreamOptions
-from cogitate.server.protocol.messages import Name, Text, Wire, refused
+from cogitate.server.protocol.messages import Name, RequestModel, Text, reject
+from cogitate.server.protocol.sampled_request import StreamOptions as ChatStreamOptions
 
 JSON = Any
 
 
-class FunctionTool(Wire):
+class FunctionTool(RequestModel):
     type: Literal["function"]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     description: Text | None = None
@@ -19,15 +19,15 @@ class FunctionTool(Wire):
     strict: bool | None = None
 
 
-class ToolChoice(Wire):
+class ToolChoice(RequestModel):
     type: Literal["function"]
     name: Name
 
-    def chat(self) -> Mapping[str, JSON]:
+    def to_chat(self) -> Mapping[str, JSON]:
         return {"type": self.type, "function": {"name": self.name}}
 
 
-class Format(Wire):
+class Format(RequestModel):
     type: Literal["text", "json_object", "json_schema"]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     description: Text | None = None
@@ -43,22 +43,22 @@ class Format(Wire):
             raise ValueError(f"type {self.type} takes nothing else")
         return self
 
-    def chat(self) -> Mapping[str, JSON]:
+    def to_chat(self) -> Mapping[str, JSON]:
         schema = self.model_dump(exclude_none=True, exclude={"type"}, by_alias=True)
         return {"type": self.type, **({"json_schema": schema} if schema else {})}
 
 
-class TextOptions(Wire):
+class TextOptions(RequestModel):
     format: Format | None = None
-    verbosity: Annotated[None, refused("no model served here has such a setting; say it in the instructions")] = None
+    verbosity: Annotated[None, reject("no model served here has such a setting; say it in the instructions")] = None
 
 
-class ReasoningOptions(Wire):
+class ReasoningOptions(RequestModel):
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     """Taken as vLLM takes it: the reasoning itself is answered, and no summary."""
 
 
 class StreamOptions(ChatStreamOptions):
-    include_usage: Annotated[bool | None, refused("the last event always tells it")] = None
-    continuous_usage_stats: Annotated[bool | None, refused("usage is told once, in the last event")] = None
+    include_usage: Annotated[bool | None, reject("the last event always tells it")] = None
+    continuous_usage_stats: Annotated[bool | None, reject("usage is told once, in the last event")] = None

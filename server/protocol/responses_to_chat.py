@@ -18,7 +18,7 @@ JSON = Any
 Message = dict[str, JSON]
 
 
-def messages(items: Iterable[Item]) -> list[Message]:
+def to_messages(items: Iterable[Item]) -> list[Message]:
     """Reasoning, text and calls that follow one another are one turn of the assistant's."""
     turns: list[Message] = []
     for item in items:
@@ -32,7 +32,7 @@ def messages(items: Iterable[Item]) -> list[Message]:
             case Reasoning() if item.text:
                 turns.append({"role": "assistant", "reasoning": item.text})
             case FunctionCall():
-                _assistants(turns).setdefault("tool_calls", []).append(item.chat())
+                _assistants(turns).setdefault("tool_calls", []).append(item.to_chat())
     return turns
 
 
@@ -44,10 +44,10 @@ def _assistants(turns: list[Message], unsaid: str = "") -> Message:
 
 
 def _content(content: Text | Parts) -> JSON:
-    return content if isinstance(content, str) else [part.chat() for part in content]
+    return content if isinstance(content, str) else [part.to_chat() for part in content]
 
 
-def followed(items: list[Item]) -> list[Item]:
+def check_reasoning(items: list[Item]) -> list[Item]:
     """Raises ValueError for reasoning that led to nothing the assistant said or did: no message could carry it."""
     for at, item in enumerate(items):
         following = items[at + 1] if at + 1 < len(items) else None
@@ -56,7 +56,7 @@ def followed(items: list[Item]) -> list[Item]:
     return items
 
 
-def forwarded(items: Iterable[Item]) -> list[Mapping[str, JSON]]:
+def to_upstream(items: Iterable[Item]) -> list[Mapping[str, JSON]]:
     """What several parts say is put into one: servers there are that read only the first."""
     return [_written(item) for item in items if not isinstance(item, Reasoning) or item.text]
 

@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cogitate.server.errors import LONGEST_PARAM, BadRequest, brief
 
-CODES = {
+OPENAI_CODES = {
     "missing": "missing_required_parameter",
     "extra_forbidden": "unknown_parameter",
     "literal_error": "invalid_value",
@@ -23,7 +23,7 @@ CODES = {
 }
 
 
-def invalid(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
+def to_bad_request(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
     """A validation error as OpenAI words it: the first thing that is wrong, its parameter and its code.
 
     Of a union's complaints the deepest is told: it is about the alternative that was meant.
@@ -33,7 +33,7 @@ def invalid(error: ValidationError, prefix: str = "", hide: Collection[str] = ()
     first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
     steps = [_part(step) for step in first["loc"] if step not in hide] or [first.get("ctx", {}).get("param", "")]
     path = brief(".".join(step for step in (prefix, *steps) if step), LONGEST_PARAM)
-    code = CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
+    code = OPENAI_CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
     return BadRequest(_words(code, path or "body", _reason(first)), param=path or None, code=code)
 
 

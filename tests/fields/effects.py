@@ -7,7 +7,7 @@ with the field, and something else without it.
 import json
 from collections.abc import Awaitable, Callable
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
 from tests.fields.requests import BASE, Answer, Body, Refused, Trial, small
 
@@ -44,7 +44,7 @@ async def tells_the_tokens(trial: Trial) -> None:
 
 
 async def is_the_model_that_answers(trial: Trial) -> None:
-    name = f"{DEMO_NAME}@{trial.strategy}" if trial.strategy else DEMO_NAME
+    name = f"{DEMO_MODEL_NAME}@{trial.strategy}" if trial.strategy else DEMO_MODEL_NAME
     named = await trial.server.ask({**trial.body(), "strategy": None, "model": name, "max_tokens": 4})
     assert named.body["model"] == name
     assert trial.strategy is None or named.body["cogitate"]["strategy"] == trial.strategy

@@ -14,8 +14,8 @@ from cogitate.server.equivalence.pool import MathProver
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
-from tests.fakes.real_engine import Lent, behind
-from tests.fakes.vllm_reference import listening, served
+from tests.fakes.real_engine import BorrowedBackend, with_arguments
+from tests.fakes.vllm_reference import listen, serve_pair
 from tests.fields.requests import Server
 
 ENGINES = ("vllm", "remote")
@@ -30,10 +30,10 @@ ARGUMENTS = {
 
 
 @contextlib.asynccontextmanager
-async def engines(engine: Lent) -> AsyncIterator[dict[str, Server]]:
+async def engines(engine: BorrowedBackend) -> AsyncIterator[dict[str, Server]]:
     """By name, over one loaded model."""
     async with (
-        served(await behind(engine, **ARGUMENTS)) as pair,
+        serve_pair(await with_arguments(engine, **ARGUMENTS)) as pair,
         remote(f"{pair.vllms}/v1") as url,
         httpx.AsyncClient(timeout=120) as client,
     ):
@@ -47,7 +47,7 @@ async def remote(upstream: str) -> AsyncIterator[str]:
     backend = RemoteBackend([Upstream(upstream)])
     service = Service(backend, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
     ready = asyncio.Event()
-    async with listening(create_app(service, on_ready=ready.set)) as url:
+    async with listen(create_app(service, on_ready=ready.set)) as url:
         await ready.wait()
         service.settings = PROGRAMS
         yield url

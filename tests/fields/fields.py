@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from tests.fields import effects
 from tests.fields.effects import Check
 from tests.fields.prompts import AGREEMENT, COLOURS, SCHEMA, TALKS, TOOLS, WEATHER, WEATHER_TWICE, called, said
@@ -50,7 +50,7 @@ TWICE = {"messages": WEATHER_TWICE, "max_tokens": 70, "tools": TOOLS}
 STREAM = {"stream": True}
 
 PROMPT = [
-    Field("model", DEMO_NAME, effects.is_the_model_that_answers),
+    Field("model", DEMO_MODEL_NAME, effects.is_the_model_that_answers),
     *(Field("messages", messages, case=case) for case, messages in TALKS.items()),
     Field("chat_template_kwargs", {"enable_thinking": False}),
     Field("add_generation_prompt", False),

@@ -11,13 +11,13 @@ import httpx
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
 from cogitate.strategies.core.prompts import FINAL_ANSWER, THEREFORE
 
 Body = dict[str, Any]
 BASE: Body = {
-    "model": DEMO_NAME,
+    "model": DEMO_MODEL_NAME,
     "messages": [{"role": "user", "content": "What is the sea?"}],
     "temperature": 0,
     "max_tokens": 10,

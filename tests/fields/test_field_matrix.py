@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.fakes.real_engine import Lent
+from tests.fakes.real_engine import BorrowedBackend
 from tests.fields.engines import ENGINES, engines
 from tests.fields.fields import FIELDS, Field
 from tests.fields.matrix import COLUMNS, PLAIN, Verdict, verdicts
@@ -28,7 +28,7 @@ ALL = dict.fromkeys(ENGINES, COLUMNS)
     loop_scope="session",
     params=[pytest.param(SOME, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.faults)],
 )
-async def found(request: pytest.FixtureRequest, shared_engine: Lent) -> AsyncIterator[dict[str, list[Verdict]]]:
+async def found(request: pytest.FixtureRequest, shared_engine: BorrowedBackend) -> AsyncIterator[dict[str, list[Verdict]]]:
     """The table, or some columns of it, at once: many trials in one batch of the engine."""
     async with engines(shared_engine) as servers:
         yield {name: await verdicts(server, request.param[name]) for name, server in servers.items()}

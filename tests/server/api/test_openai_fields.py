@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest
-from cogitate.server.planning.plan import plan
-from cogitate.server.protocol.chat import ChatRequest, CompletionRequest
+from cogitate.server.planning.plan import build_plan
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.settings import Settings
-from cogitate.strategies.core.types import Call
+from cogitate.strategies.core.types import ToolCall
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedEngine
@@ -26,7 +27,7 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type":
 def planned(abilities=frozenset(), settings=None, **fields):
     request = ChatRequest.model_validate(HELLO | fields)
     card = ModelCard("tiny", "r", 4096, 0, abilities)
-    return plan(request, card, settings or Settings(), BUILT_IN, Caller())
+    return build_plan(request, card, settings or Settings(), BUILT_IN, Caller())
 
 
 def asked(engine, **fields):
@@ -86,7 +87,7 @@ NEW = ["selection", "synthesis", "auto"]
 def test_several_answers_tools_and_json_under_what_reads_its_own_candidates(strategy):
     options = {"name": strategy, "n": 4}
     assert len(asked(ScriptedEngine(["a", "b", "c", "d"]), strategy=options, n=3).json()["choices"]) == 3
-    call = asked(ScriptedEngine([Call("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
+    call = asked(ScriptedEngine([ToolCall("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
     assert call["choices"][0]["message"]["tool_calls"] and call["cogitate"]["agreement"] == 1
     replies = ['{"x": 1, "y": 2}', '{"y": 2.0, "x": 1}']
     body = asked(ScriptedEngine(replies), strategy=options, response_format=SCHEMA).json()
@@ -127,10 +128,10 @@ def test_more_answers_than_there_are_candidates_are_refused(strategy, n):
 @pytest.mark.live
 def test_tool_calls_are_voted_on_by_name_and_arguments():
     calls = [
-        Call("weather", '{"city": "Rome"}'),
-        Call("weather", '{"city": "Paris", "days": 2}'),
-        Call("weather", '{"days": 2.0, "city": "Paris"}'),
-        Call("forecast", '{"city": "Paris", "days": 2}'),
+        ToolCall("weather", '{"city": "Rome"}'),
+        ToolCall("weather", '{"city": "Paris", "days": 2}'),
+        ToolCall("weather", '{"days": 2.0, "city": "Paris"}'),
+        ToolCall("forecast", '{"city": "Paris", "days": 2}'),
     ]
     body = asked(ScriptedEngine(calls), strategy=VOTE, tools=[TOOL]).json()
     (choice,) = body["choices"]
@@ -141,7 +142,7 @@ def test_tool_calls_are_voted_on_by_name_and_arguments():
 
 @pytest.mark.live
 def test_whether_to_call_at_all_is_part_of_the_vote():
-    replies = [Call("weather", "{}"), "It is sunny.", "Sunny, I think.", "No need to look."]
+    replies = [ToolCall("weather", "{}"), "It is sunny.", "Sunny, I think.", "No need to look."]
     body = asked(ScriptedEngine(replies), strategy=VOTE, tools=[TOOL]).json()
     assert body["choices"][0]["message"]["content"] and body["cogitate"]["agreement"] == 0.75
     assert body["cogitate"]["answer"] is None
@@ -151,7 +152,7 @@ def test_whether_to_call_at_all_is_part_of_the_vote():
 def test_a_streamed_tool_call_is_read_by_the_official_client():
     asked = {"model": "scripted@self_consistency", "messages": HELLO["messages"], "tools": [TOOL]}
     with (
-        live(ScriptedEngine([Call("weather", '{"city": "Rome"}')])) as server,
+        live(ScriptedEngine([ToolCall("weather", '{"city": "Rome"}')])) as server,
         server.client().chat.completions.stream(**asked) as stream,
     ):
         final = stream.get_final_completion()
@@ -222,7 +223,7 @@ def test_logprobs_of_0_are_logprobs():
     card = ModelCard("tiny", "r", 4096, 0, frozenset({"continue", "logprobs"}))
     for able in (card, replace(card, abilities=frozenset())):
         with pytest.raises(BadRequest) as refused:
-            plan(asked, able, Settings(code_exec="bwrap"), BUILT_IN, Caller())
+            build_plan(asked, able, Settings(code_exec="bwrap"), BUILT_IN, Caller())
         assert refused.value.param == "logprobs"
 
 
@@ -248,7 +249,7 @@ def test_and_what_would_not_is_not(fields):
     [({}, False), ({"stop": "x"}, True), ({"bad_words": ["x"]}, True), ({"logit_bias": {"1": 1}}, True)],
 )
 def test_a_text_that_the_client_binds_is_known_to_the_strategy(fields, bound):
-    assert planned(strategy="chain_of_thought", **fields).sampling.bound is bound
+    assert planned(strategy="chain_of_thought", **fields).sampling.constrained is bound
 
 
 @pytest.mark.parametrize(
@@ -334,7 +335,7 @@ def test_budget_forcing_goes_on_from_partial_answers_or_is_refused():
 @pytest.mark.live
 def test_tools_and_json_go_through_a_refinement():
     options = {"name": "self_refine", "verifier": "programmatic", "rounds": 1}
-    call = asked(ScriptedEngine([Call("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
+    call = asked(ScriptedEngine([ToolCall("weather", '{"city": "Rome"}')]), strategy=options, tools=[TOOL]).json()
     assert call["choices"][0]["message"]["tool_calls"]
     body = asked(ScriptedEngine(['{"x": 1}', "Verdict: correct"]), strategy=options, response_format=SCHEMA).json()
     assert body["choices"][0]["message"]["content"] == '{"x": 1}' and body["cogitate"]["verifier_tokens"] > 0

@@ -8,9 +8,9 @@ import pytest
 from cogitate.server.api.responses_body import responded
 from cogitate.server.api.responses_events import Telling
 from cogitate.server.auth.caller import Caller
-from cogitate.server.planning.plan import Plan, plan
+from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.settings import Settings
-from cogitate.strategies.core.types import Speech
+from cogitate.strategies.core.types import TextDelta
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
 from tests.server.api.responses_client import request
@@ -22,7 +22,7 @@ TOKEN = {"token": "é", "logprob": -0.5, "bytes": None, "top_logprobs": [{"token
 def planned(**strategy) -> Plan:
     wire = request(model="scripted", strategy={"name": "chain_of_thought", **strategy})
     card = ScriptedBackend(ScriptedEngine([""])).card
-    return plan(wire.chat(), card, Settings(), BUILT_IN, Caller("", "", "t"))
+    return build_plan(wire.to_chat(), card, Settings(), BUILT_IN, Caller("", "", "t"))
 
 
 def completion(finish="stop", usage=None, logprobs=None, **message):
@@ -139,30 +139,30 @@ def test_a_text_that_comes_at_once_brings_its_log_probabilities():
 
 
 def test_live_speech_is_followed_by_what_was_not_said_yet():
-    client = heard(Speech("so "), Speech("it"), content="so it is")
+    client = heard(TextDelta("so "), TextDelta("it"), content="so it is")
     assert client.texts == {"msg": "so it is"} and client.kinds.count("output_item.added") == 1
     assert client.done[0]["content"][0]["text"] == "so it is"
 
 
 def test_speech_that_comes_back_to_its_reasoning_opens_nothing_twice():
-    speeches = [Speech("r", reasoning=True), Speech("a"), Speech("s", reasoning=True), Speech("b")]
+    speeches = [TextDelta("r", reasoning=True), TextDelta("a"), TextDelta("s", reasoning=True), TextDelta("b")]
     client = heard(*speeches, content="ab", reasoning_content="rs")
     assert client.texts == {"rs": "rs", "msg": "ab"} and client.kinds.count("output_item.added") == 2
     assert client.done == client.last["response"]["output"]
 
 
 def test_what_only_the_live_speech_held_is_in_the_answer_too():
-    client = heard(Speech("r", reasoning=True), Speech("hm"), content=None, tool_calls=[CALL])
+    client = heard(TextDelta("r", reasoning=True), TextDelta("hm"), content=None, tool_calls=[CALL])
     assert [item["type"] for item in client.last["response"]["output"]] == ["reasoning", "message", "function_call"]
     assert client.done == client.last["response"]["output"]
     assert [item["content"][0]["text"] for item in client.done[:2]] == ["r", "hm"]
 
 
 def test_the_order_is_that_in_which_items_were_begun():
-    client = heard(Speech("a"), content="a", reasoning_content="r")
+    client = heard(TextDelta("a"), content="a", reasoning_content="r")
     assert [item["type"] for item in client.last["response"]["output"]] == ["message", "reasoning"]
 
 
 def test_separate_reasoning_is_spoken_as_reasoning():
-    client = heard(Speech("it is 4"), strategy={"reasoning": "separate"}, content="4", reasoning_content="it is 4")
+    client = heard(TextDelta("it is 4"), strategy={"reasoning": "separate"}, content="4", reasoning_content="it is 4")
     assert client.texts == {"rs": "it is 4", "msg": "4"}

@@ -6,14 +6,14 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from cogitate.strategies.core.types import Call
+from cogitate.strategies.core.types import ToolCall
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import ask, events
 
 pytestmark = pytest.mark.live
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
-PARIS = Call("weather", '{"city": "Paris"}')
+PARIS = ToolCall("weather", '{"city": "Paris"}')
 STRATEGIES = ["self_consistency", "best_of_n", "chain_of_thought"]
 
 

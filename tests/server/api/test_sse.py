@@ -4,11 +4,11 @@ from cogitate.server.api import sse
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Upstream
-from cogitate.server.planning.plan import Plan, plan
+from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.serving.jobs import Job, Reader
+from cogitate.server.serving.jobs import Job, JobReader
 from cogitate.server.settings import Settings
-from cogitate.strategies.core.event_log import Record
+from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.trace import Trace
 
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": True}
@@ -16,7 +16,7 @@ HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "s
 
 def planned(**fields: object) -> Plan:
     request = ChatRequest.model_validate(HELLO | fields)
-    return plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, Caller())
+    return build_plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, Caller())
 
 
 def choice(index: int, **message: object) -> dict[str, object]:
@@ -25,7 +25,7 @@ def choice(index: int, **message: object) -> dict[str, object]:
 
 async def replayed(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
     job = Job(Trace(), outcome=body)
-    lines = [line.decode() async for line in sse.stream(planned(**fields), job, Reader(Caller()))]
+    lines = [line.decode() async for line in sse.stream(planned(**fields), job, JobReader(Caller()))]
     assert lines.pop() == "data: [DONE]\n\n"
     return [json.loads(line[6:]) for line in lines]
 
@@ -58,7 +58,7 @@ def test_the_engines_error_lines_are_told_in_our_words():
     assert "secret" not in sse.failure(lost) and sse.failure('data: {"id": "x"}') is None
     for line, kind in ((refused, BadRequest), (lost, Upstream)):
         try:
-            job = Job(Record())
+            job = Job(EventLog())
             job.record.emit(line)
             sse.raise_if_refused(job)
         except kind:

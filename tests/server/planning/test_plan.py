@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import ApiError, BadRequest, ModelNotFound, Unsupported
-from cogitate.server.planning.plan import plan
+from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.validation import invalid
+from cogitate.server.protocol.validation import to_bad_request
 from cogitate.server.settings import Settings
 from cogitate.strategies import STRATEGIES
 from cogitate.strategies.verifiers import BUILT_IN
@@ -21,7 +21,7 @@ HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 
 def planned(card=CARD, tenant="", settings=None, verifiers=BUILT_IN, **fields):
     request = ChatRequest.model_validate(HELLO | fields)
-    return plan(request, card, settings or Settings(code_exec="bwrap"), verifiers, Caller(tenant))
+    return build_plan(request, card, settings or Settings(code_exec="bwrap"), verifiers, Caller(tenant))
 
 
 def refusal(**fields):
@@ -128,7 +128,7 @@ def test_the_cost_is_known_before_and_refused_with_the_numbers():
 def test_a_plain_chat_without_a_limit_has_what_may_be_spent_for_one(context, fields, limit, cost):
     long = planned(card=ModelCard("tiny", "r1", context, 0), **fields)
     assert (long.request.limit, long.cost) == (limit, cost)
-    assert long.request.forwarded().get("max_tokens") == (None if "max_completion_tokens" in fields else limit)
+    assert long.request.to_upstream().get("max_tokens") == (None if "max_completion_tokens" in fields else limit)
 
 
 def test_a_limit_of_its_own_is_refused_where_it_costs_too_much_and_so_is_none_that_leaves_nothing():
@@ -223,14 +223,14 @@ def test_pairs_of_different_requests_never_share_a_key():
 def test_a_wrong_field_is_named_as_openai_names_it(fields, param, code):
     with pytest.raises(ValidationError) as wrong:
         ChatRequest.model_validate(HELLO | fields)
-    told = invalid(wrong.value)
+    told = to_bad_request(wrong.value)
     assert told.param == param and (code is None or told.code == code) and len(told.message) <= 500
 
 
 def test_a_missing_field_is_named():
     with pytest.raises(ValidationError) as wrong:
         ChatRequest.model_validate({"model": "tiny"})
-    assert invalid(wrong.value).message == "Missing required parameter: 'messages'."
+    assert to_bad_request(wrong.value).message == "Missing required parameter: 'messages'."
 
 
 def test_urls_are_not_fetched():

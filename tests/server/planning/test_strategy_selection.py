@@ -3,7 +3,7 @@
 import pytest
 
 from cogitate.server.errors import BadRequest
-from cogitate.server.planning.strategy_selection import chosen
+from cogitate.server.planning.strategy_selection import select_strategy
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
 from tests.fakes.live_server import live
@@ -16,7 +16,7 @@ NAMED = {"name": "self_consistency"}
 
 def meant(strategy, model="tiny@careful"):
     asked = ChatRequest(model=model, messages=[{"role": "user", "content": "hello"}], strategy=strategy)
-    return chosen(asked, "tiny", PRESETS)
+    return select_strategy(asked, "tiny", PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import pytest
 from starlette.datastructures import Headers
 
 from cogitate.server.errors import BadRequest
-from cogitate.server.protocol.compat import understood
+from cogitate.server.protocol.compat import translate
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedEngine
 
 
 def said(headers=None, **body):
-    return understood(body, Headers(headers or {}), "m")
+    return translate(body, Headers(headers or {}), "m")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_has_no_counterpart_or_contradicts_is_refused_by_name(headers, body
 
 @pytest.mark.parametrize("body", [None, [], "x", 3])
 def test_a_body_that_is_no_object_is_left_to_validation(body):
-    assert understood(body, Headers({}), "m") == body
+    assert translate(body, Headers({}), "m") == body
 
 
 @pytest.mark.live

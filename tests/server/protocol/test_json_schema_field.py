@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.schemas import closed
+from cogitate.strategies.checks import closed
 
 LIST = {"$defs": {"list": {"properties": {"next": {"$ref": "#/$defs/list"}}}}, "$ref": "#/$defs/list"}
 

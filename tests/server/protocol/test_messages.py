@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from cogitate.server.engine import Body
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.validation import invalid
-from cogitate.strategies.core.types import Call, Completion
+from cogitate.server.protocol.validation import to_bad_request
+from cogitate.strategies.core.types import Completion, ToolCall
 from tests.fakes.live_server import HELLO, live
 from tests.fakes.scripted import ScriptedBackend, ScriptedConversation, ScriptedEngine
 
@@ -31,7 +31,7 @@ class LikeVllm(ScriptedBackend):
 
 class Shaping(ScriptedConversation):
     async def present(self, completions: list[Completion]) -> Body:
-        return shaped(await ScriptedConversation.present(self, completions))
+        return shaped(await ScriptedConversation.build_response(self, completions))
 
 
 def shaped(body: Body) -> Body:
@@ -48,19 +48,19 @@ def request(**message: object) -> ChatRequest:
 def refusal(**message: object) -> tuple[str | None, str]:
     with pytest.raises(ValidationError) as wrong:
         request(**message)
-    told = invalid(wrong.value)
+    told = to_bad_request(wrong.value)
     return told.param, told.message
 
 
 @pytest.mark.live
 @pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}, {"strategy": "chain_of_thought"}])
-@pytest.mark.parametrize("reply", ["so it is \\boxed{42}", Call("add", '{"a": 1}')])
+@pytest.mark.parametrize("reply", ["so it is \\boxed{42}", ToolCall("add", '{"a": 1}')])
 def test_the_official_client_sends_an_answer_back_whole_streamed_or_parsed(strategy, reply):
     asked = {"model": "scripted", "messages": [ASKED], "tools": [TOOL], "extra_body": strategy}
     with live(ScriptedEngine([reply]), backend=LikeVllm) as server:
         chats = server.client().chat.completions
         answers = [chats.create(**asked)]
-        if not isinstance(reply, Call) or strategy:
+        if not isinstance(reply, ToolCall) or strategy:
             with chats.stream(**asked) as stream:
                 answers.append(stream.get_final_completion())
         for answer in answers:
@@ -84,23 +84,23 @@ def test_the_official_client_sends_an_answer_back_whole_streamed_or_parsed(strat
 )
 def test_what_says_nothing_is_nothing(beside):
     bare, said = request(content="y"), request(content="y", **beside)
-    assert said.messages[1].message() == bare.messages[1].message()
-    assert said.forwarded() == bare.forwarded()
+    assert said.messages[1].to_message() == bare.messages[1].to_message()
+    assert said.to_upstream() == bare.to_upstream()
 
 
 def test_calls_may_be_numbered_and_their_arguments_read():
     numbered = CALLED | {"index": 0, "function": CALLED["function"] | {"parsed_arguments": {}}}
-    assert request(tool_calls=[numbered]).forwarded() == request(tool_calls=[CALLED]).forwarded()
+    assert request(tool_calls=[numbered]).to_upstream() == request(tool_calls=[CALLED]).to_upstream()
 
 
 def test_a_refusal_is_read_as_what_it_says():
     parts = [{"type": "refusal", "refusal": "I will not."}, {"type": "text", "text": " Sorry."}]
-    assert request(content=parts).messages[1].message().text == "I will not. Sorry."
-    assert request(content=parts).forwarded()["messages"][1]["content"][0] == {"type": "text", "text": "I will not."}
+    assert request(content=parts).messages[1].to_message().text == "I will not. Sorry."
+    assert request(content=parts).to_upstream()["messages"][1]["content"][0] == {"type": "text", "text": "I will not."}
 
 
 def test_who_was_cut_off_in_its_thoughts_has_said_something():
-    assert request(content=None, reasoning="Hm").messages[1].message().extra == {"reasoning": "Hm"}
+    assert request(content=None, reasoning="Hm").messages[1].to_message().extra == {"reasoning": "Hm"}
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ def said(*texts, **fields):
 
 
 def messages(*items, **fields):
-    body = request(input=list(items), **fields).chat().model_dump(exclude_unset=True, exclude_none=True)
+    body = request(input=list(items), **fields).to_chat().model_dump(exclude_unset=True, exclude_none=True)
     return body["messages"]
 
 
 def test_a_text_is_what_the_user_says_after_the_instructions():
-    chat = request(instructions="Be brief.").chat()
+    chat = request(instructions="Be brief.").to_chat()
     assert [(message.role, message.content) for message in chat.messages] == [
         ("system", "Be brief."),
         ("user", QUESTION),
@@ -35,7 +35,7 @@ def test_a_text_is_what_the_user_says_after_the_instructions():
 
 
 def test_empty_instructions_are_none():
-    assert len(request(instructions="").chat().messages) == 1
+    assert len(request(instructions="").to_chat().messages) == 1
 
 
 def test_parts_become_a_chats_parts():
@@ -91,7 +91,7 @@ def test_every_field_keeps_its_meaning():
         text={"format": {"type": "json_schema", **schema}},
         tools=[{"type": "function", "name": "f", "description": "d", "parameters": {}}],
         tool_choice={"type": "function", "name": "f"},
-    ).chat()
+    ).to_chat()
     assert chat == ChatRequest.model_validate(
         shared
         | {
@@ -110,14 +110,14 @@ def test_every_field_keeps_its_meaning():
 
 def test_what_a_chat_alone_refuses_is_named_as_it_is_written_here():
     with pytest.raises(BadRequest) as refused:
-        request(input=[SAID, *[CALL] * 129]).chat()
+        request(input=[SAID, *[CALL] * 129]).to_chat()
     assert refused.value.param == "input" and "messages" not in refused.value.message
 
 
 def test_what_is_ours_is_not_forwarded_and_nothing_is_to_be_stored():
     ours = {"strategy": {"name": "best_of_n"}, "budget": {"tokens": 5}, "cache": "refresh", "store": True}
     ours |= {"stream": True, "stream_options": {"include_progress": True}, "background": False, "prompt": None}
-    assert request(**ours, top_k=5).forwarded() == {
+    assert request(**ours, top_k=5).to_upstream() == {
         "model": "m",
         "input": QUESTION,
         "stream": True,
@@ -128,7 +128,7 @@ def test_what_is_ours_is_not_forwarded_and_nothing_is_to_be_stored():
 
 def test_several_texts_are_forwarded_as_one_for_servers_that_read_only_the_first():
     items = [SAID, reasoning("r", "s", id="rs_1"), said("a", "b", id="msg_1", status="completed"), CALL, RESULT]
-    assert request(input=items).forwarded()["input"] == [
+    assert request(input=items).to_upstream()["input"] == [
         {"type": "message", **SAID},
         {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "rs"}]},
         {
@@ -144,10 +144,10 @@ def test_several_texts_are_forwarded_as_one_for_servers_that_read_only_the_first
 
 
 def test_reasoning_that_says_nothing_is_left_out():
-    assert len(request(input=[SAID, reasoning(), said("a")]).forwarded()["input"]) == 2
+    assert len(request(input=[SAID, reasoning(), said("a")]).to_upstream()["input"]) == 2
 
 
 def test_an_unfinished_last_message_is_to_be_continued():
-    chat = request(input=[SAID, said("half", status="incomplete")]).chat()
+    chat = request(input=[SAID, said("half", status="incomplete")]).to_chat()
     assert chat.continue_final_message is True and chat.add_generation_prompt is False
-    assert request(input=[SAID, said("whole", status="completed")]).chat().continue_final_message is None
+    assert request(input=[SAID, said("whole", status="completed")]).to_chat().continue_final_message is None
