@@ -23,11 +23,15 @@ from pydantic import ConfigDict, Field
 
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.trace import Shed
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.population import concluded, share, synthesised, whole
+from cogitate.strategies.search.population import (
+    complete_candidates,
+    largest_share,
+    synthesise_groups,
+    write_final_answer,
+)
 from cogitate.strategies.voting.ballot import Ballot, likelihood
-from cogitate.strategies.voting.stop_rules import UNDER_LOAD, settled
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_settled
 
 WAVE = 3
 """The least number of samples that can settle a vote of 16 at ENOUGH, by agreeing (votes.lead_kept: 0.956)."""
@@ -46,7 +50,7 @@ class Auto(Options):
     model_config = ConfigDict(
         json_schema_extra={
             "decisions": [*DECISIONS],
-            "thresholds": {"WAVE": WAVE, "ENOUGH": ENOUGH, "UNDER_LOAD": UNDER_LOAD, "MAJORITY": MAJORITY},
+            "thresholds": {"WAVE": WAVE, "ENOUGH": ENOUGH, "UNDER_LOAD": CONFIDENCE_UNDER_LOAD, "MAJORITY": MAJORITY},
         }
     )
     paper: ClassVar[str] = "arXiv:2408.03314"
@@ -75,15 +79,15 @@ class Auto(Options):
         await self.vote(prompt, min(WAVE, self.n), ballot, run, wave=True)
         decided = self.decided(ballot, run)
         open_vote = bool(ballot.blocs) and not decided
-        missing = self.n - ballot.size if open_vote else max(0, run.answers - ballot.size)
+        missing = self.n - ballot.size if open_vote else max(0, run.request.answers - ballot.size)
         if missing:
             await self.vote(prompt, missing, ballot, run)
         elif decided:
-            run.spared += self.n - ballot.size
+            run.budget.spared += self.n - ballot.size
         if self.torn(ballot) and self.affordable(ballot, run):
             if not ballot.blocs:
-                return await concluded(prompt, spread(ballot), ballot.votes, run)
-            for vote in await synthesised(prompt, [spread(ballot)], run):
+                return await write_final_answer(prompt, spread(ballot), ballot.votes, run)
+            for vote in await synthesise_groups(prompt, [spread(ballot)], run):
                 ballot.cast(vote)
         return ballot.ranking()
 
@@ -93,35 +97,33 @@ class Auto(Options):
             async for completion in arrivals:
                 ballot.cast(Outcome(completion, await run.read(completion)))
                 run.propose(ballot.winner())
-                if not wave and ballot.size >= run.answers and self.decided(ballot, run):
+                if not wave and ballot.size >= run.request.answers and self.decided(ballot, run):
                     break
 
     def decided(self, ballot: Ballot, run: Run) -> bool:
-        blocs, left = ballot.ranked(), self.n - ballot.size
-        if settled("predictive", blocs, left, ENOUGH):
+        blocs, left = ballot.rank_blocs(), self.n - ballot.size
+        if is_settled("predictive", blocs, left, ENOUGH):
             return True
-        enough = run.pressed() and settled("predictive", blocs, left, UNDER_LOAD)
-        if enough:
-            run.trace.emit(Shed(UNDER_LOAD))
-        return enough
+        enough = is_settled("predictive", blocs, left, CONFIDENCE_UNDER_LOAD)
+        return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     def torn(self, ballot: Ballot) -> bool:
         """Neither agreement nor confidence says which one: no majority, and another answer is the likeliest."""
-        if ballot.size < 2 or share(ballot.votes) == 1:
+        if ballot.size < 2 or largest_share(ballot.votes) == 1:
             return False
         if not ballot.blocs:
             return bool(spread(ballot))
-        first, *others = ballot.ranked()
+        first, *others = ballot.rank_blocs()
         majority = len(first.members) >= MAJORITY * ballot.size
         return not majority and any(other.likelihood >= first.likelihood for other in others)
 
     def affordable(self, ballot: Ballot, run: Run) -> bool:
         """Nobody waits, and the tokens left are enough for an answer as long as the longest so far."""
         longest = max(vote.completion.completion_tokens for vote in ballot.votes)
-        return not run.pressed() and (run.budget.left is None or run.budget.left >= longest)
+        return not run.budget.under_load() and (run.budget.tokens_left is None or run.budget.tokens_left >= longest)
 
 
 def spread(ballot: Ballot) -> list[Outcome]:
     """One candidate for each answer, the commonest first; where none can be read, the likeliest texts."""
-    heads = [bloc.representative for bloc in ballot.ranked()]
-    return (heads or sorted(whole(ballot.abstained), key=likelihood, reverse=True))[:SHOWN]
+    heads = [bloc.representative for bloc in ballot.rank_blocs()]
+    return (heads or sorted(complete_candidates(ballot.abstentions), key=likelihood, reverse=True))[:SHOWN]

@@ -17,10 +17,10 @@ from pydantic import Field
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.steps import Branching, Path, best, elected
+from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
 
 
-class BeamSearch(Branching):
+class BeamSearch(BranchingOptions):
     """Extend partial solutions step by step, keeping the ones the verifier likes best."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
@@ -44,25 +44,25 @@ class BeamSearch(Branching):
         for depth in range(self.max_steps):
             slots = [frontier[leaf % len(frontier)] for leaf in range(leaves)]
             last = lost or depth == self.max_steps - 1
-            children = await self.expanded(slots, run, last=last, lookahead=self.lookahead)
+            children = await self.expand(slots, run, last=last, lookahead=self.lookahead)
             beams = [beam for beam in children if beam]
             done = sorted((*done, *(beam for beam in beams if beam.done)), key=worth, reverse=True)[: self.n]
             going = {beam.text: beam for beam in beams if not beam.done}
             alive = sorted(going.values(), key=worth, reverse=True)
-            run.propose(await best(done or alive or frontier, run))
+            run.propose(await select_best(done or alive or frontier, run))
             lost = depth > 0 and bool(promising(frontier)) and not promising(beams)
-            missing = max(0, run.answers - len(done))
+            missing = max(0, run.request.answers - len(done))
             leaves = missing if lost else self.n - len(promising(done))
             if not alive or not leaves or (done and done[0].score == 1 and not missing):
                 break
             frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
-        return await elected(done or frontier, run, weighted=False)
+        return await elect_answer(done or frontier, run, weighted=False)
 
 
 def promising(beams: Sequence[Path]) -> list[Path]:
     """Those that the verifier has not given up."""
-    return [beam for beam in beams if beam.worth > 0]
+    return [beam for beam in beams if beam.score_or_prior > 0]
 
 
 def worth(beam: Path) -> float:
-    return beam.worth
+    return beam.score_or_prior

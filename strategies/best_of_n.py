@@ -11,11 +11,11 @@ from pydantic import Field
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.verifiers.options import Verified
-from cogitate.strategies.voting.ballot import Ballot, filled, merit, ranking, score_of
+from cogitate.strategies.verifiers.options import VerifierOptions
+from cogitate.strategies.voting.ballot import Ballot, impute_mean, merit, ranking, score_of
 
 
-class BestOfN(Verified):
+class BestOfN(VerifierOptions):
     """Sample n answers and take the one the verifier scores highest, or the answer whose scores add up highest."""
 
     temperature: ClassVar[float] = 0.8
@@ -30,19 +30,20 @@ class BestOfN(Verified):
         return self.n
 
     def cost(self, max_tokens: int) -> int:
-        return self.n * max_tokens + self.verdicts(self.n)
+        return self.n * max_tokens + self.verdict_tokens(self.n)
 
     @property
     def compares(self) -> bool:
         return True
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        candidates = list[Outcome]()
-        with run.budget.kept(self.verdicts(self.n)):
+        candidates, best = list[Outcome](), None
+        with run.budget.set_aside(self.verdict_tokens(self.n)):
             async with run.race(prompt, self.n) as arrivals:
                 async for completion in arrivals:
                     candidates.append(Outcome(completion, await run.read(completion)))
-                    run.propose(max(run.incumbent or candidates[0], candidates[-1], key=merit))
+                    best = max(best or candidates[-1], candidates[-1], key=merit)
+                    run.propose(best)
         scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)
-        scored = [replace(c, score=score) for c, score in zip(candidates, filled(scores), strict=True)]
+        scored = [replace(c, score=score) for c, score in zip(candidates, impute_mean(scores), strict=True)]
         return Ballot.of(scored).ranking(score_of) if self.weighted else ranking(scored)

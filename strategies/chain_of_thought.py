@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.prompts import THEREFORE
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt, joined
+from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
 
 ANSWER_TOKENS = 32
 """The paper's second call."""
@@ -34,11 +34,11 @@ class ChainOfThought(Options):
         chain = await run.generate(prompt, visible=True)
         outcome = Outcome(chain, await run.read(chain))
         run.propose(outcome)
-        left = 0 if run.sampling.bound else self.left(chain, run.sampling.max_tokens)
-        if outcome.answer is None and left and "continue" in run.able and self.answerable(prompt):
-            run.say(THEREFORE)
+        left = 0 if run.request.sampling.constrained else self.left(chain, run.request.sampling.max_tokens)
+        if outcome.answer is None and left and "continue" in run.request.abilities and self.answerable(prompt):
+            run.emit_text(THEREFORE)
             answer = await run.generate(
-                chain.path.say(THEREFORE), role="extraction", visible=True, max_tokens=left, greedy=True
+                chain.continuation.prefill(THEREFORE), role="extraction", visible=True, max_tokens=left, greedy=True
             )
             outcome = await self.concluded(chain, answer, run)
         return outcome
@@ -60,4 +60,4 @@ class ChainOfThought(Options):
         first = answer.text.strip().split("\n")[0]
         read = await run.read(replace(answer, text=f"The answer is {first}", finish="stop"))
         said = replace(answer, text=THEREFORE + answer.text)
-        return Outcome(joined([chain, said]), read)
+        return Outcome(join_steps([chain, said]), read)

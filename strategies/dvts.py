@@ -13,10 +13,10 @@ from pydantic import Field
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.steps import Branching, Path, best, elected
+from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
 
 
-class Dvts(Branching):
+class Dvts(BranchingOptions):
     """Grow independent trees, keeping in each the step the verifier likes best, and vote over their leaves by score."""
 
     paper: ClassVar[str] = "arXiv:2502.06703"
@@ -29,15 +29,15 @@ class Dvts(Branching):
         leaves: dict[int, list[Path]] = {tree: [] for tree in heads}
         for depth in range(self.max_steps):
             trees = [tree for tree in heads for _ in range(self.width - len(leaves[tree]))]
-            children = await self.expanded([heads[t] for t in trees], run, last=depth == self.max_steps - 1)
+            children = await self.expand([heads[t] for t in trees], run, last=depth == self.max_steps - 1)
             alive: dict[int, list[Path]] = {}
             for tree, child in zip(trees, children, strict=True):
                 if child:
                     (leaves if child.done else alive).setdefault(tree, []).append(child)
-            grown = {tree: max(family, key=lambda path: path.worth) for tree, family in alive.items()}
+            grown = {tree: max(family, key=lambda path: path.score_or_prior) for tree, family in alive.items()}
             done = [leaf for tree in leaves.values() for leaf in tree]
-            run.propose(await best(done or [*(grown or heads).values()], run))
+            run.propose(await select_best(done or [*(grown or heads).values()], run))
             if not grown:
                 break
             heads = grown
-        return await elected(done or [*heads.values()], run, weighted=self.weighted)
+        return await elect_answer(done or [*heads.values()], run, weighted=self.weighted)

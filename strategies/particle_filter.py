@@ -19,12 +19,19 @@ from pydantic import Field, model_validator
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.resampling import effective, multinomial, systematic
-from cogitate.strategies.search.steps import Path, Stepwise, best, elected
-from cogitate.strategies.search.trajectories import Line, chances, going, heads, longer, together
+from cogitate.strategies.search.resampling import draw_multinomial, draw_systematic, effective_sample_size
+from cogitate.strategies.search.steps import Path, StepwiseOptions, elect_answer, select_best
+from cogitate.strategies.search.trajectories import (
+    Trajectory,
+    extend_trajectories,
+    last_paths,
+    odds_weights,
+    unfinished_paths,
+    with_retained,
+)
 
 
-class ParticleFilter(Stepwise):
+class ParticleFilter(StepwiseOptions):
     """Grow n solutions step by step, drawn anew by the verifier's odds, and vote over them by score."""
 
     paper: ClassVar[str] = "arXiv:2502.01618"
@@ -50,39 +57,39 @@ class ParticleFilter(Stepwise):
         return super().cost(max_tokens) * self.iterations
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        chance = random.Random(run.sampling.seed)  # noqa: S311 which particles are drawn is no secret
-        found, kept = list[Path](), Line()
+        chance = random.Random(run.request.sampling.seed)  # noqa: S311 which particles are drawn is no secret
+        found, kept = list[Path](), Trajectory()
         for _ in range(self.iterations):
-            lines = together(await self.swept(prompt, run, chance, kept, found), kept)
-            found += heads(lines)
-            kept = lines[multinomial(chances(lines, self.softmax_temperature), 1, chance)[0]]
-        return await elected(found, run, weighted=self.weighted)
+            lines = with_retained(await self.swept(prompt, run, chance, kept, found), kept)
+            found += last_paths(lines)
+            kept = lines[draw_multinomial(odds_weights(lines, self.softmax_temperature), 1, chance)[0]]
+        return await elect_answer(found, run, weighted=self.weighted)
 
     async def swept(
-        self, prompt: Prompt, run: Run, chance: random.Random, kept: Line, found: Sequence[Path]
-    ) -> list[Line]:
+        self, prompt: Prompt, run: Run, chance: random.Random, kept: Trajectory, found: Sequence[Path]
+    ) -> list[Trajectory]:
         """n particles from the root to their ends, less the one that is kept."""
-        lines: list[Line] = [(Path(prompt),)] * (self.n - bool(kept))
+        lines: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(kept))
         for depth in range(self.max_steps):
             last = depth == self.max_steps - 1
-            moved = longer(lines, await self.expanded(going(lines), run, last=last))
-            run.propose(await best([*found, *heads(moved or lines)], run))
+            moved = extend_trajectories(lines, await self.expand(unfinished_paths(lines), run, last=last))
+            run.propose(await select_best([*found, *last_paths(moved or lines)], run))
             if not moved:
                 break
             lines = self.resampled(moved, kept[: depth + 2], chance)
-            if not going(lines):
+            if not unfinished_paths(lines):
                 break
         return lines
 
-    def resampled(self, lines: list[Line], kept: Line, chance: random.Random) -> list[Line]:
+    def resampled(self, lines: list[Trajectory], kept: Trajectory, chance: random.Random) -> list[Trajectory]:
         """As many as there were, drawn with replacement from them and the kept one, as far as that was at this step.
 
         As they are where enough of them count, or none goes on.
         """
-        pool, size = together(lines, kept), self.n - bool(kept)
-        weights = chances(pool, self.softmax_temperature)
-        enough = len(lines) == size and effective(weights) >= self.ess_threshold * self.n
-        if enough or not going(lines):
+        pool, size = with_retained(lines, kept), self.n - bool(kept)
+        weights = odds_weights(pool, self.softmax_temperature)
+        enough = len(lines) == size and effective_sample_size(weights) >= self.ess_threshold * self.n
+        if enough or not unfinished_paths(lines):
             return lines
-        drawn = multinomial(weights, size, chance) if kept else systematic(weights, size, chance.random())
+        drawn = draw_multinomial(weights, size, chance) if kept else draw_systematic(weights, size, chance.random())
         return [pool[at] for at in drawn]

@@ -11,13 +11,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cogitate.strategies.core.options import Options
-from cogitate.strategies.core.program_value import pooled, program_in
+from cogitate.strategies.core.program_value import merge_close_values
 from cogitate.strategies.core.prompts import PROGRAM, VALUE
-from cogitate.strategies.core.quoting import reply
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import StopRule, lanes, settled
+from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, is_settled
 
 
 class ProgramAided(Options):
@@ -51,17 +50,17 @@ class ProgramAided(Options):
     def in_flight(self) -> int:
         return min(self.lanes(), max(self.n, self.chains))
 
-    def lanes(self, *, pressed: bool = False) -> int:
-        """Samples in flight; `pressed`: while others wait."""
+    def lanes(self, *, under_load: bool = False) -> int:
+        """Samples in flight; `under_load`: while others wait."""
         all_at_once = self.chains * (self.stop_rule == "none")
-        return self.concurrency or max(lanes(self.stop_rule, self.n, pressed=pressed), all_at_once)
+        return self.concurrency or max(default_concurrency(self.stop_rule, self.n, under_load=under_load), all_at_once)
 
     @property
     def candidates(self) -> int:
         return self.n + self.chains
 
     @property
-    def runs(self) -> int:
+    def program_runs(self) -> int:
         return self.n
 
     def cost(self, max_tokens: int) -> int:
@@ -69,36 +68,32 @@ class ProgramAided(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         programs = prompt.instruct(PROGRAM) if self.instruction is None else prompt
-        chains = super().instructed(prompt)
+        chains = super().instruct(prompt)
         votes: list[Outcome] = []
         for question, n in ((programs, self.n), (chains, self.chains)):
             if n and not self.decided(votes, run):
                 await self.poll(question, n, votes, run, executed=question is programs)
-        ranking = Ballot.of(pooled(votes)).ranking()
-        return told(ranking) if not run.sampling.bound else ranking
+        ranking = Ballot.of(merge_close_values(votes)).ranking()
+        return told(ranking) if not run.request.sampling.constrained else ranking
 
-    def instructed(self, prompt: Prompt) -> Prompt:
+    def instruct(self, prompt: Prompt) -> Prompt:
         """Its two kinds of candidates are told different things, in `solve`; the client's own instruction is both's."""
-        return prompt if self.instruction is None else super().instructed(prompt)
+        return prompt if self.instruction is None else super().instruct(prompt)
 
     async def poll(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, executed: bool) -> None:
         """Casts the votes of n more candidates, until the vote is decided."""
         surplus = self.stop_rule != "none"
         async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
             async for candidate in arrivals:
-                if executed:
-                    answer = await run.execute(candidate, program_in(reply(candidate)))
-                else:
-                    answer = await run.read(candidate)
-                votes.append(Outcome(candidate, answer))
-                run.propose(Ballot.of(pooled(votes)).winner())
+                votes.append(Outcome(candidate, await run.read(candidate, as_program=executed)))
+                run.propose(Ballot.of(merge_close_values(votes)).winner())
                 if self.decided(votes, run):
                     break
 
     def decided(self, votes: list[Outcome], run: Run) -> bool:
         left = self.candidates - len(votes)
-        return len(votes) >= run.answers and settled(
-            self.stop_rule, Ballot.of(pooled(votes)).ranked(), left, self.confidence
+        return len(votes) >= run.request.answers and is_settled(
+            self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), left, self.confidence
         )
 
 

@@ -16,15 +16,21 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cogitate.strategies.core.offload import apart
+from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import COMPARE, GRADER
-from cogitate.strategies.core.quoting import quoted, reply
+from cogitate.strategies.core.quoting import final_text, quote_candidates
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.similarity import alike
+from cogitate.strategies.core.similarity import jaccard
 from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
-from cogitate.strategies.search.population import first_of, identity, sampled, share, whole
+from cogitate.strategies.search.population import (
+    complete_candidates,
+    identity_key,
+    largest_share,
+    rank_first,
+    sample_candidates,
+)
 from cogitate.strategies.voting.ballot import Ballot
 
 WINDOW = 8
@@ -56,18 +62,18 @@ class Selection(Options):
         return self.n * max_tokens + calls * min(max_tokens, VERDICT_TOKENS)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        population = await sampled(prompt, self.n, run)
-        readable = whole(population)
-        if not readable or share(readable) == 1:
+        population = await sample_candidates(prompt, self.n, run)
+        readable = complete_candidates(population)
+        if not readable or largest_share(readable) == 1:
             return Ballot.of(population).ranking()
-        chance = random.Random(run.sampling.seed)  # noqa: S311 the order in which they are shown is no secret
+        chance = random.Random(run.request.sampling.seed)  # noqa: S311 the order in which they are shown is no secret
         shown = readable if self.method == "universal" else distinct(readable)
         shown = chance.sample(shown, len(shown))
         while len(shown) > 1:
             size = {"universal": len(shown), "genselect": WINDOW, "knockout": 2}[self.method]
             groups = [shown[at : at + size] for at in range(0, len(shown), size)]
             shown = await self.winners(prompt, groups, readable, run)
-        return first_of(shown[0], population)
+        return rank_first(shown[0], population)
 
     async def winners(
         self, prompt: Prompt, groups: list[list[Outcome]], population: list[Outcome], run: Run
@@ -85,35 +91,35 @@ class Selection(Options):
         byes = [group[0] for group in groups if len(group) == 1]
         size = sum(len(candidate.completion.text) for candidate in population)
         elections = [partial(elect, chosen[at], group, population) for at, group in enumerate(contested)]
-        return [await apart(election, size) for election in elections] + byes
+        return [await offload(election, size) for election in elections] + byes
 
 
 async def judged(prompt: Prompt, orders: Sequence[Sequence[Outcome]], run: Run) -> list[int | None]:
     """The number that the judge gives for each order; None where it gives none or is lost."""
     prompts = [compared(prompt, order) for order in orders]
     try:
-        said = await run.each(prompts, role="verifier", max_tokens=VERDICT_TOKENS, greedy=True)
+        said = await run.generate_each(prompts, role="verifier", max_tokens=VERDICT_TOKENS, greedy=True)
     except SampleFailed:
         return [None] * len(prompts)
     return [verdict(made) if made else None for made in said]
 
 
 def compared(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
-    words = COMPARE.format(question=prompt.question.strip(), candidates=quoted(candidates))
+    words = COMPARE.format(question=prompt.question.strip(), candidates=quote_candidates(candidates))
     return Prompt((Message("system", GRADER), Message("user", words)))
 
 
 def verdict(made: Completion) -> int | None:
     """The last one that the judge writes, when it has done thinking; none of one that was cut off before its end."""
-    found = VERDICT.findall(reply(made)) if made.ended else []
+    found = VERDICT.findall(final_text(made)) if made.is_complete else []
     return int(found[-1]) if found else None
 
 
 def distinct(population: Sequence[Outcome]) -> list[Outcome]:
     """One candidate for each answer: its bloc's representative; and every text that has none."""
     ballot = Ballot.of(population)
-    alone = {identity(candidate): candidate for candidate in ballot.abstained}
-    return [bloc.representative for bloc in ballot.ranked()] + list(alone.values())
+    alone = {identity_key(candidate): candidate for candidate in ballot.abstentions}
+    return [bloc.representative for bloc in ballot.rank_blocs()] + list(alone.values())
 
 
 def elect(picks: set[int], group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
@@ -124,12 +130,12 @@ def elect(picks: set[int], group: Sequence[Outcome], population: Sequence[Outcom
 
 def medoid(group: Sequence[Outcome], population: Sequence[Outcome]) -> Outcome:
     """The most typical: most give its answer, then its words are most like the others', then the earliest."""
-    given = Counter(map(identity, population))
-    words = {o.completion.index: frozenset(reply(o.completion).split()) for o in (*population, *group)}
+    given = Counter(map(identity_key, population))
+    words = {o.completion.index: frozenset(final_text(o.completion).split()) for o in (*population, *group)}
 
     def typical(candidate: Outcome) -> tuple[int, float, int]:
         own = words[candidate.completion.index]
-        likeness = sum(alike(own, words[o.completion.index]) for o in population)
-        return given[identity(candidate)], likeness, -candidate.completion.index
+        likeness = sum(jaccard(own, words[o.completion.index]) for o in population)
+        return given[identity_key(candidate)], likeness, -candidate.completion.index
 
     return max(group, key=typical)

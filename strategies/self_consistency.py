@@ -17,13 +17,13 @@ those of the warm-up that answer, so that at least one vote stands, and a confid
 from typing import ClassVar, Literal
 
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Floor, Outcome, Prompt
-from cogitate.strategies.voting.options import Voting
+from cogitate.strategies.core.types import ConfidenceThreshold, Outcome, Prompt
+from cogitate.strategies.voting.options import VotingOptions
 from cogitate.strategies.voting.tally import Tally
-from cogitate.strategies.voting.weights import Scale
+from cogitate.strategies.voting.weights import VoteWeights
 
 
-class SelfConsistency(Voting):
+class SelfConsistency(VotingOptions):
     """Sample n answers and take the one most of them agree on; stop as soon as the vote is decided."""
 
     paper: ClassVar[str] = "arXiv:2203.11171"
@@ -31,24 +31,26 @@ class SelfConsistency(Voting):
     name: Literal["self_consistency"] = "self_consistency"
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        scale = Scale(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
-        tally = Tally(self.rules, scale)
-        floor: Floor | None = None
-        for n in self.waves:
+        scale = VoteWeights(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
+        tally = Tally(self.criteria, scale)
+        floor: ConfidenceThreshold | None = None
+        for n in self.wave_sizes:
             if await self.poll(prompt, n, tally, floor):
                 break
-            if self.kept and floor is None:
-                floor = await tally.floor(self.kept)
-        return await tally.outcome()
+            if self.retained_share and floor is None:
+                floor = await tally.set_threshold(self.retained_share)
+        return await tally.build_outcome()
 
-    async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: Floor | None) -> bool:
+    async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: ConfidenceThreshold | None) -> bool:
         """The votes of n more, unless it is decided before; whether it is."""
         surplus = self.stop_rule != "none"
         if not n:
             return False
-        async with tally.scale.run.race(prompt, n, concurrency=self.lanes, surplus=surplus, floor=floor) as arrivals:
+        async with tally.weights.run.race(
+            prompt, n, concurrency=self.concurrency_limit, surplus=surplus, threshold=floor
+        ) as arrivals:
             async for completion in arrivals:
                 await tally.cast(completion)
-                if await tally.decided():
+                if await tally.is_decided():
                     return True
         return False

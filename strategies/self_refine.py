@@ -15,11 +15,11 @@ from pydantic import Field
 
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
-from cogitate.strategies.core.quoting import CHARACTERS, harmless, quoted, reply
+from cogitate.strategies.core.quoting import MAX_QUOTED_CHARACTERS, final_text, quote_candidates, sanitise
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
-from cogitate.strategies.search.ab_mcts import searched
-from cogitate.strategies.verifiers.options import UNIT_TESTS, Verified
+from cogitate.strategies.search.ab_mcts import search
+from cogitate.strategies.verifiers.options import UNIT_TESTS, VerifierOptions
 from cogitate.strategies.voting.ballot import score_of
 
 NOTE_TOKENS = 1024
@@ -29,7 +29,7 @@ QUESTION = re.compile(r"(?m)^\W{0,4}\d{1,2}[.):]\s*(\S.*\?)")
 LONGEST_QUESTION = 1000
 
 
-class SelfRefine(Verified):
+class SelfRefine(VerifierOptions):
     """Draft, criticise, revise; keep a revision only if the verifier likes it no less."""
 
     paper: ClassVar[str] = "arXiv:2303.17651"
@@ -51,8 +51,8 @@ class SelfRefine(Verified):
         return self.questions if self.method == "verification" else 1
 
     @property
-    def runs(self) -> int:
-        return 1 + self.rounds if UNIT_TESTS in self.parts else 0
+    def program_runs(self) -> int:
+        return 1 + self.rounds if UNIT_TESTS in self.verifier_parts else 0
 
     def cost(self, max_tokens: int) -> int:
         """Draft and revisions, a verdict on each, and what each revision is made by."""
@@ -61,7 +61,7 @@ class SelfRefine(Verified):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         if self.method == "tree":
-            return await searched(prompt, 1 + self.rounds, self.scored, run)
+            return await search(prompt, 1 + self.rounds, self.scored, run)
         made = await run.generate(prompt)
         draft = Outcome(made, await run.read(made))
         run.propose(draft)
@@ -80,7 +80,7 @@ class SelfRefine(Verified):
             past.append(best if better else revision)
             best = revision if better else best
             run.propose(best)
-        return replace(best, others=tuple(sorted(past, key=score_of, reverse=True)))
+        return replace(best, alternatives=tuple(sorted(past, key=score_of, reverse=True)))
 
     async def scored(self, outcome: Outcome, run: Run) -> Outcome:
         """With its score; without one where the verdict is lost."""
@@ -93,34 +93,36 @@ class SelfRefine(Verified):
         said = await run.generate(shown(asked, prompt, best), role="verifier", max_tokens=NOTE_TOKENS)
         if self.method == "critique":
             return [] if correct(said) else [said]
-        questions = [found[:LONGEST_QUESTION] for found in QUESTION.findall(reply(said))][: self.questions]
+        questions = [found[:LONGEST_QUESTION] for found in QUESTION.findall(final_text(said))][: self.questions]
         if not questions:
             return []
-        answers = await run.each([alone(asked) for asked in questions], role="verifier", max_tokens=NOTE_TOKENS)
+        answers = await run.generate_each(
+            [alone(asked) for asked in questions], role="verifier", max_tokens=NOTE_TOKENS
+        )
         return [
-            replace(answer, text=f"{question}\n{reply(answer)}", content=None)
+            replace(answer, text=f"{question}\n{final_text(answer)}", content=None)
             for question, answer in zip(questions, answers, strict=True)
             if answer
         ]
 
 
 def shown(words: str, prompt: Prompt, best: Outcome) -> Prompt:
-    text = words.format(question=prompt.question.strip(), candidates=quoted([best]))
+    text = words.format(question=prompt.question.strip(), candidates=quote_candidates([best]))
     return Prompt((Message("system", GRADER), Message("user", text)))
 
 
 def alone(question: str) -> Prompt:
     """One question, as if nobody had answered it yet."""
-    return Prompt((Message("user", ASK_ALONE.format(question=harmless(question, CHARACTERS))),))
+    return Prompt((Message("user", ASK_ALONE.format(question=sanitise(question, MAX_QUOTED_CHARACTERS))),))
 
 
 def improved(prompt: Prompt, best: Outcome, notes: list[Completion]) -> Prompt:
     """The question as it was asked; behind it the answer, and what was said of it."""
-    words = IMPROVE.format(candidates=quoted([best, *map(Outcome, notes)]))
-    return prompt.say(words) if isinstance(prompt.raw, tuple) else prompt.instruct(words)
+    words = IMPROVE.format(candidates=quote_candidates([best, *map(Outcome, notes)]))
+    return prompt.prefill(words) if isinstance(prompt.raw, tuple) else prompt.instruct(words)
 
 
 def correct(critique: Completion) -> bool:
     """By the last verdict that the critic itself writes."""
-    verdicts = VERDICT.findall(reply(critique))
+    verdicts = VERDICT.findall(final_text(critique))
     return bool(verdicts) and verdicts[-1].lower() == "correct"

@@ -15,7 +15,15 @@ from pydantic import Field
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.population import CONSENSUS, concluded, identity, sampled, share, synthesised, whole
+from cogitate.strategies.search.population import (
+    CONSENSUS_SHARE,
+    complete_candidates,
+    identity_key,
+    largest_share,
+    sample_candidates,
+    synthesise_groups,
+    write_final_answer,
+)
 from cogitate.strategies.voting.ballot import Ballot
 
 UNCHANGED = 2
@@ -59,23 +67,23 @@ class Synthesis(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         first, *later = self.widths
-        population = await sampled(prompt, first, run)
-        chance = random.Random(run.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
-        leaders = [identity(Ballot.of(population).winner())]
+        population = await sample_candidates(prompt, first, run)
+        chance = random.Random(run.request.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
+        leaders = [identity_key(Ballot.of(population).winner())]
         for width in later:
-            shown = whole(population)
-            if not shown or share(population) >= CONSENSUS or settled(leaders):
+            shown = complete_candidates(population)
+            if not shown or largest_share(population) >= CONSENSUS_SHARE or settled(leaders):
                 return Ballot.of(population).ranking()
             drawn = min(self.k, len(shown)) if self.method == "rsa" else len(shown)
             groups = [chance.sample(shown, drawn) for _ in range(width)]
-            population = await synthesised(prompt, groups, run) or population
+            population = await synthesise_groups(prompt, groups, run) or population
             leader = Ballot.of(population).winner()
             run.propose(leader)
-            leaders.append(identity(leader))
-        shown = whole(population)
-        if not shown or self.method == "rsa" or share(population) >= CONSENSUS:
+            leaders.append(identity_key(leader))
+        shown = complete_candidates(population)
+        if not shown or self.method == "rsa" or largest_share(population) >= CONSENSUS_SHARE:
             return Ballot.of(population).ranking()
-        return await concluded(prompt, chance.sample(shown, len(shown)), population, run)
+        return await write_final_answer(prompt, chance.sample(shown, len(shown)), population, run)
 
 
 def settled(leaders: list[str]) -> bool:

@@ -1,97 +1,132 @@
-"""A strategy replayed over a bank: its own code, unchanged, on samples that are already there.
+"""Replays a strategy over a bank: the strategy's own code, unchanged, on samples that are already drawn.
 
-The bank plays the engine: the k-th decode is the k-th sample of an order that is shuffled anew for each repeat, and
-takes as many seconds of virtual time as it has tokens. So a race is won as it would be, what is aborted costs what it
-had made, and the time that passes is the sequential depth. What no bank holds, such as a verdict, is asked of a server
-that stands by, where there is one, and takes its tokens too. Deviation from a served request: answers are grouped by
-their canonical form alone, no proof of equality is sought.
+The bank plays the engine: the k-th decode is the k-th sample of an order that is shuffled for each repeat, and takes as
+many seconds of virtual time as it has tokens. Thus samples finish in the order in which they would, an aborted sample
+costs what it had decoded, and the virtual time that passes is the sequential depth. What no bank holds, such as a
+verdict, is asked of a fallback server, where there is one, and takes its tokens' time too. Deviation from a served
+request: answers are grouped by their canonical form alone, without math-verify.
 """
 
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
 
-from cogitate.server.engine.context_limit import Overlong
+from cogitate.server.engine.context_limit import SamplePromptTooLong
+from cogitate.server.errors import ApiError
 from cogitate.server.evaluation import virtual_time
-from cogitate.server.evaluation.few_shot import turns
+from cogitate.server.evaluation.arms import Arm, BadArm
+from cogitate.server.evaluation.few_shot import build_messages
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.replay_engine import BankEngine, Beyond
-from cogitate.server.evaluation.results import Result, refused
+from cogitate.server.evaluation.replay_engine import Fallback, ReplayEngine
+from cogitate.server.evaluation.results import Result, overlong_result
 from cogitate.server.evaluation.sample import Sample
 from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.server.planning.compatibility import (
+    check_comparative_verifiers,
+    check_verifier_names,
+    check_verifier_options,
+)
 from cogitate.strategies import AnyStrategy
-from cogitate.strategies.core.answer_reader import Reading
+from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.programs import NoPrograms
-from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.trace import Finished, candidates, usage
+from cogitate.strategies.core.session import RequestContext, Session
+from cogitate.strategies.core.trace import Finished, count_candidates, usage
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
 
 
-class NoProofs:
+class CanonicalFormsOnly:
+    """The prover port without a prover: answers of different canonical forms are different."""
+
     async def equal(self, a: str, b: str) -> bool:
         return False
 
 
-def replayed(
-    arm: str, strategy: AnyStrategy, question: Question, bank: Bank, repeat: int = 0, beyond: Beyond | None = None
-) -> Result:
-    """Raises NotInBank, Unanswered, SampleFailed, NoAnswer."""
-    order = shuffled(bank.drawn(question.id), f"{question.id}/{repeat}")
-    said = turns(bank.recipe.shots, question.text + bank.recipe.instruction)
-    asked = Prompt(tuple(Message(turn["role"], turn["content"]) for turn in said), asked=question.text)
-    engine = BankEngine(asked, order, bank.greedy(question.id), beyond)
+def check_arms(arms: Sequence[Arm]) -> None:
+    """Raises BadArm where a strategy cannot be replayed, whatever the bank holds."""
+    for arm in arms:
+        try:
+            _check_arm(arm)
+        except ApiError as error:
+            raise BadArm(f"{arm.name}: {error}") from None
+
+
+def _check_arm(arm: Arm) -> None:
+    """Raises BadArm, ApiError."""
+    if arm.strategy.instruction is not None:
+        raise BadArm(f"{arm.name}: the bank's samples were drawn with the bank's instruction: leave `instruction` out")
+    if arm.strategy.program_runs:
+        raise BadArm(f"{arm.name}: it runs programs, and a replay has no sandbox: measure it live, without --bank")
+    known = _verifiers(arm.strategy)
+    check_verifier_options(arm.strategy)
+    check_verifier_names(arm.strategy, known)
+    check_comparative_verifiers(arm.strategy, known)
+
+
+def replay(arm: Arm, question: Question, bank: Bank, repeat: int = 0, fallback: Fallback | None = None) -> Result:
+    """Replays one arm on one question. Blocks: it runs an event loop in virtual time.
+
+    Raises NotInBank, FallbackFailed, SampleFailed, NoOutcome.
+    """
+    order = shuffle(bank.non_greedy(question.id), f"{question.id}/{repeat}")
+    messages = build_messages(bank.recipe.shots, question.text + bank.recipe.instruction)
+    prompt = Prompt(tuple(Message(m["role"], m["content"]) for m in messages), original_question=question.text)
+    engine = ReplayEngine(prompt, order, bank.greedy(question.id), fallback)
     try:
-        return virtual_time.run(_solved(arm, strategy, question, engine, repeat))
-    except Overlong:
-        return refused(arm, question.id, repeat)
+        return virtual_time.run(_solve(arm, question, engine, repeat))
+    except SamplePromptTooLong:
+        return overlong_result(arm.name, question.id, repeat)
 
 
-def shuffled(samples: Sequence[Sample], name: str) -> list[Sample]:
-    """The same order for every strategy: they are compared in pairs."""
-    return random.Random(name).sample(samples, len(samples))
+def shuffle(samples: Sequence[Sample], seed: str) -> list[Sample]:
+    """Returns the samples in an order that depends on the seed alone, so that strategies are compared in pairs."""
+    return random.Random(seed).sample(samples, len(samples))
 
 
-def verifiers(strategy: AnyStrategy) -> Mapping[str, Verifier]:
-    """Those that need no server's configuration, and those made of its own options."""
-    return strategy.known(BUILT_IN, NoPrograms())
+def _verifiers(strategy: AnyStrategy) -> Mapping[str, Verifier]:
+    """The verifiers that need no configuration of a server, and those made of the strategy's own options."""
+    return strategy.build_verifiers(BUILT_IN, NoPrograms())
 
 
-def alternatives(strategy: AnyStrategy) -> int:
-    """How many per token it or its verifiers read; the chosen ones' log-probabilities settle ties in any case."""
-    known = verifiers(strategy)
-    asked = (strategy.logprobs, *(known[name].logprobs for name in strategy.verifiers if name in known))
-    return max((number for number in asked if number), default=0)
+def _alternatives(strategy: AnyStrategy) -> int:
+    """How many alternatives per token the strategy or its verifiers read."""
+    known = _verifiers(strategy)
+    numbers = (strategy.logprobs, *(known[name].logprobs for name in strategy.verifiers if name in known))
+    return max((number for number in numbers if number), default=0)
 
 
-async def _solved(arm: str, strategy: AnyStrategy, question: Question, engine: BankEngine, repeat: int) -> Result:
-    run = Run(
+async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int) -> Result:
+    strategy = arm.strategy
+    session = Session(
         engine=engine,
-        prover=NoProofs(),
-        verifiers=verifiers(strategy),
-        sampling=Sampling(temperature=strategy.temperature, logprobs=alternatives(strategy)),
-        reading=Reading(format=strategy.answer_format, vote_on=strategy.vote_on),
+        prover=CanonicalFormsOnly(),
+        verifiers=_verifiers(strategy),
+        request=RequestContext(
+            # Log-probabilities are always asked for: those of the chosen tokens break ties.
+            sampling=Sampling(temperature=strategy.temperature, logprobs=_alternatives(strategy)),
+            reader=AnswerReader(format=strategy.answer_format, vote_on=strategy.vote_on),
+        ),
     )
-    finished = await execute(strategy, engine.question, run)
-    return _told(arm, question, repeat, finished, run)
+    finished = await execute(strategy, engine.question, session)
+    return _to_result(arm.name, question, repeat, finished, session)
 
 
-def _told(arm: str, question: Question, repeat: int, finished: Finished, run: Run) -> Result:
-    spent, outcome = usage(run.trace), finished.outcome
+def _to_result(arm: str, question: Question, repeat: int, finished: Finished, session: Session) -> Result:
+    tokens, outcome = usage(session.trace), finished.outcome
     answer = question.answer(outcome.completion.text, outcome.answer)
     return Result(
         arm=arm,
         question=question.id,
         repeat=repeat,
-        correct=question.right(answer),
+        correct=question.is_right(answer),
         answer=answer.raw if answer else None,
-        tokens=spent.completion,
-        aborted=spent.aborted,
-        verifier=spent.verifier,
-        prompt=spent.prompt,
-        candidates=candidates(run.trace),
+        tokens=tokens.completion,
+        aborted=tokens.aborted,
+        verifier=tokens.verifier,
+        prompt=tokens.prompt,
+        candidates=count_candidates(session.trace),
         depth=asyncio.get_running_loop().time(),
         stopped=finished.stopped,
     )

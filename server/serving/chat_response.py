@@ -49,7 +49,7 @@ def _set_apart(message: Body, outcome: Outcome, plan: Plan) -> None:
     Where none is read the content is the whole text: told as reasoning too, for so it was told as it was decoded.
     """
     thought, text = message.get("reasoning_content") or message.get("reasoning") or "", message["content"]
-    answer = outcome.answer or plan.reading.read(outcome.completion)
+    answer = outcome.answer or plan.reader.read(outcome.completion)
     thought += text or ""
     if text and answer and answer.raw and not message.get("tool_calls"):
         message["content"] = answer.raw

@@ -25,7 +25,7 @@ class Slots:
     busy: int = 0
     admitted: int = 0
     """Generations that the requests under way may want at once."""
-    _of: Counter[str] = field(default_factory=Counter)
+    _admitted_by_key: Counter[str] = field(default_factory=Counter)
     """What is admitted of a key."""
     _waiting: "OrderedDict[str, OrderedDict[str, Queue]]" = field(default_factory=OrderedDict)
 
@@ -34,7 +34,7 @@ class Slots:
         return sum(len(queue) for requests in self._waiting.values() for queue in requests.values())
 
     @property
-    def pressed(self) -> bool:
+    def is_contended(self) -> bool:
         """Somebody waits."""
         return bool(self._waiting)
 
@@ -44,30 +44,30 @@ class Slots:
         `most`: what the key may have in flight, which no request alone exceeds. Raises Overloaded. A request wider than
         all there is may come when it is alone.
         """
-        if most is not None and self._of[key] + width > most:
+        if most is not None and self._admitted_by_key[key] + width > most:
             raise Overloaded(f"This key may have {most} generations in flight, and this request wants {width} more.")
         if self.admitted and self.admitted + width > self.capacity + self.queue:
             raise Overloaded("Too many generations are in flight; try again soon.")
         self.admitted += width
-        self._of[key] += width
+        self._admitted_by_key[key] += width
 
     def leave(self, width: int, key: str = "") -> None:
         self.admitted -= width
-        self._of[key] -= width
-        if not self._of[key]:
-            del self._of[key]
+        self._admitted_by_key[key] -= width
+        if not self._admitted_by_key[key]:
+            del self._admitted_by_key[key]
 
-    def hold(self, tenant: str, request: str) -> "Held":
+    def slot(self, tenant: str, request: str) -> "SlotLease":
         """`async with`: one generation, from its turn on until the block is left."""
-        return Held(self, tenant, request)
+        return SlotLease(self, tenant, request)
 
-    async def take(self, tenant: str, request: str) -> None:
+    async def acquire(self, tenant: str, request: str) -> None:
         if self.busy < self.capacity and not self._waiting:
             self.busy += 1
         else:
-            await self._turn(tenant, request)
+            await self._wait_turn(tenant, request)
 
-    async def _turn(self, tenant: str, request: str) -> None:
+    async def _wait_turn(self, tenant: str, request: str) -> None:
         turn = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(tenant, OrderedDict()).setdefault(request, deque())
         queue.append(turn)
@@ -75,13 +75,13 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self.pass_on()
+                self.release()
             elif turn in queue:
                 queue.remove(turn)
                 self._tidy(tenant, request)
             raise
 
-    def pass_on(self) -> None:
+    def release(self) -> None:
         """The slot goes to the next in turn, or is free. Who has just been cancelled is passed over."""
         while self._waiting:
             tenant, requests = next(iter(self._waiting.items()))
@@ -104,20 +104,20 @@ class Slots:
 
 
 @dataclass(slots=True)
-class Held:
+class SlotLease:
     slots: Slots
     tenant: str
     request: str
 
     async def __aenter__(self) -> None:
-        await self.slots.take(self.tenant, self.request)
+        await self.slots.acquire(self.tenant, self.request)
 
     async def __aexit__(self, *_: object) -> None:
-        self.slots.pass_on()
+        self.slots.release()
 
 
 @dataclass(frozen=True, slots=True)
-class InTurn:
+class QueuedEngine:
     """An engine whose every decode waits for its turn."""
 
     engine: Engine
@@ -128,5 +128,5 @@ class InTurn:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        async with self.slots.hold(self.tenant, self.request):
+        async with self.slots.slot(self.tenant, self.request):
             return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)

@@ -1,6 +1,7 @@
-"""A Job is one admitted request. Jobs owns their tasks, so responses come and go without them.
+"""Tasks of admitted requests: start, join, cancel and drain them.
 
-The failure boundary: inside a job code raises plainly; here, and only here, a failure becomes data.
+A `Job` is one admitted request. `Jobs` owns its task, so that HTTP responses may come and go without ending it. This is
+the failure boundary: code inside a job raises plainly, and only here an exception becomes data.
 """
 
 import asyncio
@@ -11,67 +12,67 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.errors import ApiError, Cancelled, Internal, Late, Leaving, Overloaded, Upstream
-from cogitate.server.safe_traceback import whereabouts
+from cogitate.server.errors import ApiError, RequestCancelled, InternalError, DeadlineExceeded, ShuttingDown, Overloaded, UpstreamError
+from cogitate.server.safe_traceback import format_traceback
 from cogitate.strategies.core.budget import BudgetExhausted
-from cogitate.strategies.core.event_log import Place, Record
-from cogitate.strategies.core.execute import NoAnswer
+from cogitate.strategies.core.event_log import Cursor, EventLog
+from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
-AHEAD = 256
-"""Events that a stream may be ahead of its slowest reader."""
-PAUSE = 0.05
-"""Seconds between two looks at whether a slow reader has caught up."""
+MAX_LAG_EVENTS = 256
+"""How many events a stream may be ahead of its slowest reader."""
+LAG_CHECK_SECONDS = 0.05
+"""Seconds between two checks of whether a slow reader has caught up."""
 ABORT_SECONDS = 5.0
-"""What aborting may take at shutdown."""
+"""How long aborting may take at shutdown."""
 
 
 @dataclass(slots=True, eq=False)
-class Reader:
-    """Somebody who waits for a job. `dropped` is set when the request is cancelled by name."""
+class JobReader:
+    """A request that waits for a job. `dropped` is set when that request is cancelled by name."""
 
     caller: Caller
-    place: Place = field(default_factory=Place)
-    """How far it has been told the record."""
+    place: Cursor = field(default_factory=Cursor)
+    """The position in the record up to which it has read."""
     dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """Work under way: its record, and in the end its result or its failure."""
+    """A task, the record that it writes, and finally its result or its failure."""
 
-    record: Record[Any]
+    record: EventLog[Any]
     task: "asyncio.Task[None] | None" = None
-    """None for what was finished before it began."""
+    """None where the outcome was known before the job began."""
     outcome: T | None = None
     failure: ApiError | None = None
     cached: bool = False
-    """Its outcome is from the cache."""
-    readers: list[Reader] = field(default_factory=list)
+    """The outcome is from the cache."""
+    readers: list[JobReader] = field(default_factory=list)
     _accepted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self) -> None:
-        """Nothing is wrong with the request itself: an answer may begin."""
+        """Declares the request valid: a streamed response may begin."""
         self._accepted.set()
 
-    async def accepted(self) -> None:
+    async def wait_until_accepted(self) -> None:
         """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
         if self.task is not None:
             await self._accepted.wait()
         if self.failure and not self.record.entries:
             raise self.failure
 
-    def when_done(self, act: Callable[[], object]) -> None:
-        """Calls `act` once it has ended, however it ended."""
+    def add_end_callback(self, callback: Callable[[], object]) -> None:
+        """Calls `callback` once the task has ended, whether it succeeded, failed or was cancelled."""
         assert self.task is not None
-        self.task.add_done_callback(lambda _: act())
+        self.task.add_done_callback(lambda _: callback())
 
     @contextmanager
-    def read(self, caller: Caller) -> Iterator[Reader]:
-        """Somebody waits for it. When the last one leaves, unfinished work is cancelled."""
-        reader = Reader(caller)
+    def read(self, caller: Caller) -> Iterator[JobReader]:
+        """Registers a reader for the length of the block. An unfinished job without readers is cancelled."""
+        reader = JobReader(caller)
         self.readers.append(reader)
         try:
             yield reader
@@ -80,97 +81,103 @@ class Job(Generic[T]):
             if not self.readers:
                 self.cancel()
 
-    async def room(self) -> None:
-        """Returns when no reader is more than AHEAD behind: what nobody reads need not be made."""
-        while any(len(self.record.entries) - reader.place.at > AHEAD for reader in self.readers):
-            await self.record.grown(PAUSE)
+    async def wait_for_readers(self) -> None:
+        """Returns when no reader lags more than MAX_LAG_EVENTS, so that unread output does not pile up."""
+        while any(len(self.record.entries) - reader.place.index > MAX_LAG_EVENTS for reader in self.readers):
+            await self.record.wait(LAG_CHECK_SECONDS)
 
     def cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         return self.task is None or self.task.done()
 
     @property
-    def cancelled(self) -> bool:
-        """It is being ended, or was: nobody may join it any more."""
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled or is being cancelled: no request may join it any more."""
         return self.task is not None and (self.task.cancelling() > 0 or self.task.cancelled())
 
-    async def finished(self) -> None:
-        """Returns when it has ended, however it ended; being cancelled here does not end it."""
+    async def wait(self) -> None:
+        """Returns when the task has ended in any way. Cancelling this call does not cancel the task."""
         if self.task is not None:
             await asyncio.wait([self.task])
 
     def result(self) -> T:
+        """The outcome. Raises the job's ApiError, or Cancelled."""
         if self.outcome is None:
-            raise self.failure or Cancelled()
+            raise self.failure or RequestCancelled()
         return self.outcome
 
 
 @dataclass(slots=True)
 class Jobs:
+    """The jobs of this process, at most `limit` at once."""
+
     limit: int
     live: "set[Job[Any]]" = field(default_factory=set)
-    asides: "set[asyncio.Task[None]]" = field(default_factory=set)
+    background: "set[asyncio.Task[None]]" = field(default_factory=set)
     draining: bool = False
-    ending: ApiError = field(default_factory=lambda: Leaving("The server is shutting down."))
-    """What those are told that are not let finish."""
+    drain_error: ApiError = field(default_factory=lambda: ShuttingDown("The server is shutting down."))
+    """The failure of jobs that are refused or aborted while draining."""
 
-    def start(self, record: Record[Any], work: Callable[[Job[T]], Awaitable[T]]) -> Job[T]:
-        """Admits a request or raises: Overloaded at the limit, Leaving while draining."""
+    def start(self, record: EventLog[Any], work: Callable[[Job[T]], Awaitable[T]]) -> Job[T]:
+        """Admits a request. Raises Overloaded at the limit and `drain_error` while draining."""
         if self.draining:
-            raise self.ending
+            raise self.drain_error
         if len(self.live) >= self.limit:
             raise Overloaded("Too many requests are in flight; try again soon.")
         job: Job[T] = Job(record)
-        job.task = asyncio.create_task(self._supervised(job, work))
+        job.task = asyncio.create_task(self._supervise(job, work))
         self.live.add(job)
         # A task that is cancelled before its first step runs none of its own code.
-        job.task.add_done_callback(lambda _: self._ended(job))
+        job.task.add_done_callback(lambda _: self._finish(job))
         return job
 
-    async def _supervised(self, job: Job[T], work: Callable[[Job[T]], Awaitable[T]]) -> None:
+    async def _supervise(self, job: Job[T], work: Callable[[Job[T]], Awaitable[T]]) -> None:
         try:
             job.outcome = await work(job)
-        except Exception as failure:  # noqa: BLE001 the boundary
-            job.failure = told(failure)
+        except Exception as failure:  # noqa: BLE001 the failure boundary
+            job.failure = to_api_error(failure)
 
-    def _ended(self, job: Job[Any]) -> None:
+    def _finish(self, job: Job[Any]) -> None:
         if job.outcome is None and job.failure is None:
-            job.failure = self.ending if self.draining else Cancelled()
+            job.failure = self.drain_error if self.draining else RequestCancelled()
         job.accept()
         job.record.close()
         self.live.discard(job)
 
     def cancel(self, tenant: str, request_id: str) -> int:
-        """Ends the requests of this name; work that others wait for too goes on for them. How many there were."""
-        meant = [
+        """Cancels the tenant's requests of this id and returns their number.
+
+        A job that other requests wait for too goes on for those.
+        """
+        matches = [
             (job, reader) for job in self.live for reader in job.readers if reader.caller.name == (tenant, request_id)
         ]
-        for job, reader in meant:
+        for job, reader in matches:
             if not reader.dropped.done():
                 reader.dropped.set_result(None)
-            job.record.nudge()
-            if all(other.dropped.done() for other in job.readers):
+            job.record.wake()
+            if all(each.dropped.done() for each in job.readers):
                 job.cancel()
-        return len(meant)
+        return len(matches)
 
-    def aside(self, work: Coroutine[object, object, None]) -> None:
-        """Work that no answer waits for, such as keeping it in the cache."""
+    def run_in_background(self, work: Coroutine[object, object, None]) -> None:
+        """Runs work that no response waits for, such as a write to the cache. `drain` waits for it."""
         task = asyncio.create_task(work)
-        self.asides.add(task)
-        task.add_done_callback(self.asides.discard)
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
 
-    def abandon(self, why: ApiError) -> None:
-        """Admits nothing more, and ends what is under way: it cannot be finished."""
-        self.draining, self.ending = True, why
+    def abandon(self, error: ApiError) -> None:
+        """Admits nothing more and cancels all jobs; `error` becomes their failure."""
+        self.draining, self.drain_error = True, error
         for job in list(self.live):
             job.cancel()
 
     async def drain(self, grace: float) -> None:
-        """Admits nothing more, gives the live ones `grace` seconds, then aborts them."""
+        """Admits nothing more, lets live jobs run for `grace` seconds, then aborts them."""
         self.draining = True
         await self._wait(grace)
         for job in list(self.live):
@@ -178,20 +185,23 @@ class Jobs:
         await self._wait(ABORT_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
-        if tasks := [job.task for job in self.live if job.task] + list(self.asides):
+        if tasks := [job.task for job in self.live if job.task] + list(self.background):
             await asyncio.wait(tasks, timeout=seconds)
 
 
-def told(failure: Exception) -> ApiError:
-    """What a client may know of a failure. Ours are logged with their cause, which never reaches a client."""
+def to_api_error(failure: Exception) -> ApiError:
+    """Maps an exception to the error that the client gets.
+
+    An unforeseen exception is logged with its origin and becomes Internal: its message never reaches a client.
+    """
     match failure:
         case ApiError():
             return failure
-        case NoAnswer() | TimeoutError():
-            return Late("The deadline passed before there was any answer.")
+        case NoOutcome() | TimeoutError():
+            return DeadlineExceeded("The deadline passed before there was any answer.")
         case BudgetExhausted():
-            return Late("The token budget ended before there was any answer.", code="budget_exhausted")
+            return DeadlineExceeded("The token budget ended before there was any answer.", code="budget_exhausted")
         case SampleFailed():
-            return Upstream("The engine lost every sample of this request.")
-    log.error("a request failed: %s", whereabouts(failure))
-    return Internal()
+            return UpstreamError("The engine lost every sample of this request.")
+    log.error("a request failed: %s", format_traceback(failure))
+    return InternalError()

@@ -1,52 +1,37 @@
-"""What the processes over one Redis ask of each other: to end a request, and to tell its trace."""
+"""Cancels requests in all server processes that share a Redis."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import orjson
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.cache import Line
+from cogitate.server.cache import PeerRpc
 from cogitate.server.serving.jobs import Jobs
-
-Wish = Literal["cancel", "trace"]
-DONE = b"done"
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
-    """A caller is told of by tenant and key, so that here as there it reaches only what its tenant has asked."""
+class Peers:
+    """A cancellation names tenant and request id: in every process it reaches only requests of that tenant."""
 
-    line: Line
+    rpc: PeerRpc
     jobs: Jobs
-    told: Callable[[Caller], bytes | None]
-    """The trace that this process has."""
 
     async def cancel(self, caller: Caller) -> bool:
-        """Ends the requests of this name in every process. Whether there were any."""
-        here = self.jobs.cancel(*caller.name)
-        there = await self._ask("cancel", caller)
-        return bool(here or there)
+        """Cancels the requests of the caller's tenant and request id in every process. Returns whether there were any."""
+        count = self.jobs.cancel(*caller.name)
+        elsewhere = await self.rpc.call(orjson.dumps(["cancel", *caller.name]))
+        return bool(count) or elsewhere
 
-    async def trace(self, caller: Caller) -> bytes | None:
-        return self.told(caller) or await self._ask("trace", caller)
+    async def serve(self) -> None:
+        """Handles the cancellations of other processes until cancelled itself."""
+        await self.rpc.serve(self._handle)
 
-    async def listen(self) -> None:
-        """Does what the others ask, until it is cancelled."""
-        await self.line.listen(self._answer)
-
-    async def _ask(self, wish: Wish, by: Caller) -> bytes | None:
-        return await self.line.ask(orjson.dumps([wish, by.tenant, by.key, by.request_id]))
-
-    def _answer(self, question: bytes) -> bytes | None:
+    def _handle(self, payload: bytes) -> bool:
         try:
-            said = orjson.loads(question)
+            message = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            return None
-        match said:
-            case ["cancel", str(tenant), str(), str(name)]:
-                return DONE if self.jobs.cancel(tenant, name) else None
-            case ["trace", str(tenant), str(key), str(name)]:
-                return self.told(Caller(tenant, key, name))
-        return None
+            return False
+        match message:
+            case ["cancel", str(tenant), str(request_id)]:
+                return bool(self.jobs.cancel(tenant, request_id))
+        return False

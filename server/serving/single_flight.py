@@ -1,82 +1,97 @@
-"""One process finds an answer and the others that want the same wait for it: over a Redis that they share.
+"""Single flight over processes: one process computes a cache key, the others wait for its result.
 
-A claim in the cache says who finds it. It only saves work, so it need not be exact: it ends by itself when its holder
-dies, and where Redis does not serve, everybody finds for himself. (Single flight, as Go's groupcache names it.)
+A claim in the cache decides who computes. The claim only saves work and need not be exact: it expires when its owner
+dies, and where Redis does not serve, every process computes for itself. (The term is that of Go's groupcache.)
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from cogitate.server.cache import CLAIM_SECONDS, Cache
 
-FIRST, LONGEST, GROWTH = 0.02, 0.2, 1.5
-"""Seconds between two looks at whether the other one has landed."""
+FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.02, 0.2, 1.5
+"""Seconds between two attempts to claim a key that another process computes."""
 
 
 @dataclass(slots=True)
 class Flight:
-    found: bytes | None = None
-    """What another process found meanwhile."""
-    made: bytes | None = None
-    """What this one did, if it may be kept."""
+    """One computation of a cache key."""
+
+    found_elsewhere: bytes | None = None
+    """What another process computed meanwhile."""
+    result: bytes | None = None
+    """What this process computed, if it may be cached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flights:
+class SingleFlight:
+    """Waits for, claims and stores computations in `cache`."""
+
     cache: Cache
-    aside: Callable[[Coroutine[object, object, None]], None]
-    """Does what no answer waits for."""
-    kept: Callable[[], None] = lambda: None
-    """Hears of each answer that the cache took."""
+    run_in_background: Callable[[Coroutine[object, object, None]], None]
+    count: Callable[[Literal["stored", "joined"]], None] = lambda _: None
+    """Called with "stored" for each result that the cache took, with "joined" for each that was found elsewhere."""
 
     @asynccontextmanager
-    async def of(self, key: str | None, *, waits: bool) -> AsyncIterator[Flight]:
-        """`waits`: for another process that finds the same. What is `made` is kept, then the claim is given up."""
-        found = await self.waited(key) if waits and key is not None else None
+    async def enter(self, key: str | None, *, waits: bool) -> AsyncIterator[Flight]:
+        """Wraps the computation of `key`. `waits`: first for another process that computes the same.
+
+        On leaving the block the flight's `result` is stored and the claim released, both in the background.
+        """
+        found = await self.wait(key) if waits and key is not None else None
+        if found is not None:
+            self.count("joined")
         if key is None or found is not None:
             yield Flight(found)
             return
-        async with self.held(key, claimed=waits) as flight:
+        async with self.lead(key, claimed=waits) as flight:
             yield flight
 
     @asynccontextmanager
-    async def held(self, key: str, *, claimed: bool = True, seconds: int | None = None) -> AsyncIterator[Flight]:
-        """While this process finds it. `seconds`: how long what is `made` is kept, where not as long as others."""
+    async def lead(self, key: str, *, claimed: bool = True, seconds: int | None = None) -> AsyncIterator[Flight]:
+        """Renews the claim while the block runs, then stores the flight's `result`.
+
+        `seconds`: the time to live of the stored result; the cache's own where it is None.
+        """
         flight = Flight()
-        renewing = asyncio.ensure_future(self._renewed(key)) if claimed else None
+        renewal = asyncio.ensure_future(self._renew_claim(key)) if claimed else None
         try:
             yield flight
         finally:
-            if renewing:
-                renewing.cancel()
-            self.aside(self._landed(key, flight.made, claimed, seconds))
+            if renewal:
+                renewal.cancel()
+            self.run_in_background(self._land(key, flight.result, claimed, seconds))
 
-    async def waited(self, key: str, look: Callable[[], Awaitable[None]] | None = None) -> bytes | None:
-        """What another found, or None: it is ours to find. `look`: done again and again meanwhile; it may raise."""
-        pause = FIRST
+    async def wait(self, key: str, check: Callable[[], Awaitable[None]] | None = None) -> bytes | None:
+        """Returns another process's result, or None where this process has the claim and must compute.
+
+        `check` runs before each further attempt; what it raises ends the wait.
+        """
+        pause = FIRST_POLL_SECONDS
         while not await self.cache.claim(key):
-            if look:
-                await look()
+            if check:
+                await check()
             await asyncio.sleep(pause)
-            pause = min(LONGEST, pause * GROWTH)
+            pause = min(MAX_POLL_SECONDS, pause * POLL_GROWTH)
         ours = False
         try:
             found = await self.cache.get(key)
             ours = found is None
         finally:
             if not ours:
-                self.aside(self.cache.release(key))
+                self.run_in_background(self.cache.release(key))
         return found
 
-    async def _renewed(self, key: str) -> None:
+    async def _renew_claim(self, key: str) -> None:
         while True:
             await asyncio.sleep(CLAIM_SECONDS / 3)
             await self.cache.renew(key)
 
-    async def _landed(self, key: str, made: bytes | None, claimed: bool, seconds: int | None) -> None:
-        if made is not None and await self.cache.put(key, made, seconds=seconds):
-            self.kept()
+    async def _land(self, key: str, result: bytes | None, claimed: bool, seconds: int | None) -> None:
+        if result is not None and await self.cache.put(key, result, seconds=seconds):
+            self.count("stored")
         if claimed:
             await self.cache.release(key)

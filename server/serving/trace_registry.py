@@ -1,83 +1,102 @@
-"""The searches of this process, each by its request's name: as far as it has come, or as it was."""
+"""The traces of running searches, and where each request's trace is found."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import Body
 from cogitate.server.observability.metrics import Metrics
-from cogitate.server.observability.trace_json import asked, cached, narrated
-from cogitate.server.observability.trace_origin import Borrowed, Borrowings
-from cogitate.server.observability.trace_store import Told, Traces
-from cogitate.server.planning.plan import Plan, numbered
+from cogitate.server.observability.trace_json import dump_cached_trace, dump_request, dump_trace
+from cogitate.server.observability.trace_origin import Origin
+from cogitate.server.observability.trace_store import Name, StoredTrace, TraceStore
+from cogitate.server.planning.plan import Plan, answer_number
 from cogitate.server.serving.jobs import Job
 from cogitate.strategies.core.trace import Trace, usage
 
+MAX_LINKS = 3
+"""Origins that are followed: a request joined a job, whose answer came from another process or from the cache."""
 
-@dataclass(slots=True)
-class Searches:
+
+@dataclass(frozen=True, slots=True)
+class TraceRegistry:
+    """Follows each search from its start, and stores its trace at the end."""
+
     metrics: Metrics
-    traces: Traces
-    borrowings: Borrowings = field(default_factory=Borrowings)
-    under_way: dict[Caller, tuple[Plan, Trace]] = field(default_factory=dict)
+    store: TraceStore
+    run_in_background: Callable[[Coroutine[object, object, None]], None]
+    running: dict[Name, tuple[Plan, Trace]] = field(default_factory=dict)
+    """The searches of this process, by tenant and number."""
 
-    def began(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
-        self.borrowings.drop(plan.caller.name)
-        self.under_way[plan.caller] = plan, trace
-        job.when_done(lambda: self._ended(plan, trace, job))
+    def start(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
+        """Makes the trace of a search available from now on, under its request id and its answer's number."""
+        name = plan.caller.tenant, plan.number
+        self.running[name] = plan, trace
+        self._put_origin(plan, plan.number)
+        job.add_end_callback(lambda: self._finish(name, job))
+        if self.store.shared is not None:
+            self.run_in_background(self._share(name, plan, job))
 
-    def lent(self, plan: Plan, body: Body) -> Body:
-        """What another request has found, as what this one is answered with."""
-        self.borrowed(plan, numbered(str(body.get("id"))))
+    def link(self, plan: Plan, number: str) -> None:
+        """Makes the trace of the answer `number` available under the id of a request that was given this answer."""
+        if plan.strategy is not None:
+            self._put_origin(plan, number)
+            self.store.put_origin((plan.caller.tenant, plan.number), Origin.of(plan, number))
+
+    def adopt(self, plan: Plan, body: Body) -> Body:
+        """Links a request to the search that found `body`, which it is answered with."""
+        self.link(plan, answer_number(str(body.get("id"))))
         return body
 
-    def borrowed(self, plan: Plan, number: str) -> None:
-        """The answer of this number, which another request found, is given to this one too.
+    def find_number(self, plan: Plan) -> str:
+        """Returns the number of the answer that this request found or was given."""
+        origin = self.store.find_origin((plan.caller.tenant, plan.number))
+        return origin.number if origin else plan.number
 
-        A request that is sent again under its name is given what it found itself: nothing is borrowed.
+    async def fetch(self, caller: Caller) -> bytes | None:
+        """Returns the trace, as JSON, of the tenant's request or answer that `caller.request_id` names."""
+        origin, found = None, caller.request_id
+        for _ in range(MAX_LINKS):
+            link = await self.store.fetch_origin((caller.tenant, found))
+            if link is None or link.number == found:
+                break
+            origin, found = link, link.number
+        name = caller.tenant, answer_number(found)
+        trace = self._find_running(name) or await self.store.fetch_trace(name)
+        if trace is not None:
+            return trace.render(caller)
+        return dump_cached_trace(caller, origin) if origin and not origin.is_own else None
+
+    def _put_origin(self, plan: Plan, number: str) -> None:
+        name, origin = plan.caller.name, Origin.of(plan, number)
+        self.store.put_origin(name, origin)
+        if self.store.shared is not None:
+            self.run_in_background(self.store.share_origin(name, origin))
+
+    def _find_running(self, name: Name) -> StoredTrace | None:
+        if name not in self.running:
+            return None
+        plan, trace = self.running[name]
+        return build_stored_trace(plan, trace, "running")
+
+    def _finish(self, name: Name, job: Job[Body]) -> None:
+        plan, trace = self.running.pop(name)
+        self.metrics.observe(plan, trace, usage(trace))
+        if self.find_number(plan) == plan.number:  # else the answer is another search's
+            status = job.failure.code or "failed" if job.failure else "completed"
+            self.store.put_trace(name, build_stored_trace(plan, trace, status))
+
+    async def _share(self, name: Name, plan: Plan, job: Job[Body]) -> None:
+        """Shows the other processes that the search runs, and in the end its trace.
+
+        A trace that is too large for the cache is shown without its events.
         """
-        if plan.strategy is None:
-            return
-        if number in self._own(plan.caller):
-            self.borrowings.drop(plan.caller.name)
-        else:
-            self.borrowings.keep(plan.caller.name, Borrowed.by(plan, number))
+        await self.store.share_trace(name, build_stored_trace(plan, Trace(), "running"))
+        await job.wait()
+        trace = await self.store.fetch_trace(name)
+        if trace is not None and not await self.store.share_trace(name, trace):
+            status = job.failure.code or "failed" if job.failure else "completed"
+            await self.store.share_trace(name, build_stored_trace(plan, Trace(), status))
 
-    def number(self, plan: Plan) -> str:
-        """Of the answer that this request found, or was given."""
-        borrowed = self.borrowings.find(plan.caller.name)
-        return borrowed.number if borrowed else plan.number
 
-    def finder(self, caller: Caller) -> Caller:
-        """By whose name the trace of the request of this name is told."""
-        borrowed = self.borrowings.find(caller.name)
-        return caller._replace(request_id=borrowed.number) if borrowed else caller
-
-    def tell(self, caller: Caller) -> bytes | None:
-        """All that this process can tell of the request of this name."""
-        return self._whole(self.finder(caller)) or self.cached(caller)
-
-    def cached(self, caller: Caller) -> bytes | None:
-        """What can be told of it where nobody has the search any more."""
-        borrowed = self.borrowings.find(caller.name)
-        return cached(caller, borrowed) if borrowed else None
-
-    def _own(self, caller: Caller) -> set[str]:
-        """The numbers of what requests of this name have found here, or are finding."""
-        finding = {plan.number for plan, _ in self.under_way.values() if plan.caller.name == caller.name}
-        return finding | self.traces.numbers(caller)
-
-    def _whole(self, caller: Caller) -> bytes | None:
-        for plan, trace in self.under_way.values():
-            if plan.caller.tenant == caller.tenant and caller.request_id in (plan.caller.request_id, plan.number):
-                told = narrated(plan, trace, usage(trace), "running")
-                return Told(plan.caller, plan.number, asked(plan), told).to(caller)
-        return self.traces.find(caller)
-
-    def _ended(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
-        self.under_way.pop(plan.caller, None)
-        spent = usage(trace)
-        self.metrics.observe(plan, trace, spent)
-        if job.outcome and numbered(str(job.outcome.get("id"))) != plan.number:
-            return  # another process has found it meanwhile
-        status = job.failure.code or "failed" if job.failure else "completed"
-        self.traces.keep(plan.caller, plan.number, asked(plan), narrated(plan, trace, spent, status))
+def build_stored_trace(plan: Plan, trace: Trace, status: str) -> StoredTrace:
+    return StoredTrace(plan.caller.key, dump_request(plan), dump_trace(plan, trace, usage(trace), status))

@@ -1,95 +1,131 @@
-"""What one request may spend. Reserve before decoding, settle after: the cap is exact."""
+"""Limits of one request: tokens, time and engine load.
+
+Tokens are reserved before a decode and settled after it, so that the cap is exact.
+"""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-SHARE = 256
-"""Tokens. Below this, a sample waits for its siblings' change rather than be cut to a stump."""
+from cogitate.strategies.core.types import Sampling
+
+MIN_SHARE_TOKENS = 256
+"""A sample waits for its siblings to return tokens rather than start with less than this.
+
+Ours, untuned: most final answers fit into 256 tokens, and a truncated chain of thought costs its tokens without a vote.
+"""
 
 
 class BudgetExhausted(Exception):
-    """Nothing is left to spend."""
+    """No tokens are left, and no running decode will return any."""
 
 
 @dataclass(slots=True)
 class Grant:
-    """`async with`: what is reserved when the block is entered, and settled when it is left."""
+    """An async context manager that reserves tokens on entry and settles the unused ones on exit."""
 
     budget: "Budget"
-    wanted: int | None
-    among: int
+    max_tokens: int | None
+    """The tokens asked for; None: no limit."""
+    siblings: int
+    """Decodes, this one included, that share what is left."""
     tokens: int | None = None
-    """The most that may be decoded; None: no limit of ours."""
+    """The tokens that may be decoded; None: no limit of the budget's."""
     used: int = 0
+    """Tokens decoded; the caller sets it before the block ends."""
 
     async def __aenter__(self) -> "Grant":
-        self.tokens = await self.budget.take(self.wanted, self.among)
+        self.tokens = await self.budget.acquire(self.max_tokens, self.siblings)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.budget.settle(self)
 
     @property
-    def clipped(self) -> bool:
-        """The budget, and nothing else, kept this decode from going on."""
-        return self.tokens is not None and (self.wanted is None or self.tokens < self.wanted)
+    def is_clipped(self) -> bool:
+        """Whether the budget, and no other limit, bounds this decode."""
+        return self.tokens is not None and (self.max_tokens is None or self.tokens < self.max_tokens)
 
 
 class Budget:
-    def __init__(self, tokens: int | None = None, deadline: float | None = None) -> None:
-        """`tokens`: completion tokens in all. `deadline`: seconds on the event loop's clock. None: no limit."""
-        self.left, self.deadline = tokens, deadline
-        self.short = False
-        """Whether it cut a decode or kept one from starting."""
-        self.out = 0
+    """What one request may spend, and how its search was shortened.
+
+    Args:
+        tokens: Completion tokens in all; None: no limit.
+        deadline: Seconds on the event loop's clock; None: no limit.
+        under_load: Tells whether other requests wait for the engine.
+    """
+
+    def __init__(
+        self, tokens: int | None = None, deadline: float | None = None, under_load: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.tokens_left, self.deadline, self.under_load = tokens, deadline, under_load
+        self.is_short = False
+        """Whether it cut a decode, or prevented one from starting."""
+        self.spared = 0
+        """Samples that were not needed, because the answer was decided without them."""
+        self._open_grants = 0
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
-    def may_end(self) -> bool:
-        """There is a deadline, at which what has been decoded so far will have to do."""
+    def has_deadline(self) -> bool:
+        """Whether the search may have to end with what has been decoded so far."""
         return self.deadline is not None
 
-    def reserve(self, wanted: int | None, among: int = 1) -> Grant:
-        """A grant of at most `wanted` tokens, at most a fair share of what is left `among` siblings.
+    def reserve(self, max_tokens: int | None, siblings: int = 1) -> Grant:
+        """Return a grant of at most `max_tokens`, and at most a fair share of what is left for `siblings` decodes.
 
-        Waits while siblings hold the rest and may give some back. Raises BudgetExhausted when nothing will come back.
+        Entering it waits while siblings have reserved the rest and may return some of it. Raises BudgetExhausted where
+        nothing will be returned.
         """
-        return Grant(self, wanted, among)
+        return Grant(self, max_tokens, siblings)
 
     @contextmanager
-    def kept(self, tokens: int) -> Iterator[None]:
-        """Within the block so many tokens, at most half of what is left, cannot be spent: they are for what follows."""
-        kept = 0 if self.left is None else min(tokens, self.left // 2)
-        self.left = None if self.left is None else self.left - kept
+    def set_aside(self, tokens: int) -> Iterator[None]:
+        """Reserve tokens for what follows the block: `tokens`, at most half of what is left, cannot be spent in it."""
+        reserved = 0 if self.tokens_left is None else min(tokens, self.tokens_left // 2)
+        self.tokens_left = None if self.tokens_left is None else self.tokens_left - reserved
         try:
             yield
         finally:
-            self.left = None if self.left is None else self.left + kept
+            self.tokens_left = None if self.tokens_left is None else self.tokens_left + reserved
 
-    async def take(self, wanted: int | None, among: int) -> int | None:
-        if self.left is None:
-            return wanted
-        enough = SHARE if wanted is None else min(SHARE, wanted)
-        while self.out and self.left < enough:
-            change = asyncio.get_running_loop().create_future()
-            self._waiting.append(change)
-            await change
-        if self.left <= 0:
+    async def acquire(self, max_tokens: int | None, siblings: int) -> int | None:
+        """Take a grant's tokens out of the budget. Raises BudgetExhausted."""
+        if self.tokens_left is None:
+            return max_tokens
+        enough = MIN_SHARE_TOKENS if max_tokens is None else min(MIN_SHARE_TOKENS, max_tokens)
+        while self._open_grants and self.tokens_left < enough:
+            settled = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await settled
+        if self.tokens_left <= 0:
             raise BudgetExhausted
-        share = max(self.left // among, enough)
-        tokens = min(self.left, share if wanted is None else min(share, wanted))
-        self.left -= tokens
-        self.out += 1
+        share = max(self.tokens_left // siblings, enough)
+        tokens = min(self.tokens_left, share if max_tokens is None else min(share, max_tokens))
+        self.tokens_left -= tokens
+        self._open_grants += 1
         return tokens
 
     def settle(self, grant: Grant) -> None:
-        if self.left is None or grant.tokens is None:
+        """Return a grant's unused tokens, and wake the decodes that wait for them."""
+        if self.tokens_left is None or grant.tokens is None:
             return
-        self.left += grant.tokens - grant.used
-        self.out -= 1
+        self.tokens_left += grant.tokens - grant.used
+        self._open_grants -= 1
         waiting, self._waiting = self._waiting, []
-        for change in waiting:
-            if not change.done():
-                change.set_result(None)
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
+
+
+def apply_grant(sampling: Sampling, tokens: int | None, *, reads_partial: bool) -> Sampling:
+    """Return `sampling` limited to `tokens`; the same object where nothing changes, as is usual."""
+    same = tokens == sampling.max_tokens and reads_partial == sampling.reads_partial
+    return sampling if same else replace(sampling, max_tokens=tokens, reads_partial=reads_partial)
+
+
+def smallest_limit(*limits: int | None) -> int | None:
+    """Return the smallest of the limits, where None is no limit."""
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -3,15 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cogitate.strategies.answers import provable
+from cogitate.strategies.answers import is_worth_proving
 from cogitate.strategies.core.ports import Prover
 
-PROOFS = 3
+MAX_COMPARISONS = 3
 """Only the commonest classes are worth a proof that a new answer belongs to them: they are what a vote turns on."""
 
 
 @dataclass(slots=True)
-class Classes:
+class AnswerClasses:
     """The answers of one request."""
 
     keys: dict[str, str] = field(default_factory=dict)
@@ -21,8 +21,8 @@ class Classes:
         """The key that it is counted under."""
         if key not in self.keys:
             self.keys[key] = key
-            for known, _ in self.sizes.most_common(PROOFS):
-                if provable(key, known) and await prover.equal(key, known):
+            for known, _ in self.sizes.most_common(MAX_COMPARISONS):
+                if is_worth_proving(key, known) and await prover.equal(key, known):
                     self.keys[key] = known
                     break
         self.sizes[self.keys[key]] += 1

@@ -1,4 +1,4 @@
-"""A list that can be followed while it grows: record and queue in one."""
+"""An append-only event log that any number of readers can follow while it grows."""
 
 import asyncio
 import time
@@ -11,23 +11,25 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[E]):
+    """One event and its time."""
+
     seconds: float
-    """Since the record began."""
+    """Since the log was created."""
     event: E
 
 
 @dataclass(slots=True)
-class Place:
-    """How far somebody has been told a record."""
+class Cursor:
+    """A reader's position in a log."""
 
-    at: int = 0
-    """So many entries,"""
-    within: int = 0
-    """and so much of the next one."""
+    index: int = 0
+    """Entries read."""
+    offset: int = 0
+    """Characters read of the next entry, where that is text that may grow."""
 
 
-class Record(Generic[E]):
-    """What happened, in order. Any number of followers, none lossy; a late one replays."""
+class EventLog(Generic[E]):
+    """Events in order. No reader loses any; one that starts late replays the log."""
 
     def __init__(self) -> None:
         self.entries: list[Entry[E]] = []
@@ -37,44 +39,41 @@ class Record(Generic[E]):
 
     def emit(self, event: E) -> None:
         self.entries.append(Entry(time.monotonic() - self._began, event))
-        self._wake()
+        self.wake()
 
-    def tell(self, place: Place) -> E | None:
-        """What comes next, to one who follows, and moves the place behind it; None where nothing has come yet."""
-        if place.at == len(self.entries):
+    def next_event(self, cursor: Cursor) -> E | None:
+        """Return the event at the cursor and advance it; None where there is none yet."""
+        if cursor.index == len(self.entries):
             return None
-        place.at += 1
-        return self.entries[place.at - 1].event
+        cursor.index += 1
+        return self.entries[cursor.index - 1].event
 
     def close(self) -> None:
         self.closed = True
-        self._wake()
+        self.wake()
 
     def __iter__(self) -> Iterator[E]:
         return (entry.event for entry in self.entries)
 
-    async def follow(self, place: Place | None = None) -> AsyncIterator[E]:
-        """Replay from `place`, or from the start; then keep up until closed."""
-        place = place or Place()
+    async def follow(self, cursor: Cursor | None = None) -> AsyncIterator[E]:
+        """Yield events from the cursor, or from the start, until the log is closed."""
+        cursor = cursor or Cursor()
         while True:
-            while (event := self.tell(place)) is not None:
+            while (event := self.next_event(cursor)) is not None:
                 yield event
             if self.closed:
                 return
-            await self.grown()
+            await self.wait()
 
-    async def grown(self, seconds: float | None = None) -> bool:
-        """Returns at the next event or when it is closed; False when `seconds` passed before."""
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the next event, the log's end, or a call of `wake`. Returns False after `seconds` without any."""
         news = asyncio.get_running_loop().create_future()
         self._followers.append(news)
         await asyncio.wait([news], timeout=seconds)
         return news.done()
 
-    def nudge(self) -> None:
-        """Wakes the followers, to look at something else."""
-        self._wake()
-
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wake all readers, also without a new entry."""
         waiting, self._followers = self._followers, []
         for news in waiting:
             if not news.done():

@@ -1,4 +1,4 @@
-"""Runs a strategy under its budget: the only place where a deadline, an empty purse or a last loss is handled."""
+"""Running a strategy under its budget: the only place that handles a deadline, an empty budget or a last loss."""
 
 import asyncio
 from dataclasses import replace
@@ -7,7 +7,8 @@ from typing import ClassVar, Protocol
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Stopped
+from cogitate.strategies.core.session import Session
+from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Finished, Sampled, Stopped, TextEmitted
 from cogitate.strategies.core.types import Outcome, Prompt
 
 
@@ -15,61 +16,63 @@ class Strategy(Protocol):
     """A frozen value with one coroutine."""
 
     temperature: ClassVar[float]
-    """What its paper samples at, where the client does not say."""
+    """The sampling temperature of its paper, where the client sets none."""
 
-    def instructed(self, prompt: Prompt) -> Prompt:
-        """The prompt it wants solved: the client's, with its own instruction."""
+    def instruct(self, prompt: Prompt) -> Prompt:
+        """Return the prompt to solve: the client's, with the strategy's instruction."""
 
     def cost(self, max_tokens: int) -> int:
-        """The most tokens it may decode when one answer is at most `max_tokens` long."""
+        """Return the most tokens it may decode when one answer has at most `max_tokens`."""
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome: ...
 
 
-class NoAnswer(Exception):
-    """The budget ended before there was anything to answer with."""
+class NoOutcome(Exception):
+    """The budget ended before any answer was decoded."""
 
 
-async def execute(strategy: Strategy, prompt: Prompt, run: Run) -> Finished:
-    """An anytime strategy answers with its incumbent when the budget ends, or all that it asked for next is lost.
+async def execute(strategy: Strategy, prompt: Prompt, session: Session) -> Finished:
+    """Run a strategy to its outcome.
 
-    Raises NoAnswer when the budget ended before there was one, and the loss where there was none.
+    A strategy is an anytime algorithm: when the budget ends, or every further decode is lost, its incumbent is the
+    outcome. Raises NoOutcome where the budget ended without one, and SampleFailed where all was lost without one.
     """
     stopped: Stopped
-    clock = asyncio.timeout_at(run.budget.deadline)
+    clock = asyncio.timeout_at(session.budget.deadline)
     try:
         async with clock:
-            outcome = await strategy.solve(prompt, run)
+            outcome = await strategy.solve(prompt, Run(session))
     except (TimeoutError, BudgetExhausted) as end:
         if isinstance(end, TimeoutError) and not clock.expired():
             raise
-        outcome, stopped = await salvage(run), "deadline" if clock.expired() else "budget"
+        outcome, stopped = await best_so_far(session), "deadline" if clock.expired() else "budget"
     except SampleFailed:
-        if run.incumbent is None or not stands(run.incumbent, run):
+        if session.incumbent is None or not agrees_with_stream(session.incumbent, session):
             raise
-        outcome, stopped = run.incumbent, "completed"
+        outcome, stopped = session.incumbent, "completed"
     else:
-        stopped = "budget" if run.budget.short else "decided" if run.spared else "completed"
+        stopped = "budget" if session.budget.is_short else "decided" if session.budget.spared else "completed"
     finished = Finished(outcome, stopped)
-    run.trace.emit(finished)
+    session.trace.emit(finished)
     return finished
 
 
-def stands(incumbent: Outcome, run: Run) -> bool:
-    """Whether the client has seen nothing else begin: nothing at all, or this one and what was to come behind it."""
-    seen = "".join(e.speech.text for e in run.trace if isinstance(e, Spoken) and not e.speech.reasoning)
-    made = incumbent.completion
-    return not seen or seen.startswith(made.text if made.content is None else made.content)
+def agrees_with_stream(incumbent: Outcome, session: Session) -> bool:
+    """Return whether the text streamed so far, if any, begins with the incumbent's text."""
+    seen = "".join(e.delta.text for e in session.trace if isinstance(e, TextEmitted) and not e.delta.reasoning)
+    completion = incumbent.completion
+    return not seen or seen.startswith(completion.text if completion.content is None else completion.content)
 
 
-async def salvage(run: Run) -> Outcome:
-    """The best answer so far: the incumbent, else the candidate that came furthest, those with an answer first."""
-    if run.incumbent is not None:
-        return run.incumbent
-    decodes = [e for e in run.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATES]
-    made = [e.completion.standing if e.role == "step" else e.completion for e in decodes if e.completion.text]
+async def best_so_far(session: Session) -> Outcome:
+    """Return the incumbent, else the longest candidate, those with an answer first. Raises NoOutcome."""
+    if session.incumbent is not None:
+        return session.incumbent
+    decodes = [e for e in session.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATE_ROLES]
+    made = [e.completion.as_truncated if e.role == "step" else e.completion for e in decodes if e.completion.text]
+    run = Run(session)
     outcomes = [Outcome(completion, await run.read(completion)) for completion in made]
     if not outcomes:
-        raise NoAnswer
-    furthest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)
-    return replace(furthest[0], others=tuple(furthest[1:]))
+        raise NoOutcome
+    longest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)
+    return replace(longest[0], alternatives=tuple(longest[1:]))

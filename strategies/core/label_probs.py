@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cogitate.strategies.core.types import Completion
 
 
-def shares(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float] | None:
+def label_probabilities(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float] | None:
     """The share of each label, summed over its spellings; they add up to 1. None where none of them was reported."""
     masses = [
         math.fsum(math.exp(verdict.labels[spelling]) for spelling in label if spelling in verdict.labels)

@@ -98,18 +98,18 @@ class Logprobs(Sequence[TokenLogprob]):
         return f"Logprobs({list(self)})"
 
 
-def packed(tokens: Sequence[TokenLogprob]) -> Logprobs:
+def pack(tokens: Sequence[TokenLogprob]) -> Logprobs:
     """What a completion keeps, to which nobody adds."""
     if isinstance(tokens, Logprobs):
         return tokens
-    return Logprobs(tokens) if tokens else NONE
+    return Logprobs(tokens) if tokens else NO_LOGPROBS
 
 
-NONE = Logprobs()
+NO_LOGPROBS = Logprobs()
 """Of the many samples of which nothing was asked."""
 
 
-def joint(parts: Iterable[Logprobs]) -> Logprobs:
+def concatenate(parts: Iterable[Logprobs]) -> Logprobs:
     """One behind the other."""
     whole = Logprobs()
     for part in parts:

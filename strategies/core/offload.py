@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-SHORT = 2_000
+MAX_INLINE_SIZE = 2_000
 """Characters, or tokens with their log-probabilities, that take a fraction of a millisecond."""
 
 _reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
 """One for the process: a second thread would only wait for the first one's interpreter lock, and make others wait."""
 
 
-async def apart(work: Callable[[], T], size: int) -> T:
+async def offload(work: Callable[[], T], size: int) -> T:
     """What pure `work` over so much gives: a short one at once, a long one in its turn, in a thread. Others go on."""
-    if size > SHORT:
+    if size > MAX_INLINE_SIZE:
         return await asyncio.get_running_loop().run_in_executor(_reader, work)
     result = work()
     await asyncio.sleep(0)

@@ -43,7 +43,7 @@ class Options(BaseModel):
     )
     return_candidates: bool = Field(default=False, description="Adds cogitate.samples: every candidate and its score")
 
-    def instructed(self, prompt: Prompt) -> Prompt:
+    def instruct(self, prompt: Prompt) -> Prompt:
         """The prompt it wants solved: the client's, with its instruction."""
         return prompt.instruct(INSTRUCTIONS[self.answer_format] if self.instruction is None else self.instruction)
 
@@ -63,7 +63,7 @@ class Options(BaseModel):
         return self.candidates
 
     @property
-    def fewest(self) -> int:
+    def min_candidates(self) -> int:
         """The fewest candidates it can work with."""
         return 1
 
@@ -73,11 +73,11 @@ class Options(BaseModel):
         return None
 
     @property
-    def runs(self) -> int:
+    def program_runs(self) -> int:
         """The most programs that it has run, in a sandbox; 0: none."""
         return 0
 
-    def known(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
+    def build_verifiers(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
         """The verifiers it may call by name: those that are served, and those made of its own options."""
         return served
 

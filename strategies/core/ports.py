@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling, Speech
+from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling, TextDelta
 
-OnText = Callable[[Speech], None]
+OnText = Callable[[TextDelta], None]
 """Called with each new stretch of text as it is decoded."""
 OnAbort = Callable[[Completion], None]
 """Called at most once, with what had been decoded when the caller was cancelled."""

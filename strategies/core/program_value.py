@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
-from cogitate.strategies.answers import numeric
-from cogitate.strategies.core.quoting import spoken
+from cogitate.strategies.answers import to_decimal
+from cogitate.strategies.core.quoting import strip_thinking
 from cogitate.strategies.core.types import Outcome
 
 TOLERANCE = Decimal("1e-4")
@@ -23,37 +23,37 @@ if callable(globals().get("solution")):
 """
 
 
-def program_in(text: str) -> str | None:
+def extract_program(text: str) -> str | None:
     """The last complete fenced program of a reply, its thoughts left out."""
-    found = _FENCE.findall(spoken(text))
+    found = _FENCE.findall(strip_thinking(text))
     return next((source for source in reversed(found) if source.strip()), None)
 
 
-def telling(source: str) -> str:
+def append_value_printer(source: str) -> str:
     """The program, made to end with its value on a line of its own: what `solution()` returns."""
     return source + _TELL
 
 
-def value_of(stdout: str) -> str | None:
+def parse_value(stdout: str) -> str | None:
     """The last line that it printed; None where that is no value."""
     line = next((line.strip() for line in reversed(stdout.splitlines()) if line.strip()), "")
     return None if line.casefold() in _NOTHING else line
 
 
-def pooled(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def merge_close_values(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The same, numbers that are nearly equal under one key: that of the least of them, in whatever order they came."""
-    numbers = {o.answer.key: value for o in outcomes if o.answer and (value := numeric(o.answer.key)) is not None}
+    numbers = {o.answer.key: value for o in outcomes if o.answer and (value := to_decimal(o.answer.key)) is not None}
     names: dict[str, str] = {}
     ranked = sorted(numbers, key=lambda key: numbers[key])
     for key, after in pairwise(ranked):
         names.setdefault(key, key)
-        names[after] = names[key] if near(numbers[key], numbers[after]) else after
+        names[after] = names[key] if are_close(numbers[key], numbers[after]) else after
     return [
         replace(o, answer=replace(o.answer, key=names.get(o.answer.key, o.answer.key))) if o.answer else o
         for o in outcomes
     ]
 
 
-def near(a: Decimal, b: Decimal) -> bool:
+def are_close(a: Decimal, b: Decimal) -> bool:
     whole = a == a.to_integral_value() and b == b.to_integral_value()
     return a == b or (not whole and abs(a - b) <= TOLERANCE * max(abs(a), abs(b)))

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 Reason = Literal["ok", "error", "timeout", "memory", "output", "refused"]
 """How a run ended. `error`: it failed by itself; `output`: it said too much; `refused`: it was never started."""
 
-WHY = "this server runs no programs: it was started with --code-exec off"
+PROGRAMS_OFF = "this server runs no programs: it was started with --code-exec off"
 
 
 class ProgramsOff(Exception):
@@ -15,7 +15,7 @@ class ProgramsOff(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ProgramResult:
     """One program's end. What it said is cut at the sandbox's limit, and as hostile as the program."""
 
     stdout: str
@@ -30,7 +30,7 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class UnitTestResult:
     """One verdict per test, in order: True only where the test was seen to pass."""
 
     passed: tuple[bool, ...]
@@ -44,10 +44,10 @@ class Tested:
 class Programs(Protocol):
     """Cancelling a caller kills what runs for it at once. Raises ProgramsOff where nothing may run."""
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         """Run one Python program to its end."""
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
         """Call the functions of `source` from tests that its process never sees.
 
         A test is Python statements; it passes when it ends without an exception after an answer from the candidate.
@@ -59,8 +59,8 @@ class Programs(Protocol):
 class NoPrograms:
     """Where the operator runs none."""
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
-        raise ProgramsOff(WHY)
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
+        raise ProgramsOff(PROGRAMS_OFF)
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
-        raise ProgramsOff(WHY)
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+        raise ProgramsOff(PROGRAMS_OFF)

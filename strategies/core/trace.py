@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.event_log import Entry, Place, Record
+from cogitate.strategies.core.event_log import Cursor, Entry, EventLog
 from cogitate.strategies.core.programs import Reason
-from cogitate.strategies.core.types import Completion, Outcome, Speech
+from cogitate.strategies.core.types import Completion, Outcome, TextDelta
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
-CANDIDATES: tuple[Role, ...] = ("candidate", "step")
+CANDIDATE_ROLES: tuple[Role, ...] = ("candidate", "step")
 """The roles that compete for the answer; the others serve them."""
 Stopped = Literal["completed", "decided", "deadline", "budget"]
 
@@ -75,10 +75,10 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class TextEmitted:
     """Visible text, as it is decoded."""
 
-    speech: Speech
+    delta: TextDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ class Finished:
     stopped: Stopped
 
 
-Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | Spoken | Shed | Finished
+Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | TextEmitted | Shed | Finished
 
 
-class Trace(Record[Event]):
+class Trace(EventLog[Event]):
     """The record of one request's search.
 
     Visible text grows in its place: a stream costs its text, and not an event a token, whoever reads it or does not.
@@ -105,31 +105,31 @@ class Trace(Record[Event]):
 
     def emit(self, event: Event) -> None:
         last = self.entries[-1] if self.entries else None
-        if last and (more := joint(last.event, event)):
+        if last and (more := merge_text(last.event, event)):
             self.entries[-1] = Entry(last.seconds, more)
-            self.nudge()
+            self.wake()
         else:
             super().emit(event)
 
-    def tell(self, place: Place) -> Event | None:
+    def next_event(self, place: Cursor) -> Event | None:
         """Of text that may grow still, what is new in it."""
-        told, event = place.within, super().tell(place)
-        if not isinstance(event, Spoken):
+        told, event = place.offset, super().next_event(place)
+        if not isinstance(event, TextEmitted):
             return event
-        place.within = 0
-        if place.at == len(self.entries):
-            place.at, place.within = place.at - 1, len(event.speech.text)
-        if told == len(event.speech.text):
-            return self.tell(place) if place.within == 0 else None
-        return Spoken(replace(event.speech, text=event.speech.text[told:])) if told else event
+        place.offset = 0
+        if place.index == len(self.entries):
+            place.index, place.offset = place.index - 1, len(event.delta.text)
+        if told == len(event.delta.text):
+            return self.next_event(place) if place.offset == 0 else None
+        return TextEmitted(replace(event.delta, text=event.delta.text[told:])) if told else event
 
 
-def joint(first: Event, second: Event) -> Spoken | None:
+def merge_text(first: Event, second: Event) -> TextEmitted | None:
     """Two stretches of text as one."""
-    if not isinstance(first, Spoken) or not isinstance(second, Spoken):
+    if not isinstance(first, TextEmitted) or not isinstance(second, TextEmitted):
         return None
-    speech = first.speech.plus(second.speech)
-    return Spoken(speech) if speech else None
+    speech = first.delta.merge(second.delta)
+    return TextEmitted(speech) if speech else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def usage(trace: Trace) -> Usage:
         if isinstance(event, Sampled | Aborted):
             made = event.completion
             completion += made.completion_tokens
-            uncounted += not made.counted
+            uncounted += not made.tokens_known
             depth = max(depth, event.depth)
             aborted += made.completion_tokens if isinstance(event, Aborted) else 0
             verifier += made.completion_tokens if event.role == "verifier" else 0
@@ -178,7 +178,7 @@ def usage(trace: Trace) -> Usage:
     )
 
 
-def hurried(event: Event) -> bool:
+def is_degraded(event: Event) -> bool:
     """Whether it makes the answer a lesser one than the same request would get another time."""
     return isinstance(event, Shed | Failed) or (isinstance(event, Executed) and event.reason == "refused")
 
@@ -197,9 +197,9 @@ def _cached_tokens(decodes: list[Completion]) -> int:
 
 def _fresh(made: Completion) -> int:
     """The prompt's tokens less those of a prefix that an earlier decode of this request already paid for."""
-    return made.prompt_tokens - sum(len(piece.ids) for piece in made.prompt.pieces if piece.ids)
+    return made.prompt_tokens - sum(len(piece.ids) for piece in made.prompt.segments if piece.ids)
 
 
-def candidates(trace: Trace) -> int:
+def count_candidates(trace: Trace) -> int:
     """How many answers, or steps of answers, ran to their end."""
-    return sum(isinstance(event, Sampled) and event.role in CANDIDATES for event in trace)
+    return sum(isinstance(event, Sampled) and event.role in CANDIDATE_ROLES for event in trace)

@@ -1,24 +1,27 @@
-"""The nouns every strategy speaks in. Frozen values, no behaviour beyond copying."""
+"""Value types of prompts, samples and outcomes. Frozen; no behaviour beyond copying."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.logprobs import TokenLogprob, joint, packed
+from cogitate.strategies.core.logprobs import TokenLogprob, concatenate, pack
 
 Aggregation = Literal["last", "min", "prod", "mean"]
-"""How the scores of a solution's steps make one."""
+"""How the scores of a solution's steps become one score."""
 Finish = Literal["stop", "length", "abort", "unsure"]
-"""unsure: it was ended where it fell below its floor of confidence, and no more was decoded."""
-LONGEST_SPEECH = 2048
-"""Characters in one stretch of visible text."""
+"""Why a decode ended. `unsure`: its confidence fell below its threshold."""
+MAX_DELTA_CHARACTERS = 2048
+"""Adjacent deltas are merged up to this length."""
 Content = str | tuple[Mapping[str, object], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `extra` carries what we never read (name, tool_calls, tool_call_id) untouched to the chat template."""
+    """One turn of a conversation.
+
+    `extra` holds fields that go to the chat template unread: name, tool_calls, tool_call_id.
+    """
 
     role: str
     content: Content
@@ -26,19 +29,21 @@ class Message:
 
     @property
     def text(self) -> str:
+        """The content's text parts."""
         if isinstance(self.content, tuple):
             return "".join(str(part["text"]) for part in self.content if part.get("type") == "text")
         return self.content or ""
 
-    def plus(self, text: str) -> "Message":
+    def with_text(self, text: str) -> "Message":
+        """Return this message with `text` appended."""
         if isinstance(self.content, tuple):
             return replace(self, content=(*self.content, {"type": "text", "text": text}))
         return replace(self, content=(self.content or "") + text)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of assistant text. With `ids` it is continued by those very tokens, never tokenised again."""
+class Segment:
+    """A part of the assistant's turn. With `ids` it is continued by exactly these tokens, without tokenising again."""
 
     text: str
     ids: tuple[int, ...] | None = None
@@ -46,58 +51,59 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation, and the start of the assistant's turn where it is already written."""
+    """A conversation, and the beginning of the assistant's turn where that is given."""
 
     messages: tuple[Message, ...]
-    pieces: tuple[Piece, ...] = ()
-    asked: str | None = None
-    """The question without the instructions we added."""
+    segments: tuple[Segment, ...] = ()
+    original_question: str | None = None
+    """The question without the instructions that a strategy added; None: the last user message."""
     raw: str | tuple[int, ...] | None = None
-    """A text, or its tokens, to be continued as it stands, in place of messages."""
+    """Text, or its token ids, to be continued verbatim in place of messages."""
 
     @property
     def question(self) -> str:
-        """The text of the last user message: what verifiers and extraction are told the question is."""
-        if self.asked is not None:
-            return self.asked
+        """The question as verifiers and answer extraction see it: the text of the last user message."""
+        if self.original_question is not None:
+            return self.original_question
         if self.raw is not None:
             return self.raw if isinstance(self.raw, str) else ""
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
 
     @property
     def prefix(self) -> str:
-        return "".join(piece.text for piece in self.pieces)
+        """The text of the assistant's turn so far."""
+        return "".join(segment.text for segment in self.segments)
 
     def instruct(self, text: str) -> "Prompt":
-        """The same conversation with `text` at the end of its last user message; the question stays what it was."""
+        """Return this prompt with `text` appended to its last user message; `question` stays the same."""
         if isinstance(self.raw, str):
-            return replace(self, raw=self.raw + text, asked=self.question)
+            return replace(self, raw=self.raw + text, original_question=self.question)
         at = max((at for at, message in enumerate(self.messages) if message.role == "user"), default=None)
         if not text or at is None:
             return self
-        instructed = (*self.messages[:at], self.messages[at].plus(text), *self.messages[at + 1 :])
-        return replace(self, messages=instructed, asked=self.question)
+        instructed = (*self.messages[:at], self.messages[at].with_text(text), *self.messages[at + 1 :])
+        return replace(self, messages=instructed, original_question=self.question)
 
-    def say(self, text: str) -> "Prompt":
-        """The same with `text` put into the assistant's mouth."""
-        return replace(self, pieces=(*self.pieces, Piece(text)))
+    def prefill(self, text: str) -> "Prompt":
+        """Return this prompt with `text` appended to the assistant's turn."""
+        return replace(self, segments=(*self.segments, Segment(text)))
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """A stretch of visible text as it is decoded: of the answer, or of the reasoning that the engine keeps apart."""
+class TextDelta:
+    """New visible text: of the answer, or of the reasoning that the engine separates."""
 
     text: str
     reasoning: bool = False
 
-    def plus(self, more: "Speech") -> "Speech | None":
-        """Both as one; None where they are of two kinds, or enough for one."""
-        alike = self.reasoning == more.reasoning and len(self.text) < LONGEST_SPEECH
-        return Speech(self.text + more.text, self.reasoning) if alike else None
+    def merge(self, more: "TextDelta") -> "TextDelta | None":
+        """Return both as one; None where their kinds differ, or this one is long enough."""
+        fits = self.reasoning == more.reasoning and len(self.text) < MAX_DELTA_CHARACTERS
+        return TextDelta(self.text + more.text, self.reasoning) if fits else None
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """A tool call, as the engine's parser read it. `arguments` is JSON as the model wrote it."""
 
     name: str
@@ -105,8 +111,11 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """How confident a sample must be to go on, over any so many tokens in a row (DeepConf, arXiv:2508.15260)."""
+class ConfidenceThreshold:
+    """The least confidence, over any `window` consecutive tokens, at which a sample goes on.
+
+    DeepConf, Fu et al., 2025, arXiv:2508.15260.
+    """
 
     confidence: float
     window: int
@@ -114,96 +123,97 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """What strategies decide of a decode. The client's other fields are merged in by the engine it is bound to."""
+    """How a strategy wants a decode sampled. The engine adds the client's other fields."""
 
     max_tokens: int | None = None
-    """Per completion; None: what the context leaves."""
+    """Per completion; None: up to the context length."""
     temperature: float | None = None
     """None: the engine's default."""
     stop: tuple[str, ...] = ()
-    """Added to the client's own; kept at the end of the text, so that a step ends with its separator."""
+    """Added to the client's stop strings, and included in the text, so that a step ends with its separator."""
     until: str | None = None
-    """A tag that ends it and is no part of it, where it is one token of the model's."""
+    """A tag that ends the decode and is excluded from the text, where it is one token of the model."""
     seed: int | None = None
     logprobs: int | None = None
     """Alternatives reported per token; 0: the chosen token's log-probability alone; None: nothing."""
     labels: tuple[str, ...] = ()
-    """Log-probabilities of exactly these next tokens are reported (a one-token verdict)."""
+    """Report the log-probabilities of exactly these next tokens, for a one-token verdict."""
     auxiliary: bool = False
-    """Our own question to the model (verdict, extraction): the client's grammar, tools, stops and biases stay out."""
-    continued: bool = False
-    """Decoding may go on from this text: an engine that tells its tokens only when asked to must ask for them."""
-    bound: bool = False
-    """The client says what the text may hold, or where it ends: no words of ours may follow it."""
-    floor: Floor | None = None
-    """The engine ends the sample, as unsure, where it falls below this. Needs logprobs."""
-    together: bool = False
-    """Others just like it begin with it, and all are waited for: an engine that is far away may fetch them at once."""
-    partial: bool = False
-    """What an abort leaves behind will be read: an engine that sees a decode grow only if it asks to must ask."""
+    """A question of the strategy's own (verdict, extraction), without the client's grammar, tools, stops and biases."""
+    needs_token_ids: bool = False
+    """The text may be continued: an engine that reports token ids on request only must request them."""
+    constrained: bool = False
+    """The client restricts what the text may contain or where it ends: a strategy appends no text of its own."""
+    confidence_threshold: ConfidenceThreshold | None = None
+    """The engine ends the sample, as `unsure`, where its confidence falls below this. Needs logprobs."""
+    joinable: bool = False
+    """Identical decodes start at once and all are awaited: a remote engine may fetch them in one call."""
+    reads_partial: bool = False
+    """The text of an aborted decode is read: a remote engine must stream to have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One decode. It carries its prompt, so lists of prompts and results can never fall out of step."""
+    """One decode. It holds its prompt, so that lists of prompts and of results cannot get out of step."""
 
     prompt: Prompt
     text: str
     finish: Finish
     index: int = 0
-    """Its number among the request's decodes, in the order they were asked for."""
+    """Its number among the request's decodes, in the order in which they were requested."""
     stopped_by: str | None = None
-    """The stop string or tag that ended it; None at the model's own end of turn, at a length limit and at an abort."""
+    """The stop string or tag that ended it; None at the model's end of turn, at a length limit and at an abort."""
     thinking: bool = False
-    """It ends within the model's own thinking, as its tokens tell; told where it was decoded up to a tag."""
+    """Whether it ends inside the model's thinking, by its tokens; set where it was decoded up to a tag."""
     token_ids: tuple[int, ...] = ()
-    """The decoded tokens without the end-of-turn token; empty where the engine does not tell."""
+    """The decoded tokens without the end-of-turn token; empty where the engine does not report them."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    """Every token decoded, the end-of-turn token included."""
+    """All tokens decoded, including the end-of-turn token."""
     cached_tokens: int | None = None
-    """How many of prompt_tokens came from the engine's prefix cache; None where it did not tell."""
+    """Of prompt_tokens, those from the engine's prefix cache; None where it does not report them."""
     logprobs: Sequence[TokenLogprob] = ()
-    """Packed."""
+    """Packed: see `Logprobs`."""
     labels: Mapping[str, float] = field(default_factory=dict)
+    """The log-probability of each label that the engine reported."""
     content: str | None = None
-    """What the engine's parsers left of the text as its answer, reasoning and calls taken out; None: all of it."""
-    calls: tuple[Call, ...] = ()
-    counted: bool = True
-    """False where the engine could not tell how many tokens it decoded: an upstream that was not asked to stream."""
+    """The text without reasoning and tool calls, as the engine's parsers read it; None: the whole text."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tokens_known: bool = True
+    """False where the engine cannot tell how many tokens it decoded, as an upstream that did not stream."""
     native: object = field(default=None, repr=False, compare=False)
-    """The engine's own record of it, for that engine to present."""
+    """The engine's own record of it, from which that engine builds a response."""
     mean_logprob: float | None = field(init=False, repr=False, compare=False)
-    """Length-normalised log-probability, None where no logprobs were asked for. Once: votes are ranked by it."""
+    """Length-normalised log-probability; None without logprobs. Computed once, since votes are ranked by it."""
 
     def __post_init__(self) -> None:
-        logprobs = packed(self.logprobs)
+        logprobs = pack(self.logprobs)
         object.__setattr__(self, "logprobs", logprobs)
         object.__setattr__(self, "mean_logprob", logprobs.mean)
 
     @property
-    def path(self) -> Prompt:
-        """The prompt with this text written: where a step-wise search goes next."""
-        return replace(self.prompt, pieces=(*self.prompt.pieces, Piece(self.text, self.token_ids or None)))
+    def continuation(self) -> Prompt:
+        """The prompt that continues this completion: where a step-wise search goes next."""
+        return replace(self.prompt, segments=(*self.prompt.segments, Segment(self.text, self.token_ids or None)))
 
     @property
-    def ended(self) -> bool:
-        """The model finished its turn by itself."""
+    def is_complete(self) -> bool:
+        """Whether the model ended its turn."""
         return self.finish == "stop" and self.stopped_by is None
 
     @property
-    def standing(self) -> "Completion":
-        """A step behind which others were to come, as an answer: it was cut off there."""
+    def as_truncated(self) -> "Completion":
+        """The completion as a final answer: a step that more steps would follow was cut off by length."""
         return replace(self, finish="length", stopped_by=None) if self.finish == "stop" and self.stopped_by else self
 
     @property
-    def cut(self) -> bool:
-        """It was stopped by us, before an end of its own or of its limit."""
+    def was_stopped(self) -> bool:
+        """Whether the strategy stopped it, before its own end or limit."""
         return self.finish in ("abort", "unsure")
 
 
-def joined(steps: Sequence[Completion]) -> Completion:
-    """The steps of one path as the single completion they spell."""
+def join_steps(steps: Sequence[Completion]) -> Completion:
+    """Return consecutive steps as one completion."""
     if len(steps) == 1:
         return steps[0]
     return replace(
@@ -211,19 +221,19 @@ def joined(steps: Sequence[Completion]) -> Completion:
         prompt=steps[0].prompt,
         text="".join(step.text for step in steps),
         token_ids=tuple(token for step in steps for token in step.token_ids),
-        logprobs=joint(packed(step.logprobs) for step in steps),
+        logprobs=concatenate(pack(step.logprobs) for step in steps),
         prompt_tokens=steps[0].prompt_tokens,
         completion_tokens=sum(step.completion_tokens for step in steps),
         cached_tokens=steps[0].cached_tokens,
         content=None,
-        counted=all(step.counted for step in steps),
+        tokens_known=all(step.tokens_known for step in steps),
         native=None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a strategy would answer with."""
+    """An answer that a strategy could return, and the candidates that it ranked below it."""
 
     completion: Completion
     answer: Answer | None = None
@@ -231,5 +241,5 @@ class Outcome:
     """The verifier's, in [0, 1]."""
     agreement: float | None = None
     """The share of finished candidates that gave this answer, in [0, 1]."""
-    others: tuple["Outcome", ...] = ()
-    """The other candidates, the next best first."""
+    alternatives: tuple["Outcome", ...] = ()
+    """The other candidates, best first."""

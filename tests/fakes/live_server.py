@@ -14,8 +14,8 @@ import openai
 import uvicorn
 
 from cogitate.server.app import create_app
-from cogitate.server.cache import Alone, Cache, Line, MemoryCache
-from cogitate.server.http.protocol import Receiving
+from cogitate.server.cache import NoPeers, Cache, PeerRpc, MemoryCache
+from cogitate.server.http.protocol import HttpProtocol
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
@@ -58,7 +58,7 @@ def live(
     *,
     backend: Callable[[ScriptedEngine], ScriptedBackend] = ScriptedBackend,
     cache: Cache | None = None,
-    line: Line | None = None,
+    line: PeerRpc | None = None,
     api_keys_file: Path | None = None,
     wait_until_ready: bool = True,
     keep_alive: float = 5,
@@ -70,13 +70,13 @@ def live(
         ScriptedProver(),
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
-        line=line or Alone(),
+        rpc=line or NoPeers(),
     )
     app = create_app(service)
     server = Attentive(
         uvicorn.Config(
             app,
-            http=Receiving,
+            http=HttpProtocol,
             port=0,
             log_level="warning",
             server_header=False,

@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import pytest_asyncio
 
-from cogitate.server.engine.demo_model import demo_model
+from cogitate.server.engine.demo_model import prepare_demo_model
 from cogitate.server.engine.vllm import VllmBackend, env
 from cogitate.server.settings import user_cache
 
 ENGINE_ARGS: dict[str, object] = {"max_model_len": 2048, "max_num_seqs": 64}
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-class Lent(VllmBackend):
+class BorrowedBackend(VllmBackend):
     """An engine that somebody else has opened, and will close."""
 
     async def open(self) -> None: ...
@@ -31,28 +31,28 @@ class Lent(VllmBackend):
 
 
 @contextlib.asynccontextmanager
-async def real_engine(**engine_args: object) -> AsyncIterator[Lent]:
+async def real_engine(**engine_args: object) -> AsyncIterator[BorrowedBackend]:
     env.prepare(demo=True, quiet=True)
-    model = str(demo_model(say, user_cache()))
-    opened = VllmBackend(model, env.DEMO_NAME, ENGINE_ARGS | engine_args)
+    model = str(prepare_demo_model(report, user_cache()))
+    opened = VllmBackend(model, env.DEMO_MODEL_NAME, ENGINE_ARGS | engine_args)
     await opened.open()
     try:
-        yield Lent(opened.model, opened.name, opened.engine_args, _running=opened.running)
+        yield BorrowedBackend(opened.model, opened.name, opened.engine_args, _running=opened.engine)
     finally:
         await opened.close()
 
 
-async def behind(engine: Lent, **arguments: object) -> Lent:
+async def with_arguments(engine: BorrowedBackend, **arguments: object) -> BorrowedBackend:
     """The same engine behind vLLM's handlers with other arguments, such as a tool parser."""
-    from cogitate.server.engine.vllm.load import Loaded, handlers, parsed
+    from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, parse_arguments
 
     engine_args = {**engine.engine_args, **arguments}
-    args, llm = parsed(engine.model, engine.name, engine_args), engine.running.loaded.llm
-    running = replace(engine.running, loaded=Loaded(llm, await handlers(llm, args), args))
-    return Lent(engine.model, engine.name, engine_args, _running=running)
+    args, llm = parse_arguments(engine.model, engine.name, engine_args), engine.engine.loaded.llm
+    running = replace(engine.engine, loaded=LoadedEngine(llm, await build_handlers(llm, args), args))
+    return BorrowedBackend(engine.model, engine.name, engine_args, _running=running)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_engine() -> AsyncIterator[Lent]:
+async def shared_engine() -> AsyncIterator[BorrowedBackend]:
     async with real_engine() as opened:
         yield opened

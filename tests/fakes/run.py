@@ -1,13 +1,14 @@
-"""How the strategy tests run a strategy: on a scripted engine, without a server."""
+"""Running a strategy over a scripted engine, without a server."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from cogitate.strategies.core.answer_reader import Reading
+from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.options import Options
-from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.ports import ABILITIES, Ability
+from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Event, Finished
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
@@ -17,35 +18,42 @@ SAMPLING = Sampling(max_tokens=100)
 QUESTION = Prompt((Message("user", "What is 6*7?"),))
 
 
-def run_of(
+def build_session(
     engine: ScriptedEngine,
     *,
-    opinion: Callable[[str], float | Sequence[float]] = len,
+    score_text: Callable[[str], float | Sequence[float]] = len,
     tokens: int | None = None,
     sampling: Sampling = SAMPLING,
     answer_format: str = "auto",
     equals: Sequence[tuple[str, str]] = (),
-) -> Run:
-    return Run(
+    answers: int = 1,
+    abilities: frozenset[Ability] = ABILITIES,
+) -> Session:
+    """Build a session with the built-in verifiers, and `scripted`, which scores by `score_text`."""
+    return Session(
         engine=engine,
         prover=ScriptedProver(equals),
-        verifiers={**BUILT_IN, "scripted": ScriptedVerifier(opinion)},
-        sampling=sampling,
-        reading=Reading(format=answer_format),
+        verifiers={**BUILT_IN, "scripted": ScriptedVerifier(score_text)},
+        request=RequestContext(
+            sampling=sampling, reader=AnswerReader(format=answer_format), answers=answers, abilities=abilities
+        ),
         budget=Budget(tokens),
     )
 
 
-def solve(strategy: Options, run: Run, *, prompt: Prompt = QUESTION, seconds: float | None = None) -> Finished:
+def solve(strategy: Options, session: Session, *, prompt: Prompt = QUESTION, seconds: float | None = None) -> Finished:
+    """Run a strategy to its end on a new event loop, and check that no decode outlives it."""
+
     async def main() -> Finished:
         if seconds is not None:
-            run.budget.deadline = asyncio.get_running_loop().time() + seconds
-        finished = await execute(strategy, strategy.instructed(prompt), run)
-        assert run.engine.running == 0, "something still decodes"
+            session.budget.deadline = asyncio.get_running_loop().time() + seconds
+        finished = await execute(strategy, strategy.instruct(prompt), session)
+        assert session.engine.running == 0, "a decode outlived its strategy"
         return finished
 
     return asyncio.run(main())
 
 
-def events(run: Run, *kinds: type[Event]) -> list[Event]:
-    return [event for event in run.trace if isinstance(event, kinds)]
+def events(session: Session, *kinds: type[Event]) -> list[Event]:
+    """The session's events of these kinds, in order."""
+    return [event for event in session.trace if isinstance(event, kinds)]

@@ -17,17 +17,17 @@ from functools import lru_cache
 
 from cogitate.server.engine import Body, Load, ModelCard
 from cogitate.server.errors import ContextTooLong
-from cogitate.server.protocol.chat import AnyRequest, CompletionRequest
+from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob
 from cogitate.strategies.core.ports import Ability, Ask, OnAbort, OnText, Verdict
-from cogitate.strategies.core.programs import Ran, Tested
-from cogitate.strategies.core.types import Aggregation, Call, Completion, Message, Prompt, Sampling, Speech
-from cogitate.strategies.thinking.thought import CLOSE, OPEN, within
-from cogitate.strategies.voting.confidence import Watch
+from cogitate.strategies.core.programs import ProgramResult, UnitTestResult
+from cogitate.strategies.core.types import Aggregation, Completion, Message, Prompt, Sampling, TextDelta, ToolCall
+from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
+from cogitate.strategies.voting.confidence import ConfidenceMonitor
 from tests.fakes.responses_api import response, response_lines
 
-Reply = str | Call | Exception
+Reply = str | ToolCall | Exception
 """What is said, a tool call that is made, or what goes wrong."""
 Script = Callable[[Prompt, Sampling], Reply]
 END_OF_TURN = 0
@@ -96,18 +96,18 @@ class ScriptedEngine:
         call = len(self.calls)
         self.calls.append((prompt, sampling))
         reply = self._reply(call, prompt, sampling)
-        text = f"{reply.name} ( {reply.arguments} )" if isinstance(reply, Call) else reply
+        text = f"{reply.name} ( {reply.arguments} )" if isinstance(reply, ToolCall) else reply
         decode = Decode(self, call, prompt, sampling, reply, self.vocabulary.encode(text))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
             pace = self.pace(call) if callable(self.pace) else self.pace
-            if not (pace or on_text or sampling.stop or sampling.until or sampling.floor):
+            if not (pace or on_text or sampling.stop or sampling.until or sampling.confidence_threshold):
                 await decode.whole()
             else:
                 async for text in decode.steps(pace):
                     if on_text:
-                        on_text(Speech(text))
+                        on_text(TextDelta(text))
         except asyncio.CancelledError:
             self.cancelled += 1
             if on_abort:
@@ -118,7 +118,7 @@ class ScriptedEngine:
         self.finished += 1
         return decode.completion(decode.finish or "stop")
 
-    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> str | Call:
+    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> str | ToolCall:
         reply = self.replies(prompt, sampling) if callable(self.replies) else self.replies[call % len(self.replies)]
         if isinstance(reply, Exception):
             raise reply
@@ -128,7 +128,7 @@ class ScriptedEngine:
         """The conversation by its words, then the assistant's own: given tokens are kept as they are."""
         ids = [i for m in prompt.messages for i in self.vocabulary.encode(f"<{m.role}> {m.text} ")]
         ids += self.vocabulary.encode(prompt.raw) if isinstance(prompt.raw, str) else prompt.raw or ()
-        for piece in prompt.pieces:
+        for piece in prompt.segments:
             ids += piece.ids if piece.ids is not None else self.vocabulary.encode(piece.text)
         return ids
 
@@ -141,7 +141,7 @@ class Decode:
     call: int
     prompt: Prompt
     sampling: Sampling
-    reply: str | Call
+    reply: str | ToolCall
     words: list[int]
     made: list[int] = field(default_factory=list)
     finish: str | None = None
@@ -156,7 +156,7 @@ class Decode:
         self.finish = "length" if len(self.made) < len(words) else None
 
     async def steps(self, pace: float) -> AsyncIterator[str]:
-        watch = Watch(self.sampling.floor) if self.sampling.floor else None
+        watch = ConfidenceMonitor(self.sampling.confidence_threshold) if self.sampling.confidence_threshold else None
         await asyncio.sleep(pace)
         for word in [*self.words, END_OF_TURN]:
             if self.sampling.max_tokens is not None and len(self.made) >= self.sampling.max_tokens:
@@ -164,7 +164,7 @@ class Decode:
                 return
             self.made.append(word)
             self.engine.decoded += 1
-            if watch and watch.falls([self._token(word, len(self.made) - 1, self.sampling.logprobs or 0)]):
+            if watch and watch.update([self._token(word, len(self.made) - 1, self.sampling.logprobs or 0)]):
                 self.finish = "unsure"
                 return
             if self.sampling.until and self._word(word) == self.sampling.until.strip():
@@ -193,7 +193,7 @@ class Decode:
             thinking=self.sampling.until is not None and self._thinking(spoken),
             logprobs=() if top is None else self._logprobs(spoken, top),
             labels=engine.labels(self.prompt) if self.sampling.labels else {},
-            calls=(self.reply,) if isinstance(self.reply, Call) and finish == "stop" else (),
+            tool_calls=(self.reply,) if isinstance(self.reply, ToolCall) and finish == "stop" else (),
         )
 
     def _word(self, word: int) -> str:
@@ -201,7 +201,7 @@ class Decode:
 
     def _thinking(self, spoken: list[int]) -> bool:
         ids = self.engine.vocabulary.ids
-        return within([*self.engine.prompt_ids(self.prompt), *spoken], [ids.get(OPEN, -1)], [ids.get(CLOSE, -1)])
+        return is_thinking([*self.engine.prompt_ids(self.prompt), *spoken], [ids.get(OPEN_TAG, -1)], [ids.get(CLOSE_TAG, -1)])
 
     def _logprobs(self, spoken: list[int], top: int) -> Logprobs:
         """All at once where all are as likely: an engine makes them token by token, in time."""
@@ -256,7 +256,7 @@ class HerePrograms:
     ran: list[str] = field(default_factory=list)
     pace: float = 0.0
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         self.ran.append(source)
         await asyncio.sleep(self.pace)
         said = io.StringIO()
@@ -264,14 +264,14 @@ class HerePrograms:
             with redirect_stdout(said):
                 exec(source, {})
         except Exception as error:  # noqa: BLE001 whatever the program does
-            return Ran(said.getvalue(), "error", 0.0, str(error))
-        return Ran(said.getvalue(), "ok", 0.0)
+            return ProgramResult(said.getvalue(), "error", 0.0, str(error))
+        return ProgramResult(said.getvalue(), "ok", 0.0)
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
         passed = []
         for test in tests:
             passed.append((await self.run(f"{source}\n{test}")).ok)
-        return Tested(tuple(passed), "ok", 0.0)
+        return UnitTestResult(tuple(passed), "ok", 0.0)
 
 
 @dataclass(slots=True)
@@ -313,7 +313,7 @@ class ScriptedConversation:
         measured(self.engine, prompt, self.longest)
         return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
-    async def present(self, completions: Sequence[Completion]) -> Body:
+    async def build_response(self, completions: Sequence[Completion]) -> Body:
         write = text_completion if self.raw else chat_completion
         bodies = [write(self.model, completion) for completion in completions]
         choices = [choice | {"index": at} for at, body in enumerate(bodies) for choice in body["choices"]]
@@ -342,14 +342,14 @@ class ScriptedBackend:
     async def close(self) -> None:
         self.closed = True
 
-    async def failed(self) -> str:
+    async def wait_for_failure(self) -> str:
         await (self.death or asyncio.Event()).wait()
         return "the script says so"
 
     def load(self) -> Load:
         return Load(self.engine.running, 0)
 
-    def pulse(self) -> object:
+    def progress_marker(self) -> object:
         return (len(self.engine.calls), self.engine.decoded) if self.engine.running else None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> ScriptedConversation:
@@ -366,14 +366,14 @@ class ScriptedBackend:
         conversation = await self.converse(request, request.prompt)
         sampling = Sampling(max_tokens=request.limit, temperature=request.temperature, seed=request.seed)
         completion = await self.engine.generate(request.prompt, sampling)
-        body = await conversation.present([completion])
+        body = await conversation.build_response([completion])
         if not request.stream:
             return body
         return _lines(body)
 
     async def _respond(self, request: ResponsesRequest) -> Body | AsyncIterator[str]:
-        prompt = request.chat().prompt
-        await self.converse(request.chat(), prompt)
+        prompt = request.to_chat().prompt
+        await self.converse(request.to_chat(), prompt)
         completion = await self.engine.generate(prompt, Sampling(max_tokens=request.max_output_tokens))
         body = response("scripted", completion)
         return response_lines(body) if request.stream else body
@@ -393,13 +393,13 @@ def text_completion(model: str, completion: Completion) -> Body:
 def chat_completion(model: str, completion: Completion) -> Body:
     tokens = completion.completion_tokens
     message: Body = {"role": "assistant", "content": completion.text}
-    if completion.calls:
+    if completion.tool_calls:
         calls = [
             {"id": f"call-{at}", "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for at, call in enumerate(completion.calls)
+            for at, call in enumerate(completion.tool_calls)
         ]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-    finish = "length" if completion.cut else completion.finish
+    finish = "length" if completion.was_stopped else completion.finish
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
@@ -410,7 +410,7 @@ def chat_completion(model: str, completion: Completion) -> Body:
                 "index": 0,
                 "message": message,
                 "logprobs": _logprobs(completion),
-                "finish_reason": "tool_calls" if completion.calls else finish,
+                "finish_reason": "tool_calls" if completion.tool_calls else finish,
             }
         ],
         "usage": {

@@ -20,7 +20,7 @@ from cogitate.server.launcher import bound
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
-from tests.fakes.real_engine import Lent
+from tests.fakes.real_engine import BorrowedBackend
 
 pytest_plugins = ["tests.fakes.real_engine"]
 
@@ -38,11 +38,11 @@ class Pair:
     ours: str
     vllms: str
     service: Service
-    backend: Lent
+    backend: BorrowedBackend
 
 
 @contextlib.asynccontextmanager
-async def listening(app: object) -> AsyncIterator[str]:
+async def listen(app: object) -> AsyncIterator[str]:
     """The app on a free port of this machine."""
     listener = bound("127.0.0.1", 0)
     listener.listen()
@@ -56,21 +56,21 @@ async def listening(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def served(engine: Lent, cache: Cache | None = None) -> AsyncIterator[Pair]:
+async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> AsyncIterator[Pair]:
     service = Service(engine, cache or MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
     ready = asyncio.Event()
     async with (
-        listening(create_app(service, on_ready=ready.set)) as ours,
-        listening(await vllms_own(engine)) as vllms,
+        listen(create_app(service, on_ready=ready.set)) as ours,
+        listen(await build_vllm_app(engine)) as vllms,
     ):
         await ready.wait()
         yield Pair(ours, vllms, service, engine)
 
 
 @contextlib.asynccontextmanager
-async def remote(engine: Lent) -> AsyncIterator[RemoteBackend]:
+async def open_remote_backend(engine: BorrowedBackend) -> AsyncIterator[RemoteBackend]:
     """The remote engine over vLLM's own server."""
-    async with listening(await vllms_own(engine)) as url:
+    async with listen(await build_vllm_app(engine)) as url:
         backend = RemoteBackend([Upstream(f"{url}/v1")])
         await backend.open()
         yield backend
@@ -78,14 +78,14 @@ async def remote(engine: Lent) -> AsyncIterator[RemoteBackend]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def pair(shared_engine: Lent) -> AsyncIterator[Pair]:
+async def pair(shared_engine: BorrowedBackend) -> AsyncIterator[Pair]:
     """Begun with an empty prefix cache: answers tell how much of their prompts was found there."""
-    await shared_engine.running.loaded.llm.reset_prefix_cache()
-    async with served(shared_engine) as both:
+    await shared_engine.engine.loaded.llm.reset_prefix_cache()
+    async with serve_pair(shared_engine) as both:
         yield both
 
 
-def generated() -> float:
+def count_generated_tokens() -> float:
     """The tokens that vLLM itself has counted."""
     from prometheus_client import REGISTRY
 
@@ -93,12 +93,12 @@ def generated() -> float:
     return sum(sample.value for sample in samples)
 
 
-async def vllms_own(backend: Lent) -> object:
+async def build_vllm_app(backend: BorrowedBackend) -> object:
     """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app
 
-    loaded = backend.running.loaded
+    loaded = backend.engine.loaded
     tasks = await loaded.llm.get_supported_tasks()
     level = logging.root.level
     app = build_app(loaded.args, tasks, loaded.llm.model_config)

@@ -5,7 +5,7 @@ import pytest
 from cogitate.strategies.auto import DECISIONS, WAVE, Auto
 from cogitate.strategies.core.trace import Shed, usage
 from cogitate.strategies.core.types import Sampling
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_synthesis import boxed, writing
 
@@ -15,11 +15,11 @@ WRITTEN = "thus \\boxed{99}"
 def solved(replies, *, n=8, pressed=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
     engine = writing(replies, written)
     engine.logprob = logprob
-    run = run_of(engine, tokens=tokens, sampling=Sampling(max_tokens=50, seed=1, logprobs=0))
-    run.pressed = lambda: pressed
-    finished = solve(Auto(n=n), run)
-    assert engine.decoded == usage(run.trace).completion <= Auto(n=n).cost(50)
-    return finished.outcome, len(engine.calls), run
+    session = build_session(engine, tokens=tokens, sampling=Sampling(max_tokens=50, seed=1, logprobs=0))
+    session.budget.under_load = lambda: pressed
+    finished = solve(Auto(n=n), session)
+    assert engine.decoded == usage(session.trace).completion <= Auto(n=n).cost(50)
+    return finished.outcome, len(engine.calls), session
 
 
 def test_a_wave_that_agrees_is_the_answer():
@@ -28,15 +28,15 @@ def test_a_wave_that_agrees_is_the_answer():
 
 
 def test_a_wave_that_decides_spares_the_rest():
-    _, _, run = solved(boxed(7, 7, 7))
-    assert run.trace.entries[-1].event.stopped == "decided" and run.spared == 8 - WAVE
+    _, _, session = solved(boxed(7, 7, 7))
+    assert session.trace.entries[-1].event.stopped == "decided" and session.budget.spared == 8 - WAVE
 
 
 def test_under_load_less_is_enough():
-    _, calls, run = solved(["I cannot say", *boxed(7, 7)], pressed=True)
-    assert calls == WAVE and events(run, Shed)
-    _, calls, run = solved(["I cannot say", *boxed(7, 7, 7, 7, 8, 8, 8)])
-    assert calls > WAVE and not events(run, Shed)
+    _, calls, session = solved(["I cannot say", *boxed(7, 7)], pressed=True)
+    assert calls == WAVE and events(session, Shed)
+    _, calls, session = solved(["I cannot say", *boxed(7, 7, 7, 7, 8, 8, 8)])
+    assert calls > WAVE and not events(session, Shed)
 
 
 def test_an_open_vote_gets_more_votes_until_it_is_decided():
@@ -67,7 +67,7 @@ def test_a_synthesis_is_one_vote_and_decides_a_tie():
 
 def test_prose_is_written_from_the_wave():
     outcome, calls, _ = solved(["a poem", "an ode", "a song", "a hymn"])
-    assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.others) == WAVE
+    assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.alternatives) == WAVE
 
 
 @pytest.mark.parametrize("options", [{"pressed": True}, {"tokens": 17}])
@@ -82,9 +82,8 @@ def test_one_sample_is_one_sample():
 
 def test_as_many_answers_as_are_wanted_are_made():
     engine = ScriptedEngine(boxed(7))
-    run = run_of(engine)
-    run.answers = 6
-    assert len(solve(Auto(n=8), run).outcome.others) >= 5
+    session = build_session(engine, answers=6)
+    assert len(solve(Auto(n=8), session).outcome.alternatives) >= 5
 
 
 def test_the_table_and_its_thresholds_are_in_the_schema():
@@ -93,7 +92,6 @@ def test_the_table_and_its_thresholds_are_in_the_schema():
 
 
 def test_also_behind_a_synthesis():
-    run = run_of(writing([f"poem {letter}" for letter in "abcdefghijkl"], WRITTEN))
-    run.answers = 12
-    outcome = solve(Auto(n=12), run).outcome
-    assert outcome.completion.text == WRITTEN and len(outcome.others) == 12
+    session = build_session(writing([f"poem {letter}" for letter in "abcdefghijkl"], WRITTEN), answers=12)
+    outcome = solve(Auto(n=12), session).outcome
+    assert outcome.completion.text == WRITTEN and len(outcome.alternatives) == 12

@@ -6,27 +6,28 @@ from cogitate.strategies.best_of_n import BestOfN
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Scored, usage
 from cogitate.strategies.core.types import Sampling
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
 
 def test_the_verifiers_favourite_wins():
-    run = run_of(ScriptedEngine(["a", "bbb", "cc"]), opinion=lambda text: len(text) / 10)
-    outcome = solve(BestOfN(n=3, verifier="scripted"), run).outcome
+    session = build_session(ScriptedEngine(["a", "bbb", "cc"]), score_text=lambda text: len(text) / 10)
+    outcome = solve(BestOfN(n=3, verifier="scripted"), session).outcome
     assert (outcome.completion.text, outcome.score) == ("bbb", 0.3)
 
 
 def test_a_tie_goes_to_the_earliest_sample():
-    run = run_of(ScriptedEngine(["a", "b", "c"]), opinion=lambda text: 0.5)
-    assert solve(BestOfN(n=3, verifier="scripted"), run).outcome.completion.text == "a"
+    session = build_session(ScriptedEngine(["a", "b", "c"]), score_text=lambda text: 0.5)
+    assert solve(BestOfN(n=3, verifier="scripted"), session).outcome.completion.text == "a"
 
 
 def test_weighted_adds_the_scores_of_those_that_agree():
     scores = {"\\boxed{1} sure": 0.9, "\\boxed{2} a": 0.5, "\\boxed{2} b": 0.6}
     engine = ScriptedEngine(list(scores))
-    plain = solve(BestOfN(n=3, verifier="scripted"), run_of(engine, opinion=scores.__getitem__)).outcome
+    plain = solve(BestOfN(n=3, verifier="scripted"), build_session(engine, score_text=scores.__getitem__)).outcome
     weighted = solve(
-        BestOfN(n=3, verifier="scripted", weighted=True), run_of(ScriptedEngine(list(scores)), opinion=scores.get)
+        BestOfN(n=3, verifier="scripted", weighted=True),
+        build_session(ScriptedEngine(list(scores)), score_text=scores.get),
     ).outcome
     assert plain.answer.raw == "1"
     assert weighted.answer.raw == "2" and weighted.completion.text == "\\boxed{2} b"
@@ -34,22 +35,22 @@ def test_weighted_adds_the_scores_of_those_that_agree():
 
 
 def test_weighted_without_any_answer_is_plain():
-    run = run_of(ScriptedEngine(["aa", "b"]), opinion=lambda text: len(text) / 10)
-    assert solve(BestOfN(n=2, verifier="scripted", weighted=True), run).outcome.completion.text == "aa"
+    session = build_session(ScriptedEngine(["aa", "b"]), score_text=lambda text: len(text) / 10)
+    assert solve(BestOfN(n=2, verifier="scripted", weighted=True), session).outcome.completion.text == "aa"
 
 
 @pytest.mark.parametrize(("how", "winner"), [("last", "x"), ("min", "y"), ("prod", "y"), ("mean", "z")])
 def test_step_scores_are_aggregated_as_asked(how, winner):
     steps = {"x": [0.1, 0.8], "y": [0.6, 0.6], "z": [1.0, 0.3, 0.7]}
-    run = run_of(ScriptedEngine(list(steps)), opinion=steps.__getitem__)
-    assert solve(BestOfN(n=3, verifier="scripted", aggregation=how), run).outcome.completion.text == winner
+    session = build_session(ScriptedEngine(list(steps)), score_text=steps.__getitem__)
+    assert solve(BestOfN(n=3, verifier="scripted", aggregation=how), session).outcome.completion.text == winner
 
 
 def test_a_verdict_that_is_lost_weighs_as_the_others_do():
     opinions = {"wrong \\boxed{1}": 0.05, "right \\boxed{2}": (), "good \\boxed{3}": 0.9}
-    run = run_of(ScriptedEngine(list(opinions)), opinion=opinions.__getitem__)
-    outcome = solve(BestOfN(n=3, verifier="scripted"), run).outcome
-    assert [(o.answer.raw, o.score) for o in (outcome, *outcome.others)] == [
+    session = build_session(ScriptedEngine(list(opinions)), score_text=opinions.__getitem__)
+    outcome = solve(BestOfN(n=3, verifier="scripted"), session).outcome
+    assert [(o.answer.raw, o.score) for o in (outcome, *outcome.alternatives)] == [
         ("3", 0.9),
         ("2", pytest.approx(0.475)),
         ("1", 0.05),
@@ -58,31 +59,33 @@ def test_a_verdict_that_is_lost_weighs_as_the_others_do():
 
 def test_without_a_verdict_an_answer_comes_before_an_end_and_that_before_a_text_that_was_cut_off():
     texts = ["", "word " * 200, "I do not know.", "so \\boxed{42}"]
-    run = run_of(ScriptedEngine(texts), opinion=lambda text: SampleFailed("the judge is gone"))
-    outcome = solve(BestOfN(n=4, verifier="scripted"), run).outcome
-    assert [o.completion.text[:4] for o in (outcome, *outcome.others)] == ["so \\", "I do", "word", ""]
+    session = build_session(ScriptedEngine(texts), score_text=lambda text: SampleFailed("the judge is gone"))
+    outcome = solve(BestOfN(n=4, verifier="scripted"), session).outcome
+    assert [o.completion.text[:4] for o in (outcome, *outcome.alternatives)] == ["so \\", "I do", "word", ""]
     assert outcome.score is None
 
 
 def test_verdicts_have_their_share_of_the_budget():
-    run = run_of(ScriptedEngine(["word " * 150]), tokens=400)
-    finished = solve(BestOfN(n=4), run)
-    assert run.engine.decoded == 400 and usage(run.trace).verifier == 4 and finished.stopped == "budget"
+    session = build_session(ScriptedEngine(["word " * 150]), tokens=400)
+    finished = solve(BestOfN(n=4), session)
+    assert session.engine.decoded == 400 and usage(session.trace).verifier == 4 and finished.stopped == "budget"
 
 
 @pytest.mark.parametrize(("verifier", "budget"), [("programmatic", 20), ("pairwise", 200)])
 def test_what_verdicts_cost_is_kept_back_and_leaves_the_larger_half(verifier, budget):
     """A check costs none; 16 answers side by side cost more than there is, and no verdict is worth no answer."""
-    run = run_of(ScriptedEngine(["so it is \\boxed{4} fine"]), tokens=budget, sampling=Sampling(max_tokens=8))
-    outcome = solve(BestOfN(n=16, verifier=verifier), run).outcome
-    assert outcome.answer.raw == "4" and usage(run.trace).completion <= budget
-    assert len(outcome.others) + 1 >= budget // 2 // 8
+    session = build_session(
+        ScriptedEngine(["so it is \\boxed{4} fine"]), tokens=budget, sampling=Sampling(max_tokens=8)
+    )
+    outcome = solve(BestOfN(n=16, verifier=verifier), session).outcome
+    assert outcome.answer.raw == "4" and usage(session.trace).completion <= budget
+    assert len(outcome.alternatives) + 1 >= budget // 2 // 8
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_no_number_never_wins(bad):
-    run = run_of(ScriptedEngine(["bad", "good"]), opinion=lambda text: bad if text == "bad" else 0.1)
-    assert solve(BestOfN(n=2, verifier="scripted"), run).outcome.completion.text == "good"
+    session = build_session(ScriptedEngine(["bad", "good"]), score_text=lambda text: bad if text == "bad" else 0.1)
+    assert solve(BestOfN(n=2, verifier="scripted"), session).outcome.completion.text == "good"
 
 
 def test_the_judge_asks_one_token_of_each_candidate():
@@ -90,17 +93,17 @@ def test_the_judge_asks_one_token_of_each_candidate():
         lambda prompt, sampling: "Yes" if sampling.labels else "a b c",
         labels=lambda prompt: {"Yes": math.log(0.6), " yes": math.log(0.2), "No": math.log(0.2)},
     )
-    run = run_of(engine)
-    outcome = solve(BestOfN(n=3), run).outcome
+    session = build_session(engine)
+    outcome = solve(BestOfN(n=3), session).outcome
     asked = [(prompt, sampling) for prompt, sampling in engine.calls if sampling.labels]
     assert outcome.score == pytest.approx(0.8)
     assert len(asked) == 3 and all((s.max_tokens, s.temperature, s.auxiliary) == (1, 0.0, True) for _, s in asked)
-    assert usage(run.trace).verifier == 3 and usage(run.trace).completion == engine.decoded
+    assert usage(session.trace).verifier == 3 and usage(session.trace).completion == engine.decoded
 
 
 def test_the_judge_puts_the_question_before_the_solution_so_that_its_cache_is_shared():
     engine = ScriptedEngine(lambda prompt, sampling: "Yes" if sampling.labels else f"solution {len(engine.calls)}")
-    solve(BestOfN(n=2), run_of(engine))
+    solve(BestOfN(n=2), build_session(engine))
     texts = [prompt.messages[-1].text for prompt, sampling in engine.calls if sampling.labels]
     shared = texts[0].index("solution 1")
     assert texts[0][:shared] == texts[1][:shared] and "What is 6*7?" in texts[0][:shared]
@@ -108,13 +111,13 @@ def test_the_judge_puts_the_question_before_the_solution_so_that_its_cache_is_sh
 
 def test_the_default_is_beaten_by_the_deadline_but_answers():
     engine = ScriptedEngine(["\\boxed{1}", "\\boxed{2}"], pace=lambda call: 0.001 if call < 1 else 9)
-    finished = solve(BestOfN(n=2), run_of(engine), seconds=0.1)
+    finished = solve(BestOfN(n=2), build_session(engine), seconds=0.1)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "1"
 
 
 def test_confidence_needs_no_further_tokens():
     engine = ScriptedEngine(["a b", "c d"], logprob=lambda call: (-2.0, -0.1)[call])
-    run = run_of(engine, sampling=Sampling(logprobs=5))
-    outcome = solve(BestOfN(n=2, verifier="confidence"), run).outcome
+    session = build_session(engine, sampling=Sampling(logprobs=5))
+    outcome = solve(BestOfN(n=2, verifier="confidence"), session).outcome
     assert outcome.completion.text == "c d" and len(engine.calls) == 2
-    assert all(0 <= event.steps[0] <= 1 for event in events(run, Scored))
+    assert all(0 <= event.steps[0] <= 1 for event in events(session, Scored))

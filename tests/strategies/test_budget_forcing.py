@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from cogitate.strategies.budget_forcing import BudgetForcing
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
-from cogitate.strategies.core.trace import Sampled, Spoken, usage
-from cogitate.strategies.core.types import Sampling, Speech
-from cogitate.strategies.thinking.early_exit import PROBE, PROBE_TOKENS
-from cogitate.strategies.thinking.thought import CLOSE, OPEN
-from tests.fakes.run import QUESTION, events, run_of, solve
+from cogitate.strategies.core.trace import Sampled, TextEmitted, usage
+from cogitate.strategies.core.types import Sampling, TextDelta
+from cogitate.strategies.thinking.early_exit import MAX_PROBE_TOKENS, PROBE
+from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG
+from tests.fakes.run import QUESTION, build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
-THOUGHT = f"{OPEN}six times seven{CLOSE}"
+THOUGHT = f"{OPEN_TAG}six times seven{CLOSE_TAG}"
 
 
 def thinker(*stretches, answer=" The answer is 42", probe="42}"):
@@ -24,7 +24,7 @@ def thinker(*stretches, answer=" The answer is 42", probe="42}"):
         prefix = prompt.prefix
         if prefix.endswith(PROBE):
             return probe
-        if prefix.endswith((CLOSE, FINAL_ANSWER)):
+        if prefix.endswith((CLOSE_TAG, FINAL_ANSWER)):
             return answer
         at = prefix.count("Wait")
         stretch, said = stretches[min(at, len(stretches) - 1)], prefix.rpartition("Wait")[2]
@@ -34,47 +34,47 @@ def thinker(*stretches, answer=" The answer is 42", probe="42}"):
 
 
 def forced(engine, sampling=None, tokens=None, seconds=None, **options):
-    run = run_of(engine, tokens=tokens, sampling=sampling or Sampling(max_tokens=100))
-    return run, solve(BudgetForcing(**options), run, seconds=seconds)
+    session = build_session(engine, tokens=tokens, sampling=sampling or Sampling(max_tokens=100))
+    return session, solve(BudgetForcing(**options), session, seconds=seconds)
 
 
-def heard(run):
-    return "".join(event.speech.text for event in events(run, Spoken))
+def heard(session):
+    return "".join(event.delta.text for event in events(session, TextEmitted))
 
 
-def thought_tokens(run):
+def thought_tokens(session):
     """Of all pieces but the last, which is the answer."""
-    return sum(event.completion.completion_tokens for event in events(run, Sampled)[:-1])
+    return sum(event.completion.completion_tokens for event in events(session, Sampled)[:-1])
 
 
 def test_a_thought_that_ends_by_itself_is_followed_by_the_answer():
-    run, finished = forced(thinker(THOUGHT), waits=0)
-    assert finished.outcome.completion.text == f"{THOUGHT} The answer is 42" == heard(run)
+    session, finished = forced(thinker(THOUGHT), waits=0)
+    assert finished.outcome.completion.text == f"{THOUGHT} The answer is 42" == heard(session)
     assert finished.outcome.answer.raw == "42" and finished.stopped == "completed"
 
 
 def test_an_early_end_is_replaced_by_wait():
-    run, finished = forced(thinker(THOUGHT, f" it is 42{CLOSE}"), waits=1)
-    assert finished.outcome.completion.text == f"{OPEN}six times seven\n\nWait it is 42{CLOSE} The answer is 42"
-    assert heard(run) == finished.outcome.completion.text
+    session, finished = forced(thinker(THOUGHT, f" it is 42{CLOSE_TAG}"), waits=1)
+    assert finished.outcome.completion.text == f"{OPEN_TAG}six times seven\n\nWait it is 42{CLOSE_TAG} The answer is 42"
+    assert heard(session) == finished.outcome.completion.text
 
 
 def test_an_end_after_the_minimum_is_not_early():
     _, finished = forced(thinker(THOUGHT), waits=9, min_thinking=5)
     assert "Wait" not in finished.outcome.completion.text
-    _, finished = forced(thinker(THOUGHT, f" hm hm hm{CLOSE}"), waits=9, min_thinking=6)
+    _, finished = forced(thinker(THOUGHT, f" hm hm hm{CLOSE_TAG}"), waits=9, min_thinking=6)
     assert finished.outcome.completion.text.count("Wait") == 1
 
 
 def test_the_allowance_is_of_all_stretches_together():
-    run, finished = forced(thinker(THOUGHT, " a b c d e f g h"), waits=5, max_thinking=8)
-    assert thought_tokens(run) == 8
-    assert finished.outcome.completion.text.endswith(f"Wait a b c{CLOSE}\n\n{FINAL_ANSWER} The answer is 42")
+    session, finished = forced(thinker(THOUGHT, " a b c d e f g h"), waits=5, max_thinking=8)
+    assert thought_tokens(session) == 8
+    assert finished.outcome.completion.text.endswith(f"Wait a b c{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42")
 
 
 def test_a_chain_without_tags_is_the_thought():
-    run, finished = forced(thinker("six sevens", " are many", answer=" 42"), waits=1)
-    assert finished.outcome.completion.text == f"six sevens\n\nWait are many\n\n{FINAL_ANSWER} 42" == heard(run)
+    session, finished = forced(thinker("six sevens", " are many", answer=" 42"), waits=1)
+    assert finished.outcome.completion.text == f"six sevens\n\nWait are many\n\n{FINAL_ANSWER} 42" == heard(session)
     assert finished.outcome.answer.raw == "42"
 
 
@@ -90,45 +90,45 @@ def test_the_answer_that_was_announced_counts_before_those_of_the_thought():
 
 
 def test_a_model_that_says_nothing_behind_the_announcement_has_answered_in_its_thought():
-    run, finished = forced(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
-    assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == heard(run)
+    session, finished = forced(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
+    assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == heard(session)
     assert finished.outcome.answer.raw == "42"
     _, finished = forced(thinker("The answer is 42.", answer=" 41"), waits=0, max_thinking=4)
     assert finished.outcome.answer.raw == "41"
 
 
 def test_a_turn_that_ends_within_the_thought_is_ended_and_asked():
-    _, finished = forced(thinker(f"{OPEN}six"), waits=0)
-    assert finished.outcome.completion.text == f"{OPEN}six{CLOSE}\n\n{FINAL_ANSWER} The answer is 42"
+    _, finished = forced(thinker(f"{OPEN_TAG}six"), waits=0)
+    assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42"
 
 
 def test_it_goes_on_from_the_very_tokens():
-    engine = thinker(THOUGHT, f" so{CLOSE}")
+    engine = thinker(THOUGHT, f" so{CLOSE_TAG}")
     forced(engine, waits=1)
     for (before, _), (after, _) in zip(engine.calls, engine.calls[1:], strict=False):
         assert engine.prompt_ids(after)[: len(engine.prompt_ids(before))] == engine.prompt_ids(before)
-    assert engine.calls[-1][0].pieces[0].ids == tuple(engine.vocabulary.encode(f"{OPEN}six times seven"))
+    assert engine.calls[-1][0].segments[0].ids == tuple(engine.vocabulary.encode(f"{OPEN_TAG}six times seven"))
 
 
-@pytest.mark.parametrize(("first", "opening"), [(f"{OPEN}so", f"{OPEN}\n"), ("so", "")])
+@pytest.mark.parametrize(("first", "opening"), [(f"{OPEN_TAG}so", f"{OPEN_TAG}\n"), ("so", "")])
 def test_no_thinking_writes_a_thought_that_is_over(first, opening):
     engine = thinker(first, answer=" 42")
-    run, finished = forced(engine, max_thinking=0)
-    over = f"{OPEN}\n{NO_THOUGHT}\n{CLOSE}\n\n" if opening else ""
-    assert finished.outcome.completion.text == f"{over}{FINAL_ANSWER} 42" == heard(run)
-    assert engine.decoded == usage(run.trace).completion == 1 + 2
+    session, finished = forced(engine, max_thinking=0)
+    over = f"{OPEN_TAG}\n{NO_THOUGHT}\n{CLOSE_TAG}\n\n" if opening else ""
+    assert finished.outcome.completion.text == f"{over}{FINAL_ANSWER} 42" == heard(session)
+    assert engine.decoded == usage(session.trace).completion == 1 + 2
 
 
 def test_a_template_that_opens_the_thought_is_not_opened_again():
     engine = ScriptedEngine(["so", " 42"])
-    run = run_of(engine)
-    finished = solve(BudgetForcing(max_thinking=0), run, prompt=QUESTION.say(OPEN))
-    assert finished.outcome.completion.text == f"{NO_THOUGHT}\n{CLOSE}\n\n{FINAL_ANSWER} 42"
+    session = build_session(engine)
+    finished = solve(BudgetForcing(max_thinking=0), session, prompt=QUESTION.prefill(OPEN_TAG))
+    assert finished.outcome.completion.text == f"{NO_THOUGHT}\n{CLOSE_TAG}\n\n{FINAL_ANSWER} 42"
 
 
-SCRIPT = st.lists(st.sampled_from(["a", " b", "\n\n", " wait", OPEN, CLOSE, " \\boxed{7}", "é"]), max_size=30).map(
-    "".join
-)
+SCRIPT = st.lists(
+    st.sampled_from(["a", " b", "\n\n", " wait", OPEN_TAG, CLOSE_TAG, " \\boxed{7}", "é"]), max_size=30
+).map("".join)
 
 
 @settings(deadline=None, max_examples=100)
@@ -146,11 +146,11 @@ def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits
     strategy = BudgetForcing(
         max_thinking=most, waits=waits, answer_tokens=kept, early_exit=early, probe_every=8, answer_format="boxed"
     )
-    run = run_of(
+    session = build_session(
         engine, tokens=tokens, sampling=Sampling(max_tokens=limit, logprobs=strategy.logprobs), answer_format="boxed"
     )
-    finished = solve(strategy, run)
-    sampled = [event.completion for event in events(run, Sampled)]
+    finished = solve(strategy, session)
+    sampled = [event.completion for event in events(session, Sampled)]
     decodes = [(asked, made.completion_tokens) for (_, asked), made in zip(engine.calls, sampled, strict=True)]
     thinking = sum(made for asked, made in decodes if asked.until)
     answers = [(asked.max_tokens, made) for asked, made in decodes if not asked.until and not asked.auxiliary]
@@ -160,8 +160,8 @@ def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits
     assert thinking <= (room or 1), "of which NoThinking keeps nothing"
     assert (thinking if room else 0) + sum(made for _, made in answers) <= whole
     assert finished.stopped in ("completed", "budget" if tokens and tokens < limit else "completed")
-    assert finished.outcome.completion.text == heard(run)
-    assert usage(run.trace).completion == engine.decoded <= min(strategy.cost(limit), tokens or 1000)
+    assert finished.outcome.completion.text == heard(session)
+    assert usage(session.trace).completion == engine.decoded <= min(strategy.cost(limit), tokens or 1000)
     if not answers:
         assert finished.outcome.answer, "a chain that ended by itself, with an answer"
     elif tokens is None:
@@ -169,12 +169,12 @@ def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits
 
 
 def test_a_budget_smaller_than_the_limit_keeps_room_for_the_answer():
-    run, finished = forced(thinker(f"{OPEN} {'on ' * 80}", answer=" 42"), tokens=10, answer_tokens=4)
-    assert finished.outcome.answer.raw == "42" and thought_tokens(run) == 6
+    session, finished = forced(thinker(f"{OPEN_TAG} {'on ' * 80}", answer=" 42"), tokens=10, answer_tokens=4)
+    assert finished.outcome.answer.raw == "42" and thought_tokens(session) == 6
 
 
 def on_and_on(words=60):
-    return f"{OPEN}{' on' * words}{CLOSE}"
+    return f"{OPEN_TAG}{' on' * words}{CLOSE_TAG}"
 
 
 @pytest.mark.parametrize(("probe", "logprob", "stops"), [("42}", -0.01, True), ("42}", -0.1, False), ("}", 0.0, False)])
@@ -182,11 +182,13 @@ def test_confidence_ends_the_thought_once_the_probe_is_sure(probe, logprob, stop
     engine = thinker(on_and_on(), probe=probe)
     engine.logprob = lambda call: logprob
     sampling = Sampling(max_tokens=100, temperature=0.7, logprobs=0)
-    run, finished = forced(engine, sampling, early_exit="confidence", probe_every=8, waits=0)
+    session, finished = forced(engine, sampling, early_exit="confidence", probe_every=8, waits=0)
     probes = [asked for prompt, asked in engine.calls if prompt.prefix.endswith(PROBE)]
     assert len(probes) == (1 if stops else 6)
-    assert all((asked.temperature, asked.max_tokens, asked.auxiliary) == (0.0, PROBE_TOKENS, True) for asked in probes)
-    assert PROBE not in finished.outcome.completion.text == heard(run)
+    assert all(
+        (asked.temperature, asked.max_tokens, asked.auxiliary) == (0.0, MAX_PROBE_TOKENS, True) for asked in probes
+    )
+    assert PROBE not in finished.outcome.completion.text == heard(session)
 
 
 @pytest.mark.parametrize(
@@ -196,29 +198,30 @@ def test_probes_end_it_only_when_the_last_three_agree_and_do_not_doubt(answers, 
     engine, turns = thinker(on_and_on()), iter(answers * 9)
     plain = engine.replies
     engine.replies = lambda prompt, sampling: next(turns) if prompt.prefix.endswith(PROBE) else plain(prompt, sampling)
-    run, finished = forced(engine, early_exit="probes", probe_every=8, waits=0)
-    assert sum(event.role == "extraction" for event in events(run, Sampled)) == probes
+    session, finished = forced(engine, early_exit="probes", probe_every=8, waits=0)
+    assert sum(event.role == "extraction" for event in events(session, Sampled)) == probes
     assert finished.outcome.answer.raw == "42"
 
 
 def test_no_probe_ends_it_before_the_minimum():
-    run, _ = forced(thinker(on_and_on()), early_exit="probes", probe_every=8, waits=0, min_thinking=40)
+    session, _ = forced(thinker(on_and_on()), early_exit="probes", probe_every=8, waits=0, min_thinking=40)
     assert (
-        thought_tokens(run) - sum(e.completion.completion_tokens for e in events(run, Sampled) if e.role != "step")
+        thought_tokens(session)
+        - sum(e.completion.completion_tokens for e in events(session, Sampled) if e.role != "step")
         == 40
     )
 
 
 def test_lost_probes_tell_nothing():
-    run, finished = forced(
+    session, finished = forced(
         thinker(on_and_on(), probe=SampleFailed("gone")), early_exit="probes", probe_every=8, waits=0
     )
-    assert finished.outcome.answer.raw == "42" and all(event.role == "step" for event in events(run, Sampled))
+    assert finished.outcome.answer.raw == "42" and all(event.role == "step" for event in events(session, Sampled))
 
 
 def test_a_lost_answer_leaves_the_thought_and_a_lost_thought_nothing():
-    run, finished = forced(thinker(THOUGHT, answer=SampleFailed("gone")), max_thinking=2)
-    assert finished.outcome.completion.text == f"{OPEN}six{CLOSE}\n\n{FINAL_ANSWER}" == heard(run)
+    session, finished = forced(thinker(THOUGHT, answer=SampleFailed("gone")), max_thinking=2)
+    assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER}" == heard(session)
     with pytest.raises(SampleFailed):
         forced(ScriptedEngine([SampleFailed("gone")]))
 
@@ -227,7 +230,7 @@ def test_the_deadline_returns_the_thought_so_far():
     engine = thinker(on_and_on())
     engine.pace = 0.02
     _, finished = forced(engine, seconds=0.1)
-    assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith(f"{OPEN} on")
+    assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith(f"{OPEN_TAG} on")
 
 
 @dataclass(slots=True)
@@ -237,24 +240,25 @@ class Parsing(ScriptedEngine):
     async def generate(self, prompt, sampling, *, on_text=None, on_abort=None):
         made = await ScriptedEngine.generate(self, prompt, sampling)
         if not (made.thinking or sampling.until):
-            on_text(Speech(made.text))
+            on_text(TextDelta(made.text))
             return replace(made, content=made.text)
         if on_text:
-            on_text(Speech(made.text.removeprefix(OPEN), reasoning=True))
+            on_text(TextDelta(made.text.removeprefix(OPEN_TAG), reasoning=True))
         return replace(made, content="")
 
 
 @pytest.mark.parametrize("most", [None, 0])
 def test_where_thoughts_are_kept_apart_our_words_within_them_are_too_and_nobody_sees_the_tags(most):
-    engine = Parsing(thinker(THOUGHT, f" it is 42{CLOSE}").replies)
-    run, finished = forced(engine, waits=1, max_thinking=most)
+    engine = Parsing(thinker(THOUGHT, f" it is 42{CLOSE_TAG}").replies)
+    session, finished = forced(engine, waits=1, max_thinking=most)
     said = {
-        apart: "".join(e.speech.text for e in events(run, Spoken) if e.speech.reasoning == apart) for apart in (0, 1)
+        apart: "".join(e.delta.text for e in events(session, TextEmitted) if e.delta.reasoning == apart)
+        for apart in (0, 1)
     }
     thought = "six times seven\n\nWait it is 42" if most is None else f"{NO_THOUGHT}\n"
     label = "" if most is None else f"\n\n{FINAL_ANSWER}"
     assert said == {0: f"{label} The answer is 42", 1: thought}
-    assert CLOSE in finished.outcome.completion.text
+    assert CLOSE_TAG in finished.outcome.completion.text
 
 
 def test_what_it_asks_of_the_engine():
@@ -262,15 +266,16 @@ def test_what_it_asks_of_the_engine():
     assert BudgetForcing(early_exit="confidence").needs == {"continue", "logprobs"}
     assert BudgetForcing(early_exit="confidence").logprobs == 0 and BudgetForcing().logprobs is None
     assert BudgetForcing().cost(100) == 101
-    assert BudgetForcing(early_exit="probes", max_thinking=64).cost(500) == 501 + PROBE_TOKENS
+    assert BudgetForcing(early_exit="probes", max_thinking=64).cost(500) == 501 + MAX_PROBE_TOKENS
 
 
 def test_a_token_budget_that_ends_the_thinking_is_told():
     strategy = BudgetForcing(waits=0, answer_tokens=5)
     long = "on " * 50 + "\\boxed{7}"
-    assert solve(strategy, run_of(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "budget"
+    assert solve(strategy, build_session(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "budget"
     assert (
-        solve(strategy, run_of(ScriptedEngine([long, " 7"]), sampling=Sampling(max_tokens=20))).stopped == "completed"
+        solve(strategy, build_session(ScriptedEngine([long, " 7"]), sampling=Sampling(max_tokens=20))).stopped
+        == "completed"
     )
     own = BudgetForcing(waits=0, answer_tokens=5, max_thinking=6)
-    assert solve(own, run_of(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "completed"
+    assert solve(own, build_session(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "completed"

@@ -2,96 +2,95 @@ import pytest
 
 from cogitate.strategies.chain_of_thought import ANSWER_TOKENS, ChainOfThought
 from cogitate.strategies.core.prompts import THEREFORE
-from cogitate.strategies.core.trace import Spoken, usage
+from cogitate.strategies.core.trace import TextEmitted, usage
 from cogitate.strategies.core.types import Message, Prompt, Sampling
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
 
 def test_an_answer_in_the_chain_needs_no_second_call():
     engine = ScriptedEngine(["6*7 is \\boxed{42}"])
-    finished = solve(ChainOfThought(), run_of(engine))
+    finished = solve(ChainOfThought(), build_session(engine))
     assert finished.outcome.answer.raw == "42" and len(engine.calls) == 1
     assert finished.stopped == "completed"
 
 
 def test_a_chain_without_an_answer_is_asked_for_one():
     engine = ScriptedEngine(["six sevens make forty-two", " 42. That is 6 times 7."])
-    finished = solve(ChainOfThought(), run_of(engine))
+    finished = solve(ChainOfThought(), build_session(engine))
     assert finished.outcome.answer.raw == "42"
     assert finished.outcome.completion.text == f"six sevens make forty-two{THEREFORE} 42. That is 6 times 7."
 
 
 def test_nothing_is_written_behind_a_text_that_the_client_binds():
     engine = ScriptedEngine(["six sevens make forty-two", " 42"])
-    finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(bound=True)))
+    finished = solve(ChainOfThought(), build_session(engine, sampling=Sampling(constrained=True)))
     assert finished.outcome.completion.text == "six sevens make forty-two" and len(engine.calls) == 1
 
 
 def test_the_second_call_goes_on_from_the_very_tokens_of_the_first():
     engine = ScriptedEngine(["six sevens", " 42"])
-    solve(ChainOfThought(), run_of(engine))
+    solve(ChainOfThought(), build_session(engine))
     (first, _), (second, sampling) = engine.calls
     assert engine.prompt_ids(second)[: len(engine.prompt_ids(first))] == engine.prompt_ids(first)
-    assert second.pieces[0].ids == tuple(engine.vocabulary.encode("six sevens"))
+    assert second.segments[0].ids == tuple(engine.vocabulary.encode("six sevens"))
     assert second.prefix == f"six sevens{THEREFORE}"
     assert (sampling.max_tokens, sampling.temperature, sampling.auxiliary) == (ANSWER_TOKENS, 0.0, True)
 
 
 def test_of_the_second_answer_the_first_line_counts():
     engine = ScriptedEngine(["hm", " 42\n\nThe answer is 7"])
-    assert solve(ChainOfThought(), run_of(engine)).outcome.answer.raw == "42"
+    assert solve(ChainOfThought(), build_session(engine)).outcome.answer.raw == "42"
 
 
 @pytest.mark.parametrize("question", ["Write a poem.", "Please translate this to French", "Summarize the text:"])
 def test_prose_is_not_asked_for_a_short_answer(question):
     engine = ScriptedEngine(["Roses are red"])
-    finished = solve(ChainOfThought(), run_of(engine), prompt=Prompt((Message("user", question),)))
+    finished = solve(ChainOfThought(), build_session(engine), prompt=Prompt((Message("user", question),)))
     assert len(engine.calls) == 1 and finished.outcome.completion.text == "Roses are red"
 
 
 def test_the_format_text_has_no_second_call():
     engine = ScriptedEngine(["hello"])
-    solve(ChainOfThought(answer_format="text"), run_of(engine, answer_format="text"))
+    solve(ChainOfThought(answer_format="text"), build_session(engine, answer_format="text"))
     assert len(engine.calls) == 1
 
 
 def test_all_that_is_said_is_heard_as_it_is_said():
-    run = run_of(ScriptedEngine(["six sevens", " 42"]))
-    finished = solve(ChainOfThought(), run)
-    assert "".join(event.speech.text for event in events(run, Spoken)) == finished.outcome.completion.text
+    session = build_session(ScriptedEngine(["six sevens", " 42"]))
+    finished = solve(ChainOfThought(), session)
+    assert "".join(event.delta.text for event in events(session, TextEmitted)) == finished.outcome.completion.text
 
 
 def test_the_whole_bill():
     engine = ScriptedEngine(["six sevens", " 42"])
-    run = run_of(engine)
-    solve(ChainOfThought(), run)
+    session = build_session(engine)
+    solve(ChainOfThought(), session)
     asked = len(engine.prompt_ids(engine.calls[0][0])) + len(engine.vocabulary.encode(THEREFORE))
-    assert usage(run.trace).prompt == asked and usage(run.trace).completion == engine.decoded
+    assert usage(session.trace).prompt == asked and usage(session.trace).completion == engine.decoded
 
 
 def test_the_deadline_returns_the_chain_so_far():
     engine = ScriptedEngine(["one two three four five six seven"], pace=0.05)
-    finished = solve(ChainOfThought(), run_of(engine), seconds=0.22)
+    finished = solve(ChainOfThought(), build_session(engine), seconds=0.22)
     assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith("one two")
     assert finished.outcome.completion.finish == "abort"
 
 
 def test_the_clients_limit_is_no_budget_and_is_not_marked_as_one():
     engine = ScriptedEngine(["one two three four \\boxed{1}", " 4"])
-    finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(max_tokens=3)))
+    finished = solve(ChainOfThought(), build_session(engine, sampling=Sampling(max_tokens=3)))
     assert finished.stopped == "completed" and finished.outcome.completion.finish == "length"
     assert len(engine.calls) == 1, "what was cut off says no more than max_tokens"
 
 
 def test_the_answer_is_asked_for_only_out_of_what_the_limit_leaves():
     engine = ScriptedEngine(["six sevens", " forty two or so"])
-    finished = solve(ChainOfThought(), run_of(engine, sampling=Sampling(max_tokens=5)))
+    finished = solve(ChainOfThought(), build_session(engine, sampling=Sampling(max_tokens=5)))
     assert engine.decoded == 5 and finished.outcome.completion.completion_tokens == 5
 
 
 def test_an_engine_that_cannot_go_on_is_not_asked_to():
     engine = ScriptedEngine(["six sevens", " 42"])
-    run = run_of(engine)
-    run.able = frozenset()
-    assert solve(ChainOfThought(), run).outcome.completion.text == "six sevens" and len(engine.calls) == 1
+    session = build_session(engine, abilities=frozenset())
+    assert solve(ChainOfThought(), session).outcome.completion.text == "six sevens" and len(engine.calls) == 1

@@ -1,13 +1,16 @@
+"""Particle filtering, and particle Gibbs: with several iterations one particle of each is retained in the next."""
+
 from collections import Counter
 
 import pytest
+from pydantic import ValidationError
 
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.trace import usage
+from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.particle_filter import ParticleFilter
-from cogitate.strategies.search.steps import STEP
-from tests.fakes.run import run_of, solve
+from cogitate.strategies.search.steps import STEP_SEPARATOR
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 
@@ -24,64 +27,70 @@ def shown(finished):
 
 def test_weights_come_from_the_whole_prefix_and_do_not_accumulate():
     """At odds of 4 to 1 the effective size is 2.9 of 4; counted twice, at 16 to 1, it would be 2.2."""
-    children = {"": ["a" + STEP, "a" + STEP, "b" + STEP, "b" + STEP]}
-    children |= {letter + STEP: ["x" + STEP] for letter in "ab"}
-    children |= {f"{letter}{STEP}x{STEP}": ["end"] for letter in "ab"}
-    run = run_of(tree(children), opinion=lambda text: 2 / 3 if text[0] == "a" else 1 / 3, sampling=SEEDED)
-    finished = solve(search(n=4, ess_threshold=0.65), run)
+    children = {"": ["a" + STEP_SEPARATOR, "a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, "b" + STEP_SEPARATOR]}
+    children |= {letter + STEP_SEPARATOR: ["x" + STEP_SEPARATOR] for letter in "ab"}
+    children |= {f"{letter}{STEP_SEPARATOR}x{STEP_SEPARATOR}": ["end"] for letter in "ab"}
+    session = build_session(tree(children), score_text=lambda text: 2 / 3 if text[0] == "a" else 1 / 3, sampling=SEEDED)
+    finished = solve(search(n=4, ess_threshold=0.65), session)
     assert Counter(o.completion.text[0] for o in shown(finished)) == {"a": 2, "b": 2}
 
 
 @pytest.mark.parametrize(("threshold", "kept"), [(0.0, {"a", "b"}), (0.5, {"a", "b"}), (0.9, {"a"})])
 def test_particles_are_resampled_only_where_too_few_of_them_count(threshold, kept):
     """Of four, two have nearly all the weight: the effective size is just above 2."""
-    firsts = ["a" + STEP, "a" + STEP, "b" + STEP, "b" + STEP]
-    engine = tree({"": firsts, "a" + STEP: ["end"], "b" + STEP: ["end"]})
-    run = run_of(engine, opinion=lambda text: 0.999 if text[0] == "a" else 0.001, sampling=SEEDED)
-    finished = solve(search(n=4, ess_threshold=threshold), run)
+    firsts = ["a" + STEP_SEPARATOR, "a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, "b" + STEP_SEPARATOR]
+    engine = tree({"": firsts, "a" + STEP_SEPARATOR: ["end"], "b" + STEP_SEPARATOR: ["end"]})
+    session = build_session(engine, score_text=lambda text: 0.999 if text[0] == "a" else 0.001, sampling=SEEDED)
+    finished = solve(search(n=4, ess_threshold=threshold), session)
     assert {o.completion.text[0] for o in shown(finished)} == kept
 
 
 def test_a_finished_particle_can_be_resampled_away():
-    scores = {"early \\boxed{1}": 0.0001, "go" + STEP: 0.9, f"go{STEP}on \\boxed{{2}}": 0.5}
+    scores = {"early \\boxed{1}": 0.0001, "go" + STEP_SEPARATOR: 0.9, f"go{STEP_SEPARATOR}on \\boxed{{2}}": 0.5}
     engine = tree(
-        {"": ["early \\boxed{1}", "go" + STEP, "early \\boxed{1}", "go" + STEP], "go" + STEP: ["on \\boxed{2}"]}
+        {
+            "": ["early \\boxed{1}", "go" + STEP_SEPARATOR, "early \\boxed{1}", "go" + STEP_SEPARATOR],
+            "go" + STEP_SEPARATOR: ["on \\boxed{2}"],
+        }
     )
-    run = run_of(engine, opinion=scores.__getitem__, sampling=SEEDED)
-    finished = solve(search(n=4, ess_threshold=1), run)
+    session = build_session(engine, score_text=scores.__getitem__, sampling=SEEDED)
+    finished = solve(search(n=4, ess_threshold=1), session)
     assert [o.answer.raw for o in shown(finished)] == ["2"] * 4
 
 
 def test_a_finished_particle_is_drawn_again_and_takes_the_place_of_one_that_goes_on():
-    engine = tree({"": ["early \\boxed{1}", "go" + STEP], "go" + STEP: ["on \\boxed{2}"]})
-    run = run_of(engine, opinion=lambda text: 0.9999 if text[0] == "e" else 0.0001, sampling=SEEDED)
-    finished = solve(search(n=2, ess_threshold=1), run)
+    engine = tree({"": ["early \\boxed{1}", "go" + STEP_SEPARATOR], "go" + STEP_SEPARATOR: ["on \\boxed{2}"]})
+    session = build_session(engine, score_text=lambda text: 0.9999 if text[0] == "e" else 0.0001, sampling=SEEDED)
+    finished = solve(search(n=2, ess_threshold=1), session)
     assert [o.answer.raw for o in shown(finished)] == ["1", "1"] and len(engine.calls) == 2
 
 
 def test_a_finished_particle_keeps_competing_without_being_decoded_or_judged_again():
     asked = []
-    engine = tree({"": ["early \\boxed{1}", "go" + STEP], "go" + STEP: ["on \\boxed{2}"]})
-    run = run_of(engine, opinion=lambda text: asked.append(text) or (0.6 if text[0] == "e" else 0.5))
-    finished = solve(search(n=2), run)
+    engine = tree({"": ["early \\boxed{1}", "go" + STEP_SEPARATOR], "go" + STEP_SEPARATOR: ["on \\boxed{2}"]})
+    session = build_session(engine, score_text=lambda text: asked.append(text) or (0.6 if text[0] == "e" else 0.5))
+    finished = solve(search(n=2), session)
     assert [o.answer.raw for o in shown(finished)] == ["1", "2"]
-    assert asked == ["early \\boxed{1}", "go" + STEP, f"go{STEP}on \\boxed{{2}}"] and len(engine.calls) == 3
+    assert (
+        asked == ["early \\boxed{1}", "go" + STEP_SEPARATOR, f"go{STEP_SEPARATOR}on \\boxed{{2}}"]
+        and len(engine.calls) == 3
+    )
 
 
 def test_the_answer_is_the_vote_by_score_or_the_best_particle():
     scores = {"x \\boxed{1}": 0.4, "y \\boxed{1}": 0.4, "z \\boxed{2}": 0.7}
     for weighted, answer in ((True, "1"), (False, "2")):
-        run = run_of(tree({"": list(scores)}), opinion=scores.__getitem__)
-        assert solve(search(n=3, weighted=weighted), run).outcome.answer.raw == answer
+        session = build_session(tree({"": list(scores)}), score_text=scores.__getitem__)
+        assert solve(search(n=3, weighted=weighted), session).outcome.answer.raw == answer
 
 
 def test_the_same_seed_draws_the_same_particles():
     def texts(seed):
-        children = {"": [letter + STEP for letter in "abcdefgh"]}
+        children = {"": [letter + STEP_SEPARATOR for letter in "abcdefgh"]}
         children |= {first: ["end"] for first in children[""]}
         opinion = lambda text: (ord(text[0]) - ord("a") + 1) / 10  # noqa: E731
-        run = run_of(tree(children), opinion=opinion, sampling=Sampling(max_tokens=100, seed=seed))
-        return [o.completion.text for o in shown(solve(search(n=8, ess_threshold=1), run))]
+        session = build_session(tree(children), score_text=opinion, sampling=Sampling(max_tokens=100, seed=seed))
+        return [o.completion.text for o in shown(solve(search(n=8, ess_threshold=1), session))]
 
     assert texts(1) == texts(1)
     assert len({tuple(texts(seed)) for seed in range(8)}) > 1
@@ -89,30 +98,137 @@ def test_the_same_seed_draws_the_same_particles():
 
 def test_a_lost_particle_is_replaced_by_one_of_the_others():
     def reply(prompt, sampling):
-        first = SampleFailed("gone") if len(engine.calls) == 1 else "a" + STEP
+        first = SampleFailed("gone") if len(engine.calls) == 1 else "a" + STEP_SEPARATOR
         return "end \\boxed{3}" if prompt.prefix else first
 
     engine = ScriptedEngine(reply)
-    finished = solve(search(n=3, ess_threshold=0), run_of(engine, opinion=lambda text: 0.5))
+    finished = solve(search(n=3, ess_threshold=0), build_session(engine, score_text=lambda text: 0.5))
     assert [o.answer.raw for o in shown(finished)] == ["3"] * 3 and len(engine.calls) == 6
 
 
 def test_when_every_next_step_is_lost_the_prefixes_are_the_answer():
-    engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + STEP)
-    finished = solve(search(n=2), run_of(engine, opinion=lambda text: 0.5))
-    assert finished.outcome.completion.text == "so far 1" + STEP and len(engine.calls) == 4
+    engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + STEP_SEPARATOR)
+    finished = solve(search(n=2), build_session(engine, score_text=lambda text: 0.5))
+    assert finished.outcome.completion.text == "so far 1" + STEP_SEPARATOR and len(engine.calls) == 4
 
 
 def test_the_deadline_returns_the_best_particle():
-    engine = tree({"": ["bad" + STEP, "better" + STEP], "better" + STEP: ["x"], "bad" + STEP: ["x"]})
+    engine = tree(
+        {
+            "": ["bad" + STEP_SEPARATOR, "better" + STEP_SEPARATOR],
+            "better" + STEP_SEPARATOR: ["x"],
+            "bad" + STEP_SEPARATOR: ["x"],
+        }
+    )
     engine.pace = lambda call: 0.001 if call < 2 else 9
-    finished = solve(search(n=2), run_of(engine, opinion=lambda text: 0.1 * len(text)), seconds=0.1)
-    assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + STEP
+    finished = solve(search(n=2), build_session(engine, score_text=lambda text: 0.1 * len(text)), seconds=0.1)
+    assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + STEP_SEPARATOR
 
 
 def test_the_last_step_runs_to_the_end_and_the_bill_is_exact():
-    engine = tree({"": ["a" + STEP], "a" + STEP: ["b" + STEP + "c"]})
-    run, strategy = run_of(engine, opinion=lambda text: 0.5), search(n=3, max_steps=2)
-    finished = solve(strategy, run)
-    assert [o.completion.text for o in shown(finished)] == [f"a{STEP}b{STEP}c"] * 3
-    assert usage(run.trace).completion == engine.decoded <= strategy.cost(100)
+    engine = tree({"": ["a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["b" + STEP_SEPARATOR + "c"]})
+    session, strategy = build_session(engine, score_text=lambda text: 0.5), search(n=3, max_steps=2)
+    finished = solve(strategy, session)
+    assert [o.completion.text for o in shown(finished)] == [f"a{STEP_SEPARATOR}b{STEP_SEPARATOR}c"] * 3
+    assert usage(session.trace).completion == engine.decoded <= strategy.cost(100)
+
+
+def two_steps(*firsts):
+    """Each first step goes on to its own end."""
+    return tree(
+        {"": [letter + STEP_SEPARATOR for letter in firsts]} | {letter + STEP_SEPARATOR: ["end"] for letter in firsts}
+    )
+
+
+def test_gibbs_iterations_decode_every_particle_but_the_retained_one():
+    engine = two_steps("a")
+    session = build_session(engine, score_text=lambda text: 0.5, sampling=SEEDED)
+    finished = solve(search(n=4, iterations=3), session)
+    assert len(engine.calls) == 2 * (4 + 3 + 3) and len(shown(finished)) == 12
+
+
+def test_one_gibbs_iteration_equals_the_particle_filter():
+    def texts(**options):
+        session = build_session(
+            two_steps(*"abcdefgh"), score_text=lambda text: (ord(text[0]) - 96) / 10, sampling=SEEDED
+        )
+        return [o.completion.text for o in shown(solve(search(n=8, ess_threshold=1, **options), session))]
+
+    assert texts() == texts(iterations=1) and len(texts(iterations=2)) == 16
+
+
+def test_retained_particle_is_drawn_by_its_odds_and_never_displaced():
+    """The first iteration finds one good particle; all later ones are bad, and it remains and is branched from."""
+    firsts = iter(["good" + STEP_SEPARATOR] + ["bad" + STEP_SEPARATOR] * 99)
+    engine = ScriptedEngine(lambda prompt, sampling: "end" if prompt.prefix else next(firsts))
+    session = build_session(
+        engine, score_text=lambda text: 0.999 if text.startswith("good") else 0.001, sampling=SEEDED
+    )
+    texts = Counter(o.completion.text for o in shown(solve(search(n=3, iterations=4, ess_threshold=0), session)))
+    assert texts[f"good{STEP_SEPARATOR}end"] >= 4 and texts[f"bad{STEP_SEPARATOR}end"] >= 6
+
+
+def test_particles_may_branch_off_the_retained_one_at_any_step():
+    firsts = iter(["good" + STEP_SEPARATOR] * 2 + ["bad" + STEP_SEPARATOR] * 99)
+    ends = iter(f"end {at}" for at in range(99))
+    engine = ScriptedEngine(lambda prompt, sampling: next(ends) if prompt.prefix else next(firsts))
+    session = build_session(
+        engine, score_text=lambda text: 0.9999 if text.startswith("good") else 0.0001, sampling=SEEDED
+    )
+    texts = {o.completion.text for o in shown(solve(search(n=2, iterations=2, ess_threshold=1), session))}
+    assert len(texts) == 3 and all(text.startswith("good" + STEP_SEPARATOR) for text in texts)
+
+
+def test_steps_of_the_retained_particle_are_not_decoded_or_judged_again():
+    asked = []
+    session = build_session(two_steps("a"), score_text=lambda text: asked.append(text) or 0.5, sampling=SEEDED)
+    solve(search(n=2, iterations=3), session)
+    assert len(events(session, Sampled)) == 2 * (2 + 1 + 1) and len(asked) <= len(events(session, Sampled))
+
+
+def test_retained_particle_that_ended_early_stays_complete_while_the_rest_continue():
+    firsts = iter(["short \\boxed{1}"] * 2 + ["long" + STEP_SEPARATOR] * 9)
+    engine = ScriptedEngine(lambda prompt, sampling: "more \\boxed{2}" if prompt.prefix else next(firsts))
+    session = build_session(engine, score_text=lambda text: 0.5, sampling=SEEDED)
+    answers = Counter(o.answer.raw for o in shown(solve(search(n=2, iterations=2), session)))
+    assert answers == {"1": 3, "2": 1}
+
+
+def test_particles_of_all_gibbs_iterations_vote():
+    """The first finds 1 twice; what the later ones find weighs more."""
+    letters = iter("112222")
+    engine = ScriptedEngine(lambda prompt, sampling: f"so \\boxed{{{next(letters)}}}")
+    session = build_session(engine, score_text=lambda text: 0.5 if "{2}" in text else 0.1, sampling=SEEDED)
+    finished = solve(search(n=2, iterations=3), session)
+    assert len(shown(finished)) == 6 and finished.outcome.answer.raw == "2"
+
+
+def test_the_same_seed_repeats_a_gibbs_search():
+    def texts(seed):
+        engine = two_steps(*"abcdefgh")
+        sampling = Sampling(max_tokens=100, seed=seed)
+        session = build_session(engine, score_text=lambda text: (ord(text[0]) - 96) / 10, sampling=sampling)
+        return [o.completion.text for o in shown(solve(search(n=4, iterations=3, ess_threshold=1), session))]
+
+    assert texts(1) == texts(1) and len({tuple(texts(seed)) for seed in range(6)}) > 1
+
+
+def test_deadline_returns_the_best_particle_of_all_gibbs_iterations():
+    firsts = iter(["good"] * 2 + ["bad"] * 9)
+    engine = ScriptedEngine(lambda prompt, sampling: next(firsts), pace=lambda call: 0.001 if call < 3 else 9)
+    session = build_session(engine, score_text=lambda text: 0.9 if text == "good" else 0.2, sampling=SEEDED)
+    finished = solve(search(n=2, iterations=4), session, seconds=0.5)
+    assert finished.stopped == "deadline" and finished.outcome.completion.text == "good"
+
+
+def test_gibbs_cost_is_an_upper_bound():
+    engine = two_steps("a")
+    session, strategy = build_session(engine, score_text=lambda text: 0.5), search(n=3, iterations=4)
+    solve(strategy, session)
+    assert usage(session.trace).completion == engine.decoded <= strategy.cost(100) == 4 * search(n=3).cost(100)
+
+
+def test_gibbs_with_one_particle_is_rejected():
+    with pytest.raises(ValidationError, match="n to be 2 or more"):
+        ParticleFilter(n=1, iterations=2)
+    assert ParticleFilter(n=1).iterations == 1

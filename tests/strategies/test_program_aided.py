@@ -8,7 +8,7 @@ from cogitate.strategies.core.programs import NoPrograms, ProgramsOff
 from cogitate.strategies.core.trace import Cast, Executed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.program_aided import ProgramAided
-from tests.fakes.run import QUESTION, events, run_of, solve
+from tests.fakes.run import QUESTION, build_session, events, solve
 from tests.fakes.scripted import HerePrograms, ScriptedEngine
 
 
@@ -17,9 +17,9 @@ def program(expression, before=""):
 
 
 def run_here(replies, **options):
-    run = run_of(ScriptedEngine(replies), **options)
-    run.programs = HerePrograms()
-    return run
+    session = build_session(ScriptedEngine(replies), **options)
+    session.programs = HerePrograms()
+    return session
 
 
 def every(n, **options):
@@ -27,28 +27,28 @@ def every(n, **options):
 
 
 def test_the_executed_values_vote_and_the_winner_says_its_value():
-    run = run_here([program("6 * 7"), program("41"), program("84 / 2")])
-    finished = solve(every(3), run)
+    session = run_here([program("6 * 7"), program("41"), program("84 / 2")])
+    finished = solve(every(3), session)
     outcome = finished.outcome
     assert (outcome.answer.raw, outcome.agreement) == ("42", 2 / 3) or outcome.answer.raw == "42.0"
     assert "def solution()" in outcome.completion.text
     assert outcome.completion.text.endswith(f"The answer is {outcome.answer.raw}.")
-    assert [event.reason for event in events(run, Executed)] == ["ok"] * 3
-    assert usage(run.trace).completion == run.engine.decoded
+    assert [event.reason for event in events(session, Executed)] == ["ok"] * 3
+    assert usage(session.trace).completion == session.engine.decoded
 
 
 def test_values_that_are_proven_equal_are_one():
-    run = run_here(
+    session = run_here(
         [program("3"), program("3"), program("0.5"), program("0.5"), "so \\boxed{\\frac{1}{2}}"],
         equals=[("0.5", "\\frac{1}{2}")],
     )
-    outcome = solve(ProgramAided(n=4, chains=1, stop_rule="none"), run).outcome
+    outcome = solve(ProgramAided(n=4, chains=1, stop_rule="none"), session).outcome
     assert outcome.agreement == 3 / 5 and outcome.answer.key == "0.5"
 
 
 def test_a_program_in_a_thought_that_never_ended_is_not_run():
-    run = run_here([f"<think> try {program('1')} no, that is wrong"])
-    assert solve(every(1), run).outcome.answer is None and not events(run, Executed)
+    session = run_here([f"<think> try {program('1')} no, that is wrong"])
+    assert solve(every(1), session).outcome.answer is None and not events(session, Executed)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_program_in_a_thought_that_never_ended_is_not_run():
     ids=["error", "nothing", "nan", "too long", "no program", "cut off"],
 )
 def test_what_computes_nothing_abstains(failing):
-    run = run_here([failing, failing, program("7")])
-    outcome = solve(every(3), run).outcome
+    session = run_here([failing, failing, program("7")])
+    outcome = solve(every(3), session).outcome
     assert outcome.answer.raw == "7" and outcome.agreement == pytest.approx(1 / 3)
-    assert [event.answer is None for event in events(run, Cast)] == [True, True, False]
+    assert [event.answer is None for event in events(session, Cast)] == [True, True, False]
 
 
 def test_where_all_abstain_the_best_candidate_is_shown_as_it_is():
@@ -88,9 +88,9 @@ def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
 
 def test_a_decided_vote_starts_no_more():
     for pressed, begun in ((False, 24), (True, 16)):
-        run = replace(run_here([program("42")]), pressed=lambda pressed=pressed: pressed)
-        assert solve(ProgramAided(n=64), run).outcome.answer.raw == "42"
-        assert len(run.programs.ran) == 4 and begun <= len(run.engine.calls) <= begun + 4
+        session = replace(run_here([program("42")]), pressed=lambda pressed=pressed: pressed)
+        assert solve(ProgramAided(n=64), session).outcome.answer.raw == "42"
+        assert len(session.programs.ran) == 4 and begun <= len(session.engine.calls) <= begun + 4
 
 
 def test_chains_of_thought_join_a_vote_that_is_open():
@@ -98,41 +98,41 @@ def test_chains_of_thought_join_a_vote_that_is_open():
         return "\\boxed{42}" if "boxed" in prompt.messages[-1].text else program(next(values))
 
     values = iter(["42.0", "41"])
-    run = run_here(reply)
-    outcome = solve(ProgramAided(n=2, chains=2), run).outcome
-    assert outcome.answer.key == "42" and outcome.agreement == 3 / 4 and len(run.programs.ran) == 2
+    session = run_here(reply)
+    outcome = solve(ProgramAided(n=2, chains=2), session).outcome
+    assert outcome.answer.key == "42" and outcome.agreement == 3 / 4 and len(session.programs.ran) == 2
 
 
 def test_chains_stay_out_of_one_that_is_not():
-    run = run_here(lambda prompt, sampling: program("42"))
-    solve(ProgramAided(n=8, chains=4), run)
-    assert all("boxed" not in prompt.messages[-1].text for prompt, _ in run.engine.calls)
+    session = run_here(lambda prompt, sampling: program("42"))
+    solve(ProgramAided(n=8, chains=4), session)
+    assert all("boxed" not in prompt.messages[-1].text for prompt, _ in session.engine.calls)
 
 
 def test_the_prompt_asks_for_a_program_unless_the_client_says_otherwise():
-    run = run_here([program("1")])
-    solve(every(1), run)
-    solve(every(1, instruction=" Go."), run)
-    first, second = (prompt.messages[-1].text for prompt, _ in run.engine.calls)
+    session = run_here([program("1")])
+    solve(every(1), session)
+    solve(every(1, instruction=" Go."), session)
+    first, second = (prompt.messages[-1].text for prompt, _ in session.engine.calls)
     assert "solution()" in first and second == "What is 6*7? Go."
 
 
 def test_nothing_is_written_behind_a_text_that_the_client_binds():
-    run = run_here([program("42")], sampling=Sampling(max_tokens=100, bound=True))
-    assert solve(every(1), run).outcome.completion.text.endswith("Done.")
+    session = run_here([program("42")], sampling=Sampling(max_tokens=100, constrained=True))
+    assert solve(every(1), session).outcome.completion.text.endswith("Done.")
 
 
 def test_the_deadline_ends_a_run_and_what_was_computed_before_it_stands():
-    run = run_here([program("42"), program("43")])
-    run.programs.pace = 0.05
-    finished = solve(every(2, concurrency=1), run, seconds=0.08)
+    session = run_here([program("42"), program("43")])
+    session.programs.pace = 0.05
+    finished = solve(every(2, concurrency=1), session, seconds=0.08)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
 
 
 def test_without_a_sandbox_nothing_runs():
-    run = run_of(ScriptedEngine([program("42")]))
-    assert isinstance(run.programs, NoPrograms)
+    session = build_session(ScriptedEngine([program("42")]))
+    assert isinstance(session.programs, NoPrograms)
     with pytest.raises(ProgramsOff):
-        asyncio.run(execute(every(1), QUESTION, run))
+        asyncio.run(execute(every(1), QUESTION, session))
     with pytest.raises(ProgramsOff):
         asyncio.run(NoPrograms().test("", []))

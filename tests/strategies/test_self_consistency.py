@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.core.execute import NoAnswer
+from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Aborted, Failed, Proposed, Shed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
 
@@ -20,8 +20,8 @@ def boxed(*answers):
 
 
 def test_the_majority_wins():
-    run = run_of(ScriptedEngine(boxed(41, 42, 42)))
-    finished = solve(SelfConsistency(n=3, stop_rule="none"), run)
+    session = build_session(ScriptedEngine(boxed(41, 42, 42)))
+    finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.answer.raw == "42"
     assert finished.outcome.agreement == pytest.approx(2 / 3)
     assert finished.stopped == "completed"
@@ -29,131 +29,134 @@ def test_the_majority_wins():
 
 def test_without_a_stop_rule_exactly_n_samples_are_drawn():
     engine = ScriptedEngine(boxed(42))
-    solve(SelfConsistency(n=7, stop_rule="none"), run_of(engine))
+    solve(SelfConsistency(n=7, stop_rule="none"), build_session(engine))
     assert engine.finished == 7 and engine.cancelled == 0
 
 
 def test_an_answer_that_cannot_be_read_abstains():
-    run = run_of(ScriptedEngine(boxed(None, None, None, 42)))
-    assert solve(SelfConsistency(n=4, stop_rule="none"), run).outcome.answer.raw == "42"
+    session = build_session(ScriptedEngine(boxed(None, None, None, 42)))
+    assert solve(SelfConsistency(n=4, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
 def test_where_all_abstain_the_first_sample_is_the_answer():
-    finished = solve(SelfConsistency(n=3, stop_rule="none"), run_of(ScriptedEngine(["hm", "well", "so"])))
+    finished = solve(SelfConsistency(n=3, stop_rule="none"), build_session(ScriptedEngine(["hm", "well", "so"])))
     assert finished.outcome.answer is None and finished.outcome.completion.text == "hm"
 
 
 def test_a_truncated_chain_does_not_vote_by_its_last_number():
     engine = ScriptedEngine(["the answer is 7 but wait there is more", *boxed(42)])
-    run = run_of(engine, sampling=Sampling(max_tokens=5), answer_format="number")
-    assert solve(SelfConsistency(n=2, stop_rule="none"), run).outcome.answer.raw == "42"
+    session = build_session(engine, sampling=Sampling(max_tokens=5), answer_format="number")
+    assert solve(SelfConsistency(n=2, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
 def test_certain_stops_once_the_leader_cannot_be_overtaken_and_aborts_the_rest():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 9)
-    finished = solve(SelfConsistency(n=8, stop_rule="certain"), run_of(engine))
+    finished = solve(SelfConsistency(n=8, stop_rule="certain"), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 5, 3)
 
 
 def test_beta_stops_earlier_than_certain():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
-    finished = solve(SelfConsistency(n=16, concurrency=16), run_of(engine))
+    finished = solve(SelfConsistency(n=16, concurrency=16), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 4, 12)
 
 
 def test_by_default_three_eighths_of_the_samples_are_in_flight_and_a_quarter_while_others_wait():
     def begun(pressed: bool) -> int:
         engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
-        solve(SelfConsistency(n=64), replace(run_of(engine), pressed=lambda: pressed))
+        solve(SelfConsistency(n=64), replace(build_session(engine), pressed=lambda: pressed))
         assert engine.finished == 4
         return len(engine.calls)
 
     assert 24 <= begun(False) <= 28
     assert 16 <= begun(True) <= 20
-    of = {rule: SelfConsistency(n=8, stop_rule=rule).lanes() for rule in ("none", "certain", "beta", "predictive")}
+    of = {
+        rule: SelfConsistency(n=8, stop_rule=rule).concurrency_limit()
+        for rule in ("none", "certain", "beta", "predictive")
+    }
     assert of == {"none": 8, "certain": 4, "beta": 4, "predictive": 3}
-    assert SelfConsistency(n=16, stop_rule="predictive").lanes() == 4
-    assert SelfConsistency(n=16, stop_rule="predictive").lanes(pressed=True) == 3
-    assert SelfConsistency(n=16).lanes() == 6
-    assert SelfConsistency(n=8, concurrency=5).lanes(pressed=True) == 5
+    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit() == 4
+    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit(pressed=True) == 3
+    assert SelfConsistency(n=16).concurrency_limit() == 6
+    assert SelfConsistency(n=8, concurrency=5).concurrency_limit(pressed=True) == 5
 
 
 def test_concurrency_starts_the_rest_only_if_the_vote_is_open():
     engine = ScriptedEngine(boxed(42), pace=0.001)
-    solve(SelfConsistency(n=16, concurrency=2), run_of(engine))
+    solve(SelfConsistency(n=16, concurrency=2), build_session(engine))
     assert len(engine.calls) <= 6
 
 
 def test_answers_that_are_the_same_mathematically_vote_together():
-    run = run_of(ScriptedEngine(boxed("1/2", "7", "0.5")), equals=[("\\frac{1}{2}", "0.5")])
-    finished = solve(SelfConsistency(n=3, stop_rule="none"), run)
+    session = build_session(ScriptedEngine(boxed("1/2", "7", "0.5")), equals=[("\\frac{1}{2}", "0.5")])
+    finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.agreement == pytest.approx(2 / 3)
     assert finished.outcome.answer.raw in ("1/2", "0.5")
 
 
 def test_plain_numbers_are_never_sent_to_the_prover():
-    run = run_of(ScriptedEngine(boxed("1", "2", "3")))
-    solve(SelfConsistency(n=3, stop_rule="none"), run)
-    assert run.prover.asked == []
+    session = build_session(ScriptedEngine(boxed("1", "2", "3")))
+    solve(SelfConsistency(n=3, stop_rule="none"), session)
+    assert session.prover.asked == []
 
 
 def test_the_deadline_returns_the_leader():
     engine = ScriptedEngine(boxed(42, 41), pace=lambda call: 0.001 if call < 2 else 9)
-    finished = solve(SelfConsistency(n=8, stop_rule="none"), run_of(engine), seconds=0.2)
+    finished = solve(SelfConsistency(n=8, stop_rule="none"), build_session(engine), seconds=0.2)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
     assert engine.cancelled == 6
 
 
 def test_a_deadline_in_the_first_sample_returns_what_was_written():
-    finished = solve(SelfConsistency(n=2), run_of(ScriptedEngine(["one two three"], pace=0.08)), seconds=0.2)
+    finished = solve(SelfConsistency(n=2), build_session(ScriptedEngine(["one two three"], pace=0.08)), seconds=0.2)
     assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith("one")
 
 
 def test_a_deadline_before_the_first_token_is_an_error():
-    with pytest.raises(NoAnswer):
-        solve(SelfConsistency(n=2), run_of(ScriptedEngine(["x"], pace=9)), seconds=0.05)
+    with pytest.raises(NoOutcome):
+        solve(SelfConsistency(n=2), build_session(ScriptedEngine(["x"], pace=9)), seconds=0.05)
 
 
 def test_the_token_budget_is_kept_to_the_token():
     engine = ScriptedEngine(["one two three four five six seven eight"])
-    run = run_of(engine, tokens=20)
-    finished = solve(SelfConsistency(n=8, stop_rule="none"), run)
+    session = build_session(engine, tokens=20)
+    finished = solve(SelfConsistency(n=8, stop_rule="none"), session)
     assert finished.stopped == "budget"
-    assert engine.decoded == 20 == usage(run.trace).completion
+    assert engine.decoded == 20 == usage(session.trace).completion
 
 
 def test_every_token_is_billed_aborted_ones_too():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 0.003)
-    run = run_of(engine)
-    solve(SelfConsistency(n=8, stop_rule="certain"), run)
-    spent = usage(run.trace)
+    session = build_session(engine)
+    solve(SelfConsistency(n=8, stop_rule="certain"), session)
+    spent = usage(session.trace)
     assert spent.completion == engine.decoded
-    assert spent.aborted == sum(e.completion.completion_tokens for e in events(run, Aborted))
+    assert spent.aborted == sum(e.completion.completion_tokens for e in events(session, Aborted))
     assert spent.prompt == len(engine.prompt_ids(engine.calls[0][0]))
 
 
 def test_lost_samples_do_not_vote_and_do_not_stop_the_others():
-    run = run_of(ScriptedEngine([SampleFailed("gone"), *boxed(42), SampleFailed("gone"), *boxed(42)]))
-    finished = solve(SelfConsistency(n=4, stop_rule="none"), run)
-    assert finished.outcome.answer.raw == "42" and len(events(run, Failed)) == 2
+    session = build_session(ScriptedEngine([SampleFailed("gone"), *boxed(42), SampleFailed("gone"), *boxed(42)]))
+    finished = solve(SelfConsistency(n=4, stop_rule="none"), session)
+    assert finished.outcome.answer.raw == "42" and len(events(session, Failed)) == 2
 
 
 def test_when_every_sample_is_lost_the_cause_is_told():
     with pytest.raises(SampleFailed, match="gone"):
-        solve(SelfConsistency(n=3), run_of(ScriptedEngine([SampleFailed("gone")])))
+        solve(SelfConsistency(n=3), build_session(ScriptedEngine([SampleFailed("gone")])))
 
 
 def test_the_engines_death_surfaces_bare_and_cancels_siblings():
     engine = ScriptedEngine([RuntimeError("dead"), "ok"], pace=9)
     with pytest.raises(RuntimeError, match="dead"):
-        solve(SelfConsistency(n=3), run_of(engine))
+        solve(SelfConsistency(n=3), build_session(engine))
     assert engine.running == 0
 
 
 def test_seeds_differ_within_a_request_and_repeat_across_requests():
     def seeds():
         engine = ScriptedEngine(boxed(42))
-        solve(SelfConsistency(n=4, stop_rule="none"), run_of(engine, sampling=Sampling(seed=7)))
+        solve(SelfConsistency(n=4, stop_rule="none"), build_session(engine, sampling=Sampling(seed=7)))
         return [sampling.seed for _, sampling in engine.calls]
 
     assert seeds() == seeds() and len(set(seeds())) == 4
@@ -161,16 +164,16 @@ def test_seeds_differ_within_a_request_and_repeat_across_requests():
 
 def test_a_seeded_vote_sees_its_samples_in_order_however_they_finish():
     engine = ScriptedEngine(boxed(1, 2, 2, 1), pace=lambda call: 0.02 * (4 - call))
-    run = run_of(engine, sampling=Sampling(seed=1))
-    solve(SelfConsistency(n=4, stop_rule="none"), run)
-    leaders = [event.outcome.answer.raw for event in events(run, Proposed)]
+    session = build_session(engine, sampling=Sampling(seed=1))
+    solve(SelfConsistency(n=4, stop_rule="none"), session)
+    leaders = [event.outcome.answer.raw for event in events(session, Proposed)]
     assert leaders == ["1", "1", "2", "1"]
 
 
 def test_an_instruction_goes_behind_the_question_and_can_be_left_out():
     engine = ScriptedEngine(boxed(42))
-    solve(SelfConsistency(n=1), run_of(engine))
-    solve(SelfConsistency(n=1, instruction=""), run_of(engine))
+    solve(SelfConsistency(n=1), build_session(engine))
+    solve(SelfConsistency(n=1, instruction=""), build_session(engine))
     assert "boxed" in engine.calls[0][0].messages[-1].text
     assert engine.calls[1][0].messages[-1].text == "What is 6*7?"
     assert engine.calls[0][0].question == engine.calls[1][0].question == "What is 6*7?"
@@ -181,15 +184,21 @@ def test_the_vote_does_not_depend_on_the_order_of_arrival(votes, chance):
     order = list(range(len(votes)))
     chance.shuffle(order)
     engine = ScriptedEngine(boxed(*votes), pace=lambda call: 0.0005 * order[call])
-    shuffled = solve(SelfConsistency(n=len(votes), stop_rule="none"), run_of(engine)).outcome
-    straight = solve(SelfConsistency(n=len(votes), stop_rule="none"), run_of(ScriptedEngine(boxed(*votes)))).outcome
+    shuffled = solve(SelfConsistency(n=len(votes), stop_rule="none"), build_session(engine)).outcome
+    straight = solve(
+        SelfConsistency(n=len(votes), stop_rule="none"), build_session(ScriptedEngine(boxed(*votes)))
+    ).outcome
     assert shuffled.completion.index == straight.completion.index and shuffled.agreement == straight.agreement
 
 
 def test_certain_never_changes_the_result():
     for votes in itertools.product("12", repeat=5):
-        full = solve(SelfConsistency(n=5, stop_rule="none"), run_of(ScriptedEngine(boxed(*votes)))).outcome.answer.raw
-        early = solve(SelfConsistency(n=5, stop_rule="certain"), run_of(ScriptedEngine(boxed(*votes)))).outcome.answer
+        full = solve(
+            SelfConsistency(n=5, stop_rule="none"), build_session(ScriptedEngine(boxed(*votes)))
+        ).outcome.answer.raw
+        early = solve(
+            SelfConsistency(n=5, stop_rule="certain"), build_session(ScriptedEngine(boxed(*votes)))
+        ).outcome.answer
         assert early.raw == full
 
 
@@ -198,9 +207,9 @@ def test_random_budgets_never_overspend():
     for _ in range(40):
         tokens, n = chance.randrange(1, 60), chance.randrange(1, 9)
         engine = ScriptedEngine(["a b c d e f g h i j k l m n \\boxed{1}"])
-        run = run_of(engine, tokens=tokens)
-        solve(SelfConsistency(n=n), run)
-        assert engine.decoded <= tokens and usage(run.trace).completion == engine.decoded
+        session = build_session(engine, tokens=tokens)
+        solve(SelfConsistency(n=n), session)
+        assert engine.decoded <= tokens and usage(session.trace).completion == engine.decoded
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ def test_random_budgets_never_overspend():
 )
 def test_while_others_wait_a_little_less_is_enough(pressed, options, finished):
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 + 0.002 * call)
-    run = run_of(engine)
-    run.pressed = lambda: pressed
-    assert solve(SelfConsistency(n=8, **options), run).stopped == "decided"
-    assert engine.finished == finished and bool(events(run, Shed)) == (finished == 3)
+    session = build_session(engine)
+    session.budget.under_load = lambda: pressed
+    assert solve(SelfConsistency(n=8, **options), session).stopped == "decided"
+    assert engine.finished == finished and bool(events(session, Shed)) == (finished == 3)

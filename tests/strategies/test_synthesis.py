@@ -1,10 +1,11 @@
 import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.trace import Spoken
+from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.trace import TextEmitted
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.synthesis import Synthesis
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
 
@@ -25,7 +26,7 @@ def boxed(*answers):
 @pytest.mark.parametrize(("method", "calls"), [("rsa", 8), ("moa", 8), ("pacore", 5)])
 def test_what_is_written_from_the_candidates_is_the_answer(method, calls):
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
-    finished = solve(Synthesis(method=method, n=4), run_of(engine))
+    finished = solve(Synthesis(method=method, n=4), build_session(engine))
     assert finished.outcome.answer.raw == "9"
     assert len(engine.calls) == calls
 
@@ -37,7 +38,7 @@ def test_as_many_answers_are_promised_as_any_round_makes(rounds, least):
 
 def test_k_are_drawn_without_replacement():
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
-    solve(Synthesis(n=4, k=3, loops=1), run_of(engine))
+    solve(Synthesis(n=4, k=3, loops=1), build_session(engine))
     for prompt, _ in engine.calls[4:]:
         text = prompt.messages[-1].text
         assert text.count("<candidate ") == 3 == sum(f"boxed{{{answer}}}" in text for answer in (1, 2, 3, 4))
@@ -45,43 +46,43 @@ def test_k_are_drawn_without_replacement():
 
 def test_one_candidate_is_refined():
     engine = writing(boxed(1, 2), "thus \\boxed{9}")
-    solve(Synthesis(n=2, k=1, loops=1), run_of(engine))
+    solve(Synthesis(n=2, k=1, loops=1), build_session(engine))
     assert "improved" in engine.calls[-1][0].messages[-1].text
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 def test_a_consensus_ends_it_before_another_round(method):
     engine = ScriptedEngine(boxed(7))
-    finished = solve(Synthesis(method=method), run_of(engine))
+    finished = solve(Synthesis(method=method), build_session(engine))
     assert len(engine.calls) == 4 and finished.outcome.agreement == 1
 
 
 def test_a_majority_that_stays_what_it_was_ends_it():
     engine = ScriptedEngine(boxed(7, 7, 7, 8))
-    assert solve(Synthesis(loops=16), run_of(engine)).outcome.answer.raw == "7"
+    assert solve(Synthesis(loops=16), build_session(engine)).outcome.answer.raw == "7"
     assert len(engine.calls) == 12
 
 
 @pytest.mark.parametrize("method", ["moa", "pacore"])
 def test_the_last_answer_is_seen_as_it_is_written_unless_a_deadline_may_replace_it(method):
     for seconds in (None, 9):
-        run = run_of(writing(boxed(1, 2, 3, 4), "thus \\boxed{9}"))
-        solve(Synthesis(method=method, loops=1), run, seconds=seconds)
-        spoken = "".join(event.speech.text for event in events(run, Spoken))
+        session = build_session(writing(boxed(1, 2, 3, 4), "thus \\boxed{9}"))
+        solve(Synthesis(method=method, loops=1), session, seconds=seconds)
+        spoken = "".join(event.delta.text for event in events(session, TextEmitted))
         assert spoken == ("thus \\boxed{9}" if seconds is None else "")
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 def test_a_lost_synthesis_leaves_the_vote(method):
     engine = writing(boxed(1, 2, 2, 4), SampleFailed("gone"))
-    assert solve(Synthesis(method=method), run_of(engine)).outcome.answer.raw == "2"
+    assert solve(Synthesis(method=method), build_session(engine)).outcome.answer.raw == "2"
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 @pytest.mark.parametrize("tokens", [1, 7, 30, 45])
 def test_the_budget_is_kept_to_the_token_and_the_best_so_far_answers(method, tokens):
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
-    finished = solve(Synthesis(method=method), run_of(engine, tokens=tokens))
+    finished = solve(Synthesis(method=method), build_session(engine, tokens=tokens))
     assert engine.decoded <= tokens and finished.outcome.completion.text
 
 
@@ -90,7 +91,7 @@ def test_the_cost_is_reached_and_not_passed(options):
     words = iter(range(10**6))
     engine = ScriptedEngine(lambda prompt, sampling: f"{next(words)} b c d e f g h")
     strategy = Synthesis(**options)
-    solve(strategy, run_of(engine, sampling=Sampling(max_tokens=5)))
+    solve(strategy, build_session(engine, sampling=Sampling(max_tokens=5)))
     assert engine.decoded == strategy.cost(5) and strategy.in_flight == max(strategy.widths)
 
 
@@ -100,18 +101,18 @@ def test_a_raw_prompt_is_gone_on_from(raw):
     if isinstance(raw, tuple):
         raw = tuple(engine.vocabulary.encode("What is 6*7?"))
     prompt = Prompt((), raw=raw)
-    assert solve(Synthesis(instruction="", loops=1), run_of(engine), prompt=prompt).outcome.answer.raw == "9"
+    assert solve(Synthesis(instruction="", loops=1), build_session(engine), prompt=prompt).outcome.answer.raw == "9"
 
 
 def test_the_question_stays_what_it_was_and_comes_first():
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
-    solve(Synthesis(loops=1), run_of(engine), prompt=Prompt((Message("user", "Why?"),)))
+    solve(Synthesis(loops=1), build_session(engine), prompt=Prompt((Message("user", "Why?"),)))
     prompt = engine.calls[-1][0]
     assert prompt.question == "Why?" and prompt.messages[-1].text.startswith(engine.calls[0][0].messages[-1].text)
 
 
 def test_a_last_answer_that_is_lost_when_part_of_it_was_seen_is_a_failure():
-    run = run_of(writing(boxed(1, 2, 3, 4), SampleFailed("gone")))
-    run.say("the")
+    session = build_session(writing(boxed(1, 2, 3, 4), SampleFailed("gone")))
+    Run(session).emit_text("the")
     with pytest.raises(SampleFailed):
-        solve(Synthesis(method="moa", loops=1), run)
+        solve(Synthesis(method="moa", loops=1), session)

@@ -1,21 +1,21 @@
-"""Who may begin, and when."""
+"""Bounded concurrency."""
 
 import asyncio
 
-from cogitate.strategies.core.concurrency import Lanes
+from cogitate.strategies.core.concurrency import WidthLimiter
 
 
-async def test_the_width_is_asked_again_whenever_a_lane_is_freed():
+async def test_width_is_computed_again_at_each_release():
     width, entered, busy = 4, 0, False
-    lanes = Lanes(lambda *, pressed: width // 2 if pressed else width, lambda: busy)
+    limiter = WidthLimiter(lambda *, under_load: width // 2 if under_load else width, lambda: busy)
 
     async def enter() -> None:
         nonlocal entered
-        await lanes.enter()
+        await limiter.acquire()
         entered += 1
 
-    async def freed() -> int:
-        lanes.free()
+    async def release() -> int:
+        limiter.release()
         await asyncio.sleep(0)
         return entered
 
@@ -24,19 +24,19 @@ async def test_the_width_is_asked_again_whenever_a_lane_is_freed():
             crowd.create_task(enter())
         await asyncio.sleep(0)
         assert entered == 4
-        assert await freed() == 5, "one out, one in"
+        assert await release() == 5, "one out, one in"
         busy = True
-        assert [await freed() for _ in range(3)] == [5, 5, 6], "no new one until fewer than two are in"
+        assert [await release() for _ in range(3)] == [5, 5, 6], "no new one until fewer than two are in"
         width, busy = 5, False
-        assert await freed() == 10
+        assert await release() == 10
         width = 8
-        assert await freed() == 12
+        assert await release() == 12
 
 
-async def test_a_fixed_width():
-    lanes = Lanes(2, lambda: True)
-    assert lanes.open == 2
-    await lanes.enter()
-    await lanes.enter()
-    lanes.free()
-    assert lanes.open == 2
+async def test_fixed_width_never_exceeds_its_limit():
+    limiter = WidthLimiter(2, lambda: True)
+    assert limiter.open == 2
+    await limiter.acquire()
+    await limiter.acquire()
+    limiter.release()
+    assert limiter.open == 2

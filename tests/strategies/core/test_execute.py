@@ -1,4 +1,4 @@
-"""What is lost when there is an answer already."""
+"""Failed decodes after a first answer, and votes that end early."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Aborted, Sampled, usage
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import HerePrograms, ScriptedEngine
 
 PROGRAM = "```python\ndef solution():\n    return 42\n```"
@@ -27,29 +27,29 @@ LATER: dict[str, tuple[Strategy, str, int]] = {
 
 
 @pytest.mark.parametrize("later", LATER)
-def test_all_that_is_asked_later_may_be_lost(later):
+def test_answer_survives_the_loss_of_every_later_decode(later):
     strategy, text, first = LATER[later]
 
     def reply(prompt, sampling):
         return SampleFailed("gone") if len(engine.calls) > first else text.replace("#", str(len(engine.calls)))
 
     engine = ScriptedEngine(reply, logprob=lambda call: -0.5 - call)
-    run = run_of(engine)
-    run.programs = HerePrograms()
-    finished = solve(strategy, run)
+    session = build_session(engine)
+    session.programs = HerePrograms()
+    finished = solve(strategy, session)
     assert len(engine.calls) > first, "nothing was lost"
     assert text.partition("#")[0] in finished.outcome.completion.text and finished.stopped == "completed"
-    assert usage(run.trace).completion == engine.decoded > 0
+    assert usage(session.trace).completion == engine.decoded > 0
 
 
 @pytest.mark.parametrize(("rule", "stopped"), [("beta", "decided"), ("windows", "decided"), ("none", "completed")])
-def test_a_vote_that_spares_samples_is_decided_though_none_was_aborted(rule, stopped):
-    run = run_of(ScriptedEngine(["\\boxed{7}"]))
-    finished = solve(SelfConsistency(n=16, concurrency=1, stop_rule=rule, window=4), run)
-    assert finished.stopped == stopped and not events(run, Aborted)
-    assert run.spared + len(events(run, Sampled)) == 16
+def test_vote_that_needs_fewer_samples_is_reported_as_decided(rule, stopped):
+    session = build_session(ScriptedEngine(["\\boxed{7}"]))
+    finished = solve(SelfConsistency(n=16, concurrency=1, stop_rule=rule, window=4), session)
+    assert finished.stopped == stopped and not events(session, Aborted)
+    assert session.budget.spared + len(events(session, Sampled)) == 16
 
 
-def test_where_there_is_none_the_loss_is_told():
+def test_failure_is_raised_where_no_answer_exists():
     with pytest.raises(SampleFailed, match="gone"):
-        solve(ChainOfThought(), run_of(ScriptedEngine([SampleFailed("gone")])))
+        solve(ChainOfThought(), build_session(ScriptedEngine([SampleFailed("gone")])))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob, joint, packed
+from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob, concatenate, pack
 from cogitate.strategies.core.types import Completion, Message, Prompt
 
 logprobs = st.floats(max_value=0, allow_nan=False)
@@ -32,9 +32,9 @@ def test_a_part_is_that_of_a_list(some, part):
 
 @given(tokens, tokens)
 def test_two_samples_join_to_one(some, more):
-    assert list(joint([Logprobs(some), Logprobs(more)])) == some + more
+    assert list(concatenate([Logprobs(some), Logprobs(more)])) == some + more
     steps = [Completion(prompt=PROMPT, text="", finish="stop", logprobs=each) for each in (some, more)]
-    assert steps[0].logprobs == some != [*some, None] and packed(steps[1].logprobs) is steps[1].logprobs
+    assert steps[0].logprobs == some != [*some, None] and pack(steps[1].logprobs) is steps[1].logprobs
 
 
 def test_one_token_is_asked_for_by_its_place():

@@ -1,4 +1,4 @@
-"""Long texts are read apart from the event loop, one after another; short ones at once."""
+"""Long texts are read in a thread, one after another; short ones on the event loop."""
 
 import asyncio
 import threading
@@ -6,79 +6,80 @@ import threading
 import pytest
 
 from cogitate.strategies.core.logprobs import TokenLogprob
-from cogitate.strategies.core.offload import SHORT, apart
+from cogitate.strategies.core.offload import MAX_INLINE_SIZE, offload
 from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers import BUILT_IN
-from tests.fakes.run import run_of
+from tests.fakes.run import build_session
 from tests.fakes.scripted import ScriptedEngine
 
-LONG = "Answer: " * SHORT
+LONG = "Answer: " * MAX_INLINE_SIZE
 PROMPT = Prompt((Message("user", "How many?"),))
 
 
-async def test_the_loop_goes_on_while_a_long_text_is_read():
-    over = threading.Event()
-    reading = asyncio.ensure_future(apart(lambda: over.wait(10), SHORT + 1))
+async def test_event_loop_runs_while_a_long_text_is_read():
+    release = threading.Event()
+    reading = asyncio.ensure_future(offload(lambda: release.wait(10), MAX_INLINE_SIZE + 1))
     await asyncio.sleep(0.01)
     assert not reading.done()
-    over.set()  # which nobody could do, were the loop held up
+    release.set()  # impossible if the loop were blocked
     assert await reading is True
 
 
-async def test_long_texts_are_read_one_after_another_and_short_ones_at_once():
+async def test_long_texts_share_one_thread_and_short_ones_run_inline():
     threads: list[str] = []
 
     def read() -> None:
         threads.append(threading.current_thread().name)
 
     async with asyncio.TaskGroup() as group:
-        for size in (SHORT + 1, SHORT + 1, SHORT):
-            group.create_task(apart(read, size))
+        for size in (MAX_INLINE_SIZE + 1, MAX_INLINE_SIZE + 1, MAX_INLINE_SIZE):
+            group.create_task(offload(read, size))
     here = threading.current_thread().name
     assert threads.count(here) == 1 and len(set(threads) - {here}) == 1
 
 
-@pytest.mark.parametrize("size", [SHORT, SHORT + 1])
-async def test_what_goes_wrong_is_the_readers_own_to_handle(size: int):
+@pytest.mark.parametrize("size", [MAX_INLINE_SIZE, MAX_INLINE_SIZE + 1])
+async def test_exceptions_of_offloaded_work_reach_the_caller(size: int):
     with pytest.raises(ZeroDivisionError):
-        await apart(lambda: 1 // 0, size)
+        await offload(lambda: 1 // 0, size)
 
 
-async def test_many_short_texts_leave_others_their_turn():
+async def test_many_short_texts_yield_to_other_tasks():
     turns = 0
 
-    async def other() -> None:
+    async def count_turns() -> None:
         nonlocal turns
         while True:
             turns += 1
             await asyncio.sleep(0)
 
-    task = asyncio.ensure_future(other())
+    task = asyncio.ensure_future(count_turns())
     for _ in range(100):
-        await apart(lambda: None, 1)
+        await offload(lambda: None, 1)
     task.cancel()
     assert turns >= 100
 
 
-def sampled(text: str, tokens: int = 0) -> Completion:
+def completion(text: str, tokens: int = 0) -> Completion:
     logprobs = (TokenLogprob(1, "a", -0.5, (TokenLogprob(1, "a", -0.5), TokenLogprob(2, "b", -1.5))),) * tokens
     return Completion(prompt=PROMPT, text=text, finish="stop", logprobs=logprobs)
 
 
-async def nobody(prompts, labels):
+async def refuse_to_ask(prompts, labels):
     raise AssertionError("these ask the engine nothing")
 
 
 @pytest.mark.parametrize("name", ["confidence", "programmatic", "number", "json"])
-async def test_a_verifier_says_the_same_of_a_solution_however_it_is_read(name: str):
+async def test_verifier_scores_long_and_short_solutions_alike(name: str):
     verifier: Verifier = BUILT_IN[name]
-    short, long = (sampled("." * dots + ' 1 + 1 = 2\n{"a": 2}', dots + 1) for dots in (1, SHORT))
-    verdicts = await verifier.judge(PROMPT, [short, long, short], nobody)
+    short, long = (completion("." * dots + ' 1 + 1 = 2\n{"a": 2}', dots + 1) for dots in (1, MAX_INLINE_SIZE))
+    verdicts = await verifier.judge(PROMPT, [short, long, short], refuse_to_ask)
     assert verdicts[0].steps == pytest.approx(verdicts[1].steps) and verdicts[0] == verdicts[2]
     assert verdicts[0].steps[0] > 0
 
 
-async def test_a_long_candidate_gives_its_answer():
-    answer = await run_of(ScriptedEngine(["x"])).read(sampled(LONG + "7"))
+async def test_answer_of_a_long_candidate_is_read():
+    answer = await Run(build_session(ScriptedEngine(["x"]))).read(completion(LONG + "7"))
     assert answer and answer.key == "7"

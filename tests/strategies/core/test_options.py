@@ -28,24 +28,24 @@ def test_the_verifiers_a_strategy_may_call_are_known_before():
 
 
 def test_an_instruction_fits_the_answers_format():
-    assert "boxed" in BestOfN().instructed(ASK).messages[0].text
-    assert "letter" in BestOfN(answer_format="choice").instructed(ASK).messages[0].text
-    assert BestOfN(answer_format="json").instructed(ASK) == ASK
-    assert BestOfN(instruction=" Go.").instructed(ASK).messages[0].text == "Q Go."
+    assert "boxed" in BestOfN().instruct(ASK).messages[0].text
+    assert "letter" in BestOfN(answer_format="choice").instruct(ASK).messages[0].text
+    assert BestOfN(answer_format="json").instruct(ASK) == ASK
+    assert BestOfN(instruction=" Go.").instruct(ASK).messages[0].text == "Q Go."
 
 
 @pytest.mark.parametrize("verifier", ["unit_tests", "unit_tests+judge", "judge+unit_tests"])
 def test_where_unit_tests_judge_a_program_is_asked_for_and_no_box(verifier: str):
-    text = BestOfN(verifier=verifier).instructed(ASK).messages[0].text
+    text = BestOfN(verifier=verifier).instruct(ASK).messages[0].text
     assert "```python" in text and "boxed" not in text
 
 
 @pytest.mark.parametrize("verifier", ["json", "json_schema", "judge+json_schema"])
 def test_where_json_is_checked_no_box_is_asked_for(verifier: str):
-    assert BestOfN(verifier=verifier).instructed(ASK) == ASK
+    assert BestOfN(verifier=verifier).instruct(ASK) == ASK
 
 
 def test_what_the_client_says_of_instruction_or_format_comes_first():
-    assert BestOfN(verifier="unit_tests", instruction=" Go.").instructed(ASK).messages[0].text == "Q Go."
-    assert "boxed" in BestOfN(verifier="unit_tests", answer_format="number").instructed(ASK).messages[0].text
-    assert "boxed" in BestOfN(verifier="number").instructed(ASK).messages[0].text
+    assert BestOfN(verifier="unit_tests", instruction=" Go.").instruct(ASK).messages[0].text == "Q Go."
+    assert "boxed" in BestOfN(verifier="unit_tests", answer_format="number").instruct(ASK).messages[0].text
+    assert "boxed" in BestOfN(verifier="number").instruct(ASK).messages[0].text

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.program_value import pooled, program_in, value_of
+from cogitate.strategies.core.program_value import extract_program, merge_close_values, parse_value
 from cogitate.strategies.core.types import Completion, Outcome, Prompt
 
 
@@ -24,7 +24,7 @@ def outcome(key):
     ],
 )
 def test_the_program_is_the_last_whole_one_of_the_reply(text, program):
-    assert program_in(text) == program
+    assert extract_program(text) == program
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_program_is_the_last_whole_one_of_the_reply(text, program):
     + [("None", None), ("[]", None), ("Paris in May\n", "Paris in May")],
 )
 def test_the_value_is_the_last_line_and_nothing_is_no_value(stdout, value):
-    assert value_of(stdout) == value
+    assert parse_value(stdout) == value
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,9 @@ def test_the_value_is_the_last_line_and_nothing_is_no_value(stdout, value):
 )
 def test_numbers_that_are_nearly_equal_are_one_class_in_whatever_order(keys, classes):
     for order in itertools.permutations(keys):
-        found = pooled([outcome(key) for key in order])
+        found = merge_close_values([outcome(key) for key in order])
         assert len({o.answer.key for o in found if o.answer}) == classes
         assert dict(zip(order, (o.answer and o.answer.key for o in found), strict=True)) == {
-            key: o.answer and o.answer.key for key, o in zip(keys, pooled(list(map(outcome, keys))), strict=True)
+            key: o.answer and o.answer.key
+            for key, o in zip(keys, merge_close_values(list(map(outcome, keys))), strict=True)
         }

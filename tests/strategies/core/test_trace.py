@@ -4,11 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.core.event_log import Place
-from cogitate.strategies.core.trace import Aborted, Proposed, Sampled, Scored, Spoken, Trace, usage
-from cogitate.strategies.core.types import LONGEST_SPEECH, Completion, Message, Outcome, Piece, Prompt, Speech, joined
+from cogitate.strategies.core.event_log import Cursor
+from cogitate.strategies.core.trace import Aborted, Proposed, Sampled, Scored, TextEmitted, Trace, usage
+from cogitate.strategies.core.types import (
+    MAX_DELTA_CHARACTERS,
+    Completion,
+    Message,
+    Outcome,
+    Prompt,
+    Segment,
+    TextDelta,
+    join_steps,
+)
 from cogitate.strategies.self_consistency import SelfConsistency
-from tests.fakes.run import events, run_of, solve
+from tests.fakes.run import build_session, events, solve
 from tests.fakes.scripted import ScriptedEngine
 
 BASE = Prompt((Message("user", "hi"),))
@@ -49,12 +58,12 @@ def test_texts_that_are_continued_as_they_stand_are_prompts_of_their_own():
 def test_the_depth_is_the_longest_row_of_decodes_that_waited_for_each_other():
     """Two at a time: the first, then two short ones, while the second decodes."""
     texts = iter(["w " * count for count in (9, 90, 5, 1)])
-    run = run_of(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
-    solve(SelfConsistency(n=4, concurrency=2, stop_rule="none"), run)
-    told = {event.completion.index: event for event in events(run, Sampled)}
+    session = build_session(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
+    solve(SelfConsistency(n=4, concurrency=2, stop_rule="none"), session)
+    told = {event.completion.index: event for event in events(session, Sampled)}
     first, second, third, fourth = (told[at].completion.completion_tokens for at in range(4))
     assert [told[at].depth for at in range(4)] == [first, second, first + third, first + third + fourth]
-    assert usage(run.trace).depth == second
+    assert usage(session.trace).depth == second
 
 
 def test_further_prompts_are_added():
@@ -65,9 +74,9 @@ def test_further_prompts_are_added():
 
 def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
     first = made()
-    second = made(first.path, prompt_tokens=13)
-    third = made(second.path.say("so"), prompt_tokens=18)
-    assert second.prompt.pieces == (Piece("abc", (0, 1, 2)),)
+    second = made(first.continuation, prompt_tokens=13)
+    third = made(second.continuation.prefill("so"), prompt_tokens=18)
+    assert second.prompt.segments == (Segment("abc", (0, 1, 2)),)
     assert spent(Sampled("step", first), Sampled("step", second)).prompt == 10
     assert spent(*(Sampled("step", step) for step in (first, second, third))).prompt == 12
 
@@ -95,7 +104,7 @@ def test_what_reward_models_read_is_verification():
 
 def test_joined_steps_are_one_completion():
     first = made(text="a")
-    whole = joined([first, made(first.path, prompt_tokens=13, text="b")])
+    whole = join_steps([first, made(first.continuation, prompt_tokens=13, text="b")])
     assert (whole.text, whole.prompt, whole.completion_tokens, whole.prompt_tokens) == ("ab", BASE, 6, 10)
 
 
@@ -114,7 +123,7 @@ async def test_followers_miss_nothing_however_late_they_come():
     await follower
     late = [event async for event in trace.follow()]
     assert early == late == list(trace) and len(late) == 3
-    assert [event async for event in trace.follow(Place(2))] == late[2:]
+    assert [event async for event in trace.follow(Cursor(2))] == late[2:]
 
 
 def test_messages_of_parts_are_read_and_extended():
@@ -124,47 +133,47 @@ def test_messages_of_parts_are_read_and_extended():
     assert (prompt.question, instructed.question) == ("a", "a")
     assert instructed.messages[1].text == "a b" and instructed.messages[2] is prompt.messages[2]
     assert Prompt((Message("system", "s"),)).instruct("x").messages == (Message("system", "s"),)
-    assert prompt.messages[2].plus("x").text == "x" and Prompt(()).question == ""
+    assert prompt.messages[2].with_text("x").text == "x" and Prompt(()).question == ""
 
 
 def spoken(trace: Trace) -> list[tuple[str, bool]]:
-    return [(event.speech.text, event.speech.reasoning) for event in trace if isinstance(event, Spoken)]
+    return [(event.delta.text, event.delta.reasoning) for event in trace if isinstance(event, TextEmitted)]
 
 
-def told(trace: Trace, place: Place) -> list[str]:
+def told(trace: Trace, place: Cursor) -> list[str]:
     """What one who has come to this place is told now, text by its words."""
     found = []
-    while (event := trace.tell(place)) is not None:
-        found.append(event.speech.text if isinstance(event, Spoken) else type(event).__name__)
+    while (event := trace.next_event(place)) is not None:
+        found.append(event.delta.text if isinstance(event, TextEmitted) else type(event).__name__)
     return found
 
 
 def test_text_grows_in_its_place():
     trace = Trace()
     for text, reasoning in (("a", False), ("b", False), ("c", False), ("d", True), ("e", True), ("f", False)):
-        trace.emit(Spoken(Speech(text, reasoning)))
+        trace.emit(TextEmitted(TextDelta(text, reasoning)))
     assert spoken(trace) == [("abc", False), ("de", True), ("f", False)]
 
 
 def test_everyone_is_told_all_of_a_text_that_grows_and_nothing_twice():
-    trace, early, late = Trace(), Place(), Place()
-    trace.emit(Spoken(Speech("a")))
+    trace, early, late = Trace(), Cursor(), Cursor()
+    trace.emit(TextEmitted(TextDelta("a")))
     assert told(trace, early) == ["a"] and told(trace, early) == []
-    trace.emit(Spoken(Speech("b")))
-    trace.emit(Spoken(Speech("c")))
+    trace.emit(TextEmitted(TextDelta("b")))
+    trace.emit(TextEmitted(TextDelta("c")))
     assert told(trace, early) == ["bc"]
     trace.emit(Proposed(Outcome(made())))
-    trace.emit(Spoken(Speech("d")))
+    trace.emit(TextEmitted(TextDelta("d")))
     assert told(trace, early) == ["Proposed", "d"]
     assert told(trace, late) == ["abc", "Proposed", "d"] and told(trace, late) == []
 
 
 @given(st.lists(st.sampled_from(["say", "think", "propose", "tell", "tell late"]), max_size=60))
 def test_whoever_follows_a_trace_hears_the_same(acts):
-    trace, places, heard = Trace(), [Place(), Place()], ["", ""]
+    trace, places, heard = Trace(), [Cursor(), Cursor()], ["", ""]
     for at, act in enumerate([*acts, "tell", "tell late"]):
         if act in ("say", "think"):
-            trace.emit(Spoken(Speech(f"{at},", act == "think")))
+            trace.emit(TextEmitted(TextDelta(f"{at},", act == "think")))
         elif act == "propose":
             trace.emit(Proposed(Outcome(made())))
         else:
@@ -176,9 +185,9 @@ def test_whoever_follows_a_trace_hears_the_same(acts):
 def test_a_long_stretch_is_not_copied_again_and_again():
     trace = Trace()
     for _ in range(1000):
-        trace.emit(Spoken(Speech("x" * 100)))
+        trace.emit(TextEmitted(TextDelta("x" * 100)))
     assert "".join(text for text, _ in spoken(trace)) == "x" * 100_000
-    assert max(len(text) for text, _ in spoken(trace)) < LONGEST_SPEECH + 100 and len(trace.entries) < 60
+    assert max(len(text) for text, _ in spoken(trace)) < MAX_DELTA_CHARACTERS + 100 and len(trace.entries) < 60
 
 
 async def test_a_follower_hears_everything_once():
@@ -186,12 +195,12 @@ async def test_a_follower_hears_everything_once():
 
     async def listen():
         async for event in trace.follow():
-            heard.append(event.speech.text)
+            heard.append(event.delta.text)
             await asyncio.sleep(0.001)
 
     listening = asyncio.ensure_future(listen())
     for number in range(300):
-        trace.emit(Spoken(Speech(f"{number} ")))
+        trace.emit(TextEmitted(TextDelta(f"{number} ")))
         await asyncio.sleep(0.0003 if number % 50 == 0 else 0)
     trace.close()
     await listening

@@ -1,0 +1,66 @@
+"""Relays a plain request: the engine's own response, buffered or streamed."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from cogitate.server.auth.cache_salt import Salts
+from cogitate.server.engine import Backend, Body
+from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.json import dumps
+from cogitate.server.serving.fair_queue import Slots
+from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.single_flight import SingleFlight
+from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.strategies.core.event_log import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRelay:
+    """Answers plans without a strategy."""
+
+    backend: Backend
+    jobs: Jobs
+    slots: Slots
+    salts: Salts
+    flights: SingleFlight
+    traces: TraceRegistry
+
+    def start(self, plan: Plan) -> Job[Body]:
+        """Starts a job. A stream's result is empty: its lines are in the job's record. Raises ApiError."""
+        return self.jobs.start(EventLog[str](), lambda job: self._run(plan, job))
+
+    async def _run(self, plan: Plan, job: Job[Body]) -> Body:
+        async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
+            if flight.found_elsewhere is not None:
+                return self.traces.adopt(plan, orjson.loads(flight.found_elsewhere))
+            body = await self._call_engine(plan, job)
+            flight.result = dumps(body) if body and plan.key else None
+        return body
+
+    async def _call_engine(self, plan: Plan, job: Job[Body]) -> Body:
+        async with self.slots.slot(plan.caller.tenant, plan.id):
+            answer = await self.backend.answer(plan.request, self.salts(plan.caller.tenant))
+            if isinstance(answer, dict):
+                return answer
+            await copy_stream(answer, job)
+            return {}
+
+
+async def copy_stream(lines: AsyncIterator[str], job: Job[Body]) -> None:
+    """Writes the lines to the job's record, no faster than they are read.
+
+    Closes the iterator in the end. A cancellation while `job` waits for its readers would otherwise leave the engine's
+    generator, and what it decodes, open until it is garbage-collected.
+    """
+    async with aclosing(lines):
+        async for line in lines:
+            job.record.emit(line)
+            job.accept()
+            await job.wait_for_readers()
