@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import uvloop
 from pydantic import ValidationError
 
-from cogitate.server.auth.keys import BadKeysFile, new_key
+from cogitate.server.auth.keys import InvalidKeysFile, create_key
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
-from cogitate.server.evaluation import options
+from cogitate.server.evaluation import flags
 from cogitate.server.settings import ENVIRONMENT_ONLY, Settings, keys_file
 
 # Before anything imports transformers: spawned engine processes import this module too.
@@ -69,11 +69,11 @@ def parser() -> Parser:
     evaluation = commands.add_parser(
         "eval",
         help="accuracy against cost on a task",
-        description=options.DESCRIPTION,
-        epilog=options.EXAMPLES,
+        description=flags.DESCRIPTION,
+        epilog=flags.EXAMPLES,
         formatter_class=raw,
     )
-    options.add_flags(evaluation)
+    flags.add_flags(evaluation)
     keys = commands.add_parser("keys", help="make API keys").add_subparsers(dest="action", required=True)
     new = keys.add_parser("new", help="make a key, print it once, store its digest")
     new.add_argument("tenant", metavar="TENANT")
@@ -121,8 +121,8 @@ def settings_of(given: argparse.Namespace) -> Settings:
 
 def make_key(path: Path, tenant: str) -> None:
     try:
-        sys.stdout.write(new_key(path, tenant) + "\n")
-    except (BadKeysFile, OSError) as error:
+        sys.stdout.write(create_key(path, tenant) + "\n")
+    except (InvalidKeysFile, OSError) as error:
         fail(str(error))
 
 

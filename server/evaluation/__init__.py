@@ -1,1 +1,1 @@
-"""`cogitate eval`: accuracy against cost, on a task, with intervals: live, or replayed over a bank of samples."""
+"""`cogitate eval`: measures accuracy and cost of strategies on a task, live or replayed over a bank of samples."""

@@ -1,48 +1,59 @@
-"""What stands beside every strategy: greedy, the mean sample, the oracle that passes if any is right, and all votes."""
+"""The baselines of every comparison: greedy decoding, the mean sample, the majority vote and the oracle (pass@n)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.server.evaluation.arms import Arm, arm
+from cogitate.server.evaluation.arms import Arm, parse_arm
+from cogitate.server.evaluation.question import Question
+from cogitate.server.evaluation.replay_engine import to_completion
 from cogitate.server.evaluation.results import Result
+from cogitate.server.evaluation.sample import Sample
+from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies.core.answer_reader import AnswerReader
+from cogitate.strategies.core.types import Message, Prompt
 
-GREEDY = "greedy"
-"""The arm that is no strategy: the engine's own, most probable answer."""
-ONE = "one sample"
-"""The arm whose figures are the mean of all samples."""
+GREEDY_ARM = "greedy"
+"""The model's most probable answer, without a strategy."""
+SAMPLE_ARM = "one sample"
+"""Each sample by itself: the row's figures are means over all samples."""
 
 
-def oracle(n: int) -> str:
+def oracle_name(n: int) -> str:
+    """Returns the name of the row that counts a question as right where any of n samples is."""
     return f"oracle pass@{n}"
 
 
-def majority(n: int) -> Arm:
-    """The plain vote of all n."""
-    return arm(f"self_consistency:n={n},stop_rule=none")
+def majority_arm(n: int) -> Arm:
+    """Builds the majority vote over all n samples, with no stop rule."""
+    return parse_arm(f"self_consistency:n={n},stop_rule=none")
 
 
-def rows(arms: Sequence[Arm], n: int, *, repeats: int = 1, greedy: bool = True) -> dict[str, int]:
-    """In the order in which they are shown, each with how often it answers a question. Without samples n is 0."""
-    first = {GREEDY: 1} if greedy else {}
-    beside = {ONE: n, oracle(n): 1, majority(n).name: repeats} if n else {}
-    return first | beside | {one.name: repeats for one in arms}
+def count_repeats(arms: Sequence[Arm], n: int, *, repeats: int = 1, greedy: bool = True) -> dict[str, int]:
+    """Returns the rows in the order in which they are shown, with how often each answers a question.
+
+    `n`: samples per question; 0 leaves out the rows that are made of samples.
+    """
+    first = {GREEDY_ARM: 1} if greedy else {}
+    of_samples = {SAMPLE_ARM: n, oracle_name(n): 1, majority_arm(n).name: repeats} if n else {}
+    return first | of_samples | {arm.name: repeats for arm in arms}
 
 
-def compared(arms: Sequence[Arm], n: int) -> list[Arm]:
-    """Each once, the majority first."""
-    return list({one.name: one for one in (*([majority(n)] if n else []), *arms)}.values())
+def unique_arms(arms: Sequence[Arm], n: int) -> list[Arm]:
+    """Returns the majority vote (unless n is 0) and the arms, each once."""
+    return list({arm.name: arm for arm in (*([majority_arm(n)] if n else []), *arms)}.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
-    """One sample, as it was read."""
+class GradedSample:
+    """One sample's answer and cost."""
 
     answer: str | None
     correct: bool
     tokens: int
     prompt: int
+    """Tokens of the prompt."""
 
-    def result(self, arm: str, question: str, repeat: int = 0) -> Result:
+    def to_result(self, arm: str, question: str, repeat: int = 0) -> Result:
         return Result(
             arm=arm,
             question=question,
@@ -55,10 +66,10 @@ class Graded:
         )
 
 
-def sampled(question: str, samples: Sequence[Graded], n: int) -> list[Result]:
-    """Every sample by itself: the mean is what one is worth. And pass@n: whoever chooses among them does no better."""
-    best = Result(
-        arm=oracle(n),
+def sample_results(question: str, samples: Sequence[GradedSample], n: int) -> list[Result]:
+    """Builds one result per sample, and the oracle's: no rule that chooses among the samples can do better."""
+    oracle = Result(
+        arm=oracle_name(n),
         question=question,
         correct=any(sample.correct for sample in samples),
         answer="",
@@ -67,4 +78,22 @@ def sampled(question: str, samples: Sequence[Graded], n: int) -> list[Result]:
         candidates=len(samples),
         depth=max(sample.tokens for sample in samples),
     )
-    return [*(sample.result(ONE, question, at) for at, sample in enumerate(samples)), best]
+    return [*(sample.to_result(SAMPLE_ARM, question, at) for at, sample in enumerate(samples)), oracle]
+
+
+def bank_results(question: Question, bank: Bank, n: int) -> list[Result]:
+    """Builds the results of greedy, of each sample and of the oracle from a bank's samples of the question.
+
+    Greedy's is left out where the bank has no greedy sample: a bank may be imported from elsewhere.
+    """
+    sample = bank.greedy(question.id)
+    greedy = [grade_sample(question, sample).to_result(GREEDY_ARM, question.id)] if sample else []
+    graded = [grade_sample(question, sample) for sample in bank.non_greedy(question.id)]
+    return [*greedy, *sample_results(question.id, graded, n)]
+
+
+def grade_sample(question: Question, sample: Sample) -> GradedSample:
+    """Extracts the answer of a bank's sample and grades it."""
+    extracted = AnswerReader().read(to_completion(Prompt((Message("user", question.text),)), sample))
+    answer = question.answer(sample.text, extracted)
+    return GradedSample(answer.raw if answer else None, question.is_right(answer), sample.tokens, sample.prompt_tokens)

@@ -1,43 +1,51 @@
-"""What one run compares: its rows in order, and how the results of each question are made. Nothing else is shown."""
+"""The rows of a run's table, in order, and the keys of the results that belong to them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from cogitate.server.evaluation.arms import BadArm, arm
-from cogitate.server.evaluation.baselines import GREEDY, ONE
+from cogitate.server.evaluation.arms import BadArm, parse_arm
+from cogitate.server.evaluation.baselines import GREEDY_ARM, SAMPLE_ARM
 from cogitate.server.evaluation.errors import CannotEvaluate
 from cogitate.server.evaluation.results import Key
 
 
-class NoSuchRow(CannotEvaluate):
-    """What is no row of this run, and what is one."""
+class UnknownRow(CannotEvaluate):
+    """--baseline names no row of this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
+    """What a run compares. Results of other arms, questions or digests are not shown."""
+
     rows: Mapping[str, int]
-    """The arms in the order in which they are shown, and how often each answers a question."""
-    made: Mapping[str, str]
-    """The questions, and how their results are made."""
+    """The arms in the order in which they are shown, with how often each answers a question."""
+    digests: Mapping[str, str]
+    """The ids of the questions, with the digest of how their results are produced."""
     baseline: str
+    """The row that gains are measured from."""
 
-    def wanted(self) -> Iterator[Key]:
+    def result_keys(self) -> Iterator[Key]:
+        """Yields the keys of all results, row by row."""
         for row in self.rows:
-            for question in self.made:
-                yield from self.of(row, question)
+            for question in self.digests:
+                yield from self.keys_of(row, question)
 
-    def of(self, row: str, question: str) -> list[Key]:
-        return [(row, question, repeat, self.made[question]) for repeat in range(self.rows[row])]
+    def keys_of(self, row: str, question: str) -> list[Key]:
+        """Returns the keys of a row's results for one question."""
+        return [(row, question, repeat, self.digests[question]) for repeat in range(self.rows[row])]
 
 
-def baseline(written: str | None, rows: Collection[str]) -> str:
-    """The row that gains are measured from: greedy where there is one, else the mean sample. Raises NoSuchRow."""
-    if written is None:
-        return next(name for name in (GREEDY, ONE) if name in rows)
+def resolve_baseline(text: str | None, rows: Collection[str]) -> str:
+    """Returns the row that --baseline names; by default greedy where there is such a row, else the mean sample.
+
+    Raises UnknownRow.
+    """
+    if text is None:
+        return next(name for name in (GREEDY_ARM, SAMPLE_ARM) if name in rows)
     try:
-        name = written if written in rows else arm(written).name
+        name = text if text in rows else parse_arm(text).name
     except BadArm:
-        name = written
+        name = text
     if name not in rows:
-        raise NoSuchRow(f"--baseline {written} is no row of this run; there are: {', '.join(rows)}")
+        raise UnknownRow(f"--baseline {text} is no row of this run; the rows are: {', '.join(rows)}")
     return name

@@ -1,4 +1,4 @@
-"""Questions in a file of JSON lines: GSM8K's rows, MATH's, multiple choice, HumanEval's."""
+"""Reads questions from JSON Lines files: GSM8K, MATH, multiple choice and HumanEval."""
 
 import gzip
 import json
@@ -8,66 +8,68 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from cogitate.server.evaluation.humaneval import Sandbox, is_program, program
-from cogitate.server.evaluation.multiple_choice import offered, picks
+from cogitate.server.evaluation.humaneval import ProgramTester, build_program_question, is_humaneval_row
+from cogitate.server.evaluation.multiple_choice import choice_grade, parse_choices
 from cogitate.server.evaluation.question import BadTask, Question
-from cogitate.server.evaluation.reference import NoReference, final, first
-from cogitate.server.evaluation.scoring import agrees
+from cogitate.server.evaluation.reference import NoReference, canonical_grade, final_answer, first_value
 
-TEXTS = ("question", "problem", "prompt")
-ANSWERS = ("answer", "solution")
+TEXT_FIELDS = ("question", "problem", "prompt")
+ANSWER_FIELDS = ("answer", "solution")
 
 
-def rows(path: Path, limit: int | None, code_exec: str) -> list[Question]:
-    """GSM8K (`question`, `answer` ending in `#### N`), MATH (`problem`, `solution`), multiple choice (`choices`),
-    HumanEval (`prompt`, `entry_point`, `test`). Raises BadTask.
+def read_questions(path: Path, limit: int | None, code_exec: str) -> list[Question]:
+    """Reads the first `limit` rows of a file, which may be gzipped.
+
+    Each row is GSM8K's (`question`, `answer` that ends in `#### N`), MATH's (`problem`, `solution`), multiple choice
+    (`choices`) or HumanEval's (`prompt`, `entry_point`, `test`). `code_exec`: the sandbox for HumanEval's programs.
+    Raises BadTask.
     """
-    found = [parsed(line, path, number) for number, line in enumerate(lines(path)[:limit], 1)]
-    sandbox = Sandbox(code_exec) if any(map(is_program, found)) else None
-    return [read(row, path, number, sandbox) for number, row in enumerate(found, 1)]
+    rows = [_parse_row(line, path, number) for number, line in enumerate(_read_lines(path)[:limit], 1)]
+    tester = ProgramTester(code_exec) if any(map(is_humaneval_row, rows)) else None
+    return [_to_question(row, path, number, tester) for number, row in enumerate(rows, 1)]
 
 
-def lines(path: Path) -> list[str]:
-    """Those that are not blank. Raises BadTask."""
+def build_question(name: str, row: Mapping[str, Any]) -> Question:
+    """Builds a question that has a text as its answer. Raises NoReference."""
+    text = str(first_value(row, TEXT_FIELDS))
+    if row.get("choices"):
+        texts, gold = parse_choices(row)
+        listing = "\n".join(f"({letter}) {choice}" for letter, choice in zip(ascii_uppercase, texts, strict=False))
+        return Question(name, f"{text}\n{listing}", gold, choice_grade(gold, texts), row, choice=True)
+    gold = final_answer(str(first_value(row, ANSWER_FIELDS)))
+    return Question(name, text, gold, canonical_grade(gold), row)
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Returns the lines that are not blank. Raises BadTask."""
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except OSError as error:
         raise BadTask(f"cannot read {path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, EOFError, zlib.error) as error:
-        raise BadTask(f"{path} holds no text: {error}") from None
+        raise BadTask(f"{path} is not a text file: {error}") from None
     return [line for line in text.split("\n") if line.strip()]
 
 
-def parsed(line: str, path: Path, number: int) -> Mapping[str, Any]:
-    """Numbers as they are written, however long. Raises BadTask."""
+def _parse_row(line: str, path: Path, number: int) -> Mapping[str, Any]:
+    """Parses one row; integers keep all their digits. Raises BadTask."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BadTask(f"{path}, row {number}: it is not JSON ({error})") from None
+        raise BadTask(f"{path}, row {number}: not valid JSON ({error})") from None
     if not isinstance(row, dict):
-        raise BadTask(f"{path}, row {number}: it is no JSON object")
+        raise BadTask(f"{path}, row {number}: not a JSON object")
     return row
 
 
-def read(row: Mapping[str, Any], path: Path, number: int, sandbox: Sandbox | None) -> Question:
+def _to_question(row: Mapping[str, Any], path: Path, number: int, tester: ProgramTester | None) -> Question:
     """Raises BadTask."""
     try:
-        if sandbox and is_program(row):
-            return program(row, sandbox)
-        return question(f"{path.stem}:{number - 1}", row)
+        if tester and is_humaneval_row(row):
+            return build_program_question(row, tester)
+        return build_question(f"{path.stem}:{number - 1}", row)
     except NoReference as error:
         raise BadTask(f"{path}, row {number}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise BadTask(f"{path}, row {number}: it has no question and answer ({error!r})") from None
-
-
-def question(name: str, row: Mapping[str, Any]) -> Question:
-    """Raises NoReference."""
-    text = str(first(row, TEXTS))
-    if row.get("choices"):
-        texts, gold = offered(row)
-        said = "\n".join(f"({letter}) {choice}" for letter, choice in zip(ascii_uppercase, texts, strict=False))
-        return Question(name, f"{text}\n{said}", gold, picks(gold, texts), row, choice=True)
-    gold = final(str(first(row, ANSWERS)))
-    return Question(name, text, gold, agrees(gold), row)
+        raise BadTask(f"{path}, row {number}: no question with an answer ({error!r})") from None

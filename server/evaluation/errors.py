@@ -1,5 +1,8 @@
-"""Why there is nothing to measure, in one line: something is wrong with what was asked for, or with what answers."""
+"""The base class of errors that end an evaluation with one line."""
 
 
 class CannotEvaluate(Exception):
-    """Why, in one line. Each part has a kind of its own."""
+    """The evaluation cannot go on. The message is one line that states the cause and, where there is one, the remedy.
+
+    Each module of this package derives its own error from this class.
+    """

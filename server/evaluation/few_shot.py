@@ -1,4 +1,4 @@
-"""Worked examples: questions and answers that a model is shown before each question (few-shot prompting)."""
+"""Few-shot prompting: worked examples that are shown to the model before each question."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from cogitate.server.evaluation.errors import CannotEvaluate
 
 
 class BadShots(CannotEvaluate):
-    """Why a file holds no examples."""
+    """The file of --shots cannot be read, or a row of it is no example."""
 
 
 Shots = Sequence[Sequence[str]]
-"""Of each its question and its answer."""
+"""Pairs of a question and its answer."""
 
 
-def turns(shown: Shots, text: str) -> list[dict[str, str]]:
-    """A conversation that ends with this text, the examples before it."""
-    said = [turn for asked, answer in shown for turn in (("user", asked), ("assistant", answer))]
-    return [{"role": role, "content": content} for role, content in (*said, ("user", text))]
+def build_messages(shots: Shots, text: str) -> list[dict[str, str]]:
+    """Builds a conversation of the examples, followed by `text` as the last user message."""
+    turns = [turn for question, answer in shots for turn in (("user", question), ("assistant", answer))]
+    return [{"role": role, "content": content} for role, content in (*turns, ("user", text))]
 
 
-def shots(path: Path | None) -> Shots:
-    """Of a file of JSON lines, each with a `question` and an `answer`, which is shown whole. Raises BadShots."""
+def read_shots(path: Path | None) -> Shots:
+    """Reads a JSON Lines file of `question` and `answer`; the answer is shown in full. Raises BadShots."""
     if path is None:
         return ()
     try:
@@ -32,4 +32,4 @@ def shots(path: Path | None) -> Shots:
     except OSError as error:
         raise BadShots(f"cannot read {path}: {error.strerror}") from None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise BadShots(f"{path}: a row is not JSON with a question and an answer ({error!r})") from None
+        raise BadShots(f"{path}: a row is not a JSON object with a question and an answer ({error!r})") from None

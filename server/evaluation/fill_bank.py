@@ -1,77 +1,75 @@
-"""Fills a bank: plain, seeded requests, many in flight, one question after the other."""
+"""Fills a sample bank from a server with plain, seeded requests, many at a time."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from cogitate.server.evaluation.client import Client
+from cogitate.server.evaluation.client import Client, PromptTooLong, RequestFailed
 from cogitate.server.evaluation.lanes import each
 from cogitate.server.evaluation.progress import Progress
 from cogitate.server.evaluation.provenance import digest
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.sample import GREEDY, Recipe, Sample
+from cogitate.server.evaluation.sample import GREEDY_INDEX, Recipe, Sample
 from cogitate.server.evaluation.sample_bank import BankFile
-from cogitate.server.evaluation.told import Refused, TooLong
-from cogitate.strategies.core.seeds import derived_seed
+from cogitate.strategies.core.seeds import derive_seed
 
 
-async def fill(
-    bank: BankFile,
-    questions: Sequence[Question],
-    n: int,
-    client: Client,
-    model: str,
-    in_flight: int,
-    progress: Progress,
+async def fill_bank(
+    file: BankFile, questions: Sequence[Question], n: int, client: Client, model: str, in_flight: int
 ) -> set[str]:
-    """Until each question has a greedy sample and n others. What is there already is not made again.
+    """Draws samples until each question has a greedy one and n others; samples in the file are not drawn again.
 
-    Which questions the model's context does not hold: they get none. Raises Refused.
+    Returns the ids of the questions that do not fit into the model's context: they get no samples. Raises
+    RequestFailed.
     """
-    wanted = [
-        (question, index) for question in questions for index in (GREEDY, *range(n)) if (question.id, index) not in bank
+    missing = [
+        (question, index)
+        for question in questions
+        for index in (GREEDY_INDEX, *range(n))
+        if (question.id, index) not in file
     ]
-    progress.expect(len(wanted))
     too_long = set[str]()
+    with Progress("samples", len(missing)) as progress:
 
-    async def draw(one: tuple[Question, int]) -> None:
-        question, index = one
-        try:
-            bank.put(sample := await drawn(client, model, bank.bank.recipe, question, index))
-            progress.advance(sample.tokens)
-        except TooLong:
-            too_long.add(question.id)
-            progress.advance()
-        except Refused as error:
-            raise Refused(f"{question.id}: {error}") from None
+        async def draw(key: tuple[Question, int]) -> None:
+            question, index = key
+            try:
+                file.add(sample := await draw_sample(client, model, file.bank.recipe, question, index))
+                progress.advance(sample.tokens)
+            except PromptTooLong:
+                too_long.add(question.id)
+                progress.advance()
+            except RequestFailed as error:
+                raise RequestFailed(f"{question.id}: {error}") from None
 
-    await each(wanted, in_flight, draw)
+        await each(missing, in_flight, draw)
     return too_long
 
 
-async def drawn(client: Client, model: str, recipe: Recipe, question: Question, index: int) -> Sample:
-    seed = derived_seed(recipe.seed, index)
-    answer, _ = await client.chat(asked(model, recipe, question, index, seed))
-    choice, spent = answer.choices[0], answer.usage
+async def draw_sample(client: Client, model: str, recipe: Recipe, question: Question, index: int) -> Sample:
+    """Requests one sample. Raises RequestFailed, PromptTooLong."""
+    seed = derive_seed(recipe.seed, index)
+    response, _ = await client.chat(_build_body(model, recipe, question, index, seed))
+    choice, usage = response.choices[0], response.usage
     tokens = (choice.logprobs and choice.logprobs.content) or []
     return Sample(
         question=question.id,
         index=index,
         seed=seed,
-        text=answer.text,
-        finish=choice.finish_reason,
-        tokens=spent.completion_tokens,
-        prompt_tokens=spent.prompt_tokens,
+        text=response.text,
+        finish=choice.finish_reason or "stop",
+        tokens=usage.completion_tokens,
+        prompt_tokens=usage.prompt_tokens,
         logprobs=[round(token.logprob, 4) for token in tokens],
-        top=[[round(other.logprob, 3) for other in token.top_logprobs] for token in tokens],
+        top=[[round(alternative.logprob, 3) for alternative in token.top_logprobs] for token in tokens],
         asked=digest(question.text),
     )
 
 
-def asked(model: str, recipe: Recipe, question: Question, index: int, seed: int) -> dict[str, Any]:
-    greedy = index == GREEDY
+def _build_body(model: str, recipe: Recipe, question: Question, index: int, seed: int) -> dict[str, Any]:
+    greedy = index == GREEDY_INDEX
     return {
         "model": model,
-        "messages": question.turns(recipe.instruction),
+        "messages": question.messages(recipe.instruction),
         "max_tokens": recipe.max_tokens,
         "temperature": 0.0 if greedy else recipe.temperature,
         "top_p": 1.0 if greedy else recipe.top_p,

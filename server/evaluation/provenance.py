@@ -1,30 +1,30 @@
-"""How a thing was made, as a short digest: what was made otherwise is another thing, whatever its name."""
+"""Digests of how results are produced: stale results, of another digest, are computed again."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from cogitate.server.evaluation.live_request import Asking
+from cogitate.server.evaluation.live_request import RequestSettings
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.sample import Recipe, Sample
 
 
 def digest(*parts: object) -> str:
-    """The same for the same values of JSON, in every process."""
+    """Returns 16 hex digits, equal for equal JSON values in every process."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def live(asking: Asking, question: Question) -> str:
-    """Of results that a server gave."""
-    return digest(asdict(asking), *graded(question), question.shots)
+def live_digest(settings: RequestSettings, question: Question) -> str:
+    """Returns the digest of results from a server."""
+    return digest(asdict(settings), *_content(question), question.shots)
 
 
-def replayed(recipe: Recipe, samples: Iterable[Sample], question: Question) -> str:
-    """Of results over these samples of the question."""
-    return digest(asdict(recipe), [sample.text for sample in samples], *graded(question))
+def replay_digest(recipe: Recipe, samples: Iterable[Sample], question: Question) -> str:
+    """Returns the digest of results from these samples of the question."""
+    return digest(asdict(recipe), [sample.text for sample in samples], *_content(question))
 
 
-def graded(question: Question) -> tuple[str, str, str]:
-    """What is asked, and all that an answer is held against."""
+def _content(question: Question) -> tuple[str, str, str]:
+    """The question's text, and all that its answers are graded by."""
     return question.text, question.gold, str(question.entry.get("test", ""))

@@ -1,49 +1,50 @@
-"""One thing that is asked, with what counts as right."""
+"""One question of a task, with the rule that decides which answers are right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cogitate.server.evaluation.errors import CannotEvaluate
-from cogitate.server.evaluation.few_shot import Shots, turns
-from cogitate.server.evaluation.scoring import Grade
+from cogitate.server.evaluation.few_shot import Shots, build_messages
+from cogitate.server.evaluation.reference import Grade
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.program_value import program_in
+from cogitate.strategies.core.program_value import extract_program
 
 
 class BadTask(CannotEvaluate):
-    """Why there is no such task."""
+    """The task does not exist or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`grade` says whether an answer is right; None is none."""
+    """A question, its reference answer and how answers to it are graded."""
 
     id: str
     text: str
     gold: str
+    """The reference answer."""
     grade: Grade = field(repr=False, compare=False)
     entry: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The row as it came."""
+    """The data set's row, unchanged."""
     program: bool = False
-    """What is graded is the program that the text writes, not an answer that is read from it."""
+    """Whether the program in the response's text is graded, instead of an answer that is extracted from it."""
     choice: bool = False
-    """It is graded as it was written: what reads like a letter may be the text of another choice."""
+    """Whether only the answer as written is graded: its canonical form may be the text of another choice."""
     shots: Shots = ()
 
-    def turns(self, instruction: str = "") -> list[dict[str, str]]:
-        """The conversation that asks it, the instruction behind it."""
-        return turns(self.shots, self.text + instruction)
+    def messages(self, instruction: str = "") -> list[dict[str, str]]:
+        """Builds the chat messages that ask the question, with the instruction appended."""
+        return build_messages(self.shots, self.text + instruction)
 
-    def answer(self, text: str, read: Answer | None) -> Answer | None:
-        """What it is graded by: the program that the text writes, or what was read from it."""
+    def answer(self, text: str, extracted: Answer | None) -> Answer | None:
+        """Returns what is graded of a response: the program in its text, or the answer extracted from it."""
         if not self.program:
-            return read
-        source = program_in(text)
+            return extracted
+        source = extract_program(text)
         return Answer(source, source, "program") if source else None
 
-    def right(self, answer: Answer | None) -> bool:
-        """Whether it is, as it was written or in its canonical form."""
+    def is_right(self, answer: Answer | None) -> bool:
+        """Whether the answer is right, as written or in its canonical form."""
         if answer is None:
             return self.grade(None)
         return any(map(self.grade, {answer.raw} if self.choice else {answer.raw, answer.key}))

@@ -1,36 +1,47 @@
-"""What a row says is right: without it nothing could ever be."""
+"""Reads the reference answer of a row, and compares answers with it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cogitate.strategies.answers import extract
+from cogitate.strategies.answers import canonical, extract
 
 HASHES = re.compile(r"####\s*(.*)")
-LONGEST = 200
-"""Characters of a reference that is all answer: nobody would give a longer one word for word."""
+MAX_REFERENCE_CHARACTERS = 200
+"""Limit for a reference without #### or \\boxed: no model repeats a longer text word for word."""
+
+Grade = Callable[[str | None], bool]
+"""Returns whether an answer is right, given as the model wrote it; None stands for no answer."""
 
 
 class NoReference(ValueError):
-    """Why nothing could ever be right."""
+    """The row has no reference answer that any model could match."""
 
 
-def first(row: Mapping[str, Any], names: tuple[str, ...]) -> object:
-    """The first of them that the row has. Raises NoReference where it is nothing."""
+def first_value(row: Mapping[str, Any], names: tuple[str, ...]) -> object:
+    """Returns the value of the first of the names that the row has. Raises NoReference where it is missing or blank."""
     value = next((row[name] for name in names if name in row), None)
     if value is None or not str(value).strip():
         raise NoReference(f"it has no {names[0]}")
     return value
 
 
-def final(solution: str) -> str:
-    """The answer at a reference solution's end: after ####, boxed, or all of it. Raises NoReference."""
+def final_answer(solution: str) -> str:
+    """Returns the answer that ends a reference solution: after ####, in \\boxed, or all of it. Raises NoReference."""
     if hashes := HASHES.findall(solution):
         answer = str(hashes[-1]).strip()
     elif boxed := extract(solution, "boxed", ""):
         answer = boxed.raw
-    elif len(answer := solution.strip()) > LONGEST:
-        raise NoReference(f"its answer is longer than {LONGEST} characters, and neither behind #### nor boxed")
+    elif len(answer := solution.strip()) > MAX_REFERENCE_CHARACTERS:
+        raise NoReference(
+            f"its answer is longer than {MAX_REFERENCE_CHARACTERS} characters, and neither follows #### nor is boxed"
+        )
     if not answer:
         raise NoReference("its answer is empty")
     return answer
+
+
+def canonical_grade(gold: str) -> Grade:
+    """Builds a grade that compares canonical forms; the reference is read by the same rules as the answers."""
+    key = canonical(gold)
+    return lambda answer: answer is not None and canonical(answer) == key

@@ -1,4 +1,4 @@
-"""The bank in the place of an engine: it decodes by looking up, and takes a second of virtual time for each token."""
+"""The Engine port over a bank: decodes are looked up, and take one second of virtual time per token."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,76 +10,84 @@ from cogitate.server.evaluation.sample import Sample
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.ports import OnAbort, OnText
 from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling
-from cogitate.strategies.voting.confidence import Watch
+from cogitate.strategies.voting.confidence import ConfidenceMonitor
 
 
 class NotInBank(CannotEvaluate):
-    """The strategy asked for something that only a live engine can give."""
+    """The strategy asked for something that only a model can generate."""
 
 
-class Beyond(Protocol):
-    """What decodes what is in no bank."""
+class Fallback(Protocol):
+    """Generates what no bank holds: verdicts, steps and syntheses."""
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Completion: ...
 
 
 @dataclass(slots=True)
-class BankEngine:
-    """Decodes by looking up: answers to this very question."""
+class ReplayEngine:
+    """Answers decodes of one question with its samples, in order; everything else goes to the fallback."""
 
     question: Prompt
     order: Sequence[Sample]
     greedy: Sample | None = None
-    beyond: Beyond | None = None
-    asked: int = field(default=0)
+    fallback: Fallback | None = None
+    _next: int = field(default=0)
+    """Index into `order`."""
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        if self._holds(prompt, sampling):
-            made = floored(completion(prompt, self._next(sampling), sampling.logprobs), sampling)
-        elif self.beyond:
-            made = await self.beyond.generate(prompt, sampling)
+        """Returns the next sample, after its tokens' virtual time. Raises NotInBank, and what the fallback raises."""
+        if self._is_question(prompt, sampling):
+            completion = apply_threshold(to_completion(prompt, self._take(sampling), sampling.logprobs), sampling)
+        elif self.fallback:
+            completion = await self.fallback.generate(prompt, sampling)
         else:
-            raise NotInBank("a bank holds whole answers: verdicts, steps and syntheses need a --server beside it")
+            raise NotInBank(
+                "a bank holds complete responses only: for verdicts, steps and syntheses add --server URL or --model"
+            )
         began = asyncio.get_running_loop().time()
         try:
-            await asyncio.sleep(made.completion_tokens)
+            await asyncio.sleep(completion.completion_tokens)
         except asyncio.CancelledError:
-            spent = min(made.completion_tokens, int(asyncio.get_running_loop().time() - began))
+            decoded = min(completion.completion_tokens, int(asyncio.get_running_loop().time() - began))
             if on_abort:
-                on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=spent))
+                on_abort(Completion(prompt=prompt, text="", finish="abort", completion_tokens=decoded))
             raise
-        return made
+        return completion
 
-    def _holds(self, prompt: Prompt, sampling: Sampling) -> bool:
-        beside = sampling.auxiliary or sampling.labels or sampling.stop or sampling.until
-        return not beside and (prompt.messages, prompt.pieces) == (self.question.messages, ())
+    def _is_question(self, prompt: Prompt, sampling: Sampling) -> bool:
+        partial = sampling.auxiliary or sampling.labels or sampling.stop or sampling.until
+        return not partial and (prompt.messages, prompt.segments) == (self.question.messages, ())
 
-    def _next(self, sampling: Sampling) -> Sample:
+    def _take(self, sampling: Sampling) -> Sample:
+        """Raises NotInBank."""
         if sampling.temperature == 0 and self.greedy:
             sample = self.greedy
-        elif self.asked < len(self.order):
-            sample = self.order[self.asked]
-            self.asked += 1
+        elif self._next < len(self.order):
+            sample = self.order[self._next]
+            self._next += 1
         else:
-            raise NotInBank(f"the bank has {len(self.order)} samples of each question, and more were asked for")
+            raise NotInBank(f"the bank has {len(self.order)} samples of each question, and the strategy asks for more")
         if sampling.max_tokens is not None and sampling.max_tokens < sample.tokens:
-            raise NotInBank("a sample is longer than what the strategy allows it")
+            raise NotInBank("a sample is longer than the strategy's limit of tokens")
         return sample
 
 
-def floored(made: Completion, sampling: Sampling) -> Completion:
-    """As it would be with the request's floor: ended, and without a text, at the token where it falls below."""
-    watch = Watch(sampling.floor) if sampling.floor else None
-    fell = next((at for at, token in enumerate(made.logprobs, 1) if watch and watch.falls([token])), None)
-    if fell is None:
-        return made
-    return replace(made, text="", finish="unsure", completion_tokens=fell, logprobs=made.logprobs[:fell])
+def apply_threshold(completion: Completion, sampling: Sampling) -> Completion:
+    """Ends a completion where a live engine would: at the token that falls below the confidence threshold."""
+    monitor = ConfidenceMonitor(sampling.confidence_threshold) if sampling.confidence_threshold else None
+    end = next((at for at, token in enumerate(completion.logprobs, 1) if monitor and monitor.update([token])), None)
+    if end is None:
+        return completion
+    return replace(completion, text="", finish="unsure", completion_tokens=end, logprobs=completion.logprobs[:end])
 
 
-def completion(prompt: Prompt, sample: Sample, alternatives: int | None = 0) -> Completion:
-    """As an engine tells it that was asked for so many alternatives per token."""
+def to_completion(prompt: Prompt, sample: Sample, alternatives: int | None = 0) -> Completion:
+    """Converts a sample to what an engine returns for it.
+
+    `alternatives`: how many per token the caller reads; without any, only the tokens' own log-probabilities are set.
+    """
     top = sample.top if sample.top and alternatives else [[] for _ in sample.logprobs]
     return Completion(
         prompt=prompt,
@@ -88,7 +96,7 @@ def completion(prompt: Prompt, sample: Sample, alternatives: int | None = 0) -> 
         prompt_tokens=sample.prompt_tokens,
         completion_tokens=sample.tokens,
         logprobs=tuple(
-            TokenLogprob(0, "", chosen, tuple(TokenLogprob(0, "", other) for other in others))
-            for chosen, others in zip(sample.logprobs, top, strict=True)
+            TokenLogprob(0, "", chosen, tuple(TokenLogprob(0, "", alternative) for alternative in likeliest))
+            for chosen, likeliest in zip(sample.logprobs, top, strict=True)
         ),
     )

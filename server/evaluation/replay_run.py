@@ -1,107 +1,116 @@
-"""Strategies over a bank: what can be replayed is replayed, many at once where a server is asked beside."""
+"""A replay run: prepares a bank, and replays all arms over it."""
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from cogitate.server.evaluation import provenance
 from cogitate.server.evaluation.arms import Arm
-from cogitate.server.evaluation.banked import beside
-from cogitate.server.evaluation.baselines import GREEDY, ONE, compared, oracle, rows
-from cogitate.server.evaluation.comparison import Comparison, baseline
+from cogitate.server.evaluation.baselines import (
+    GREEDY_ARM,
+    SAMPLE_ARM,
+    bank_results,
+    count_repeats,
+    oracle_name,
+    unique_arms,
+)
+from cogitate.server.evaluation.comparison import Comparison, resolve_baseline
 from cogitate.server.evaluation.errors import CannotEvaluate
-from cogitate.server.evaluation.evening import evened, refuse_others
-from cogitate.server.evaluation.fallback_server import Standby, Unanswered
+from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackServer
 from cogitate.server.evaluation.lanes import each
+from cogitate.server.evaluation.local_server import ServerAddress
 from cogitate.server.evaluation.progress import Progress, note
+from cogitate.server.evaluation.provenance import replay_digest
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.reach import Server
-from cogitate.server.evaluation.recipes import refuse_contradictions
-from cogitate.server.evaluation.replay import replayed
+from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.replay_engine import NotInBank
 from cogitate.server.evaluation.results import Result, Results
-from cogitate.server.evaluation.sample_bank import BadBank, Bank
-from cogitate.strategies.core.execute import NoAnswer
+from cogitate.server.evaluation.sample_bank import BadBank, Bank, balance, check_questions, check_recipe
+from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 
 
-class Unreplayed(CannotEvaluate):
-    """Which strategy came to no end on which question, and why."""
+class ReplayFailed(CannotEvaluate):
+    """A strategy found no answer to a question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """What is replayed: each question's samples are as many, and all there."""
+class ReplayRun:
+    """What is replayed: a balanced bank, and the questions that it has samples of."""
 
     bank: Bank
     n: int
+    """Samples of each question."""
     questions: Sequence[Question]
     arms: Sequence[Arm]
     comparison: Comparison
 
 
-def ready(given: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm]) -> Ready:
-    """Raises BadBank, Contradiction, NoSuchRow."""
-    whole = Bank.read(given.bank)
-    if not given.fill:
-        refuse_contradictions(given, whole.recipe)
-    refuse_others(whole, questions)
-    n, bank = evened(whole, questions)
-    kept = [question for question in questions if question.id in bank.samples]
-    if not kept:
-        raise BadBank(f"{given.bank} has no samples of this task's questions: --fill it")
-    if out := len(questions) - len(kept):
-        note(f"{out} of {len(questions)} questions left out: the bank has fewer than {n} samples of them")
-    without = sum(not bank.greedy(question.id) for question in kept)
-    if 0 < without < len(kept):
-        note(f"greedy is left out: the bank has no greedy sample of {without} questions")
-    shown = rows(arms, n, repeats=given.repeats, greedy=not without)
-    made = {q.id: provenance.replayed(bank.recipe, bank.held(q.id), q) for q in kept}
-    comparison = Comparison(rows=shown, made=made, baseline=baseline(given.baseline, shown))
-    return Ready(bank=bank, n=n, questions=kept, arms=compared(arms, n), comparison=comparison)
+def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm]) -> ReplayRun:
+    """Reads and balances the bank, and notes what is left out. Raises BadBank, RecipeMismatch, UnknownRow."""
+    full = Bank.read(args.bank)
+    if not args.fill:
+        check_recipe(args, full.recipe)
+    check_questions(full, questions)
+    n, bank = balance(full, questions)
+    sampled = [question for question in questions if question.id in bank.samples]
+    if not sampled:
+        raise BadBank(f"{args.bank} has no samples of this task's questions: draw some with --fill N")
+    if missing := len(questions) - len(sampled):
+        note(f"{missing} of {len(questions)} questions left out: the bank has fewer than {n} samples of them")
+    without_greedy = sum(not bank.greedy(question.id) for question in sampled)
+    if 0 < without_greedy < len(sampled):
+        note(f"greedy is left out: the bank has no greedy sample of {without_greedy} questions")
+    rows = count_repeats(arms, n, repeats=args.repeats, greedy=not without_greedy)
+    digests = {q.id: replay_digest(bank.recipe, bank.samples_of(q.id), q) for q in sampled}
+    comparison = Comparison(rows=rows, digests=digests, baseline=resolve_baseline(args.baseline, rows))
+    return ReplayRun(bank=bank, n=n, questions=sampled, arms=unique_arms(arms, n), comparison=comparison)
 
 
-async def replay(work: Ready, to: Results, server: Server | None, in_flight: int) -> None:
-    """Raises Unreplayed."""
-    made = work.comparison.made
-    for question in work.questions:
-        to.put(made[question.id], *alone(work, question, to))
-    wanted = [
+async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | None, in_flight: int) -> None:
+    """Computes what the results lack. With a server `in_flight` replays run at a time, to use it fully; else one.
+
+    Raises ReplayFailed.
+    """
+    digests = run.comparison.digests
+    for question in run.questions:
+        results.add(digests[question.id], *_missing_baselines(run, question, results))
+    jobs = [
         (arm, question, key[2])
-        for arm in work.arms
-        for question in work.questions
-        for key in work.comparison.of(arm.name, question.id)
-        if key not in to
+        for arm in run.arms
+        for question in run.questions
+        for key in run.comparison.keys_of(arm.name, question.id)
+        if key not in results
     ]
-    progress = Progress("replays", sys.stderr, len(wanted))
-    standby = Standby(server.url, work.bank.recipe, server.model, server.key) if server else nullcontext()
-    lanes = in_flight if server else 1
-    with standby as beyond, ThreadPoolExecutor(lanes) as pool:
+    fallback = FallbackServer(server.url, run.bank.recipe, server.model, server.key) if server else nullcontext()
+    concurrency = in_flight if server else 1
+    with (
+        Progress("replays", len(jobs)) as progress,
+        fallback as generator,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
 
-        async def one(job: tuple[Arm, Question, int]) -> None:
+        async def measure(job: tuple[Arm, Question, int]) -> None:
             arm, question, repeat = job
-            found = asyncio.get_running_loop().run_in_executor(
-                pool, replayed, arm.name, arm.strategy, question, work.bank, repeat, beyond
-            )
+            loop = asyncio.get_running_loop()
             try:
-                to.put(made[question.id], await found)
-            except (NotInBank, Unanswered, SampleFailed, NoAnswer) as error:
-                raise Unreplayed(f"{arm.name}, {question.id}: {str(error) or 'no answer'}") from None
+                result = await loop.run_in_executor(pool, replay, arm, question, run.bank, repeat, generator)
+            except (NotInBank, FallbackFailed, SampleFailed, NoOutcome) as error:
+                raise ReplayFailed(f"{arm.name}, {question.id}: {str(error) or 'no answer'}") from None
+            results.add(digests[question.id], result)
             progress.advance()
 
         try:
-            await each(wanted, lanes, one)
+            await each(jobs, concurrency, measure)
         finally:
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
 
-def alone(work: Ready, question: Question, known: Results) -> list[Result]:
-    """What the bank tells by itself, where it is not known yet."""
-    needed = [row for row in work.comparison.rows if row in (GREEDY, ONE, oracle(work.n))]
-    if all(key in known for row in needed for key in work.comparison.of(row, question.id)):
+def _missing_baselines(run: ReplayRun, question: Question, results: Results) -> list[Result]:
+    """The baselines' results that follow from the samples themselves, unless all of them are known."""
+    rows = [row for row in run.comparison.rows if row in (GREEDY_ARM, SAMPLE_ARM, oracle_name(run.n))]
+    if all(key in results for row in rows for key in run.comparison.keys_of(row, question.id)):
         return []
-    return [result for result in beside(question, work.bank, work.n) if result.arm in needed]
+    return [result for result in bank_results(question, run.bank, run.n) if result.arm in rows]

@@ -1,60 +1,70 @@
-"""Results -> a table: accuracy with its interval, the paired difference from a baseline, and what it all cost."""
+"""Builds the table of a comparison: accuracy with its interval, the paired gain over a baseline, and the costs."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cogitate.server.evaluation.results import REFUSED, Result
-from cogitate.server.evaluation.statistics import mean, paired, quantile, wilson
+from cogitate.server.evaluation.statistics import bootstrap_difference, mean, wilson
+from cogitate.strategies.voting.confidence import percentile
+
+ByQuestion = Mapping[str, Sequence[Result]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One strategy over all questions. What was refused is no answer, and in no mean of costs."""
+    """One arm over all questions. Questions that do not fit into the context are wrong, and in no mean of costs.
+
+    Token counts are means per question; shares are from 0 to 1.
+    """
 
     arm: str
     questions: int
     accuracy: float
     low: float
+    """Lower end of the accuracy's 95 % interval."""
     high: float
     gain: tuple[float, float, float] | None
-    """Over the baseline, with its interval; None for the baseline itself."""
+    """The accuracy's difference from the baseline, and its 95 % interval; None for the baseline itself."""
     tokens: float
     aborted: float
     verifier: float
     candidates: float
     depth: tuple[float, float, float]
-    """Mean, p50 and p95."""
+    """Mean, median and 95th percentile, in tokens."""
     seconds: tuple[float, float]
-    """p50 and p95."""
+    """Median and 95th percentile."""
     abstained: float
 
 
-def rows(results: Sequence[Result], baseline: str) -> list[Row]:
-    """In the order in which the arms come. Only questions that every arm has answered are compared."""
+def build_rows(results: Sequence[Result], baseline: str) -> list[Row]:
+    """Builds a row per arm, in the order of the results. Only questions that every arm has results of are compared."""
     arms: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         arms[result.arm][result.question].append(result)
-    common = set.intersection(*(set(by) for by in arms.values())) if arms else set()
+    common = set.intersection(*(set(by_question) for by_question in arms.values())) if arms else set()
     questions = sorted(common)
-    return [row(arm, by, questions, None if arm == baseline else arms.get(baseline)) for arm, by in arms.items()]
+    return [
+        _build_row(arm, by_question, questions, None if arm == baseline else arms.get(baseline))
+        for arm, by_question in arms.items()
+    ]
 
 
-def easier(results: Sequence[Result], by: str) -> list[Result]:
-    """The results of the half of the questions on which the arm `by` is right most often."""
-    shares: dict[str, list[float]] = defaultdict(list)
+def easier_half(results: Sequence[Result], arm: str) -> list[Result]:
+    """Returns the results of that half of the questions on which the arm is right most often."""
+    scores: dict[str, list[float]] = defaultdict(list)
     for result in results:
-        if result.arm == by:
-            shares[result.question].append(result.correct)
-    ordered = sorted(shares, key=lambda question: (-mean(shares[question]), question))
+        if result.arm == arm:
+            scores[result.question].append(result.correct)
+    ordered = sorted(scores, key=lambda question: (-mean(scores[question]), question))
     half = set(ordered[: (len(ordered) + 1) // 2])
     return [result for result in results if result.question in half]
 
 
-def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: dict[str, list[Result]] | None) -> Row:
-    scores = accuracies(by, questions)
-    mine = [result for question in questions for result in by[question]]
-    paid = [result for result in mine if result.stopped != REFUSED]
+def _build_row(arm: str, by_question: ByQuestion, questions: Sequence[str], baseline: ByQuestion | None) -> Row:
+    scores = _accuracies(by_question, questions)
+    results = [result for question in questions for result in by_question[question]]
+    answered = [result for result in results if result.stopped != REFUSED]
     low, high = wilson(sum(scores), len(scores))
     return Row(
         arm=arm,
@@ -62,25 +72,24 @@ def row(arm: str, by: dict[str, list[Result]], questions: Sequence[str], base: d
         accuracy=mean(scores),
         low=low,
         high=high,
-        gain=paired(scores, accuracies(base, questions)) if base else None,
-        tokens=mean([result.tokens for result in paid]),
-        aborted=mean([result.aborted for result in paid]),
-        verifier=mean([result.verifier for result in paid]),
-        candidates=mean([result.candidates for result in paid]),
-        depth=(mean([result.depth for result in paid]), *spread([result.depth for result in paid])),
-        seconds=spread([result.seconds for result in paid]),
-        abstained=mean([result.answer is None for result in mine]),
+        gain=bootstrap_difference(scores, _accuracies(baseline, questions)) if baseline else None,
+        tokens=mean([result.tokens for result in answered]),
+        aborted=mean([result.aborted for result in answered]),
+        verifier=mean([result.verifier for result in answered]),
+        candidates=mean([result.candidates for result in answered]),
+        depth=(mean([result.depth for result in answered]), *_median_and_p95([result.depth for result in answered])),
+        seconds=_median_and_p95([result.seconds for result in answered]),
+        abstained=mean([result.answer is None for result in results]),
     )
 
 
-def accuracies(by: dict[str, list[Result]], questions: Sequence[str]) -> list[float]:
-    """Of each question, over its repeats."""
-    return [mean([result.correct for result in by[question]]) for question in questions]
+def _accuracies(by_question: ByQuestion, questions: Sequence[str]) -> list[float]:
+    """The accuracy of each question, over its repeats."""
+    return [mean([result.correct for result in by_question[question]]) for question in questions]
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    ordered = sorted(values)
-    return quantile(ordered, 0.5), quantile(ordered, 0.95)
+def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
+    return percentile(values, 0.5), percentile(values, 0.95)
 
 
 HEAD = (
@@ -89,13 +98,14 @@ HEAD = (
 )
 
 
-def markdown(table: Sequence[Row]) -> str:
-    return "\n".join((HEAD, *map(line, table)))
+def to_markdown(rows: Sequence[Row]) -> str:
+    """Formats the rows as a Markdown table."""
+    return "\n".join((HEAD, *map(_format_row, rows)))
 
 
-def line(row: Row) -> str:
+def _format_row(row: Row) -> str:
     cells = (
-        f"`{cell(row.arm)}`",
+        f"`{_escape(row.arm)}`",
         f"{100 * row.accuracy:.1f}",
         f"{100 * row.low:.1f} to {100 * row.high:.1f}",
         "the baseline" if row.gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * g for g in row.gain)),
@@ -110,6 +120,6 @@ def line(row: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def cell(words: str) -> str:
-    """Of a table: a bar would end it, and so would a new line."""
-    return words.replace("|", r"\|").replace("\r", r"\r").replace("\n", r"\n")
+def _escape(text: str) -> str:
+    """Escapes what would end a table's cell: a bar, or a line break."""
+    return text.replace("|", r"\|").replace("\r", r"\r").replace("\n", r"\n")

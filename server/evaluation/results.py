@@ -1,4 +1,4 @@
-"""One question under one strategy: what came out and what it cost. Kept as JSON lines, so that a run goes on."""
+"""Results of an evaluation: one per arm, question and repeat, stored as JSON Lines so that a run can be resumed."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -9,92 +9,99 @@ import orjson
 from cogitate.server.evaluation.errors import CannotEvaluate
 
 REFUSED = "refused"
+"""Value of `stopped` where the prompt does not fit into the model's context."""
 Key = tuple[str, str, int, str]
-"""Of a result: its arm, its question, which repeat it is, and how it was made."""
+"""A result's arm, question, repeat and digest (see `provenance`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
+    """What an arm answered to a question, and what it cost. The fields are the keys of the results file."""
+
     arm: str
-    """The strategy with its options, as it was asked for."""
+    """The strategy with its options, or a baseline's name."""
     question: str
+    """The question's id."""
     repeat: int = 0
-    """The same again, with the samples in another order or another seed."""
+    """Counts repeats of the same question: with the samples in another order, or one per sample."""
     correct: bool
     answer: str | None
-    """None: it abstained."""
+    """None: the arm abstained."""
     tokens: int
-    """Every token decoded: kept, dropped, aborted, verdicts."""
+    """All tokens decoded, including those of discarded and aborted samples and of verifiers."""
     aborted: int = 0
+    """Tokens of aborted samples."""
     verifier: int = 0
+    """Tokens of verifiers."""
     prompt: int = 0
+    """Tokens of the prompt."""
     candidates: int = 1
     depth: float = 0.0
-    """Tokens decoded one after the other, as if each sequence ran at one speed. 0: not known."""
+    """Tokens decoded one after the other, assuming that all sequences run at one speed. 0: unknown."""
     seconds: float = 0.0
-    """0 in a replay: it has no clock of its own."""
+    """Latency of a live request; 0 in a replay, which runs in virtual time."""
     stopped: str = "completed"
     made: str = ""
-    """A digest of how: what the server or the bank was, and what was asked."""
+    """Digest of how the result was produced: the server or bank, and the request."""
 
     @property
     def key(self) -> Key:
         return self.arm, self.question, self.repeat, self.made
 
 
-def refused(arm: str, question: str, repeat: int = 0) -> Result:
-    """The model's context does not hold what had to be asked. What it would have cost, nobody knows."""
+def overlong_result(arm: str, question: str, repeat: int = 0) -> Result:
+    """Builds the result for a prompt that exceeds the model's context: wrong, and of unknown cost."""
     return Result(arm=arm, question=question, repeat=repeat, correct=False, answer=None, tokens=0, stopped=REFUSED)
 
 
 class BadResults(CannotEvaluate):
-    """Why the file cannot be gone on with."""
+    """The results file cannot be written, or holds something else."""
 
 
 class Results:
-    """What is known so far; with a path it is kept, and what is there already is not found again."""
+    """The results so far. With a path they are appended to that file, and those in it are not computed again."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Raises BadResults. A torn last line, from a crash, is dropped."""
+        """Reads the file, if there is one. A torn last line, from a crash, is dropped. Raises BadResults."""
         self.path = path
-        self.all: dict[Key, Result] = {}
+        self._by_key: dict[Key, Result] = {}
         if path:
             try:
                 self._open(path)
             except OSError as error:
                 raise BadResults(f"cannot write {path}: {error.strerror}") from None
             except (ValueError, TypeError):
-                raise BadResults(f"{path} holds no results: choose another --out") from None
+                raise BadResults(f"{path} is not a results file: choose another --out") from None
 
     def __contains__(self, key: Key) -> bool:
-        return key in self.all
+        return key in self._by_key
 
-    def put(self, made: str, *found: Result) -> None:
-        """Results of one making. They are written together."""
-        stamped = [replace(result, made=made) for result in found]
-        self._take(stamped)
+    def add(self, digest: str, *results: Result) -> None:
+        """Stores results that were produced as `digest` says, with one write."""
+        stamped = [replace(result, made=digest) for result in results]
+        self._store(stamped)
         if self.path:
             with self.path.open("ab") as file:
                 file.write(b"".join(orjson.dumps(asdict(result)) + b"\n" for result in stamped))
 
-    def of(self, keys: Iterable[Key]) -> list[Result]:
-        """Those that are there, in this order."""
-        return [self.all[key] for key in keys if key in self.all]
+    def select(self, keys: Iterable[Key]) -> list[Result]:
+        """Returns the results of these keys, in their order; keys without a result are skipped."""
+        return [self._by_key[key] for key in keys if key in self._by_key]
 
-    def made_otherwise(self, keys: Iterable[Key]) -> int:
-        """How many are there of the same names and another making."""
-        wanted = set(keys)
-        names = {key[:3] for key in wanted}
-        return sum(key[:3] in names and key not in wanted for key in self.all)
+    def count_stale(self, keys: Iterable[Key]) -> int:
+        """Counts results of the same arms, questions and repeats that have another digest."""
+        current = set(keys)
+        names = {key[:3] for key in current}
+        return sum(key[:3] in names and key not in current for key in self._by_key)
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            written = path.read_bytes()
-            whole = written[: written.rfind(b"\n") + 1]
-            self._take(Result(**orjson.loads(line)) for line in whole.splitlines())
-            if whole != written:
-                path.write_bytes(whole)
+            content = path.read_bytes()
+            lines = content[: content.rfind(b"\n") + 1]
+            self._store(Result(**orjson.loads(line)) for line in lines.splitlines())
+            if lines != content:
+                path.write_bytes(lines)
 
-    def _take(self, results: Iterable[Result]) -> None:
-        self.all.update((result.key, result) for result in results)
+    def _store(self, results: Iterable[Result]) -> None:
+        self._by_key.update((result.key, result) for result in results)

@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 from transformers import AutoTokenizer
 
-from cogitate.server.evaluation.sample_bank import BankFile, Recipe, Sample
+from cogitate.server.evaluation.sample import Recipe, Sample
+from cogitate.server.evaluation.sample_bank import BankFile
 
 
 def main(stored: Path, model: str, folder: Path) -> None:
@@ -28,7 +29,7 @@ def main(stored: Path, model: str, folder: Path) -> None:
     for at, row in enumerate(rows):
         for index, text in enumerate(row["code"]):
             tokens = len(count.encode(text)) + 1
-            bank.put(
+            bank.add(
                 Sample(
                     question=f"math_100:{at}",
                     index=index,

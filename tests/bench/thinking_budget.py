@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 
-from cogitate.server.evaluation.client import Client
-from cogitate.server.evaluation.live import answered
+from cogitate.server.evaluation.client import Client, parse_response
+from cogitate.server.evaluation.live import read_answer
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.tasks import load
-from cogitate.server.evaluation.told import Told
+from cogitate.server.evaluation.tasks import load_task
+from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.strategies.core.prompts import FINAL_ANSWER
 
 MAX_TOKENS = 512
@@ -53,12 +53,12 @@ async def ask(http: httpx.AsyncClient, model: str, question: Question, cap: int)
         "cache": "no-store",
     }
     response = await http.post("/v1/chat/completions", json=body)
-    answer = Told.of(response.raise_for_status().content)
+    answer = parse_response(ChatCompletion, response.raise_for_status().content)
     name = response.headers["x-request-id"]
     trace: dict[str, Any] = (await http.get(f"/v1/traces/{name}")).raise_for_status().json()
     stretches = [event["tokens"] for event in trace["events"] if event["event"] == "sampled"]
     forced = FINAL_ANSWER in answer.text
-    found = question.answer(answer.text, answered(answer, question))
+    found = question.answer(answer.text, read_answer(answer, question))
     right = await asyncio.to_thread(question.right, found)
     return Seen(sum(stretches[: -1 if forced else None]), sum(stretches), forced, found is not None, right)
 
@@ -82,7 +82,7 @@ def row(cap: int, seen: list[Seen]) -> str:
 async def main(url: str, task: str, limit: int, caps: list[int]) -> None:
     async with Client(url) as client:
         model = await client.model()
-    questions = load(task, limit)
+    questions = load_task(task, limit)
     print(f"| {' | '.join(COLUMNS)} |\n|{'--:|' * len(COLUMNS)}")
     lanes = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(base_url=url, timeout=3600, trust_env=False) as http:

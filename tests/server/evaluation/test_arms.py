@@ -1,8 +1,8 @@
-"""Strategies as people write them."""
+"""Parsing strategies from the command line."""
 
 import pytest
 
-from cogitate.server.evaluation.arms import BadArm, arm
+from cogitate.server.evaluation.arms import BadArm, parse_arm
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from cogitate.server.evaluation.arms import BadArm, arm
         ("self_consistency:n=8", "self_consistency"),
     ],
 )
-def test_a_strategy_has_one_name(written: str, name: str):
-    assert arm(written).name == name
-    assert arm(name).strategy == arm(written).strategy
+def test_spec_and_json_parse_to_an_arm_with_its_shortest_name(written: str, name: str):
+    assert parse_arm(written).name == name
+    assert parse_arm(name).strategy == parse_arm(written).strategy
 
 
 @pytest.mark.parametrize("written", ["", "magic", "self_consistency:n=0", "self_consistency:n", "{", "beam_search:m=2"])
-def test_what_is_none_is_refused_in_one_line(written: str):
+def test_text_that_names_no_strategy_raises_bad_arm(written: str):
     with pytest.raises(BadArm):
-        arm(written)
+        parse_arm(written)

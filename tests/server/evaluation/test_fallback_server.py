@@ -1,4 +1,4 @@
-"""A bank with a server beside it: what the bank holds is looked up, the rest is asked, and each has its price."""
+"""Replays with a server for what the bank lacks: what it is asked, and what that costs."""
 
 import asyncio
 import time
@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cogitate.server.evaluation import virtual_time
-from cogitate.server.evaluation.arms import arm
-from cogitate.server.evaluation.fallback_server import Standby, Unanswered
-from cogitate.server.evaluation.replay import replayed
+from cogitate.server.evaluation.arms import parse_arm
+from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackServer
+from cogitate.server.evaluation.replay import replay
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from tests.fakes.banks import RECIPE, bank_of, question
 from tests.fakes.live_server import Live, live
 from tests.fakes.scripted import ScriptedEngine
 
-TORN = ["1", "2", "3", "1", "2", "3", "4", "5"]
+SPLIT = ["1", "2", "3", "1", "2", "3", "4", "5"]
 """No majority, and all are equally likely: `auto` has one more answer written from these."""
 
 
@@ -26,9 +26,9 @@ def server() -> Iterator[Live]:
         yield server
 
 
-def test_a_synthesis_is_the_one_thing_that_is_asked(server: Live):
-    with Standby(server.url, RECIPE) as beyond:
-        result = replayed("x", arm("auto:n=8").strategy, question(), bank_of(TORN), 0, beyond)
+def test_only_the_synthesis_is_requested_from_the_server(server: Live):
+    with FallbackServer(server.url, RECIPE) as fallback:
+        result = replay(parse_arm("auto:n=8"), question(), bank_of(SPLIT), 0, fallback)
     prompt, sampling = server.engine.calls[-1]
     assert result.correct and "<candidate 4>" in prompt.messages[-1].text
     assert (sampling.max_tokens, sampling.temperature) == (RECIPE.max_tokens, RECIPE.temperature)
@@ -36,19 +36,19 @@ def test_a_synthesis_is_the_one_thing_that_is_asked(server: Live):
     assert (result.candidates, result.depth, result.verifier) == (9, 3 * 10 + wrote, 0) and wrote > 0
 
 
-def test_verdicts_are_billed_and_are_no_candidates(server: Live):
-    with Standby(server.url, RECIPE) as beyond:
-        judged = arm("best_of_n:n=4,verifier=judge").strategy
-        result = replayed("x", judged, question(), bank_of(["1", "2", "3", "4"]), 0, beyond)
+def test_verdicts_count_as_verifier_tokens_and_not_as_candidates(server: Live):
+    with FallbackServer(server.url, RECIPE) as fallback:
+        judged = parse_arm("best_of_n:n=4,verifier=judge")
+        result = replay(judged, question(), bank_of(["1", "2", "3", "4"]), 0, fallback)
     assert (result.candidates, result.verifier, result.tokens) == (4, 4, 4 * 10 + 4)
 
 
-def test_a_server_that_is_not_needed_is_not_spoken_to():
-    with Standby("http://127.0.0.1:9", RECIPE) as beyond:
-        assert replayed("x", arm("auto:n=8").strategy, question(), bank_of(["1"] * 8), 0, beyond).correct
+def test_unneeded_server_is_not_connected_to():
+    with FallbackServer("http://127.0.0.1:9", RECIPE) as fallback:
+        assert replay(parse_arm("auto:n=8"), question(), bank_of(["1"] * 8), 0, fallback).correct
 
 
-def test_replays_keep_a_server_busy_together(server: Live):
+def test_concurrent_replays_share_the_server(server: Live):
     together = list[int]()
 
     def pace(call: int) -> float:
@@ -56,29 +56,29 @@ def test_replays_keep_a_server_busy_together(server: Live):
         return 0.05
 
     server.engine.pace = pace
-    with Standby(server.url, RECIPE) as beyond, ThreadPoolExecutor(20) as lanes:
-        bank, auto = bank_of(TORN), arm("auto:n=8").strategy
-        replays = [lanes.submit(replayed, "x", auto, question(), bank, at, beyond) for at in range(20)]
+    with FallbackServer(server.url, RECIPE) as fallback, ThreadPoolExecutor(20) as pool:
+        bank, auto = bank_of(SPLIT), parse_arm("auto:n=8")
+        replays = [pool.submit(replay, auto, question(), bank, at, fallback) for at in range(20)]
         assert all(replay.result().correct for replay in replays)
     assert max(together) > 1
 
 
-def test_what_the_server_cannot_do_is_said_in_one_line(server: Live):
-    with Standby(server.url, RECIPE) as beyond, pytest.raises(Unanswered, match="partial answers"):
-        replayed("x", arm("self_consistency:n=4,weights=p_true").strategy, question(), bank_of(TORN), 0, beyond)
+def test_missing_engine_ability_raises_fallback_failed(server: Live):
+    with FallbackServer(server.url, RECIPE) as fallback, pytest.raises(FallbackFailed, match="partial answers"):
+        replay(parse_arm("self_consistency:n=4,weights=p_true"), question(), bank_of(SPLIT), 0, fallback)
 
 
 @pytest.mark.parametrize(("url", "why"), [("http://127.0.0.1:9", "no answer"), ("ftp://here", "base URL")])
-def test_a_server_that_is_not_there_is_not_waited_for_long(url: str, why: str):
-    with Standby(url, RECIPE, patience=0.2) as beyond, pytest.raises(Unanswered, match=why):
-        replayed("x", arm("auto:n=8").strategy, question(), bank_of(TORN), 0, beyond)
+def test_unreachable_server_fails_within_the_connect_timeout(url: str, why: str):
+    with FallbackServer(url, RECIPE, connect_timeout=0.2) as fallback, pytest.raises(FallbackFailed, match=why):
+        replay(parse_arm("auto:n=8"), question(), bank_of(SPLIT), 0, fallback)
 
 
-def test_no_time_passes_while_the_world_outside_is_waited_for():
+def test_paused_clock_stands_still_during_real_waiting():
     async def work() -> tuple[float, float]:
         loop = asyncio.get_running_loop()
         other = asyncio.ensure_future(asyncio.sleep(1000))
-        with virtual_time.standing_still():
+        with virtual_time.pause_clock():
             await loop.run_in_executor(None, time.sleep, 0.02)
         stood = loop.time()
         await other
@@ -87,12 +87,12 @@ def test_no_time_passes_while_the_world_outside_is_waited_for():
     assert virtual_time.run(work()) == (0, 1000)
 
 
-def test_what_is_greedy_stays_greedy(server: Live):
-    async def work(beyond: Standby) -> str:
+def test_greedy_requests_stay_greedy_under_the_banks_recipe(server: Live):
+    async def work(fallback: FallbackServer) -> str:
         prompt = Prompt((Message("user", "?"),))
-        return (await beyond.generate(prompt, Sampling(temperature=0.0, max_tokens=3))).text
+        return (await fallback.generate(prompt, Sampling(temperature=0.0, max_tokens=3))).text
 
-    with Standby(server.url, RECIPE) as beyond:
-        assert virtual_time.run(work(beyond)) == "So \\boxed{1}"
+    with FallbackServer(server.url, RECIPE) as fallback:
+        assert virtual_time.run(work(fallback)) == "So \\boxed{1}"
     _, last = server.engine.calls[-1]
     assert (last.temperature, last.max_tokens, last.seed) == (0.0, 3, RECIPE.seed)

