@@ -12,11 +12,11 @@ from tests.strategies.test_synthesis import boxed, writing
 WRITTEN = "thus \\boxed{99}"
 
 
-def solved(replies, *, n=8, pressed=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
+def solved(replies, *, n=8, under_load=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
     engine = writing(replies, written)
     engine.logprob = logprob
     session = build_session(engine, tokens=tokens, sampling=Sampling(max_tokens=50, seed=1, logprobs=0))
-    session.budget.under_load = lambda: pressed
+    session.budget.under_load = lambda: under_load
     finished = solve(Auto(n=n), session)
     assert engine.decoded == usage(session.trace).completion <= Auto(n=n).cost(50)
     return finished.outcome, len(engine.calls), session
@@ -33,7 +33,7 @@ def test_a_wave_that_decides_spares_the_rest():
 
 
 def test_under_load_less_is_enough():
-    _, calls, session = solved(["I cannot say", *boxed(7, 7)], pressed=True)
+    _, calls, session = solved(["I cannot say", *boxed(7, 7)], under_load=True)
     assert calls == WAVE and events(session, Shed)
     _, calls, session = solved(["I cannot say", *boxed(7, 7, 7, 7, 8, 8, 8)])
     assert calls > WAVE and not events(session, Shed)
@@ -70,7 +70,7 @@ def test_prose_is_written_from_the_wave():
     assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.alternatives) == WAVE
 
 
-@pytest.mark.parametrize("options", [{"pressed": True}, {"tokens": 17}])
+@pytest.mark.parametrize("options", [{"under_load": True}, {"tokens": 17}])
 def test_no_synthesis_while_others_wait_nor_where_the_tokens_do_not_reach(options):
     outcome, calls, _ = solved(["a poem of old"] * 3 + ["an ode to joy"], **options)
     assert calls == WAVE and outcome.completion.text != WRITTEN

@@ -22,7 +22,7 @@ def search(**options):
 
 
 def shown(finished):
-    return [finished.outcome, *finished.outcome.others]
+    return [finished.outcome, *finished.outcome.alternatives]
 
 
 def test_weights_come_from_the_whole_prefix_and_do_not_accumulate():

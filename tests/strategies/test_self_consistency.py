@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.trace import Aborted, Failed, Proposed, Shed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
@@ -62,9 +63,9 @@ def test_beta_stops_earlier_than_certain():
 
 
 def test_by_default_three_eighths_of_the_samples_are_in_flight_and_a_quarter_while_others_wait():
-    def begun(pressed: bool) -> int:
+    def begun(under_load: bool) -> int:
         engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
-        solve(SelfConsistency(n=64), replace(build_session(engine), pressed=lambda: pressed))
+        solve(SelfConsistency(n=64), replace(build_session(engine), budget=Budget(under_load=lambda: under_load)))
         assert engine.finished == 4
         return len(engine.calls)
 
@@ -76,9 +77,9 @@ def test_by_default_three_eighths_of_the_samples_are_in_flight_and_a_quarter_whi
     }
     assert of == {"none": 8, "certain": 4, "beta": 4, "predictive": 3}
     assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit() == 4
-    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit(pressed=True) == 3
+    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit(under_load=True) == 3
     assert SelfConsistency(n=16).concurrency_limit() == 6
-    assert SelfConsistency(n=8, concurrency=5).concurrency_limit(pressed=True) == 5
+    assert SelfConsistency(n=8, concurrency=5).concurrency_limit(under_load=True) == 5
 
 
 def test_concurrency_starts_the_rest_only_if_the_vote_is_open():
@@ -213,11 +214,11 @@ def test_random_budgets_never_overspend():
 
 
 @pytest.mark.parametrize(
-    ("pressed", "options", "finished"), [(True, {}, 3), (False, {}, 4), (True, {"confidence": 0.95}, 4)]
+    ("under_load", "options", "finished"), [(True, {}, 3), (False, {}, 4), (True, {"confidence": 0.95}, 4)]
 )
-def test_while_others_wait_a_little_less_is_enough(pressed, options, finished):
+def test_while_others_wait_a_little_less_is_enough(under_load, options, finished):
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 + 0.002 * call)
     session = build_session(engine)
-    session.budget.under_load = lambda: pressed
+    session.budget.under_load = lambda: under_load
     assert solve(SelfConsistency(n=8, **options), session).stopped == "decided"
     assert engine.finished == finished and bool(events(session, Shed)) == (finished == 3)

@@ -16,7 +16,7 @@ def made(text="", *calls, finish="stop", content=None):
 
 
 def key(reading, completion):
-    answer = reading.answer(completion)
+    answer = reading.read(completion)
     return answer and answer.key
 
 

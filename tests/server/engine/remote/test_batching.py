@@ -8,9 +8,9 @@ from cogitate.server.engine.remote.batching import MOST, MOST_TOKENS, most
 from cogitate.server.errors import ApiError
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.prompts import BOXED
-from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Sampled, usage
-from cogitate.strategies.core.types import Completion, Floor, Sampling
+from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.scripted import ScriptedProver
 from tests.fakes.upstream import Script
@@ -18,7 +18,7 @@ from tests.server.engine.remote.fakes import eventually, fakes, one, over, reque
 
 ABLE = frozenset({"continue", "logprobs", "seed", "n"})
 TEXTS = ["It is \\boxed{72}.", "So it must be \\boxed{71}, I think.", "\\boxed{72}"]
-ALIKE = Sampling(max_tokens=100, temperature=0.7, together=True)
+ALIKE = Sampling(max_tokens=100, temperature=0.7, joinable=True)
 
 
 async def begun(backend, n=3, asked=None, sampling=ALIKE, on_abort=None) -> list[asyncio.Task[Completion]]:
@@ -38,7 +38,7 @@ async def test_three_samples_are_one_call_and_each_is_billed_what_it_took():
         made = await samples(backend)
         assert fake.counters.calls == 1 and sum(one.completion_tokens for one in made) == fake.counters.tokens
     assert [one.text for one in made] == TEXTS and [one.completion_tokens for one in made] == [4, 8, 2]
-    assert all(one.counted and one.finish == "stop" and one.prompt_tokens == made[0].prompt_tokens for one in made)
+    assert all(one.tokens_known and one.finish == "stop" and one.prompt_tokens == made[0].prompt_tokens for one in made)
     ((_, body, _),) = fake.asked
     assert (body["n"], body["return_token_ids"], body["max_tokens"]) == (3, True, 100) and "stream" not in body
 
@@ -47,29 +47,30 @@ async def test_a_vote_over_an_upstream_is_one_call_with_the_bill_of_all():
     async with one(Script(texts=TEXTS), able=ABLE) as (fake, backend):
         asked = request()
         engine = await backend.converse(asked, asked.prompt)
-        run = Run(engine=engine, prover=ScriptedProver(), sampling=Sampling(max_tokens=100, temperature=0.7))
-        finished = await execute(SelfConsistency(n=6, stop_rule="none"), asked.prompt.instruct(BOXED), run)
-        assert fake.counters.calls == 1 and usage(run.trace).completion == fake.counters.tokens
-    assert finished.outcome.answer.key == "72" and len([e for e in run.trace if isinstance(e, Sampled)]) == 6
+        request_context = RequestContext(sampling=Sampling(max_tokens=100, temperature=0.7))
+        session = Session(engine=engine, prover=ScriptedProver(), request=request_context)
+        finished = await execute(SelfConsistency(n=6, stop_rule="none"), asked.prompt.instruct(BOXED), session)
+        assert fake.counters.calls == 1 and usage(session.trace).completion == fake.counters.tokens
+    assert finished.outcome.answer.key == "72" and len([e for e in session.trace if isinstance(e, Sampled)]) == 6
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"together": False},
+        {"joinable": False},
         {"seed": 5},
-        {"partial": True},
+        {"reads_partial": True},
         {"temperature": 0.0},
         {"temperature": None},
         {"logprobs": 0},
-        {"floor": Floor(1.0, 8), "logprobs": 1},
+        {"confidence_threshold": ConfidenceThreshold(1.0, 8), "logprobs": 1},
         {"stop": ("\n\n",)},
         {"max_tokens": None},
         {"max_tokens": MOST_TOKENS},
     ],
 )
 async def test_what_one_call_would_take_away_is_asked_for_alone(fields):
-    sampling = Sampling(**({"max_tokens": 100, "temperature": 0.7, "together": True} | fields))
+    sampling = Sampling(**({"max_tokens": 100, "temperature": 0.7, "joinable": True} | fields))
     async with one(able=ABLE) as (fake, backend):
         await samples(backend, sampling=sampling)
         assert fake.counters.calls == 3 and not any("n" in body for _, body, _ in fake.asked)
@@ -85,7 +86,7 @@ async def test_who_reads_along_and_an_upstream_that_cannot_get_a_call_for_each()
 
 
 async def test_a_call_asks_for_no_more_answers_and_tokens_than_are_read_at_once():
-    assert (most(ALIKE), most(Sampling(max_tokens=8192, temperature=1.0, together=True))) == (MOST, 8)
+    assert (most(ALIKE), most(Sampling(max_tokens=8192, temperature=1.0, joinable=True))) == (MOST, 8)
     async with one(able=ABLE) as (fake, backend):
         assert len(await samples(backend, 2 * MOST + 3)) == 2 * MOST + 3
         assert sorted(body["n"] for _, body, _ in fake.asked) == [3, MOST, MOST]
@@ -95,7 +96,7 @@ async def test_other_prompts_and_other_samplings_are_other_calls():
     async with one(able=ABLE) as (fake, backend):
         asked = request()
         prompt, conversation = asked.prompt, await backend.converse(asked, asked.prompt)
-        other, warmer = prompt.say("First"), Sampling(max_tokens=100, temperature=1.0, together=True)
+        other, warmer = prompt.prefill("First"), Sampling(max_tokens=100, temperature=1.0, joinable=True)
         async with asyncio.TaskGroup() as group:
             for kind in 2 * [(prompt, ALIKE), (prompt, warmer), (other, ALIKE)]:
                 group.create_task(conversation.generate(*kind))
@@ -134,7 +135,7 @@ async def test_one_sample_that_is_given_up_leaves_the_others_their_call():
         tasks[1].cancel()
         await asyncio.wait(tasks)
         assert tasks[1].cancelled() and tasks[0].result().finish == tasks[2].result().finish == "stop"
-        assert fake.counters.aborted == 0 and [(one.finish, one.counted) for one in left] == [("abort", False)]
+        assert fake.counters.aborted == 0 and [(one.finish, one.tokens_known) for one in left] == [("abort", False)]
 
 
 async def test_the_call_is_closed_when_the_last_one_leaves():
@@ -147,7 +148,7 @@ async def test_the_call_is_closed_when_the_last_one_leaves():
         await asyncio.wait(tasks)
         assert backend.replicas.in_flight == 0, "closed before the cancel went on"
         await eventually(lambda: fake.counters.aborted == 1)
-        assert len(left) == 3 and not any(one.counted for one in left)
+        assert len(left) == 3 and not any(one.tokens_known for one in left)
 
 
 async def test_who_leaves_before_the_call_is_made_is_not_asked_for():
