@@ -1,28 +1,34 @@
-"""POST /v1/requests/{id}/cancel and GET /v1/traces/{id}: what becomes of a request, by its X-Request-Id."""
+"""`POST /v1/requests/{id}/cancel` and `GET /v1/traces/{id}`, by a request's `X-Request-Id`."""
 
 from fastapi import APIRouter, Request, Response
 
-from cogitate.server.api.respond import caller
-from cogitate.server.engine import Body
+from cogitate.server.api.openapi import ERRORS
+from cogitate.server.api.request_body import caller
 from cogitate.server.errors import NotFound
+from cogitate.server.protocol.listing import Cancellation
+from cogitate.server.protocol.trace import TraceResponse
 from cogitate.server.serving.service import Service
 
-router = APIRouter()
+router = APIRouter(responses=ERRORS)
 
 
-@router.post("/v1/requests/{request_id}/cancel", summary="End a request that is under way; every decode of it stops")
-async def cancel(request_id: str, request: Request) -> Body:
+@router.post("/v1/requests/{request_id}/cancel", summary="Cancel a running request and all of its decodes")
+async def cancel(request_id: str, request: Request) -> Cancellation:
     service: Service = request.app.state.service
-    if not await service.others.cancel(caller(request)._replace(request_id=request_id)):
-        raise NotFound("No request of this id is under way.", param="id")
-    return {"id": request_id, "object": "request", "cancelled": True}
+    if not await service.peers.cancel(caller(request)._replace(request_id=request_id)):
+        raise NotFound("No running request has this id: it has ended, or the id is wrong.", param="id")
+    return Cancellation(id=request_id)
 
 
-@router.get("/v1/traces/{request_id}", response_model=None, summary="The whole search of a request, for ten minutes")
+@router.get(
+    "/v1/traces/{request_id}",
+    response_model=None,
+    responses={200: {"model": TraceResponse}},
+    summary="The complete search of a request, for ten minutes",
+)
 async def trace(request_id: str, request: Request) -> Response:
     service: Service = request.app.state.service
-    by, searches = caller(request)._replace(request_id=request_id), service.searches
-    found = await service.others.trace(searches.finder(by)) or searches.cached(by)
-    if found is None:
-        raise NotFound("There is no trace of this id, or no longer.", param="id")
-    return Response(found, media_type="application/json")
+    content = await service.traces.fetch(caller(request)._replace(request_id=request_id))
+    if content is None:
+        raise NotFound("No trace has this id: traces are kept for ten minutes after the request.", param="id")
+    return Response(content, media_type="application/json")

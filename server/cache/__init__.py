@@ -1,42 +1,27 @@
-"""Finished answers, kept for whoever asks the same again: in Redis when there is a URL, in this process otherwise.
+"""Values shared for a limited time: in Redis where a URL is configured, else inside this process.
 
-A cache is never a reason to fail or to wait: whatever breaks inside it is a miss, or a value not kept.
+A cache never fails or blocks a request: whatever breaks inside it is a miss, or a value that is not stored.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
-from cogitate.server.cache.memory import MOST_BYTES, MemoryCache
-from cogitate.server.cache.pubsub_rpc import Alone, Line, RedisLine
-from cogitate.server.cache.redis import CLAIM_SECONDS, RedisCache
+from cogitate.server.cache.base import CLAIM_SECONDS, Cache
+from cogitate.server.cache.bounded import BoundedCache
+from cogitate.server.cache.memory import DEFAULT_MAX_BYTES, MemoryCache
+from cogitate.server.cache.pubsub_rpc import NoPeers, PeerRpc, RedisPeerRpc
+from cogitate.server.cache.redis import RedisCache
 
-__all__ = ["CLAIM_SECONDS", "Alone", "Cache", "Line", "MemoryCache", "RedisCache", "open_cache", "open_line"]
-
-
-class Cache(Protocol):
-    shared: bool
-    """Other processes may have it too."""
-
-    async def get(self, key: str) -> bytes | None:
-        """The value last put under `key`, byte for byte; None when there is none, or none that can be trusted."""
-
-    async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
-        """Keep a complete answer for a while, or for so long. Whether it is kept: it may be too large, or unserved.
-
-        It may be dropped at any time.
-        """
-
-    async def claim(self, key: str) -> bool:
-        """Whether the caller is to find this answer: nobody else does, or nobody can tell. Ends by itself."""
-
-    async def renew(self, key: str) -> None:
-        """The caller still finds it."""
-
-    async def release(self, key: str) -> None:
-        """The caller is done, or has given up."""
-
-    async def close(self) -> None:
-        """Let go of every connection."""
+__all__ = [
+    "CLAIM_SECONDS",
+    "BoundedCache",
+    "Cache",
+    "MemoryCache",
+    "NoPeers",
+    "PeerRpc",
+    "RedisCache",
+    "open_cache",
+    "open_peer_rpc",
+]
 
 
 def open_cache(
@@ -45,18 +30,19 @@ def open_cache(
     ttl: int,
     on_fault: Callable[[str], None],
     secret: bytes | None = None,
-    kept_bytes: int = MOST_BYTES,
+    max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Cache:
-    """A cache whose entries live `ttl` seconds. Connects to nothing yet; ValueError for a URL that cannot be used.
+    """Returns a cache whose values live for `ttl` seconds, in Redis at `url`, or in at most `max_bytes` of memory.
 
-    `on_fault` is told "corrupt" for each value found that we did not write so, and "unavailable" for each get or put
-    that Redis did not serve. With a `secret`, whoever can write to Redis but does not know it cannot forge an answer.
+    Connects to nothing yet. `on_fault` is called with "corrupt" for each value found that this server did not write,
+    and with "unavailable" for each call that Redis did not serve. With a `secret` values are signed: write access to
+    Redis alone is not enough to forge an answer. Raises ValueError for an unusable URL.
     """
     if url is None:
-        return MemoryCache(ttl=ttl, bytes_limit=kept_bytes)
+        return MemoryCache(ttl=ttl, max_bytes=max_bytes)
     return RedisCache(url, ttl=ttl, on_fault=on_fault, secret=secret)
 
 
-def open_line(url: str | None, *, on_fault: Callable[[str], None], secret: bytes | None = None) -> Line:
-    """To the other processes over the same Redis, with what `open_cache` takes."""
-    return Alone() if url is None else RedisLine(url, on_fault=on_fault, secret=secret)
+def open_peer_rpc(url: str | None, *, on_fault: Callable[[str], None], secret: bytes | None = None) -> PeerRpc:
+    """Returns the way to the server processes that share the Redis at `url`; arguments as for `open_cache`."""
+    return NoPeers() if url is None else RedisPeerRpc(url, on_fault=on_fault, secret=secret)

@@ -1,50 +1,40 @@
-"""The cache inside this process: least recently used goes first."""
+"""The cache inside this process: least recently used values are evicted first."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
-MOST_BYTES = 64 * 1024 * 1024
+from cogitate.server.cache.bounded import BoundedCache
+
+DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+ENTRY_OVERHEAD_BYTES = 512
+"""What an entry takes beside the characters of its key and the bytes of its value, measured with tracemalloc."""
 
 
 class MemoryCache:
-    """At most `entries` values, `bytes_limit` bytes with their keys, each for at most `ttl` seconds of `clock`."""
+    """Implements `Cache` with at most `max_bytes` of memory; values live for `ttl` seconds of `clock`."""
 
     shared = False
 
     def __init__(
         self,
         *,
-        entries: int = 4096,
-        bytes_limit: int = MOST_BYTES,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         ttl: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit, self._bytes_limit, self._ttl, self._clock = entries, bytes_limit, ttl, clock
-        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
-        self._size = 0
+        self._values = BoundedCache[str, bytes](
+            max_bytes, ttl, size_of=lambda key, value: len(key) + len(value) + ENTRY_OVERHEAD_BYTES, clock=clock
+        )
 
     async def get(self, key: str) -> bytes | None:
-        if key not in self._entries:
-            return None
-        expiry, value = self._entries[key]
-        if self._clock() >= expiry:
-            self._drop(key)
-            return None
-        self._entries.move_to_end(key)
-        return value
+        return self._values.get(key)
 
     async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
-        if key in self._entries:
-            self._drop(key)
-        self._entries[key] = self._clock() + (seconds or self._ttl), value
-        self._size += len(key) + len(value)
-        while len(self._entries) > self._limit or self._size > self._bytes_limit:
-            self._drop(next(iter(self._entries)))
-        return key in self._entries
+        return self._values.put(key, value, seconds=seconds)
 
     async def claim(self, key: str) -> bool:
-        return True  # who shares this memory waits for the same job
+        """Returns True: within one process, equal requests share a job and need no claim."""
+        return True
 
     async def renew(self, key: str) -> None:
         pass
@@ -53,9 +43,4 @@ class MemoryCache:
         pass
 
     async def close(self) -> None:
-        self._entries.clear()
-        self._size = 0
-
-    def _drop(self, key: str) -> None:
-        _, value = self._entries.pop(key)
-        self._size -= len(key) + len(value)
+        self._values.clear()

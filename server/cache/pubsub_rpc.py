@@ -1,79 +1,88 @@
-"""The line between processes over one Redis: a question goes to all the others, and the first answer is taken.
+"""Calls between the server processes that share a Redis, over its publish/subscribe channels.
 
-Nothing stands in Redis. Where it does not serve, there is no answer: everybody is alone.
+A call goes to every other process, each of which replies with yes or no. Nothing is stored in Redis. Where Redis does
+not serve, a process is alone and every call returns False.
 """
 
 import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redis.exceptions import RedisError
 
-from cogitate.server.cache.circuit_breaker import Breaker
-from cogitate.server.cache.redis_client import PREFIX, Link
-from cogitate.server.cache.redis_url import Subscription, connect, database, let_go
-from cogitate.server.cache.signing import seal, unseal
+from cogitate.server.cache.circuit_breaker import CircuitBreaker
+from cogitate.server.cache.redis_client import PREFIX, RedisClient, Subscription, close_redis, connect
+from cogitate.server.cache.redis_url import parse_database
+from cogitate.server.cache.signing import OVERHEAD_BYTES, seal, unseal
 
-Answer = Callable[[bytes], bytes | None]
-"""What this process says to a question of another's; None: nothing."""
-PATIENCE = 1.0
-"""Seconds for all the others to answer. Only one that stands still lets it pass."""
-BEAT = 5.0
-"""Seconds of silence after which the connection is tried; after two it is given up."""
-PAUSE = 1.0
-"""Seconds until a lost connection is made again."""
-MOST_BYTES = 4 << 20
-NAME = 16
-"""Bytes of the name of a process, and of a question's."""
-ASKED, TOLD = b"?", b"!"
+Handler = Callable[[bytes], bool]
+"""Handles the call of another process; returns the reply."""
+REPLY_SECONDS = 1.0
+"""How long a call waits for replies. Only a process that hangs makes a call take as long."""
+PING_SECONDS = 5.0
+"""Seconds of silence after which a subscription is probed; after two probes without a reply it is given up."""
+RECONNECT_SECONDS = 1.0
+MAX_PAYLOAD_BYTES = 4096
+ID_BYTES = 16
+"""The length of a process id and of a call id."""
+CALL, REPLY = b"?", b"!"
+YES, NO = b"1", b""
 
 
-class Line(Protocol):
-    async def ask(self, question: bytes) -> bytes | None:
-        """The first answer of another process. None: none of them has one, or none can be reached."""
+class PeerRpc(Protocol):
+    """The way to the other server processes."""
 
-    async def listen(self, answer: Answer) -> None:
-        """Answers the others, until it is cancelled."""
+    async def call(self, payload: bytes) -> bool:
+        """Has every other process handle the payload. Returns whether one replied yes; False where none is reached."""
+
+    async def serve(self, handler: Handler) -> None:
+        """Handles the calls of other processes until cancelled."""
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Closes every connection."""
 
 
-class Alone:
-    """There is no other process."""
+class NoPeers:
+    """Implements `PeerRpc` for a process without peers."""
 
-    async def ask(self, question: bytes) -> bytes | None:
-        return None
+    async def call(self, payload: bytes) -> bool:
+        return False
 
-    async def listen(self, answer: Answer) -> None:
+    async def serve(self, handler: Handler) -> None:
         pass
 
     async def close(self) -> None:
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What goes over the line: a question with who asks, or the answer to the question of that name."""
+class Message(NamedTuple):
+    """A published message: a call, or the reply to the call with this id."""
 
     kind: bytes
-    by: bytes
-    name: bytes
-    text: bytes
+    sender: bytes
+    call_id: bytes
+    payload: bytes
 
     @classmethod
-    def read(cls, said: bytes) -> "Said":
-        return cls(said[:1], said[1 : 1 + NAME], said[1 + NAME : 1 + 2 * NAME], said[1 + 2 * NAME :])
+    def parse(cls, data: bytes) -> "Message":
+        ids = 1 + 2 * ID_BYTES
+        return cls(data[:1], data[1 : 1 + ID_BYTES], data[1 + ID_BYTES : ids], data[ids:])
 
-    def __bytes__(self) -> bytes:
-        return self.kind + self.by + self.name + self.text
+    def to_bytes(self) -> bytes:
+        return b"".join(self)
 
 
-class RedisLine:
-    """`secret`: whoever does not know it can neither ask nor answer. `timeout` as in `Link`, and what it raises."""
+MAX_MESSAGE_BYTES = OVERHEAD_BYTES + 1 + 2 * ID_BYTES + MAX_PAYLOAD_BYTES
+
+
+class RedisPeerRpc:
+    """Implements `PeerRpc` over Redis. With a `secret`, messages that are not signed with it are ignored.
+
+    `timeout` and `on_fault` as in `RedisClient`; `on_fault` is called with "corrupt" for each foreign message. A call
+    waits `reply_seconds` for replies. Raises ValueError for an unusable URL.
+    """
 
     def __init__(
         self,
@@ -81,82 +90,85 @@ class RedisLine:
         *,
         on_fault: Callable[[str], None],
         secret: bytes | None = None,
-        patience: float = PATIENCE,
-        timeout: float = PATIENCE / 4,
+        reply_seconds: float = REPLY_SECONDS,
+        timeout: float = REPLY_SECONDS / 4,
     ) -> None:
-        self._link, self._hearing, self._on_fault = Link(url, on_fault, timeout=timeout), connect(url, 1), on_fault
-        self._secret, self._patience = secret, patience
-        self._me = os.urandom(NAME)
-        self._everybody = f"{PREFIX}line:{database(url)}"
-        self._breaker = Breaker()
-        self._asked: dict[bytes, asyncio.Queue[bytes]] = {}
-        self.hears = False
-        """Whether what the others say reaches this process now."""
+        self._client = RedisClient(url, on_fault, timeout=timeout)
+        self._subscriber = connect(url, 1)
+        self._on_fault, self._secret, self._reply_seconds = on_fault, secret, reply_seconds
+        self._process_id = os.urandom(ID_BYTES)
+        self._broadcast_channel = f"{PREFIX}peers:{parse_database(url)}"
+        self._breaker = CircuitBreaker()
+        self._replies: dict[bytes, asyncio.Queue[bytes]] = {}
+        """The replies to each call that waits, by its id."""
+        self.is_connected = False
+        """Whether messages of other processes reach this one now."""
 
-    async def ask(self, question: bytes) -> bytes | None:
-        name = os.urandom(NAME)
-        replies = self._asked[name] = asyncio.Queue[bytes]()
+    async def call(self, payload: bytes) -> bool:
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            return False
+        call_id = os.urandom(ID_BYTES)
+        replies = self._replies[call_id] = asyncio.Queue[bytes]()
         try:
-            async with asyncio.timeout(self._patience):
-                everybody = await self._say(self._everybody, Said(ASKED, self._me, name, question))
-                for _ in range(everybody - self.hears):
-                    if reply := await replies.get():
-                        return reply
+            async with asyncio.timeout(self._reply_seconds):
+                call = Message(CALL, self._process_id, call_id, payload)
+                receivers = await self._publish(self._broadcast_channel, call)
+                for _ in range(receivers - self.is_connected):
+                    if await replies.get() == YES:
+                        return True
         except TimeoutError:
-            return None
+            return False
         finally:
-            del self._asked[name]
-        return None
+            del self._replies[call_id]
+        return False
 
-    async def listen(self, answer: Answer) -> None:
+    async def serve(self, handler: Handler) -> None:
         while True:
             with suppress(RedisError, OSError, TimeoutError):
-                async with self._hearing.pubsub() as subscription:
-                    await self._hear(subscription, answer)
-            self.hears = False
-            await asyncio.sleep(PAUSE)
+                async with self._subscriber.pubsub() as subscription:
+                    await self._receive(subscription, handler)
+            self.is_connected = False
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def close(self) -> None:
-        await self._link.close()
-        await let_go(self._hearing)
+        await self._client.close()
+        await close_redis(self._subscriber)
 
-    async def _hear(self, subscription: Subscription, answer: Answer) -> None:
-        """Returns when there is nobody at the other end any more."""
-        async with asyncio.timeout(BEAT):
-            await subscription.subscribe(self._everybody, self._own(self._me))
-        silent = 0
-        while silent < 2:
+    async def _receive(self, subscription: Subscription, handler: Handler) -> None:
+        """Handles messages; returns when Redis no longer replies to pings."""
+        async with asyncio.timeout(PING_SECONDS):
+            await subscription.subscribe(self._broadcast_channel, self._channel_of(self._process_id))
+        silences = 0
+        while silences < 2:
             try:
-                async with asyncio.timeout(BEAT):
+                async with asyncio.timeout(PING_SECONDS):
                     message = await subscription.get_message(timeout=None)
             except TimeoutError:
-                silent += 1
-                async with asyncio.timeout(BEAT):
+                silences += 1
+                async with asyncio.timeout(PING_SECONDS):
                     await subscription.ping()
                 continue
-            silent, self.hears = 0, True
+            silences, self.is_connected = 0, True
             if message and message["type"] == "message":
-                await self._take(message["channel"].decode(), message["data"], answer)
+                await self._handle(message["channel"].decode(), message["data"], handler)
 
-    async def _take(self, channel: str, sealed: bytes, answer: Answer) -> None:
-        if len(sealed) > 2 * MOST_BYTES or (opened := unseal(channel, sealed, self._secret)) is None:
+    async def _handle(self, channel: str, envelope: bytes, handler: Handler) -> None:
+        if len(envelope) > MAX_MESSAGE_BYTES or (data := unseal(channel, envelope, self._secret)) is None:
             self._on_fault("corrupt")
             return
-        said = Said.read(opened)
-        if said.kind == TOLD and (replies := self._asked.get(said.name)) is not None:
-            replies.put_nowait(said.text)
-        elif said.kind == ASKED and said.by != self._me:
-            told = answer(said.text) or b""
-            told = told if len(told) <= MOST_BYTES else b""
-            await self._say(self._own(said.by), Said(TOLD, self._me, said.name, told))
+        message = Message.parse(data)
+        if message.kind == REPLY and (replies := self._replies.get(message.call_id)) is not None:
+            replies.put_nowait(message.payload)
+        elif message.kind == CALL and message.sender != self._process_id:
+            reply = YES if handler(message.payload) else NO
+            answer = Message(REPLY, self._process_id, message.call_id, reply)
+            await self._publish(self._channel_of(message.sender), answer)
 
-    async def _say(self, channel: str, said: Said) -> int:
-        """How many hear it."""
-        sealed = seal(channel, bytes(said), self._secret)
-        return (
-            await self._link.attempt("publish to", self._breaker, lambda: self._link.redis.publish(channel, sealed))
-            or 0
-        )
+    async def _publish(self, channel: str, message: Message) -> int:
+        """Returns the number of subscribers that received it; 0 where Redis did not serve."""
+        envelope = seal(channel, message.to_bytes(), self._secret)
+        redis = self._client.redis
+        return await self._client.attempt("publish to", self._breaker, lambda: redis.publish(channel, envelope)) or 0
 
-    def _own(self, process: bytes) -> str:
-        return f"{self._everybody}:{process.hex()}"
+    def _channel_of(self, process_id: bytes) -> str:
+        return f"{self._broadcast_channel}:{process_id.hex()}"

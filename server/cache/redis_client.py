@@ -1,60 +1,124 @@
-"""The link to a Redis that may be down or slow: whatever is asked of it ends in time, or was not served."""
+"""A client of a Redis that may be down or slow: every call ends within a time limit, served or not."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
-from cogitate.server.cache.circuit_breaker import Breaker
-from cogitate.server.cache.redis_url import connect, let_go, place
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from cogitate.server.cache.circuit_breaker import CircuitBreaker
+from cogitate.server.cache.redis_url import describe_url, parse_redis_url
 
 PREFIX = "cogitate:1:"
-"""Of every name that is ours."""
-CONNECTIONS = 16
-"""At most so many at a time. More would only have each wait for the others' turn on the event loop."""
+"""The beginning of all our names in Redis."""
+MAX_CONNECTIONS = 16
+"""More connections would only wait for each other's turn on the event loop."""
+DEFAULT_TIMEOUT_SECONDS = 0.1
+CLOSE_SECONDS = 1.0
 
-_log = logging.getLogger("cogitate.cache")
-_T = TypeVar("_T")
+log = logging.getLogger("cogitate.cache")
+T = TypeVar("T")
 
 
-class Link:
-    """Redis has `timeout` seconds to serve a call, which with the wait for a free connection ends within twice that.
+class Subscription(Protocol):
+    """A connection that receives published messages; `async with` returns it to the pool."""
 
-    `on_fault` is told "unavailable" for each that it did not serve. ValueError for an impossible URL.
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def subscribe(self, *channels: str) -> None: ...
+
+    async def get_message(self, *, timeout: float | None) -> dict[str, Any] | None: ...  # noqa: ASYNC109 redis-py's
+
+    async def ping(self) -> object: ...
+
+
+class RedisCommands(Protocol):
+    """The commands that this server uses, which are all that an ACL must allow."""
+
+    async def getrange(self, key: str, start: int, end: int) -> bytes: ...
+
+    async def exists(self, *names: str) -> int: ...
+
+    async def set(self, name: str, value: bytes, *, ex: int, nx: bool = False, xx: bool = False) -> object: ...
+
+    async def unlink(self, *names: str) -> int: ...
+
+    async def publish(self, channel: str, message: bytes) -> int: ...
+
+    def pubsub(self) -> Subscription: ...
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None: ...
+
+
+class RedisClient:
+    """Runs Redis commands, at most `connections` at once, each with a limit of `timeout` seconds.
+
+    With the wait for a free connection a call ends within twice that. `on_fault` is called with "unavailable" for each
+    call that was not served. Raises ValueError for an unusable URL.
     """
 
     def __init__(
-        self, url: str, on_fault: Callable[[str], None], *, timeout: float = 0.1, connections: int = CONNECTIONS
+        self,
+        url: str,
+        on_fault: Callable[[str], None],
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.redis = connect(url, connections)
-        self.place = place(url)
+        self._address = describe_url(url)
         self._on_fault, self._timeout = on_fault, timeout
-        self._seats = asyncio.Semaphore(connections)
+        self._free_connections = asyncio.Semaphore(connections)
         self._closed = False
 
-    async def attempt(self, doing: str, breaker: Breaker, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        """What the call gave; None where it was not served. `doing`: "read from" or "write to", for the log."""
+    async def attempt(self, action: str, breaker: CircuitBreaker, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Returns the result of `call`, or None where Redis did not serve it.
+
+        `action`: "read from" or "write to", for the log.
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(2 * self._timeout), self._seats:
+            async with asyncio.timeout(2 * self._timeout), self._free_connections:
                 if not self._closed and (era := breaker.admit()) is not None:
-                    return await self._guarded(doing, breaker, era, call)
+                    return await self._run(action, breaker, era, call)
         self._on_fault("unavailable")
         return None
 
     async def close(self) -> None:
         self._closed = True
-        await let_go(self.redis)
+        await close_redis(self.redis)
 
-    async def _guarded(self, doing: str, breaker: Breaker, era: int, call: Callable[[], Awaitable[_T]]) -> _T | None:
+    async def _run(self, action: str, breaker: CircuitBreaker, era: int, call: Callable[[], Awaitable[T]]) -> T | None:
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()
-        except Exception as error:  # noqa: BLE001  whatever broke, a broken cache is a miss
+        except Exception as error:  # noqa: BLE001 a broken cache is a miss, whatever broke
             self._on_fault("unavailable")
-            if breaker.failed(era):
-                _log.warning("Cannot %s Redis at %s (%s): going on without.", doing, self.place, type(error).__name__)
+            if breaker.record_failure(era):
+                log.warning("Cannot %s Redis at %s (%s): continuing without.", action, self._address, _name(error))
             return None
-        if breaker.succeeded(era):
-            _log.warning("Can %s Redis at %s again.", doing, self.place)
+        if breaker.record_success(era):
+            log.warning("Can %s Redis at %s again.", action, self._address)
         return result
+
+
+def connect(url: str, connections: int) -> RedisCommands:
+    """Returns a client with at most `connections`, none of them open yet. Raises ValueError for an unusable URL."""
+    kind, options = parse_redis_url(url)
+    pool = ConnectionPool(connection_class=kind, max_connections=connections, **options)
+    return cast(RedisCommands, Redis(connection_pool=pool))
+
+
+async def close_redis(redis: RedisCommands) -> None:
+    """Closes the client's connections, and abandons those that do not close within CLOSE_SECONDS."""
+    with suppress(TimeoutError, RedisError, OSError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await redis.aclose(close_connection_pool=True)
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from cogitate.server.planning.plan import Plan
-from cogitate.strategies.core.trace import CANDIDATES, Aborted, Finished, Sampled, Spoken, Trace, Usage
+from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Finished, Sampled, TextEmitted, Trace, Usage
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -52,7 +52,7 @@ class Metrics:
         self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
         self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
 
-    def answered(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
+    def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
         """Takes in one request, whatever it was."""
         self.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
         self.seconds.labels(endpoint, strategy).observe(seconds)
@@ -63,10 +63,10 @@ class Metrics:
         kinds = {"prompt": spent.prompt, "cached": spent.cached, "generated": spent.completion}
         for kind, count in {**kinds, "aborted": spent.aborted, "verifier": spent.verifier}.items():
             self.tokens.labels(name, kind).inc(count)
-        decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | Spoken)]
+        decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | TextEmitted)]
         if decoded:
             self.first_token.labels(name).observe(decoded[0].seconds)
-        self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATES for e in trace))
+        self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATE_ROLES for e in trace))
         for event in trace:
             if isinstance(event, Finished):
                 self.stopped.labels(name, event.stopped).inc()

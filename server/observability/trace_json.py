@@ -1,10 +1,13 @@
-"""The events of a search as JSON: progress in a stream, and the trace that is kept."""
+"""Converts the events of a search to JSON: progress events of a stream, and traces."""
+
+from typing import cast
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.engine import Body
-from cogitate.server.observability.trace_origin import Borrowed
+from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.cogitate import DecodeProgress, Progress
 from cogitate.server.protocol.json import dumps
+from cogitate.server.protocol.trace import SearchTrace, TraceDecode, TraceEvent, TraceUsage
 from cogitate.strategies.core.event_log import Entry
 from cogitate.strategies.core.trace import (
     Aborted,
@@ -22,20 +25,20 @@ from cogitate.strategies.core.trace import (
 )
 
 
-def to_progress(happened: Event) -> Body | None:  # noqa: C901 one case an event
-    """An event as a report; None for what is no news (text as it is spoken)."""
-    match happened:
-        case Sampled(role, made) | Aborted(role, made):
-            kind = "sampled" if isinstance(happened, Sampled) else "aborted"
-            return {"event": kind, "role": role, "index": made.index, "tokens": made.completion_tokens}
+def to_progress(event: Event) -> Progress | None:  # noqa: C901 one case an event
+    """Convert an event; None for text, which a stream sends as it is decoded."""
+    match event:
+        case Sampled() | Aborted():
+            return _to_decode_progress(event)
         case Failed(index, role, reason):
             return {"event": "failed", "role": role, "index": index, "reason": reason}
         case Cast(made, answer):
             return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
-        case Executed(made, reason, seconds):
-            return {"event": "executed", "index": made.index, "reason": reason, "seconds": round(seconds, 6)}
+        case Executed(made, result, seconds):
+            return {"event": "executed", "index": made.index, "reason": result, "seconds": round(seconds, 6)}
         case Scored(made, steps, score=score):
-            return {"event": "scored", "index": made.index, "score": round_score(score), "steps": list(steps)}
+            rounded = None if score is None else round(score, 6)
+            return {"event": "scored", "index": made.index, "score": rounded, "steps": list(steps)}
         case Proposed(outcome):
             leader = outcome.answer.raw if outcome.answer else None
             return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
@@ -46,54 +49,68 @@ def to_progress(happened: Event) -> Body | None:  # noqa: C901 one case an event
     return None
 
 
-def round_score(score: float | None) -> float | None:
-    return None if score is None else round(score, 6)
+def _to_decode_progress(event: Sampled | Aborted) -> DecodeProgress:
+    made = event.completion
+    return {
+        "event": "sampled" if isinstance(event, Sampled) else "aborted",
+        "role": event.role,
+        "index": made.index,
+        "tokens": made.completion_tokens,
+    }
 
 
-def to_trace_event(entry: Entry[Event]) -> Body | None:
-    """One line of a trace: what happened, when, and what a candidate said."""
-    report = to_progress(entry.event)
-    if report is None:
-        return None
+def to_trace_event(entry: Entry[Event]) -> TraceEvent | None:
+    """Convert an event with its time in seconds and, of a decode, its text; None for text as it is decoded."""
+    at = round(entry.seconds, 6)
     if isinstance(entry.event, Sampled | Aborted):
-        made = entry.event.completion
-        report |= {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.segments)}
-        if made.tool_calls:
-            report["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.tool_calls]
-    return {"at": round(entry.seconds, 6)} | report
+        return _to_trace_decode(entry.event, at)
+    progress = to_progress(entry.event)
+    return None if progress is None else cast("TraceEvent", {"at": at, **progress})
+
+
+def _to_trace_decode(event: Sampled | Aborted, at: float) -> TraceDecode:
+    made = event.completion
+    progress = _to_decode_progress(event)
+    text = {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.segments)}
+    decode = cast("TraceDecode", {"at": at, **progress, **text})
+    if made.tool_calls:
+        decode["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.tool_calls]
+    return decode
 
 
 def dump_request(plan: Plan) -> bytes:
+    """Encode the request as the client sent it."""
     return dumps(plan.request.model_dump(mode="json", exclude_unset=True, exclude_none=True, by_alias=True))
 
 
 def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
-    """All but what was asked: the strategy with its options, the bill, and every event with its time in seconds."""
-    events = [report for entry in trace.entries if (report := to_trace_event(entry))]
-    return dumps(_trace(plan.caller, Borrowed.by(plan, plan.number), status, spent, events))
+    """Encode a trace without its request."""
+    events = [event for entry in trace.entries if (event := to_trace_event(entry))]
+    return dumps(_build_trace(plan.caller, Origin.of(plan, plan.number), status, spent, events))
 
 
-def dump_cached_trace(caller: Caller, borrowed: Borrowed) -> bytes:
-    """Of a request that nothing was decoded for, where the search that found its answer is told no more."""
-    return dumps({"request": None} | _trace(caller, borrowed, "cached", Usage(), []))
+def dump_cached_trace(caller: Caller, origin: Origin) -> bytes:
+    """Encode the trace of a request that decoded nothing, where the search that found its answer is gone."""
+    return dumps({"request": None, **_build_trace(caller, origin, "cached", Usage(), [])})
 
 
-def _trace(caller: Caller, of: Borrowed, status: str, spent: Usage, events: list[Body]) -> Body:
+def _build_trace(caller: Caller, origin: Origin, status: str, spent: Usage, events: list[TraceEvent]) -> SearchTrace:
+    usage: TraceUsage = {
+        "prompt_tokens": spent.prompt,
+        "cached_tokens": spent.cached,
+        "completion_tokens": spent.completion,
+        "aborted_tokens": spent.aborted,
+        "verifier_tokens": spent.verifier,
+        "uncounted": spent.uncounted,
+        "depth": spent.depth,
+    }
     return {
         "id": caller.request_id,
         "object": "trace",
         "status": status,
-        "created": of.created,
-        "model": of.model,
-        "strategy": of.strategy.model_dump(mode="json") if of.strategy else None,
-        "usage": {
-            "prompt_tokens": spent.prompt,
-            "cached_tokens": spent.cached,
-            "completion_tokens": spent.completion,
-            "aborted_tokens": spent.aborted,
-            "verifier_tokens": spent.verifier,
-            "uncounted": spent.uncounted,
-            "depth": spent.depth,
-        },
+        "created": origin.created,
+        "model": origin.model,
+        "strategy": origin.strategy,
+        "usage": usage,
         "events": events,
     }

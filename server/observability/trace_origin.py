@@ -1,46 +1,34 @@
-"""Who was answered with what another request had found, so that its trace can be told: of the search that found it."""
+"""Which search found the answer that a request was given."""
 
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from cogitate.server.planning.plan import Plan
-from cogitate.strategies import AnyStrategy
-
-MOST = 4096
-SECONDS = 600.0
-Name = tuple[str, str]
-"""A tenant's, and its request's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Borrowed:
+class Origin:
+    """The search by its answer's number, and what is known of the request itself should the trace be gone."""
+
     number: str
-    """The answer's, as its finder's plan has it."""
     created: int
+    """Unix time."""
     model: str
-    strategy: AnyStrategy | None
+    strategy: dict[str, Any] | None
+    """The strategy with all its options, as JSON."""
+    is_own: bool = True
+    """The request began that search; False where it was given another request's answer."""
 
     @classmethod
-    def by(cls, plan: Plan, number: str) -> "Borrowed":
-        return cls(number, plan.created, plan.model, plan.strategy)
+    def of(cls, plan: Plan, number: str) -> "Origin":
+        strategy = plan.strategy.model_dump(mode="json") if plan.strategy else None
+        return cls(number, plan.created, plan.model, strategy, is_own=number == plan.number)
 
+    @classmethod
+    def parse(cls, value: bytes) -> "Origin":
+        return cls(*orjson.loads(value))
 
-@dataclass(slots=True)
-class Borrowings:
-    """Bounded in number and in time; of one name the last counts."""
-
-    kept: "OrderedDict[Name, tuple[Borrowed, float]]" = field(default_factory=OrderedDict)
-
-    def keep(self, name: Name, borrowed: Borrowed) -> None:
-        self.kept[name] = borrowed, time.monotonic() + SECONDS
-        self.kept.move_to_end(name)
-        if len(self.kept) > MOST:
-            self.kept.popitem(last=False)
-
-    def find(self, name: Name) -> Borrowed | None:
-        borrowed, until = self.kept.get(name, (None, 0.0))
-        return borrowed if until >= time.monotonic() else None
-
-    def drop(self, name: Name) -> None:
-        self.kept.pop(name, None)
+    def to_bytes(self) -> bytes:
+        return orjson.dumps([self.number, self.created, self.model, self.strategy, self.is_own])

@@ -1,71 +1,108 @@
-"""The whole search of a request, kept for a while: GET /v1/traces/{id}. As JSON text, so that its size is known."""
+"""Finished traces for `GET /v1/traces/{id}`: in this process and, over a shared cache, for all processes.
 
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
+A trace is stored under the tenant and the number of the answer that its search found. An `Origin` under the tenant and
+a request id leads to that number: several requests may have been given one answer.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from cogitate.server.auth.caller import Caller
+from cogitate.server.cache import BoundedCache, Cache
+from cogitate.server.observability.trace_origin import Origin
+from cogitate.server.protocol.json import digest
 
-SECONDS = 600.0
-MOST_BYTES = 64 * 1024 * 1024
+TTL_SECONDS = 600
+DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+ENTRY_OVERHEAD_BYTES = 512
+"""What an entry takes beside its value."""
+Name = tuple[str, str]
+"""A tenant with a request id or with the number of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A trace with what was asked, for the key that asked, and without, for its tenant's others."""
+class StoredTrace:
+    """A trace as JSON text. The request that began the search is shown to the key that sent it only."""
 
-    caller: Caller
-    number: str
-    """Of the answer that was found."""
-    asked: bytes
+    key: str
+    """The identifier of that key, which is not the key itself."""
+    request: bytes
     rest: bytes
-    until: float = 0.0
+    """The trace without its `request`: a JSON object."""
+
+    @classmethod
+    def parse(cls, value: bytes) -> "StoredTrace":
+        head, _, text = value.partition(b"\n")
+        key, length = orjson.loads(head)
+        return cls(key, text[:length], text[length:])
+
+    def to_bytes(self) -> bytes:
+        return orjson.dumps([self.key, len(self.request)]) + b"\n" + self.request + self.rest
+
+    def render(self, caller: Caller) -> bytes:
+        """Returns the trace as this caller may see it."""
+        request = self.request if caller.key == self.key else b"null"
+        return b'{"request":' + request + b"," + self.rest[1:]
+
+
+class TraceStore:
+    """Traces and origins for TTL_SECONDS, at most `max_bytes` of them in this process.
+
+    `shared`: the cache that other processes have too; writing to it is the caller's part, since it takes time.
+    """
+
+    def __init__(self, shared: Cache | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.shared = shared
+        self._local = BoundedCache[tuple[str, Name], Any](max_bytes, TTL_SECONDS, size_of=_measure)
+
+    def put_trace(self, name: Name, trace: StoredTrace) -> None:
+        self._local.put(("trace", name), trace.to_bytes())
+
+    def put_origin(self, name: Name, origin: Origin) -> None:
+        self._local.put(("origin", name), origin)
+
+    def find_origin(self, name: Name) -> Origin | None:
+        """Returns the origin where this process has it."""
+        origin: Origin | None = self._local.get(("origin", name))
+        return origin
+
+    async def share_trace(self, name: Name, trace: StoredTrace) -> bool:
+        """Shows a trace to the other processes. Returns False where there are none or the cache did not take it."""
+        if self.shared is None:
+            return False
+        return await self.shared.put(_cache_key("trace", name), trace.to_bytes(), seconds=TTL_SECONDS)
+
+    async def share_origin(self, name: Name, origin: Origin) -> None:
+        if self.shared is not None:
+            await self.shared.put(_cache_key("origin", name), origin.to_bytes(), seconds=TTL_SECONDS)
+
+    async def fetch_trace(self, name: Name) -> StoredTrace | None:
+        value: bytes | None = self._local.get(("trace", name))
+        if value is None and self.shared is not None:
+            value = await self.shared.get(_cache_key("trace", name))
+        return None if value is None else StoredTrace.parse(value)
+
+    async def fetch_origin(self, name: Name) -> Origin | None:
+        if (origin := self.find_origin(name)) or self.shared is None:
+            return origin
+        value = await self.shared.get(_cache_key("origin", name))
+        return None if value is None else Origin.parse(value)
+
+    def clear(self) -> None:
+        """Forgets what this process has stored."""
+        self._local.clear()
 
     @property
     def size(self) -> int:
-        return len(self.asked) + len(self.rest)
-
-    def to(self, caller: Caller) -> bytes:
-        return b'{"request":' + (self.asked if caller.key == self.caller.key else b"null") + b"," + self.rest[1:]
+        """Bytes in this process."""
+        return self._local.size
 
 
-@dataclass(slots=True)
-class Traces:
-    """By the names of their requests, and by the numbers of their answers.
+def _measure(key: tuple[str, Name], value: bytes | Origin) -> int:
+    return ENTRY_OVERHEAD_BYTES + (len(value) if isinstance(value, bytes) else ENTRY_OVERHEAD_BYTES)
 
-    Bounded in time and in bytes; the oldest goes first.
-    """
 
-    seconds: float = SECONDS
-    most_bytes: int = MOST_BYTES
-    kept: "OrderedDict[tuple[str, str], Told]" = field(default_factory=OrderedDict)
-    names: dict[tuple[str, str], str] = field(default_factory=dict)
-    size: int = 0
-
-    def keep(self, caller: Caller, number: str, asked: bytes, rest: bytes) -> None:
-        self._drop(caller)
-        told = Told(caller, number, asked, rest, time.monotonic() + self.seconds)
-        self.kept[caller.name] = told
-        self.names[caller.tenant, number] = caller.request_id
-        self.size += told.size
-        while self.size > self.most_bytes or (self.kept and self._oldest().until < time.monotonic()):
-            self._drop(self._oldest().caller)
-
-    def find(self, caller: Caller) -> bytes | None:
-        """The trace of the request of this name, if this tenant made it."""
-        name = self.names.get(caller.name, caller.request_id)
-        told = self.kept.get((caller.tenant, name))
-        return told.to(caller) if told and told.until >= time.monotonic() else None
-
-    def numbers(self, caller: Caller) -> set[str]:
-        """Of the answer that the request of this name found."""
-        told = self.kept.get(caller.name)
-        return {told.number} if told else set()
-
-    def _oldest(self) -> Told:
-        return next(iter(self.kept.values()))
-
-    def _drop(self, caller: Caller) -> None:
-        if told := self.kept.pop(caller.name, None):
-            self.names.pop((caller.tenant, told.number), None)
-            self.size -= told.size
+def _cache_key(kind: str, name: Name) -> str:
+    return digest([kind, *name]).hex()

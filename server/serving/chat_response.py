@@ -1,7 +1,10 @@
-"""A finished trace -> a chat.completion. Every number is a fold over the trace."""
+"""Builds the response body of a finished search. Every number is computed from the trace."""
 
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.chat_response import PromptTokensDetails
+from cogitate.server.protocol.chat_response import Usage as UsageBody
+from cogitate.server.protocol.cogitate import Cogitate, Sample
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
     Aborted,
@@ -20,80 +23,82 @@ from cogitate.strategies.core.types import Completion, Outcome
 
 
 def build_completion(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
-    """The engine's own body of the winners, with the whole search's bill and what it found."""
+    """Add the search's usage and result to the winners' body, as the engine wrote it."""
     assert plan.strategy is not None
     spent = usage(trace)
     ranked = (finished.outcome, *finished.outcome.alternatives)
     for choice, outcome in zip(body["choices"], ranked, strict=False):
         if plan.strategy.reasoning != "inline":
-            _set_apart(choice["message"], outcome, plan)
-        if finished.stopped in ("deadline", "budget") and not is_tool_call(choice, outcome.completion):
+            _separate_reasoning(choice["message"], outcome, plan)
+        if finished.stopped in ("deadline", "budget") and not _is_tool_call(choice, outcome.completion):
             choice["finish_reason"] = "length"
     return body | {
         "id": plan.id,
         "created": plan.created,
         "model": plan.model,
-        "usage": build_usage(spent),
-        "cogitate": build_cogitate(plan, trace, finished, spent),
+        "usage": build_usage(spent).model_dump(exclude_unset=True),
+        "cogitate": build_cogitate(plan, trace, finished, spent).model_dump(exclude_unset=True),
     }
 
 
-def is_tool_call(choice: Body, completion: Completion) -> bool:
-    """Whether it is a whole call of a tool: that is made, however short the search was."""
+def _is_tool_call(choice: Body, completion: Completion) -> bool:
+    """Whether the choice is a complete tool call, which remains one however short the search was."""
     return completion.finish == "stop" and bool(choice.get("message", {}).get("tool_calls"))
 
 
-def _set_apart(message: Body, outcome: Outcome, plan: Plan) -> None:
-    """The answer in the content, what led to it in reasoning_content or nowhere.
+def _separate_reasoning(message: Body, outcome: Outcome, plan: Plan) -> None:
+    """Move all but the answer from the content to `reasoning_content`, or drop it where the strategy hides it.
 
-    Where none is read the content is the whole text: told as reasoning too, for so it was told as it was decoded.
+    Where no answer is found the content stays the complete text. It is the reasoning too, since a stream has sent it as
+    such while it was decoded.
     """
-    thought, text = message.get("reasoning_content") or message.get("reasoning") or "", message["content"]
+    reasoning, text = message.get("reasoning_content") or message.get("reasoning") or "", message["content"]
     answer = outcome.answer or plan.reader.read(outcome.completion)
-    thought += text or ""
+    reasoning += text or ""
     if text and answer and answer.raw and not message.get("tool_calls"):
         message["content"] = answer.raw
-    hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
-    message["reasoning"] = message["reasoning_content"] = None if hidden else thought or None
+    is_hidden = plan.strategy is not None and plan.strategy.reasoning == "hidden"
+    message["reasoning"] = message["reasoning_content"] = None if is_hidden else reasoning or None
 
 
-def build_usage(spent: Usage) -> Body:
-    return {
-        "prompt_tokens": spent.prompt,
-        "completion_tokens": spent.completion,
-        "total_tokens": spent.prompt + spent.completion,
-        "prompt_tokens_details": {"cached_tokens": spent.cached},
-    }
+def build_usage(spent: Usage) -> UsageBody:
+    return UsageBody(
+        prompt_tokens=spent.prompt,
+        completion_tokens=spent.completion,
+        total_tokens=spent.prompt + spent.completion,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=spent.cached),
+    )
 
 
-def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Body:
-    """The `cogitate` object."""
-    outcome = finished.outcome
+def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -> Cogitate:
+    """Build the `cogitate` object; `samples` is unset unless the strategy returns candidates."""
     assert plan.strategy is not None
-    seen: Body = {
-        "strategy": plan.strategy.name,
-        "answer": (outcome.answer.raw or None) if outcome.answer else None,
-        "agreement": None if outcome.agreement is None else round(outcome.agreement, 4),
-        "score": None if outcome.score is None else round(outcome.score, 6),
-        "stopped": finished.stopped,
-        "shed": any(isinstance(event, Shed) for event in trace),
-        "candidates": 1 + len(outcome.alternatives) if plan.strategy.stepwise else count_candidates(trace),
-        "aborted": sum(isinstance(e, Aborted) and e.role in CANDIDATE_ROLES for e in trace),
-        "failed": sum(isinstance(event, Failed) for event in trace),
-        "aborted_tokens": spent.aborted,
-        "verifier_tokens": spent.verifier,
-        "uncounted": spent.uncounted,
-        "depth": spent.depth,
-        "cache": "miss" if plan.key else "none",
-        "trace_id": plan.caller.request_id,
-    }
-    if not plan.strategy.return_candidates:
-        return seen
-    return seen | {"samples": build_solution_samples(outcome) if plan.strategy.stepwise else build_samples(trace, outcome.completion)}
+    outcome, stepwise = finished.outcome, plan.strategy.stepwise
+    samples = {}
+    if plan.strategy.return_candidates:
+        samples["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
+    return Cogitate(
+        strategy=plan.strategy.name,
+        answer=(outcome.answer.raw or None) if outcome.answer else None,
+        agreement=None if outcome.agreement is None else round(outcome.agreement, 4),
+        score=None if outcome.score is None else round(outcome.score, 6),
+        stopped=finished.stopped,
+        shed=any(isinstance(event, Shed) for event in trace),
+        candidates=1 + len(outcome.alternatives) if stepwise else count_candidates(trace),
+        aborted=sum(isinstance(e, Aborted) and e.role in CANDIDATE_ROLES for e in trace),
+        failed=sum(isinstance(event, Failed) for event in trace),
+        aborted_tokens=spent.aborted,
+        verifier_tokens=spent.verifier,
+        uncounted=spent.uncounted,
+        depth=spent.depth,
+        cache="miss" if plan.key else "none",
+        trace_id=plan.caller.request_id,
+        **samples,
+    )
 
 
-def build_samples(trace: Trace, winner: Completion) -> list[Body]:
-    """Every candidate, in the order they were asked for."""
+def build_samples(trace: Trace, winner: Completion) -> list[Sample]:
+    """Build a sample for each candidate, in the order of submission."""
     answers = {e.completion.index: e.answer for e in trace if isinstance(e, Cast)}
     scores = {e.completion.index: e.score for e in trace if isinstance(e, Scored)}
     made = [e.completion for e in trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATE_ROLES]
@@ -103,24 +108,24 @@ def build_samples(trace: Trace, winner: Completion) -> list[Body]:
     ]
 
 
-def build_solution_samples(outcome: Outcome) -> list[Body]:
-    """The solutions that a search over steps ended with, the best first: whole, and not step by step as decoded."""
+def build_solution_samples(outcome: Outcome) -> list[Sample]:
+    """Build a sample for each complete solution of a step-wise search, the best first."""
     return [build_sample(one, chosen=at == 0) for at, one in enumerate((outcome, *outcome.alternatives))]
 
 
-def build_sample(candidate: Outcome, *, chosen: bool) -> Body:
-    return {
-        "text": candidate.completion.text,
-        "answer": candidate.answer.raw if candidate.answer else None,
-        "score": None if candidate.score is None else round(candidate.score, 6),
-        "tokens": candidate.completion.completion_tokens,
-        "finish_reason": candidate.completion.finish,
-        "chosen": chosen,
-    }
+def build_sample(candidate: Outcome, *, chosen: bool) -> Sample:
+    return Sample(
+        text=candidate.completion.text,
+        answer=candidate.answer.raw if candidate.answer else None,
+        score=None if candidate.score is None else round(candidate.score, 6),
+        tokens=candidate.completion.completion_tokens,
+        finish_reason=candidate.completion.finish,
+        chosen=chosen,
+    )
 
 
 def relabel(plan: Plan, body: Body, *, cached: bool = False) -> Body:
-    """An answer as the answer to this request: it may have been found for another one that asked the same."""
+    """Copy a body with the id, time, model and trace id of `plan`: another request may have computed it."""
     own = body | {"id": plan.id, "created": plan.created, "model": plan.model}
     if "cogitate" in body:
         cache = {"cache": "hit"} if cached else {}

@@ -95,7 +95,7 @@ class Attempt:
     def find_original(self) -> Original | None:
         """Returns the first request with this key in this process, unless it failed or was cancelled.
 
-        Raises KeyReused where that was another request.
+        Raises IdempotencyKeyReused where that was another request.
         """
         original = self.idempotency.originals.get(self._local_name)
         if original is None:
@@ -114,7 +114,7 @@ class Attempt:
     def look_up(self) -> Job[Replay]:
         """Starts a job that waits for the response of another process to this key.
 
-        Its result is empty where this process shall answer. Its failure is KeyReused where the key belongs to another
+        Its result is empty where this process shall answer. Its failure is IdempotencyKeyReused where the key belongs to another
         request; that and Overloaded may be raised at once, too.
         """
         log = EventLog[str]()
@@ -162,7 +162,7 @@ class Attempt:
         return replay
 
     def _check_digest(self, value: bytes) -> None:
-        """Raises KeyReused where a value in the cache is of another request."""
+        """Raises IdempotencyKeyReused where a value in the cache is of another request."""
         if value[:DIGEST_BYTES] != self.digest:
             raise IdempotencyKeyReused(KEY_REUSED)
 

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.errors import ApiError, RequestCancelled, InternalError, DeadlineExceeded, ShuttingDown, Overloaded, UpstreamError
+from cogitate.server.errors import (
+    ApiError,
+    DeadlineExceeded,
+    InternalError,
+    Overloaded,
+    RequestCancelled,
+    ShuttingDown,
+    UpstreamError,
+)
 from cogitate.server.safe_traceback import format_traceback
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.event_log import Cursor, EventLog
@@ -105,7 +113,7 @@ class Job(Generic[T]):
             await asyncio.wait([self.task])
 
     def result(self) -> T:
-        """The outcome. Raises the job's ApiError, or Cancelled."""
+        """The outcome. Raises the job's ApiError, or RequestCancelled."""
         if self.outcome is None:
             raise self.failure or RequestCancelled()
         return self.outcome
@@ -192,7 +200,7 @@ class Jobs:
 def to_api_error(failure: Exception) -> ApiError:
     """Maps an exception to the error that the client gets.
 
-    An unforeseen exception is logged with its origin and becomes Internal: its message never reaches a client.
+    An unforeseen exception is logged with its origin and becomes InternalError: its message never reaches a client.
     """
     match failure:
         case ApiError():

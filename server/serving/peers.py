@@ -17,7 +17,7 @@ class Peers:
     jobs: Jobs
 
     async def cancel(self, caller: Caller) -> bool:
-        """Cancels the requests of the caller's tenant and request id in every process. Returns whether there were any."""
+        """Cancels the tenant's requests of this id in every process. Returns whether there were any."""
         count = self.jobs.cancel(*caller.name)
         elsewhere = await self.rpc.call(orjson.dumps(["cancel", *caller.name]))
         return bool(count) or elsewhere

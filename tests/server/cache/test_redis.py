@@ -9,8 +9,8 @@ import pytest
 
 from cogitate.server.cache import open_cache
 from cogitate.server.cache.redis import PREFIX
-from cogitate.server.cache.signing import MARK, OVERHEAD, seal
-from tests.fakes.redis_cache import opened
+from cogitate.server.cache.signing import MARK, OVERHEAD_BYTES, seal
+from tests.fakes.redis_cache import open_redis_cache
 from tests.server.cache.test_signing import Canary
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ pytest_plugins = ["tests.fakes.redis_server"]
 
 
 async def test_every_key_is_ours_by_name_and_lives_for_the_ttl(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, _):
+    async with open_redis_cache(redis_server.url) as (cache, _):
         for n in range(20):
             await cache.put(f"{n:064x}", b"{}")
     names = redis_server.do("KEYS", "*")
@@ -31,7 +31,7 @@ async def test_every_key_is_ours_by_name_and_lives_for_the_ttl(redis_server: "Re
 
 
 async def test_putting_again_renews_the_ttl(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, _):
+    async with open_redis_cache(redis_server.url) as (cache, _):
         await cache.put("a", b"1")
         redis_server.do("PERSIST", PREFIX + "a")
         await cache.put("a", b"2")
@@ -50,7 +50,7 @@ def test_an_empty_secret_is_refused() -> None:
 
 
 async def test_a_flush_is_a_miss_and_no_fault(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("FLUSHALL")
         assert await cache.get("a") is None
@@ -59,7 +59,7 @@ async def test_a_flush_is_a_miss_and_no_fault(redis_server: "RedisServer") -> No
 
 async def test_four_commands_are_all_it_needs(redis_server: "RedisServer") -> None:
     redis_server.do("ACL", "SETUSER", "cache", "on", ">pw", f"~{PREFIX}*", "+getrange", "+exists", "+set", "+unlink")
-    async with opened(redis_server.url.replace("//", "//cache:pw@")) as (cache, faults):
+    async with open_redis_cache(redis_server.url.replace("//", "//cache:pw@")) as (cache, faults):
         await cache.put("a", b"1")
         assert await cache.get("a") == b"1"
         assert await cache.get("b") is None
@@ -90,7 +90,7 @@ async def test_garbage_is_a_miss_deleted_and_counted(
     redis_server: "RedisServer", tmp_path: Path, secret: bytes | None
 ) -> None:
     values = noise(random.Random(17), tmp_path)
-    async with opened(redis_server.url, secret=secret) as (cache, faults):
+    async with open_redis_cache(redis_server.url, secret=secret) as (cache, faults):
         for n, value in enumerate(values, start=1):
             redis_server.do("SET", cache._name("a"), value)
             assert await cache.get("a") is None, value
@@ -102,7 +102,7 @@ async def test_garbage_is_a_miss_deleted_and_counted(
 
 
 async def test_without_the_secret_nothing_can_be_forged(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url, secret=b"s" * 32) as (cache, faults):
+    async with open_redis_cache(redis_server.url, secret=b"s" * 32) as (cache, faults):
         for forgery in (seal("a", b"forged", None), seal("a", b"forged", b"guess")):
             redis_server.do("SET", cache._name("a"), forgery)
             assert await cache.get("a") is None
@@ -115,7 +115,7 @@ async def test_without_the_secret_nothing_can_be_forged(redis_server: "RedisServ
 async def test_another_type_is_a_miss_deleted_and_counted(
     redis_server: "RedisServer", command: tuple[str, ...]
 ) -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         redis_server.do(command[0], PREFIX + "a", *command[1:])
         assert await cache.get("a") is None
         assert faults == ["corrupt"]
@@ -126,7 +126,7 @@ async def test_another_type_is_a_miss_deleted_and_counted(
 
 
 async def test_a_valid_envelope_under_another_key_is_not_served(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"the answer to a")
         redis_server.do("COPY", PREFIX + "a", PREFIX + "b")
         assert await cache.get("b") is None
@@ -136,7 +136,7 @@ async def test_a_valid_envelope_under_another_key_is_not_served(redis_server: "R
 
 async def test_half_a_gigabyte_is_never_fetched(redis_server: "RedisServer") -> None:
     redis_server.do("SETRANGE", PREFIX + "a", (512 << 20) - 9, "the end")
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         before = int(redis_server.do("INFO", "stats")["total_net_output_bytes"])
         assert await cache.get("a") is None
         assert int(redis_server.do("INFO", "stats")["total_net_output_bytes"]) - before < 5 << 20
@@ -145,11 +145,11 @@ async def test_half_a_gigabyte_is_never_fetched(redis_server: "RedisServer") -> 
 
 
 async def test_the_largest_value_is_kept_and_one_byte_more_is_not(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"x" * (4 << 20))
         await cache.put("b", b"x" * ((4 << 20) + 1))
         assert await cache.get("a") == b"x" * (4 << 20)
-        assert redis_server.do("STRLEN", PREFIX + "a") == (4 << 20) + OVERHEAD
+        assert redis_server.do("STRLEN", PREFIX + "a") == (4 << 20) + OVERHEAD_BYTES
         assert not redis_server.do("EXISTS", PREFIX + "b")
         redis_server.do("SET", PREFIX + "b", seal("b", b"x" * ((4 << 20) + 1), None))
         assert await cache.get("b") is None

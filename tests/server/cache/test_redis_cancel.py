@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cogitate.server.cache import RedisCache
-from cogitate.server.cache.redis_client import CONNECTIONS
-from tests.fakes.redis_cache import opened, sockets
+from cogitate.server.cache.redis_client import MAX_CONNECTIONS
+from tests.fakes.redis_cache import open_redis_cache, count_sockets
 
 if TYPE_CHECKING:
     from tests.fakes.redis_server import RedisServer
@@ -19,7 +19,7 @@ pytest_plugins = ["tests.fakes.redis_server"]
 
 
 async def test_a_cancelled_get_does_not_leave_its_answer_to_the_next(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"the answer to a")
         await cache.put("b", b"the answer to b")
         redis_server.stop()
@@ -43,7 +43,7 @@ async def visit(cache: RedisCache, key: str, *, puts: bool) -> None:
 async def test_callers_who_leave_at_any_moment_harm_nobody(redis_url: str) -> None:
     rng = random.Random(5)
     keys = [secrets.token_hex(32) for _ in range(20)]
-    async with opened(redis_url) as (cache, faults):
+    async with open_redis_cache(redis_url) as (cache, faults):
         for _ in range(60):
             visits = [asyncio.create_task(visit(cache, rng.choice(keys), puts=rng.random() < 0.3)) for _ in range(40)]
             for one in visits:
@@ -63,7 +63,7 @@ async def settled(visits: list[asyncio.Task[None]]) -> list[BaseException | None
 
 
 async def test_cancelling_is_never_swallowed(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url, limit=0.02) as (cache, _):
+    async with open_redis_cache(redis_server.url, limit=0.02) as (cache, _):
         for n in range(100):
             call: Callable[[], Awaitable[object]] = (
                 (lambda: cache.get("a")) if n % 2 else (lambda: cache.put("a", b"1"))
@@ -74,5 +74,5 @@ async def test_cancelling_is_never_swallowed(redis_server: "RedisServer") -> Non
             if asked.cancel():
                 with pytest.raises(asyncio.CancelledError):
                     await asked
-        assert sockets(redis_server) <= CONNECTIONS
-    assert sockets(redis_server) == 0
+        assert count_sockets(redis_server) <= MAX_CONNECTIONS
+    assert count_sockets(redis_server) == 0

@@ -9,8 +9,8 @@ import pytest
 
 from cogitate.server.cache import RedisCache
 from cogitate.server.cache.redis import PREFIX
-from cogitate.server.cache.redis_client import CONNECTIONS
-from tests.fakes.redis_cache import BOUND, TIMEOUT, opened, sockets, timed
+from cogitate.server.cache.redis_client import MAX_CONNECTIONS
+from tests.fakes.redis_cache import MAX_CALL_SECONDS, TIMEOUT_SECONDS, open_redis_cache, count_sockets, measure_seconds
 
 if TYPE_CHECKING:
     from tests.fakes.redis_server import RedisServer
@@ -32,10 +32,10 @@ async def hits_resume(cache: RedisCache, key: str, value: bytes) -> float:
 
 
 async def test_redis_down_costs_next_to_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async with opened("redis://:hunter2@127.0.0.1:1/0") as (cache, faults):
-        took = [await timed(cache.get(f"{n}")) for n in range(500)]
-        took += [await timed(cache.put(f"{n}", b"1")) for n in range(500)]
-    assert max(took) < BOUND
+    async with open_redis_cache("redis://:hunter2@127.0.0.1:1/0") as (cache, faults):
+        took = [await measure_seconds(cache.get(f"{n}")) for n in range(500)]
+        took += [await measure_seconds(cache.put(f"{n}", b"1")) for n in range(500)]
+    assert max(took) < MAX_CALL_SECONDS
     assert sum(took) < 0.5
     assert faults == ["unavailable"] * 1000
     assert [record.getMessage() for record in caplog.records] == [
@@ -50,35 +50,35 @@ async def test_a_frozen_redis_adds_a_bounded_wait_to_a_few(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "cogitate.cache")
-    async with opened(redis_server.url, limit=TIMEOUT) as (cache, faults):
+    async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.stop()
         async with asyncio.TaskGroup() as crowd:
-            first = [crowd.create_task(timed(cache.get("a"))) for _ in range(200)]
+            first = [crowd.create_task(measure_seconds(cache.get("a"))) for _ in range(200)]
         waits = [task.result() for task in first]
         began = time.perf_counter()
         while time.perf_counter() - began < 3:
-            waits.append(await timed(cache.get("a")))
+            waits.append(await measure_seconds(cache.get("a")))
             await asyncio.sleep(0.005)
         later = sorted(waits[200:])
-        assert max(waits) < BOUND
+        assert max(waits) < MAX_CALL_SECONDS
         assert later[len(later) * 98 // 100] < 0.005
         assert (
-            sum(wait > TIMEOUT / 2 for wait in later) <= 4
+            sum(wait > TIMEOUT_SECONDS / 2 for wait in later) <= 4
         )  # tries after 1 s and 2 s more, and the machine's own pauses
         assert faults == ["unavailable"] * len(waits)
-        assert sockets(redis_server) <= CONNECTIONS
+        assert count_sockets(redis_server) <= MAX_CONNECTIONS
         redis_server.cont()
         assert await hits_resume(cache, "a", b"2") < RESUME
         assert len(caplog.records) == 2  # gone, and back
-    assert sockets(redis_server) == 0
+    assert count_sockets(redis_server) == 0
 
 
 @pytest.mark.slow
 async def test_hits_resume_after_a_crash_and_a_restart(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         async with asyncio.TaskGroup() as crowd:
             for n in range(50):
                 crowd.create_task(cache.put(f"{n}", b"1"))
@@ -86,18 +86,18 @@ async def test_hits_resume_after_a_crash_and_a_restart(
         redis_server.kill()
         began = time.perf_counter()
         while time.perf_counter() - began < 2.5:
-            assert await timed(cache.get("1")) < BOUND
-            assert await timed(cache.put("1", b"1")) < BOUND
+            assert await measure_seconds(cache.get("1")) < MAX_CALL_SECONDS
+            assert await measure_seconds(cache.put("1", b"1")) < MAX_CALL_SECONDS
             await asyncio.sleep(0.01)
         redis_server.start()
         assert await hits_resume(cache, "1", b"2") < RESUME
         assert len(caplog.records) == 4  # reading and writing: gone, and back
-        assert sockets(redis_server) <= CONNECTIONS
-    assert sockets(redis_server) == 0
+        assert count_sockets(redis_server) <= MAX_CONNECTIONS
+    assert count_sockets(redis_server) == 0
 
 
 async def test_a_restart_between_two_requests_is_not_noticed(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.kill()
         redis_server.start()
@@ -109,16 +109,16 @@ async def test_a_restart_between_two_requests_is_not_noticed(redis_server: "Redi
 
 
 async def test_a_slow_redis_is_left_alone(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url, limit=TIMEOUT) as (cache, _):
+    async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, _):
         await cache.put("a", b"1")
         redis_server.do("CLIENT", "PAUSE", "500", "ALL")
-        took = [await timed(cache.get("a")) for _ in range(50)]
-        assert max(took) < BOUND
-        assert sum(took) < 2 * BOUND
+        took = [await measure_seconds(cache.get("a")) for _ in range(50)]
+        assert max(took) < MAX_CALL_SECONDS
+        assert sum(took) < 2 * MAX_CALL_SECONDS
 
 
 async def test_nobody_waits_for_a_claim_that_a_hung_redis_made_late(redis_server: "RedisServer") -> None:
-    async with opened(redis_server.url, limit=TIMEOUT) as (cache, _):
+    async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, _):
         await cache.put("b", b"1")
         redis_server.stop()
         assert await cache.claim("a")  # the time is up, and the command is on its way all the same
@@ -134,8 +134,8 @@ async def test_nobody_waits_for_a_claim_that_a_hung_redis_made_late(redis_server
 async def refused(cache: RedisCache, faults: list[str], caplog: pytest.LogCaptureFixture, error: str) -> None:
     """Hits go on, writes are given up, one line says so."""
     assert await cache.get("a") == b"1"
-    took = [await timed(cache.put("b", b"1")) for _ in range(100)]
-    assert max(took) < BOUND
+    took = [await measure_seconds(cache.put("b", b"1")) for _ in range(100)]
+    assert max(took) < MAX_CALL_SECONDS
     assert faults == ["unavailable"] * 100
     assert await cache.get("a") == b"1"
     assert await cache.get("b") is None
@@ -149,9 +149,9 @@ async def test_a_user_who_may_only_read_still_hits(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server.do("ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+@read")
-    async with opened(redis_server.url) as (writer, _):
+    async with open_redis_cache(redis_server.url) as (writer, _):
         await writer.put("a", b"1")
-    async with opened(redis_server.url.replace("//", "//reader:hunter2@")) as (cache, faults):
+    async with open_redis_cache(redis_server.url.replace("//", "//reader:hunter2@")) as (cache, faults):
         await refused(cache, faults, caplog, "NoPermissionError")
         redis_server.do("SET", PREFIX + "c", "noise")
         assert await cache.get("c") is None
@@ -160,14 +160,14 @@ async def test_a_user_who_may_only_read_still_hits(
 
 
 async def test_a_replica_still_hits(redis_server: "RedisServer", caplog: pytest.LogCaptureFixture) -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("REPLICAOF", "127.0.0.1", "1")
         await refused(cache, faults, caplog, "ReadOnlyError")
 
 
 async def test_a_full_redis_still_hits(redis_server: "RedisServer", caplog: pytest.LogCaptureFixture) -> None:
-    async with opened(redis_server.url) as (cache, faults):
+    async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction")
         await refused(cache, faults, caplog, "OutOfMemoryError")
@@ -177,7 +177,7 @@ async def test_a_wrong_password_is_a_miss_and_is_not_repeated(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server.do("CONFIG", "SET", "requirepass", "correct")
-    async with opened(redis_server.url.replace("//", "//:hunter2@")) as (cache, faults):
+    async with open_redis_cache(redis_server.url.replace("//", "//:hunter2@")) as (cache, faults):
         for _ in range(10):
             assert await cache.get("a") is None
         assert faults == ["unavailable"] * 10
@@ -187,13 +187,13 @@ async def test_a_wrong_password_is_a_miss_and_is_not_repeated(
 
 def test_on_the_event_loop_that_uvicorn_brings(redis_server: "RedisServer") -> None:
     async def scene() -> None:
-        async with opened(redis_server.url, limit=TIMEOUT) as (cache, faults):
+        async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, faults):
             await cache.put("a", b"1")
             assert await cache.get("a") == b"1"
             redis_server.stop()
-            assert max([await timed(cache.get("a")) for _ in range(10)]) < BOUND
+            assert max([await measure_seconds(cache.get("a")) for _ in range(10)]) < MAX_CALL_SECONDS
             assert faults == ["unavailable"] * 10
-        assert sockets(redis_server) == 0
+        assert count_sockets(redis_server) == 0
 
     with asyncio.Runner(loop_factory=pytest.importorskip("uvloop").new_event_loop) as runner:
         runner.run(scene())

@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from cogitate.server.cache import open_cache
-from tests.fakes.redis_cache import opened
+from tests.fakes.redis_cache import open_redis_cache
 
 pytest_plugins = ["tests.fakes.redis_server"]
 
@@ -42,7 +42,7 @@ def test_a_url_that_cannot_be_meant_is_refused_in_one_line(url: str) -> None:
 
 async def test_the_url_cannot_talk_us_into_waiting_or_decoding(redis_url: str) -> None:
     options = "decode_responses=1&socket_timeout=60&protocol=3&max_connections=1&retry_on_timeout=1"
-    async with opened(f"{redis_url}?{options}") as (cache, faults):
+    async with open_redis_cache(f"{redis_url}?{options}") as (cache, faults):
         key = secrets.token_hex(32)
         await cache.put(key, b"\xff")
         assert await cache.get(key) == b"\xff"

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.server.cache.signing import MARK, OVERHEAD, seal, unseal
+from cogitate.server.cache.signing import MARK, OVERHEAD_BYTES, seal, unseal
 
 KEY = "ab" * 32
 secrets = st.none() | st.binary(min_size=32, max_size=32)
@@ -25,7 +25,7 @@ class Canary:
 def test_what_was_sealed_opens(key: str, value: bytes, secret: bytes | None) -> None:
     envelope = seal(key, value, secret)
     assert unseal(key, envelope, secret) == value
-    assert len(envelope) == len(value) + OVERHEAD
+    assert len(envelope) == len(value) + OVERHEAD_BYTES
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", MARK]), secrets)

@@ -10,9 +10,9 @@ def counted(metrics: Metrics) -> list[str]:
 
 def test_every_request_is_counted_and_timed_once():
     metrics = Metrics()
-    metrics.answered("/a", "none", 200, 0.5)
-    metrics.answered("/a", "none", 204, 0.25)
-    metrics.answered("/b", "none", 404, 1)
+    metrics.observe_request("/a", "none", 200, 0.5)
+    metrics.observe_request("/a", "none", 204, 0.25)
+    metrics.observe_request("/b", "none", 404, 1)
     assert sorted(counted(metrics)) == [
         'cogitate_request_seconds_sum{endpoint="/a",strategy="none"} 0.75',
         'cogitate_request_seconds_sum{endpoint="/b",strategy="none"} 1.0',

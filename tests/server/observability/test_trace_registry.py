@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from cogitate.server.auth.keys import new_key
+from cogitate.server.auth.keys import create_key
 from cogitate.server.observability.trace_origin import MOST, Borrowed, Borrowings
 from tests.fakes.live_server import HELLO, eventually, live
 from tests.fakes.scripted import ScriptedEngine
@@ -83,7 +83,7 @@ def test_who_waits_for_anothers_search_sees_it_run():
 @pytest.mark.live
 def test_what_was_asked_is_told_to_the_key_that_asked_first_and_nothing_to_other_tenants(tmp_path):
     keys = tmp_path / "keys"
-    mine, colleague, other = ({"Authorization": f"Bearer {new_key(keys, tenant)}"} for tenant in ("a", "a", "b"))
+    mine, colleague, other = ({"Authorization": f"Bearer {create_key(keys, tenant)}"} for tenant in ("a", "a", "b"))
     with live(engine(), api_keys_file=keys) as server:
         for by, name in ((mine, "found"), (colleague, "hit"), (mine, "own")):
             answer = server.ask(strategy=VOTE, headers={"X-Request-Id": name, **by})

@@ -19,9 +19,9 @@ async def test_no_more_run_than_there_are_slots():
     slots, done = Slots(3, 100), []
     tasks = [asyncio.create_task(work(slots, "t", str(at), done, 0.001)) for at in range(20)]
     await asyncio.sleep(0)
-    assert (slots.busy, slots.waiting, slots.pressed) == (3, 17, True)
+    assert (slots.busy, slots.waiting, slots.is_contended) == (3, 17, True)
     await asyncio.wait(tasks)
-    assert len(done) == 20 and (slots.busy, slots.waiting, slots.pressed) == (0, 0, False)
+    assert len(done) == 20 and (slots.busy, slots.waiting, slots.is_contended) == (0, 0, False)
 
 
 async def test_a_wide_request_holds_up_a_plain_chat_by_one_generation():
@@ -37,7 +37,7 @@ async def test_a_wide_request_holds_up_a_plain_chat_by_one_generation():
 
 async def test_tenants_take_turns_however_many_requests_each_has():
     slots, done = Slots(1, 1000), []
-    async with slots.hold("c", "first"):
+    async with slots.slot("c", "first"):
         tasks = [asyncio.create_task(work(slots, "a", str(at), done)) for at in range(50)]
         tasks += [asyncio.create_task(work(slots, "b", "only", done)) for _ in range(50)]
         await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_tenants_take_turns_however_many_requests_each_has():
 
 async def test_a_request_that_leaves_the_queue_leaves_nothing_behind():
     slots, done = Slots(1, 100), []
-    async with slots.hold("a", "first"):
+    async with slots.slot("a", "first"):
         waiting = [asyncio.create_task(work(slots, "a", "x", done)) for _ in range(5)]
         await asyncio.sleep(0)
         for task in waiting[1:]:
@@ -61,7 +61,7 @@ async def test_a_request_that_leaves_the_queue_leaves_nothing_behind():
 
 async def test_a_turn_that_comes_as_its_owner_leaves_goes_to_the_next():
     slots, done = Slots(1, 100), []
-    async with slots.hold("a", "first"):
+    async with slots.slot("a", "first"):
         leaver = asyncio.create_task(work(slots, "a", "leaver", done))
         stayer = asyncio.create_task(work(slots, "b", "stayer", done))
         await asyncio.sleep(0)

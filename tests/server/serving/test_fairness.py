@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cogitate.server.auth.keys import new_key
+from cogitate.server.auth.keys import create_key
 from tests.fakes.live_server import eventually, live
 from tests.fakes.scripted import ScriptedEngine
 
@@ -54,7 +54,7 @@ def test_at_overload_clients_are_told_to_come_back_before_anything_is_tokenised(
 
 
 def test_tenants_take_turns(tmp_path):
-    first, second = (new_key(tmp_path / "keys", tenant) for tenant in "ab")
+    first, second = (create_key(tmp_path / "keys", tenant) for tenant in "ab")
     with (
         live(ScriptedEngine(["one two"], pace=0.02), max_generations=1, api_keys_file=tmp_path / "keys") as server,
         ThreadPoolExecutor(2) as pool,

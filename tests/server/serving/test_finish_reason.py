@@ -3,7 +3,7 @@
 import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.types import Call
+from cogitate.strategies.core.types import ToolCall
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import ask
@@ -20,7 +20,7 @@ def slow_from(call: int) -> ScriptedEngine:
 
 
 def test_a_whole_call_is_no_half_one():
-    engine = ScriptedEngine([Call("add", '{"a": 1}')], pace=lambda call: 0.0 if call < 2 else 9)
+    engine = ScriptedEngine([ToolCall("add", '{"a": 1}')], pace=lambda call: 0.0 if call < 2 else 9)
     with live(engine) as server:
         body = server.ask(strategy=VOTE, tools=[TOOL], **HURRIED).json()
     (choice,) = body["choices"]

@@ -3,10 +3,17 @@ import asyncio
 import pytest
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.errors import Cancelled, Internal, Late, Overloaded, Unready, Upstream
-from cogitate.server.serving.jobs import Job, Jobs, told
+from cogitate.server.errors import (
+    DeadlineExceeded,
+    InternalError,
+    NotReady,
+    Overloaded,
+    RequestCancelled,
+    UpstreamError,
+)
+from cogitate.server.serving.jobs import Job, Jobs, to_api_error
 from cogitate.strategies.core.budget import BudgetExhausted
-from cogitate.strategies.core.execute import NoAnswer
+from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Trace
 
@@ -23,7 +30,7 @@ async def forever(job: Job[str]) -> str:
 async def test_a_job_has_a_result_and_closes_its_trace():
     trace = Trace()
     job = Jobs(1).start(trace, nothing)
-    await job.finished()
+    await job.wait()
     assert job.result() == "done" and trace.closed
 
 
@@ -33,9 +40,9 @@ async def test_a_failed_job_is_data():
 
     jobs = Jobs(1)
     job = jobs.start(Trace(), fail)
-    await job.finished()
-    assert isinstance(job.failure, Upstream) and not jobs.live
-    with pytest.raises(Upstream):
+    await job.wait()
+    assert isinstance(job.failure, UpstreamError) and not jobs.live
+    with pytest.raises(UpstreamError):
         job.result()
 
 
@@ -46,7 +53,7 @@ async def test_no_more_than_the_limit_and_none_while_draining():
         jobs.start(Trace(), nothing)
     await jobs.drain(0)
     assert job.task.done() and not jobs.live
-    with pytest.raises(Unready):
+    with pytest.raises(NotReady):
         jobs.start(Trace(), nothing)
 
 
@@ -62,7 +69,7 @@ async def test_work_is_waited_for_and_cancelled_only_after_the_grace():
     jobs = Jobs(2)
     slow = jobs.start(Trace(), forever)
     await jobs.drain(0.05)
-    assert isinstance(slow.failure, Unready) and not jobs.live
+    assert isinstance(slow.failure, NotReady) and not jobs.live
 
 
 async def test_work_ends_with_its_last_reader_and_not_before():
@@ -73,8 +80,8 @@ async def test_work_ends_with_its_last_reader_and_not_before():
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
         assert not job.done
-    await job.finished()
-    assert isinstance(job.failure, Cancelled)
+    await job.wait()
+    assert isinstance(job.failure, RequestCancelled)
 
 
 async def test_cancelling_by_name_ends_the_work_only_when_nobody_else_waits_for_it():
@@ -86,8 +93,8 @@ async def test_cancelling_by_name_ends_the_work_only_when_nobody_else_waits_for_
         await asyncio.sleep(0.01)
         assert not job.done
         assert jobs.cancel("t", "b") == 1
-        await job.finished()
-    assert isinstance(job.failure, Cancelled) and jobs.cancel("t", "b") == 0
+        await job.wait()
+    assert isinstance(job.failure, RequestCancelled) and jobs.cancel("t", "b") == 0
 
 
 async def test_a_request_is_accepted_or_refused_before_its_answer_begins():
@@ -99,9 +106,9 @@ async def test_a_request_is_accepted_or_refused_before_its_answer_begins():
         return await forever(job)
 
     with pytest.raises(Overloaded):
-        await Jobs(1).start(Trace(), refused).accepted()
+        await Jobs(1).start(Trace(), refused).wait_until_accepted()
     jobs = Jobs(1)
-    await jobs.start(Trace(), taken).accepted()
+    await jobs.start(Trace(), taken).wait_until_accepted()
     await jobs.drain(0)
 
 
@@ -112,7 +119,7 @@ async def test_asides_are_waited_for():
         await asyncio.sleep(0.02)
         kept.append(True)
 
-    jobs.aside(keep())
+    jobs.run_in_background(keep())
     await jobs.drain(0)
     assert kept == [True]
 
@@ -120,13 +127,13 @@ async def test_asides_are_waited_for():
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (NoAnswer(), Late),
-        (TimeoutError(), Late),
-        (BudgetExhausted(), Late),
-        (SampleFailed("x"), Upstream),
+        (NoOutcome(), DeadlineExceeded),
+        (TimeoutError(), DeadlineExceeded),
+        (BudgetExhausted(), DeadlineExceeded),
+        (SampleFailed("x"), UpstreamError),
         (Overloaded("x"), Overloaded),
-        (RuntimeError("secret"), Internal),
+        (RuntimeError("secret"), InternalError),
     ],
 )
 def test_every_failure_has_its_place_in_the_table(failure, kind, caplog):
-    assert type(told(failure)) is kind and "secret" not in told(failure).message
+    assert type(to_api_error(failure)) is kind and "secret" not in to_api_error(failure).message

@@ -3,10 +3,10 @@
 import pytest
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.auth.key_limits import Rights
+from cogitate.server.auth.key_limits import KeyLimits
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import ApiError
-from cogitate.server.planning.plan import plan
+from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies.verifiers import BUILT_IN
@@ -22,7 +22,7 @@ ON = Settings(code_exec="bwrap")
 
 def planned(settings=ON, caller=Caller(), **fields):  # noqa: B008 a value
     request = ChatRequest.model_validate(HELLO | {"strategy": "program_aided"} | fields)
-    return plan(request, ModelCard("tiny", "r", 4096, 0), settings, BUILT_IN, caller)
+    return build_plan(request, ModelCard("tiny", "r", 4096, 0), settings, BUILT_IN, caller)
 
 
 def refusal(**options):
@@ -39,7 +39,7 @@ def test_off_is_a_400_that_says_so():
 def test_a_key_needs_the_right():
     refused = refusal(caller=Caller("acme", "k"))
     assert refused.status == 403 and "code=true" in refused.message
-    assert planned(caller=Caller("acme", "k", rights=Rights(code=True))).strategy
+    assert planned(caller=Caller("acme", "k", limits=KeyLimits(code=True))).strategy
     assert planned(caller=Caller()).strategy, "without a keys file there is nobody to ask"
 
 
@@ -66,7 +66,7 @@ TESTED = {"name": "best_of_n", "verifier": "unit_tests", "tests": ["assert f(1) 
 )
 def test_unit_tests_have_tests_and_tests_a_runner(changed, param):
     assert refusal(strategy=TESTED | changed).param == param
-    assert planned(strategy=TESTED).strategy.runs == 8
+    assert planned(strategy=TESTED).strategy.program_runs == 8
 
 
 def test_unit_tests_need_the_sandbox_and_the_right():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogitate.strategies.core.types import Call, Speech
+from cogitate.strategies.core.types import TextDelta, ToolCall
 from tests.fakes.live_server import live
 from tests.fakes.scripted import ScriptedBackend, ScriptedConversation, ScriptedEngine
 from tests.server.api.responses_client import ask, events
@@ -27,11 +27,11 @@ class Thinking(ScriptedBackend):
 class Thoughtful(ScriptedConversation):
     async def generate(self, prompt, sampling, *, on_text=None, on_abort=None):
         if on_text and not sampling.auxiliary:
-            on_text(Speech(THOUGHT, reasoning=True))
+            on_text(TextDelta(THOUGHT, reasoning=True))
         return await ScriptedConversation.generate(self, prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     async def present(self, completions):
-        body = await ScriptedConversation.present(self, completions)
+        body = await ScriptedConversation.build_response(self, completions)
         for choice in body["choices"]:
             choice["message"]["reasoning"] = THOUGHT
         return body
@@ -99,7 +99,7 @@ def test_text_without_an_answer_is_what_the_content_is_left_with(strategy, reaso
 )
 def test_what_leads_to_a_call_is_hidden_too(strategy, reasoning, reasons):
     asked = {"strategy": {"name": strategy, "reasoning": reasoning}, "tools": [TOOL]}
-    with live(ScriptedEngine([Call("add", '{"a": 1}')]), backend=Thinking) as server:
+    with live(ScriptedEngine([ToolCall("add", '{"a": 1}')]), backend=Thinking) as server:
         assert whole(server, **asked)[1] == streamed(server, **asked)[1] == reasons
 
 

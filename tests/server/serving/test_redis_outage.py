@@ -58,7 +58,7 @@ def test_garbage_in_redis_is_a_miss_and_is_mended(redis):
     with live(ScriptedEngine(["\\boxed{42}"]), cache=cache(redis, faults)) as server:
         server.ask(strategy="self_consistency")
         store = redis_client.Redis.from_url(redis.url)
-        eventually(lambda: stored(server) == 1 and not server.service.jobs.asides)
+        eventually(lambda: stored(server) == 1 and not server.service.jobs.background)
         (key,) = store.keys()
         store.set(key, b"cos\nsystem\n(S'true'\ntR.")
         assert server.ask(strategy="self_consistency").headers.get("x-cache") is None
@@ -73,5 +73,5 @@ def test_an_answer_counts_as_stored_only_where_redis_took_it(redis):
         eventually(lambda: stored(server) == 1)
         redis.do("ACL", "SETUSER", "default", "-set")
         assert server.ask(strategy="self_consistency", cache="refresh").status_code == 200
-        eventually(lambda: not server.service.jobs.asides)
+        eventually(lambda: not server.service.jobs.background)
         assert stored(server) == 1

@@ -1,0 +1,90 @@
+"""Finds or starts the job that answers a plan: from the cache, by joining an equal request, or anew."""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from cogitate.server.cache import Cache
+from cogitate.server.engine import Body
+from cogitate.server.errors import ApiError
+from cogitate.server.observability.metrics import Metrics
+from cogitate.server.planning.plan import Plan
+from cogitate.server.serving.fair_queue import Slots
+from cogitate.server.serving.idempotency import Attempt
+from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.relay import PlainRelay
+from cogitate.server.serving.run_strategy import StrategyRunner
+from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.strategies.core.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Admits plans, so that equal requests share one job."""
+
+    cache: Cache
+    metrics: Metrics
+    slots: Slots
+    traces: TraceRegistry
+    runner: StrategyRunner
+    relay: PlainRelay
+    running: dict[str, tuple[Plan, Job[Body]]] = field(default_factory=dict)
+    """The jobs that equal requests may join, by cache key, each with the plan that began it."""
+
+    async def answer(self, plan: Plan, attempt: Attempt | None = None) -> tuple[Plan, Job[Body]]:
+        """Returns the job that answers the plan, and the plan to render its answer with.
+
+        That plan is the first request's where an idempotency key repeats. Raises ApiError.
+        """
+        try:
+            body = await self._fetch_cached(plan)
+            # From here to the job's start nothing is awaited, so that of two equal requests only one begins a job.
+            if attempt and (original := attempt.find_original()):
+                self.traces.link(plan, self.traces.find_number(original.plan))
+                return original.plan, original.job
+            job = self._join_or_start(plan) if body is None else self._build_cached_job(plan, body)
+        except BaseException:
+            if attempt:
+                attempt.abandon()
+            raise
+        if attempt:
+            attempt.remember(job)
+        return plan, job
+
+    async def _fetch_cached(self, plan: Plan) -> Body | None:
+        if plan.key is None or plan.request.cache == "refresh":
+            return None
+        value = await self.cache.get(plan.key)
+        self.metrics.cache.labels("miss" if value is None else "hit").inc()
+        return None if value is None else orjson.loads(value)
+
+    def _build_cached_job(self, plan: Plan, body: Body) -> Job[Body]:
+        return Job(Trace(), outcome=self.traces.adopt(plan, body), cached=True)
+
+    def _join_or_start(self, plan: Plan) -> Job[Body]:
+        if plan.key is None or not plan.is_shareable:
+            return self._start(plan)
+        if (running := self.running.get(plan.key)) and not (running[1].is_done or running[1].is_cancelled):
+            self.metrics.cache.labels("joined").inc()
+            self.traces.link(plan, running[0].number)
+            return running[1]
+        key, job = plan.key, self._start(plan)
+        self.running[key] = plan, job
+        job.add_end_callback(lambda: self._forget(key, job))
+        return job
+
+    def _forget(self, key: str, job: Job[Body]) -> None:
+        if key in self.running and self.running[key][1] is job:  # a cancelled job may have a successor already
+            del self.running[key]
+
+    def _start(self, plan: Plan) -> Job[Body]:
+        """Raises Overloaded, before anything is tokenised, where too many generations wait already."""
+        width, caller = plan.width, plan.caller
+        self.slots.admit(width, caller.key, caller.limits.generations)
+        try:
+            job = self.relay.start(plan) if plan.strategy is None else self.runner.start(plan)
+        except ApiError:
+            self.slots.leave(width, caller.key)
+            raise
+        job.add_end_callback(lambda: self.slots.leave(width, caller.key))
+        return job

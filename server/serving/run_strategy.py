@@ -1,0 +1,102 @@
+"""Runs the strategy of a plan: renders the prompt, decodes in fair turns, builds the response."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from cogitate.server.auth.cache_salt import CacheSalts
+from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
+from cogitate.server.engine.context_limit import ContextLimitedEngine
+from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.json import dumps
+from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
+from cogitate.server.serving.chat_response import build_completion
+from cogitate.server.serving.fair_queue import QueuedEngine, Slots
+from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.single_flight import SingleFlight
+from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.execute import execute
+from cogitate.strategies.core.ports import Prover, Verifier
+from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.session import RequestContext, Session
+from cogitate.strategies.core.trace import Trace, is_degraded
+from cogitate.strategies.verifiers import BUILT_IN
+
+
+@dataclass(slots=True)
+class StrategyRunner:
+    """Answers plans with a strategy."""
+
+    backend: Backend
+    prover: Prover
+    jobs: Jobs
+    slots: Slots
+    salts: CacheSalts
+    flights: SingleFlight
+    traces: TraceRegistry
+    programs: Programs = field(default_factory=NoPrograms)
+    """Runs the programs that a model writes; the sandbox, once it is open."""
+
+    @property
+    def verifiers(self) -> Mapping[str, Verifier]:
+        """All verifiers by name: the built-in ones and those of the backend."""
+        return {**BUILT_IN, **self.backend.verifiers}
+
+    def start(self, plan: Plan) -> Job[Body]:
+        """Starts a job, whose record is the trace. Raises ApiError."""
+        trace = Trace()
+        job = self.jobs.start(trace, lambda job: self._run(plan, trace, job))
+        self.traces.start(plan, trace, job)
+        return job
+
+    async def _run(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
+        assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
+        deadline = compute_deadline(plan)
+        conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
+        job.accept()
+        async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
+            if flight.found_elsewhere is not None:
+                return self.traces.adopt(plan, orjson.loads(flight.found_elsewhere))
+            body, is_complete = await self._search(plan, trace, conversation, deadline)
+            flight.result = dumps(body) if is_complete and plan.key else None
+        return body
+
+    async def _search(
+        self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None
+    ) -> tuple[Body, bool]:
+        """Returns the response, and whether the search came to its end, so that the response may be cached."""
+        assert plan.strategy is not None
+        session = self._open_session(plan, trace, conversation, deadline)
+        finished = await execute(plan.strategy, plan.prompt, session)
+        outcomes = (finished.outcome, *finished.outcome.alternatives)[: plan.answer_count]
+        response = await conversation.build_response([outcome.completion for outcome in outcomes])
+        body = build_completion(plan, trace, finished, response)
+        return body, finished.stopped in ("completed", "decided") and not any(map(is_degraded, trace))
+
+    def _open_session(self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None) -> Session:
+        assert plan.strategy is not None
+        tenant = plan.caller.tenant
+        programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
+        verifiers = salt_verifiers(self.verifiers, self.salts(tenant))
+        engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
+        return Session(
+            engine=ContextLimitedEngine(engine, plan.prompt),
+            prover=self.prover,
+            verifiers=plan.strategy.build_verifiers(verifiers, programs),
+            request=RequestContext(
+                sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
+            ),
+            programs=programs,
+            budget=Budget(plan.cost, deadline, under_load=lambda: self.slots.is_contended),
+            trace=trace,
+        )
+
+
+def compute_deadline(plan: Plan) -> float | None:
+    """Returns the loop's time at which the client's own limit ends; None where it set none."""
+    left = plan.seconds_left
+    return None if left is None else asyncio.get_running_loop().time() + left
