@@ -1,14 +1,25 @@
-"""Where tokens come from: the Backend port, and its adapters."""
+"""The Backend port and its adapters: vLLM in this process (`vllm`, `reward`) and upstream replicas (`remote`)."""
 
 from cogitate.server.engine.base import (
     Backend,
     Body,
     CannotStart,
     Conversation,
+    Events,
     Load,
     ModelCard,
-    Shared,
-    salted,
+    TenantScoped,
+    salt_verifiers,
 )
 
-__all__ = ["Backend", "Body", "CannotStart", "Conversation", "Load", "ModelCard", "Shared", "salted"]
+__all__ = [
+    "Backend",
+    "Body",
+    "CannotStart",
+    "Conversation",
+    "Events",
+    "Load",
+    "ModelCard",
+    "TenantScoped",
+    "salt_verifiers",
+]

@@ -1,99 +1,124 @@
-"""Where tokens come from: the Backend port, and its adapters."""
+"""The Backend port: a model that decodes for strategies and answers plain requests."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from cogitate.server.protocol.chat import AnyRequest
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Verifier
 from cogitate.strategies.core.types import Completion, Prompt
 
-Body = dict[str, Any]
-"""A JSON object of OpenAI's API."""
+Body: TypeAlias = dict[str, Any]
+"""A JSON response body as the engine wrote it, with fields of its own: a `chat.completion` for a ChatRequest, a
+`text_completion` for a CompletionRequest, a `response` for a ResponsesRequest. Models of the fields that this server
+reads: `protocol.chat_response`, `protocol.completion_response`, `protocol.response_object`."""
+
+Events: TypeAlias = AsyncIterator[str]
+"""A stream of server-sent events. Each item is one complete event, its terminating blank line included.
+
+Chat and text completions: `data: {chunk}\\n\\n`, and `data: [DONE]\\n\\n` last. Responses: `event: {type}\\ndata:
+{event}\\n\\n`, and no [DONE]."""
 
 
 class CannotStart(Exception):
-    """Why an engine does not start: one line for the person at the terminal."""
+    """The engine cannot start. The message is one line with cause and remedy, for the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """The model a backend serves."""
+    """The model that a backend serves."""
 
     name: str
+    """The name that clients use."""
     revision: str
-    """Tells one set of weights and settings from another: part of every cache key."""
+    """Identifies weights, configuration and engine: a part of every cache key."""
     max_model_len: int
+    """Context length in tokens, of prompt and completion together."""
     created: int
+    """Unix time in seconds."""
     abilities: frozenset[Ability] = ABILITIES
-    """What the engine can do: a request that needs more is refused."""
+    """What the engine can do. Requests that need another ability are refused."""
     capacity: int = 4096
-    """Generations that it runs at once; more would only wait inside it."""
+    """Sequences that the engine runs at once; further ones would wait inside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Sequences in the engine now."""
+    """Number of sequences in the engine."""
 
     running: int
     waiting: int
 
 
 class Conversation(Engine, Protocol):
-    """One chat request, accepted and rendered: what strategies decode through and their answer is written with."""
+    """One accepted and rendered request: strategies decode through it, and it writes their response."""
 
     @property
-    def prompt_tokens(self) -> int: ...
+    def prompt_tokens(self) -> int:
+        """Tokens of the client's prompt; 0 where the engine does not report them before it decodes."""
 
-    async def present(self, completions: Sequence[Completion]) -> Body:
-        """The chat.completion, or text_completion, with these completions as its choices, read by its own parsers."""
+    async def build_response(self, completions: Sequence[Completion]) -> Body:
+        """Build a `chat.completion` or `text_completion` with these completions as its choices, in order.
+
+        The engine's own parsers separate reasoning, content and tool calls. Raises ApiError.
+        """
 
 
 @runtime_checkable
-class Shared(Protocol):
-    """A verifier with an engine of its own, whose cache tenants share unless each has a salt."""
+class TenantScoped(Protocol):
+    """A verifier with an engine whose prefix cache would be shared by all tenants without a salt."""
 
-    def salted(self, salt: str) -> Verifier: ...
+    def with_salt(self, salt: str) -> Verifier:
+        """Return this verifier for the tenant with this salt."""
 
 
-def salted(verifiers: Mapping[str, Verifier], salt: str) -> dict[str, Verifier]:
-    """The same, those that tenants would share with this one's salt."""
+def salt_verifiers(verifiers: Mapping[str, Verifier], salt: str) -> dict[str, Verifier]:
+    """Return the verifiers, each that is TenantScoped with this salt."""
     return {
-        name: verifier.salted(salt) if isinstance(verifier, Shared) else verifier
+        name: verifier.with_salt(salt) if isinstance(verifier, TenantScoped) else verifier
         for name, verifier in verifiers.items()
     }
 
 
 class Backend(Protocol):
+    """A model in this process or at upstream replicas.
+
+    `salt`: requests share the engine's prefix cache with requests of the same salt only. Otherwise the time to the
+    first token would reveal to one tenant what another has asked.
+    """
+
     @property
-    def card(self) -> ModelCard: ...
+    def card(self) -> ModelCard:
+        """Raises NotReady before `open` has returned."""
 
     @property
     def verifiers(self) -> Mapping[str, Verifier]:
-        """Verifiers of its own, such as a served reward model."""
+        """The backend's own verifiers by name, such as `reward` for a served reward model."""
 
     async def open(self) -> None:
-        """Load. May take minutes. Raises CannotStart, or whatever else went wrong."""
+        """Load the model. May take minutes. Raises CannotStart, or whatever else the engine raises."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Stop the engine. May be called before `open` has returned."""
 
-    async def failed(self) -> str:
-        """Returns, with the reason, when the engine has died."""
+    async def wait_for_failure(self) -> str:
+        """Return the reason, in one line, when the engine has died."""
 
     def load(self) -> Load: ...
 
-    def pulse(self) -> object:
-        """Another value whenever a token has been made here since; None while nothing is to be decoded here."""
+    def progress_marker(self) -> object:
+        """Return a value that changes whenever this process's engine decodes a token; None while it has no work."""
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> Conversation:
-        """The request's means to decode, its first prompt rendered.
+        """Accept a request and render its first prompt.
 
-        What the engine remembers of prompts is shared by the requests of one `salt` alone: else the time to the first
-        token would tell one tenant what another has asked.
-
-        Raises ApiError for what this engine cannot take: a context that is too long, a token out of range.
+        Raises ApiError for what the engine does not take: a context that is too long, a token id out of range.
         """
 
-    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
-        """The engine's own answer, nothing lost: whole, or its stream as SSE lines. Raises ApiError."""
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
+        """Answer a request without a strategy, with every field that the engine itself returns.
+
+        Returns the response body, or its Events where the request asks for a stream. Cancelling the call, or closing
+        the stream, aborts the engine's work. Raises ApiError; while a stream is read, too.
+        """

@@ -1,6 +1,6 @@
-"""What does not fit the model's context: the client's prompt is its error, one of the strategy's own is a lost call.
+"""Distinguishes prompts that exceed the model's context: the client's is a 400, a strategy's own is a lost sample.
 
-A judge that cannot read eight long candidates so leaves the choice to the vote, and the request is answered.
+So a judge that cannot read eight long candidates leaves the choice to the vote, and the request is answered.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from cogitate.strategies.core.ports import Engine, OnAbort, OnText, SampleFailed
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
 
 
-class Overlong(SampleFailed, ContextTooLong):
-    """Where nothing else comes of the request, the client is told why."""
+class SamplePromptTooLong(SampleFailed, ContextTooLong):
+    """A strategy's own prompt exceeds the context. The client receives it where the request has no other result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
-    """An engine to which only `asked` may be too long."""
+class ContextLimitedEngine:
+    """An Engine that raises ContextTooLong for `client_prompt`, and SamplePromptTooLong for any other prompt."""
 
     engine: Engine
-    asked: Prompt
+    client_prompt: Prompt
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -27,6 +27,6 @@ class Fitting:
         try:
             return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
         except ContextTooLong as error:
-            if prompt == self.asked:
+            if prompt == self.client_prompt:
                 raise
-            raise Overlong(error.message, param=error.param) from None
+            raise SamplePromptTooLong(error.message, param=error.param) from None

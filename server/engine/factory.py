@@ -1,59 +1,61 @@
-"""Settings -> the backend they ask for, not yet opened."""
+"""Builds the backend that the settings ask for. It is not yet opened."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from cogitate.server.engine import Backend, CannotStart
-from cogitate.server.engine.demo_model import DemoModelError, demo_model
-from cogitate.server.engine.remote import Patience, RemoteBackend, Upstream
+from cogitate.server.engine.demo_model import DemoModelError, prepare_demo_model
+from cogitate.server.engine.remote import RemoteBackend, Timeouts, UpstreamConfig
 from cogitate.server.engine.vllm import VllmBackend, env
 from cogitate.server.settings import Settings, user_cache
 
+Report = Callable[[str], None]
+"""Prints a line of progress."""
 
-def chosen_backend(settings: Settings, say: Callable[[str], None]) -> Backend:
-    """Raises CannotStart."""
+
+def build_backend(settings: Settings, report: Report) -> Backend:
+    """Build a backend; prepare the demo model if it is needed. Raises CannotStart."""
     if settings.engine == "openai":
-        say("waiting for an upstream")
-        return remote(settings)
-    backend = local(settings, say)
-    say(f"loading {backend.name}")
+        report("waiting for an upstream")
+        return build_remote_backend(settings)
+    backend = build_vllm_backend(settings, report)
+    report(f"loading {backend.name}")
     return backend
 
 
-def remote(settings: Settings) -> RemoteBackend:
-    """Replicas elsewhere. Keys are the environment's: one for all of them, or one for each, in order."""
+def build_remote_backend(settings: Settings) -> RemoteBackend:
+    """Build a backend over upstream replicas. Raises CannotStart for a URL or key that cannot be used."""
     keys = settings.upstream_keys
-    upstreams = [Upstream(url, key) for url, key in zip(settings.upstream, keys, strict=True)]
+    upstreams = [UpstreamConfig(url, key) for url, key in zip(settings.upstream, keys, strict=True)]
     for upstream in upstreams:
-        upstream.check()
-    patience = Patience(
+        upstream.validate()
+    timeouts = Timeouts(
         total=settings.upstream_timeout,
         idle=settings.upstream_idle_timeout,
         connect=settings.upstream_connect_timeout,
     )
-    able = settings.upstream_abilities
-    return RemoteBackend(upstreams, settings.model, settings.served_model_name, patience, able)
+    return RemoteBackend(upstreams, settings.model, settings.served_model_name, timeouts, settings.upstream_abilities)
 
 
-def local(settings: Settings, say: Callable[[str], None]) -> VllmBackend:
-    """vLLM in this process."""
-    model, name = chosen_model(settings, say)
+def build_vllm_backend(settings: Settings, report: Report) -> VllmBackend:
+    """Build a backend over vLLM in this process, after setting its environment variables. Raises CannotStart."""
+    model, name = resolve_model(settings, report)
     return VllmBackend(
         model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args, settings.reward_format
     )
 
 
-def chosen_model(settings: Settings, say: Callable[[str], None]) -> tuple[str, str]:
-    """The model's folder or id, and the name clients use."""
+def resolve_model(settings: Settings, report: Report) -> tuple[str, str]:
+    """Return the model's folder or id, and the name that clients use. Raises CannotStart."""
     env.prepare(demo=settings.model is None)
     if settings.model is None:
         try:
-            return str(demo_model(say, user_cache())), settings.served_model_name or env.DEMO_NAME
+            folder = prepare_demo_model(report, user_cache())
         except DemoModelError as error:
             raise CannotStart(str(error)) from None
-    folder = Path(settings.model)
+        return str(folder), settings.served_model_name or env.DEMO_MODEL_NAME
+    path = Path(settings.model).expanduser()
     looks_local = settings.model.startswith((".", "/", "~")) or settings.model.count("/") > 1
-    if (looks_local or folder.exists()) and not (folder.expanduser() / "config.json").is_file():
+    if (looks_local or Path(settings.model).exists()) and not (path / "config.json").is_file():
         raise CannotStart(f"{settings.model} is no model folder: it has no config.json")
-    model = str(folder.expanduser()) if folder.expanduser().exists() else settings.model
-    return model, settings.served_model_name or settings.model
+    return str(path) if path.exists() else settings.model, settings.served_model_name or settings.model

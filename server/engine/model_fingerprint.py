@@ -1,6 +1,7 @@
-"""What tells one configuration of a model from another: part of every cache key, the same for the same files anywhere.
+"""Identifies a model and its configuration for cache keys; equal files give equal fingerprints on every machine.
 
-A model's folder counts by what is in it and not by its path or its dates, so that replicas on other machines agree.
+A model's folder is identified by the contents of its files, not by path or dates, so that replicas on other machines
+agree.
 """
 
 import hashlib
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SLICE = 64 << 10
-SLICES = 256
-"""A file is read at so many places, evenly spaced: up to 16 MiB whole, and 16 MiB of a shard of any size."""
-APART = frozenset(
+SLICE_BYTES = 64 << 10
+MAX_SLICES = 256
+"""Slices of a file that are read, evenly spaced: files up to 16 MiB completely, larger ones 16 MiB of them."""
+IGNORED_ARGUMENTS = frozenset(
     {
         "allowed_local_media_path",
         "api_key",
@@ -36,71 +37,74 @@ APART = frozenset(
         "tensor_parallel_size",
     }
 )
-"""Arguments of speed alone, and of access. Any other may shape an answer."""
+"""Engine arguments that affect speed or access only. Any other may shape a response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """A model, and what it is loaded with."""
+class ModelSpec:
+    """A model and the arguments that it is loaded with."""
 
     model: str
+    """Folder or Hugging Face id."""
     engine_args: Mapping[str, object]
     format: str | None = None
-    """A reward model's, where the operator named it."""
+    """The format of a reward model, where the operator set one."""
 
     @property
-    def shape(self) -> object:
-        """What of it shapes an answer, as JSON. Reads the model's files."""
-        said = {name.replace("-", "_"): value for name, value in self.engine_args.items()}
-        shaping = {name: _followed(value) for name, value in said.items() if name not in APART}
-        revision = said.get("revision")
-        return [_found(self.model) or [self.model, fetched(self.model, revision)], shaping, self.format]
+    def identity(self) -> object:
+        """Everything that shapes responses, as a JSON value. Reads the model's files."""
+        arguments = {name.replace("-", "_"): value for name, value in self.engine_args.items()}
+        relevant = {name: _replace_paths(value) for name, value in arguments.items() if name not in IGNORED_ARGUMENTS}
+        revision = arguments.get("revision")
+        model = _digest_path(self.model) or [self.model, find_hub_commit(self.model, revision)]
+        return [model, relevant, self.format]
 
 
-def fingerprint(*shapes: object) -> str:
-    return hashlib.sha256(json.dumps(shapes, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def fingerprint(*identities: object) -> str:
+    """Return 16 hex digits of the SHA-256 of JSON values."""
+    return hashlib.sha256(json.dumps(identities, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def fetched(model: str, revision: object = None, folder: Path | None = None) -> str | None:
-    """The commit of a model from the Hugging Face hub, as it is on disk: what a branch's name means may change."""
+def find_hub_commit(model: str, revision: object = None, cache: Path | None = None) -> str | None:
+    """Return the commit of a Hugging Face model as it is on disk, since a branch name may move; None if it is not."""
     from huggingface_hub import try_to_load_from_cache
 
     with suppress(ValueError):
-        file = try_to_load_from_cache(model, "config.json", folder, str(revision) if revision else None)
+        file = try_to_load_from_cache(model, "config.json", cache, str(revision) if revision else None)
         return Path(file).parent.name if isinstance(file, str) else None
     return None
 
 
-def contents(place: Path) -> Mapping[str, str]:
-    """Of a file, or of each file of a folder, hidden ones left out: a digest of its size and of what is in it."""
-    if place.is_file():
-        return {"": sampled(place)}
-    return {file.name: sampled(file) for file in place.iterdir() if file.is_file() and not file.name.startswith(".")}
+def digest_files(path: Path) -> Mapping[str, str]:
+    """Return the digest of a file, under the name "", or of each file in a folder except hidden ones."""
+    if path.is_file():
+        return {"": digest_file(path)}
+    return {file.name: digest_file(file) for file in path.iterdir() if file.is_file() and not file.name.startswith(".")}
 
 
-def sampled(file: Path) -> str:
-    """A digest of the size and of slices of the content, the first and the last among them."""
+def digest_file(file: Path) -> str:
+    """Return a digest of a file's size and of slices of its content, the first and the last among them."""
     with file.open("rb") as data:
         size = os.fstat(data.fileno()).st_size
         digest = hashlib.sha256(str(size).encode())
-        for start in (*range(0, size, max(SLICE, size // SLICES)), max(0, size - SLICE)):
+        for start in (*range(0, size, max(SLICE_BYTES, size // MAX_SLICES)), max(0, size - SLICE_BYTES)):
             data.seek(start)
-            digest.update(data.read(SLICE))
+            digest.update(data.read(SLICE_BYTES))
     return digest.hexdigest()
 
 
-def _found(said: str) -> Mapping[str, str] | None:
-    """What is in the file or the folder of this name, if there is one."""
-    with suppress(OSError, ValueError):  # a template in place of a name is too long for one
-        place = Path(said).expanduser()
-        return contents(place) if said and place.exists() else None
+def _digest_path(name: str) -> Mapping[str, str] | None:
+    """Return the digests of the file or folder of this name; None if there is none."""
+    with suppress(OSError, ValueError):  # a chat template given as text is too long for a path
+        path = Path(name).expanduser()
+        return digest_files(path) if name and path.exists() else None
     return None
 
 
-def _followed(value: Any) -> object:  # noqa: ANN401 JSON
-    """The same, with each name of a file or a folder replaced by what is in it."""
+def _replace_paths(value: Any) -> object:  # noqa: ANN401 JSON
+    """Return a JSON value with each path of a file or folder replaced by its digests."""
     if isinstance(value, str):
-        return _found(value) or value
+        return _digest_path(value) or value
     if isinstance(value, Mapping):
-        return {name: _followed(each) for name, each in value.items()}
-    return [_followed(each) for each in value] if isinstance(value, list | tuple) else value
+        return {name: _replace_paths(item) for name, item in value.items()}
+    return [_replace_paths(item) for item in value] if isinstance(value, list | tuple) else value

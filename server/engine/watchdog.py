@@ -1,4 +1,4 @@
-"""Notices an engine that calls itself healthy and makes no token."""
+"""Detects an engine that reports no error and decodes no token."""
 
 import asyncio
 import logging
@@ -6,33 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 log = logging.getLogger("cogitate")
-LOOKS = 10
-"""Times it is looked at, in the time that makes a stall. Looks are counted and not seconds, so that a machine that was
-suspended does not wake to a stalled engine."""
-GRACE = 3
-"""How many such times until it is given up."""
+CHECKS_PER_STALL = 10
+"""Checks within `stall_seconds`. Checks are counted, not seconds: a machine that wakes from suspension has no stall."""
+STALLS_BEFORE_FAILURE = 3
+"""The engine has failed after this many times `stall_seconds`."""
 
 
 @dataclass(slots=True)
-class Watch:
-    """`pulse` is another value whenever the engine has moved on, and None while it has nothing to do."""
+class Watchdog:
+    """Polls a progress marker, see `Backend.progress_marker`."""
 
-    pulse: Callable[[], object]
-    seconds: float
+    progress_marker: Callable[[], object]
+    stall_seconds: float
     stalled: bool = False
 
-    async def failed(self) -> str:
-        """Returns, with the reason, when the engine has stood still for GRACE times as long as makes a stall."""
-        last, still = None, 0
-        while still < GRACE * LOOKS:
-            await asyncio.sleep(self.seconds / LOOKS)
-            seen = self.pulse()
-            still = still + 1 if seen is not None and seen == last else 0
-            last = seen
-            self._tell(still >= LOOKS)
-        return f"the engine has made no token for {GRACE * self.seconds:g} s"
+    async def wait_for_failure(self) -> str:
+        """Return the reason when the marker has not changed for STALLS_BEFORE_FAILURE times `stall_seconds`."""
+        last, unchanged = None, 0
+        while unchanged < STALLS_BEFORE_FAILURE * CHECKS_PER_STALL:
+            await asyncio.sleep(self.stall_seconds / CHECKS_PER_STALL)
+            marker = self.progress_marker()
+            unchanged = unchanged + 1 if marker is not None and marker == last else 0
+            last = marker
+            self._update_state(stalled=unchanged >= CHECKS_PER_STALL)
+        return f"the engine has made no token for {STALLS_BEFORE_FAILURE * self.stall_seconds:g} s"
 
-    def _tell(self, stalled: bool) -> None:
+    def _update_state(self, *, stalled: bool) -> None:
         if stalled != self.stalled:
             state = "makes no tokens: not ready" if stalled else "makes tokens again"
             log.warning("the engine %s", state)

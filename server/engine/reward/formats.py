@@ -1,8 +1,8 @@
-"""What reward models were trained to read, and how a score is read off their logits: one record a family. No vLLM here.
+"""Prompt formats of reward-model families, and how a score is read from their logits: one record per family. No vLLM.
 
-In what a format writes, private-use characters, which no template has, stand for what is filled in: the question, a
-step, a step's number, the token that begins a text, a cut at which tokenisation begins anew, and the places. A place
-follows the token at which the model's opinion is read.
+A format's strings contain private-use characters, which no chat template has, as slots and marks: the question, a
+step, a step's number, the beginning-of-text token, a boundary at which tokenization starts anew, and the score mark,
+which follows the token at which the model's score is read.
 """
 
 import math
@@ -13,74 +13,76 @@ from typing import Literal
 
 from cogitate.strategies.core.types import Aggregation
 
-QUESTION, BEGIN, CUT, PLACE = "\ue0000\ue001", "\ue002", "\ue003", "\ue004"
+QUESTION, BOS, BOUNDARY, SCORE_MARK = "\ue0000\ue001", "\ue002", "\ue003", "\ue004"
 STEP = "\ue000step\ue001"
 NUMBER = "\ue005"
-LABEL = re.compile(r"Step \d{1,3}[:.]\s*")
-MATHS = "Please reason step by step, and put your final answer within \\boxed{}."
+STEP_LABEL = re.compile(r"Step \d{1,3}[:.]\s*")
+MATH_SYSTEM_PROMPT = "Please reason step by step, and put your final answer within \\boxed{}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardFormat:
+    """The prompt of a model family, and the reading of its logits."""
+
     layout: Literal["turn", "turns", "text"]
-    """The steps in one turn of the assistant's; each in a turn of the user's, with the verdict as the answer; or no
-    conversation at all."""
+    """All steps in one assistant turn; each step in a user turn, answered by the verdict; or plain text."""
     step: str
-    """How a step is written: STEP, with what stands before and behind it."""
+    """A step's text, with STEP as its slot."""
     verdict: str = ""
-    """With `turns`: what the assistant says to each step."""
-    opening: str = QUESTION
-    """What is written before the steps."""
+    """With `turns`: the assistant's reply to each step."""
+    preamble: str = QUESTION
+    """Text before the steps."""
     system: str = ""
     separator: str = "\n\n"
-    """What a solution is split at; nothing: it is one step."""
+    """Splits a solution into steps; empty: the solution is one step."""
     source: Literal["tokens", "sequence", "vocabulary"] = "tokens"
-    """Whose logits: those of the head at a token, of the head for the whole text, or of `labels` as the next token."""
+    """Which logits are read: the head's at each score position, the head's for the entire text, or those of `labels` as
+    the next token."""
     tag: str = ""
-    """A control token that stands at every place and nowhere else: the engine hands back those rows alone."""
+    """A control token at every score position and nowhere else: the engine returns the rows of these tokens only."""
     labels: tuple[str, ...] = ()
-    """Tokens that the model says its verdict by."""
+    """Tokens that state the model's verdict."""
     score: Literal["softmax", "sigmoid"]
-    good: int = 0
-    """The label whose probability is the score."""
+    positive_label: int = 0
+    """Index of the label whose probability is the score."""
     aggregation: Aggregation
-    """What suits scores of its training."""
+    """The aggregation of step scores that suits the model's training."""
 
-    def steps(self, text: str) -> list[str]:
-        """A solution's steps, bare. Never an empty one: a separator at the end ends a step and begins none.
+    def split_steps(self, text: str) -> list[str]:
+        """Split a solution into steps, none of them empty: a trailing separator ends a step and begins none.
 
-        Where the format numbers them, a number that a step has already is not written twice.
+        Where the format numbers steps, a number that a step already has is removed.
         """
-        pieces = text.split(self.separator) if self.separator else [text]
-        steps = [piece.strip() for piece in pieces if piece.strip()]
-        return [step[found.end() :] if (found := self._numbered(step)) else step for step in steps]
+        chunks = text.split(self.separator) if self.separator else [text]
+        steps = [chunk.strip() for chunk in chunks if chunk.strip()]
+        return [step[match.end() :] if (match := self._match_label(step)) else step for step in steps]
 
-    def turns(self, n: int) -> list[dict[str, str]]:
-        """What the chat template is given for n steps. Not for a format that is text."""
-        steps = self._steps(n)
+    def build_turns(self, n: int) -> list[dict[str, str]]:
+        """Return the chat messages for n steps, with slots. Not for the layout `text`."""
+        steps = self._build_steps(n)
         turns = [("system", self.system)] if self.system else []
         if self.layout == "turns":
-            said = [f"{self.opening} {steps[0]}", *steps[1:]] if steps else []
-            turns += [turn for step in said for turn in (("user", step), ("assistant", self.verdict))]
+            user_turns = [f"{self.preamble} {steps[0]}", *steps[1:]] if steps else []
+            turns += [turn for step in user_turns for turn in (("user", step), ("assistant", self.verdict))]
         else:
-            turns += [("user", self.opening), ("assistant", "".join(steps))]
+            turns += [("user", self.preamble), ("assistant", "".join(steps))]
         return [{"role": role, "content": content} for role, content in turns]
 
-    def text(self, n: int) -> str:
-        """What a format without a conversation writes for n steps."""
-        return self.opening + "".join(self._steps(n))
+    def build_text(self, n: int) -> str:
+        """Return the prompt of layout `text` for n steps, with slots."""
+        return self.preamble + "".join(self._build_steps(n))
 
-    def _steps(self, n: int) -> list[str]:
-        return [self.step.replace(STEP, hole(at)).replace(NUMBER, str(at)) for at in range(1, n + 1)]
+    def _build_steps(self, n: int) -> list[str]:
+        return [self.step.replace(STEP, slot(at)).replace(NUMBER, str(at)) for at in range(1, n + 1)]
 
-    def _numbered(self, step: str) -> re.Match[str] | None:
-        found = LABEL.match(step) if NUMBER in self.step else None
-        return found if found and found.end() < len(step) else None
+    def _match_label(self, step: str) -> re.Match[str] | None:
+        match = STEP_LABEL.match(step) if NUMBER in self.step else None
+        return match if match and match.end() < len(step) else None
 
-    def scores(self, logits: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """The probability that each step is good, from its logits [steps][labels].
+    def to_scores(self, logits: Sequence[Sequence[float]]) -> tuple[float, ...]:
+        """Return the probability that each step is good, from its logits [steps][labels].
 
-        None when any of them is not finite, or when there are more or fewer labels than the score is read from.
+        Empty where a logit is not finite, or where the number of labels is not the one that the score is read from.
         """
         if not all(math.isfinite(logit) for labels in logits for logit in labels):
             return ()
@@ -88,61 +90,63 @@ class RewardFormat:
             return tuple(sigmoid(labels[0]) for labels in logits) if all(len(row) == 1 for row in logits) else ()
         if not all(len(labels) > 1 for labels in logits):
             return ()
-        return tuple(softmax(labels)[self.good] for labels in logits)
+        return tuple(softmax(labels)[self.positive_label] for labels in logits)
 
 
-def hole(number: int) -> str:
-    """Where text number n goes: the question is 0, the steps follow."""
+def slot(number: int) -> str:
+    """Return the slot of text `number`: 0 is the question, steps follow from 1."""
     return f"\ue000{number}\ue001"
 
 
 QWEN = RewardFormat(
     layout="turn",
-    system=MATHS,
-    step=f"{STEP}<extra_0>{PLACE}",
+    system=MATH_SYSTEM_PROMPT,
+    step=f"{STEP}<extra_0>{SCORE_MARK}",
     tag="<extra_0>",
     score="softmax",
-    good=1,
+    positive_label=1,
     aggregation="prod",
 )
-"""Qwen2.5-Math-PRM, by the usage on its model card; trained on whether each step is right (Zhang et al., 2025,
+"""Qwen2.5-Math-PRM, as used on its model card; trained on whether each step is right (Zhang et al., 2025,
 arXiv:2501.07301)."""
 
 RLHFLOW = RewardFormat(
     layout="turns",
     step=STEP,
-    verdict=f"{PLACE}+",
+    verdict=f"{SCORE_MARK}+",
     source="vocabulary",
     labels=("+", "-"),
     score="softmax",
     aggregation="last",
 )
-"""RLHFlow's Llama3.1-8B-PRM, as their evaluation reads it: a dialogue in which the assistant says + to each step; the
-question stands before the first step, and the model is read where it would say so."""
+"""RLHFlow's Llama3.1-8B-PRM, as their evaluation reads it: a dialogue in which the assistant replies + to each step.
+The question precedes the first step, and the score is read where the reply would begin."""
 
 MATH_SHEPHERD = RewardFormat(
     layout="text",
-    opening=f"{BEGIN}{QUESTION} ",
-    step=f"Step {NUMBER}: {STEP} ки{PLACE}\n",
+    preamble=f"{BOS}{QUESTION} ",
+    step=f"Step {NUMBER}: {STEP} ки{SCORE_MARK}\n",
     source="vocabulary",
     labels=("+", "-"),
     score="softmax",
     aggregation="last",
 )
-"""Math-Shepherd, as its model card and its data write it: steps are numbered, and + or - would follow the tag behind
-each one; trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
+"""Math-Shepherd, as in its model card and its data: steps are numbered, and + or - would follow the tag after each;
+trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
 
 SKYWORK_PRM = RewardFormat(
     layout="text",
-    opening=f"{BEGIN}{QUESTION}\n{CUT}",
-    step=f"{STEP}{CUT}\n{PLACE}{CUT}",
+    preamble=f"{BOS}{QUESTION}\n{BOUNDARY}",
+    step=f"{STEP}{BOUNDARY}\n{SCORE_MARK}{BOUNDARY}",
     separator="\n",
     score="sigmoid",
     aggregation="mean",
 )
-"""Skywork-o1-Open-PRM: a value at the end of each line, which is tokenised by itself. `skywork.py` is its model."""
+"""Skywork-o1-Open-PRM: a value at the end of each line, which is tokenized by itself. Its model class: `skywork.py`."""
 
-QWEN_RM = RewardFormat(layout="turn", system=MATHS, step=STEP, separator="", score="sigmoid", aggregation="last")
+QWEN_RM = RewardFormat(
+    layout="turn", system=MATH_SYSTEM_PROMPT, step=STEP, separator="", score="sigmoid", aggregation="last"
+)
 """Qwen2.5-Math-RM: a value at the last token of the conversation (arXiv:2409.12122)."""
 
 OUTCOME = RewardFormat(layout="turn", step=STEP, separator="", source="sequence", score="sigmoid", aggregation="last")
@@ -157,17 +161,17 @@ FORMATS: Mapping[str, RewardFormat] = {
     "skywork_prm": SKYWORK_PRM,
     "outcome": OUTCOME,
 }
-"""By the names that an operator may give."""
+"""By the values of --reward-format."""
 ARCHITECTURES: Mapping[str, RewardFormat] = {
     "Qwen2ForProcessRewardModel": QWEN,
     "Qwen2ForRewardModel": QWEN_RM,
     "Qwen2ForPrmModel": SKYWORK_PRM,
 }
-"""By what the model's config.json names. A model that is built like any other does not tell."""
+"""By the architecture in the model's config.json. Models with an ordinary architecture cannot be recognized by it."""
 
 
-def format_of(architectures: Collection[str]) -> RewardFormat:
-    """Raises ValueError for a model that does not tell what it was trained to read."""
+def find_format(architectures: Collection[str]) -> RewardFormat:
+    """Return the format of an architecture. Raises ValueError where the architecture does not determine one."""
     for architecture in architectures:
         if architecture in ARCHITECTURES:
             return ARCHITECTURES[architecture]
@@ -175,7 +179,9 @@ def format_of(architectures: Collection[str]) -> RewardFormat:
             return OUTCOME
     known = ", ".join((*ARCHITECTURES, "...ForSequenceClassification"))
     names = ", ".join(architectures)
-    raise ValueError(f"{names} does not say which reward model it is; known: {known}; or name a --reward-format")
+    raise ValueError(
+        f"the architecture {names} does not determine the reward model's format (known: {known}); set --reward-format"
+    )
 
 
 def sigmoid(logit: float) -> float:

@@ -1,4 +1,4 @@
-"""Skywork-o1-Open-PRM as a model of vLLM's: Qwen2 with a value at each token, `v_head.summary` in its checkpoint."""
+"""Skywork-o1-Open-PRM as a vLLM model: Qwen2 with a value head at each token, `v_head.summary` in its checkpoint."""
 
 from collections.abc import Iterable
 
@@ -11,9 +11,9 @@ from vllm.model_executor.models.qwen2_rm import Qwen2ForRewardModel
 
 @default_pooling_type(tok_pooling_type="ALL")
 class Qwen2ForPrmModel(Qwen2ForRewardModel):  # type: ignore[misc]
-    """As its authors' own `PRM_MODEL`: one linear map from the last hidden state, whose sigmoid is the step's score.
+    """The authors' `PRM_MODEL`: a linear map from the last hidden state, whose sigmoid is the step's score.
 
-    Logits [tokens, 1], in vLLM's head type. The dropout before the map is for training; `lm_head` has no use here.
+    Logits are [tokens, 1], in vLLM's head type. The dropout before the map is for training; `lm_head` is not used.
     """
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
@@ -23,7 +23,7 @@ class Qwen2ForPrmModel(Qwen2ForRewardModel):  # type: ignore[misc]
         )
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
-        """By the checkpoint's names."""
-        named = ((name.replace("v_head.summary.", "score."), tensor) for name, tensor in weights)
-        loaded: set[str] = super().load_weights(named)
+        """Map the checkpoint's tensor names to this class's."""
+        renamed = ((name.replace("v_head.summary.", "score."), tensor) for name, tensor in weights)
+        loaded: set[str] = super().load_weights(renamed)
         return loaded

@@ -1,14 +1,23 @@
-"""vLLM 0.32 in this process: the CPU and the GPU build alike. Nothing outside this folder knows vLLM's names.
+"""vLLM 0.32 in this process: the CPU and the GPU build alike. Only this package and `engine.reward` import vLLM.
 
-loading.py   arguments -> AsyncLLM and vLLM's own OpenAI handlers
-errors.py    vLLM's failures -> ours
-decode.py    submit, gather, abort
-speech.py    what a decode says, by vLLM's parsers
-render.py    prompts as the engine takes them
-conversation.py   one request: sampling parameters, decodes, completions
-present.py   the winners as an OpenAI body
-running.py   a loaded engine, and what it is asked
-backend.py   the Backend port
+backend.py         the Backend port; imports vLLM when it is opened
+engine.py          a loaded engine: starts it, answers plain requests with vLLM's own handlers
+load.py            arguments -> AsyncLLM and vLLM's OpenAI handlers
+request.py         the Conversation port: one request's sampling parameters, decodes and completions
+render.py          prompts -> engine inputs
+sampling_params.py the client's fields and a strategy's -> SamplingParams
+decode.py          submits one sequence, collects its output, aborts it
+completion.py      decoded sequence -> Completion
+output_parser.py   reasoning, content and tool calls of an output, by vLLM's parsers
+response.py        completions -> OpenAI response body
+responses.py       vLLM's own Responses API
+special_tokens.py  escapes special tokens in message text
+errors.py          vLLM's exceptions -> ApiError
+env.py             environment variables that vLLM reads
+plugin.py          vLLM plugin: model class, sampler patch
+plugin_check.py    refuses to start where the plugin was not loaded
+sampler_patch.py   work-around for the V1 sampler
+cpu_build.py       work-arounds for the CPU build
 """
 
 from cogitate.server.engine.vllm.backend import VllmBackend

@@ -1,100 +1,112 @@
-"""The Backend port over vLLM, which is imported as it is opened: that takes seconds, and the server listens by then."""
+"""The Backend port over vLLM. vLLM is imported in `open`: the import takes seconds, and the server listens by then."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cogitate.server.engine import Body, CannotStart, Conversation, Load, ModelCard
-from cogitate.server.errors import Unready
-from cogitate.server.protocol.chat import AnyRequest
+from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
+from cogitate.server.errors import NotReady
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.types import Prompt
 
 if TYPE_CHECKING:
     from cogitate.server.engine.reward.model import RewardModel
-    from cogitate.server.engine.vllm.engine import RunningEngine
+    from cogitate.server.engine.vllm.engine import VllmEngine
 
-HEARTBEAT = 0.5
-"""Seconds between two looks at whether the engine still lives."""
+POLL_SECONDS = 0.5
+"""Interval between two checks of whether the engine is alive."""
 
 
 @dataclass(slots=True)
 class VllmBackend:
-    """`engine_args` are vLLM's own; so are `reward_engine_args`, for the reward model served beside."""
+    """A model served by vLLM and, optionally, a reward model in an engine of its own."""
 
     model: str
+    """Folder or Hugging Face id."""
     name: str
+    """The name that clients use."""
     engine_args: Mapping[str, object] = field(default_factory=dict)
+    """Arguments of `vllm serve`, by name."""
     reward_model: str | None = None
     reward_engine_args: Mapping[str, object] = field(default_factory=dict)
+    """Fields of vLLM's AsyncEngineArgs."""
     reward_format: str | None = None
-    _running: "RunningEngine | None" = None
+    """A key of `reward.formats.FORMATS`; None: derived from the model's architecture."""
+    _engine: "VllmEngine | None" = None
     _reward: "RewardModel | None" = None
 
     async def open(self) -> None:
-        """Raises CannotStart."""
         try:
-            await asyncio.to_thread(_import)
+            await asyncio.to_thread(_import_vllm)
         except ImportError as error:
-            raise CannotStart(f"vLLM is not installed ({error}): pip install 'cogitate[cpu]' or [gpu]") from error
-        from cogitate.server.engine.model_fingerprint import Recipe
-        from cogitate.server.engine.reward.model import open_reward_model
-        from cogitate.server.engine.vllm.engine import start
+            remedy = "install Cogitate with the extra for this machine: pip install '.[cpu]' or '.[gpu]'"
+            raise CannotStart(f"vLLM cannot be imported ({error}); {remedy}") from error
+        from cogitate.server.engine.model_fingerprint import ModelSpec
+        from cogitate.server.engine.vllm.engine import start_engine
 
         reward = None
         if self.reward_model:
-            reward = Recipe(self.reward_model, self.reward_engine_args, self.reward_format)
-            try:
-                self._reward = await open_reward_model(self.reward_model, self.reward_engine_args, self.reward_format)
-            except ValueError as error:
-                raise CannotStart(f"--reward-model: {error}") from error
-        self._running = await start(self.model, self.name, self.engine_args, reward)
+            reward = ModelSpec(self.reward_model, self.reward_engine_args, self.reward_format)
+            self._reward = await self._open_reward_model(self.reward_model)
+        self._engine = await start_engine(self.model, self.name, self.engine_args, reward)
+
+    async def _open_reward_model(self, model: str) -> "RewardModel":
+        from cogitate.server.engine.reward.model import open_reward_model
+
+        try:
+            return await open_reward_model(model, self.reward_engine_args, self.reward_format)
+        except ValueError as error:
+            raise CannotStart(f"--reward-model: {error}") from error
 
     async def close(self) -> None:
         if self._reward is not None:
             await self._reward.close()
-        if self._running is not None:
-            await self._running.close()
+        if self._engine is not None:
+            await self._engine.close()
 
-    async def failed(self) -> str:
-        while True:  # vLLM has a flag, and no event
-            if self.running.errored:
+    async def wait_for_failure(self) -> str:
+        while True:  # vLLM has a flag and no event
+            if self.engine.is_dead:
                 return "the engine's process died"
-            if self._reward and self._reward.errored:
+            if self._reward and self._reward.is_dead:
                 return "the reward model's process died"
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(POLL_SECONDS)
 
     @property
-    def running(self) -> "RunningEngine":
-        if self._running is None:
-            raise Unready("The model is still loading.")
-        return self._running
+    def engine(self) -> "VllmEngine":
+        """Raises NotReady until `open` has returned."""
+        if self._engine is None:
+            raise NotReady("The model is still loading.")
+        return self._engine
 
     @property
     def card(self) -> ModelCard:
-        return self.running.card
+        return self.engine.card
 
     @property
     def verifiers(self) -> Mapping[str, Verifier]:
         return {"reward": self._reward} if self._reward else {}
 
     def load(self) -> Load:
-        return self._running.load if self._running else Load(0, 0)
+        return self._engine.load if self._engine else Load(0, 0)
 
-    def pulse(self) -> object:
-        return self._running.pulse if self._running else None
+    def progress_marker(self) -> object:
+        return self._engine.progress_marker if self._engine else None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> Conversation:
-        return await self.running.converse(request, prompt, salt)
+        return await self.engine.converse(request, prompt, salt)
 
-    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
-        return await self.running.answer(request, salt)
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
+        return await self.engine.answer(request, salt)
 
 
-def _import() -> None:
+def _import_vllm() -> None:
     import cogitate.server.engine.vllm.engine  # noqa: F401
-    from cogitate.server.engine.vllm.cpu_build import hide_while_inspecting
+    from cogitate.server.engine.vllm.cpu_build import hide_in_model_inspection
+    from cogitate.server.engine.vllm.plugin_check import check_this_process
 
-    hide_while_inspecting()
+    hide_in_model_inspection()
+    check_this_process()

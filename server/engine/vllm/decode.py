@@ -1,4 +1,4 @@
-"""Submit, gather, abort: one sequence in the engine, whose end the caller's cancellation is."""
+"""Runs one sequence in the engine; cancelling the caller aborts it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from cogitate.strategies.core.ports import SampleFailed
 
 
 @dataclass(slots=True)
-class Transcript:
-    """What one sequence has said so far. Outputs may come whole or as deltas."""
+class DecodedSequence:
+    """The output of one sequence so far, accumulated from deltas or taken from one final output."""
 
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
@@ -28,20 +28,20 @@ class Transcript:
     cached_tokens: int | None = None
 
     def add(self, output: RequestOutput) -> CompletionOutput:
-        """Takes in an output; returns what is new in it."""
-        (said,) = output.outputs
-        self.text += said.text
-        self.token_ids += said.token_ids
-        if said.logprobs:
-            _grow(self.logprobs, said.logprobs)
-        self.finish_reason, self.stop_reason = said.finish_reason, said.stop_reason
+        """Append an output. Returns its one sequence, which holds what is new."""
+        (delta,) = output.outputs
+        self.text += delta.text
+        self.token_ids += delta.token_ids
+        if delta.logprobs:
+            extend_logprobs(self.logprobs, delta.logprobs)
+        self.finish_reason, self.stop_reason = delta.finish_reason, delta.stop_reason
         self.prompt_tokens = len(output.prompt_token_ids or ())
-        if said.token_ids:  # what never ran is said to have had nothing cached
+        if delta.token_ids:  # vLLM reports 0 cached tokens for a sequence that never ran
             self.cached_tokens = output.num_cached_tokens
-        return said
+        return delta
 
     @property
-    def spoken_ids(self) -> tuple[int, ...]:
+    def content_ids(self) -> tuple[int, ...]:
         """The tokens without the one that ended the turn."""
         at_end_of_turn = self.finish_reason == "stop" and not isinstance(self.stop_reason, str)
         return tuple(self.token_ids[:-1] if at_end_of_turn else self.token_ids)
@@ -52,89 +52,91 @@ async def decode(
     prompt: EngineInput,
     params: SamplingParams,
     request_id: str,
-    hear: Callable[[CompletionOutput], None] | None,
-    on_abort: Callable[[Transcript], None] | None,
-    falls: Callable[[CompletionOutput], bool] | None = None,
-) -> Transcript:
-    """Runs to the end, or until `falls` says of what is new that it is enough: then it is aborted, as unsure.
+    on_output: Callable[[CompletionOutput], None] | None,
+    on_abort: Callable[[DecodedSequence], None] | None,
+    should_stop: Callable[[CompletionOutput], bool] | None = None,
+) -> DecodedSequence:
+    """Run a sequence to its end, or until `should_stop` of a new output is true: finish reason "unsure".
 
-    When cancelled, aborts, hands `on_abort` what was decoded, and lets the cancellation go on. Where whoever hears it
-    fails, as a parser may over what a model writes, it is aborted, too. Raises SampleFailed.
+    A cancelled call aborts the sequence, passes what was decoded to `on_abort` and re-raises. So does a call whose
+    `on_output` or `should_stop` raises, as a parser may over a model's output: it raises SampleFailed.
 
-    A cancel that lands inside add_request would leak the sequence (vllm #57061), so submission is shielded and aborted
-    by id once it is through.
+    A cancellation inside add_request would leak the sequence (vllm #57061), so the submission is shielded and the
+    sequence is aborted by id once it is submitted.
     """
-    transcript = Transcript()
+    sequence = DecodedSequence()
     submission = asyncio.ensure_future(llm.add_request(request_id, prompt, params))
     try:
         collector = await asyncio.shield(submission)
-        while transcript.finish_reason is None:
-            said = transcript.add(collector.get_nowait() or await collector.get())
-            if _heard(said, hear, falls):
-                await asyncio.shield(_abort(llm, submission, transcript))
-                transcript.finish_reason = "unsure"
+        while sequence.finish_reason is None:
+            delta = sequence.add(collector.get_nowait() or await collector.get())
+            if _should_stop(delta, on_output, should_stop):
+                await asyncio.shield(_abort(llm, submission, sequence))
+                sequence.finish_reason = "unsure"
     except (asyncio.CancelledError, SampleFailed):
-        await asyncio.shield(_abort(llm, submission, transcript))
+        await asyncio.shield(_abort(llm, submission, sequence))
         if on_abort:
-            on_abort(transcript)
+            on_abort(sequence)
         raise
-    return transcript
+    return sequence
 
 
-def _heard(
-    said: CompletionOutput,
-    hear: Callable[[CompletionOutput], None] | None,
-    falls: Callable[[CompletionOutput], bool] | None,
+def _should_stop(
+    delta: CompletionOutput,
+    on_output: Callable[[CompletionOutput], None] | None,
+    should_stop: Callable[[CompletionOutput], bool] | None,
 ) -> bool:
-    """Whether it is enough. Raises SampleFailed."""
+    """Pass an output to both callbacks. Raises SampleFailed where either raises."""
     try:
-        if hear:
-            hear(said)
-        return bool(falls and falls(said))
+        if on_output:
+            on_output(delta)
+        return bool(should_stop and should_stop(delta))
     except Exception as failure:
-        raise SampleFailed(f"what reads the answer as it comes failed: {type(failure).__name__}") from failure
+        raise SampleFailed(f"reading the streamed output failed: {type(failure).__name__}") from failure
 
 
-async def _abort(llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", transcript: Transcript) -> None:
+async def _abort(
+    llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", sequence: DecodedSequence
+) -> None:
     collector = await submission
     await llm.abort(collector.request_id, internal=True)
     if last := collector.get_nowait():
-        transcript.add(last)
-    if transcript.finish_reason is None:
-        transcript.finish_reason = "abort"
+        sequence.add(last)
+    if sequence.finish_reason is None:
+        sequence.finish_reason = "abort"
 
 
-def _grow(whole: FlatLogprobs, more: FlatLogprobs) -> None:
-    """Column by column: its own `extend` makes a dictionary of each position."""
-    begun = len(whole.logprobs)
-    whole.start_indices += [begun + start for start in more.start_indices]
-    whole.end_indices += [begun + end for end in more.end_indices]
-    whole.token_ids += more.token_ids
-    whole.logprobs += more.logprobs
-    whole.ranks += more.ranks
-    whole.decoded_tokens += more.decoded_tokens
+def extend_logprobs(target: FlatLogprobs, more: FlatLogprobs) -> None:
+    """Append column by column: FlatLogprobs.extend makes a dictionary for each position."""
+    offset = len(target.logprobs)
+    target.start_indices += [offset + start for start in more.start_indices]
+    target.end_indices += [offset + end for end in more.end_indices]
+    target.token_ids += more.token_ids
+    target.logprobs += more.logprobs
+    target.ranks += more.ranks
+    target.decoded_tokens += more.decoded_tokens
 
 
-def token_logprobs(token_ids: Sequence[int], said: FlatLogprobs, top: int) -> Logprobs:
-    """The chosen tokens, each with its `top` best alternatives, the chosen among them or not.
+def to_logprobs(token_ids: Sequence[int], reported: FlatLogprobs, top: int) -> Logprobs:
+    """Convert vLLM's log-probabilities: each chosen token with its `top` best alternatives, itself among them or not.
 
-    vLLM puts the chosen token before the alternatives. Where it has put two outputs together, it may be in its place
-    only once.
+    vLLM puts the chosen token before the alternatives. Where it has merged two outputs, the chosen token may be in its
+    ranked place only, and then the positions differ in width.
     """
-    count, width = min(len(token_ids), len(said)), top + 1
-    if len(said.logprobs) == width * len(said):
+    count, width = min(len(token_ids), len(reported)), top + 1
+    if len(reported.logprobs) == width * len(reported):
         tokens, end = Logprobs(), width * count
-        columns = said.token_ids[:end], said.logprobs[:end], said.decoded_tokens[:end]
-        tokens.extend(said.start_indices[:count], *columns)
+        columns = reported.token_ids[:end], reported.logprobs[:end], reported.decoded_tokens[:end]
+        tokens.extend(reported.start_indices[:count], *columns)
         return tokens
     return Logprobs(
         replace(
-            _token(token, position[token]),
-            top=tuple(_token(each, found) for each, found in position.items() if found.rank and found.rank <= top),
+            _to_token(token, position[token]),
+            top=tuple(_to_token(each, entry) for each, entry in position.items() if entry.rank and entry.rank <= top),
         )
-        for token, position in zip(token_ids, said, strict=False)
+        for token, position in zip(token_ids, reported, strict=False)
     )
 
 
-def _token(token: int, found: Logprob) -> TokenLogprob:
-    return TokenLogprob(token, found.decoded_token or "", found.logprob)
+def _to_token(token: int, entry: Logprob) -> TokenLogprob:
+    return TokenLogprob(token, entry.decoded_token or "", entry.logprob)

@@ -1,8 +1,8 @@
-"""A loaded engine, and what it is asked."""
+"""A loaded vLLM engine: starts it, answers plain requests with vLLM's own handlers, opens conversations."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vllm.config import ModelConfig
@@ -12,29 +12,33 @@ from vllm.entrypoints.openai.completion.protocol import CompletionResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.version import __version__ as VLLM_VERSION
 
-from cogitate.server.engine import Body, Load, ModelCard
-from cogitate.server.engine.model_fingerprint import Recipe, fingerprint
-from cogitate.server.engine.vllm.errors import refused, translated
-from cogitate.server.engine.vllm.load import Loaded, handlers, launched, parsed
+from cogitate.server.engine import Body, Events, Load, ModelCard
+from cogitate.server.engine.model_fingerprint import ModelSpec, fingerprint
+from cogitate.server.engine.vllm.errors import parse_error_response, to_api_error
+from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, launch, parse_arguments
+from cogitate.server.engine.vllm.plugin_check import check_workers
 from cogitate.server.engine.vllm.render import VllmRequest
 from cogitate.server.engine.vllm.request import VllmConversation
-from cogitate.server.engine.vllm.responses import respond
+from cogitate.server.engine.vllm.responses import create_response
 from cogitate.server.errors import ApiError
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest, CompletionRequest
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.types import Prompt
 
 SHUTDOWN_SECONDS = 15.0
-"""A clean exit takes the engine's process about 5 s; killed, it may leave a worker behind."""
+"""A clean exit takes the engine's process about 5 s; if it is killed, it may leave a worker process running."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunningEngine:
-    loaded: Loaded
+class VllmEngine:
+    """What VllmBackend delegates to once the model is loaded."""
+
+    loaded: LoadedEngine
     card: ModelCard
 
     @property
-    def errored(self) -> bool:
+    def is_dead(self) -> bool:
         return bool(self.loaded.llm.errored)
 
     @property
@@ -44,8 +48,8 @@ class RunningEngine:
         return Load(len(states) - waiting, waiting)
 
     @property
-    def pulse(self) -> object:
-        """vLLM's frontend hears of every token, also of those that are handed on only when all are there."""
+    def progress_marker(self) -> object:
+        """The token counts of all sequences: vLLM's frontend counts every token, also before it returns any."""
         states = self.loaded.llm.output_processor.request_states
         tokens = [(name, state.detokenizer.num_output_tokens()) for name, state in states.items() if state.detokenizer]
         return tuple(tokens) or None
@@ -55,69 +59,70 @@ class RunningEngine:
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> VllmConversation:
         try:
-            conversation = VllmConversation(self.loaded, self._wire(request, salt), salt)
-            conversation.prompt_tokens = len((await conversation.rendered(prompt)).ids)
+            conversation = VllmConversation(self.loaded, self._to_vllm_request(request, salt), salt)
+            conversation.prompt_tokens = len((await conversation.render(prompt)).ids)
         except ApiError as error:
-            raise _about(request, error) from None
+            raise _with_prompt_param(request, error) from None
         return conversation
 
-    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | AsyncIterator[str]:
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         state = self.loaded.state
         try:
             if isinstance(request, ResponsesRequest):
-                return await respond(self.loaded, request, self.card.name, salt)
+                return await create_response(self.loaded, request, self.card.name, salt)
+            vllm_request = self._to_vllm_request(request, salt)
             if isinstance(request, ChatRequest):
-                answer = await state.openai_serving_chat.create_chat_completion(self._wire(request, salt))
+                response = await state.openai_serving_chat.create_chat_completion(vllm_request)
             else:
-                answer = await state.openai_serving_completion.create_completion(self._wire(request, salt))
-        except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
-            raise _about(request, translated(error)) from error
-        if isinstance(answer, ErrorResponse):
-            raise _about(request, refused(answer))
-        if isinstance(answer, ChatCompletionResponse | CompletionResponse):
-            return dict(answer.model_dump())
-        lines: AsyncIterator[str] = answer
-        return lines
+                response = await state.openai_serving_completion.create_completion(vllm_request)
+        except Exception as error:  # noqa: BLE001 vLLM raises a dozen types here; to_api_error has the table
+            raise _with_prompt_param(request, to_api_error(error)) from error
+        if isinstance(response, ErrorResponse):
+            raise _with_prompt_param(request, parse_error_response(response))
+        if isinstance(response, ChatCompletionResponse | CompletionResponse):
+            return dict(response.model_dump())
+        stream: Events = response
+        return stream
 
-    def _wire(self, request: AnyRequest, salt: str) -> VllmRequest:
+    def _to_vllm_request(self, request: AnyRequest, salt: str) -> VllmRequest:
         kind = ChatCompletionRequest if isinstance(request, ChatRequest) else VllmCompletionRequest
+        body = {**request.to_upstream(), "model": self.card.name, "cache_salt": salt}
         try:
-            wire: VllmRequest = kind.model_validate(
-                {**request.forwarded(), "model": self.card.name, "cache_salt": salt}
-            )
-            return wire
+            vllm_request: VllmRequest = kind.model_validate(body)
         except ValueError as error:
-            raise translated(error) from error
+            raise to_api_error(error) from error
+        return vllm_request
 
 
-def _about(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:
-    """What is wrong with a chat's messages is wrong with a completion's prompt."""
+def _with_prompt_param(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:
+    """Name the field `prompt` in an error of a completion request where vLLM's error names `messages`."""
     if error.param == "messages" and isinstance(request, CompletionRequest):
         error.param = "prompt"
     return error
 
 
-async def start(
-    model: str, name: str, engine_args: Mapping[str, object], reward: Recipe | None = None
-) -> RunningEngine:
-    """Loads the model in processes of its own; minutes for a large one. Raises CannotStart.
+async def start_engine(
+    model: str, name: str, engine_args: Mapping[str, object], reward: ModelSpec | None = None
+) -> VllmEngine:
+    """Load a model in processes of its own. Takes seconds to minutes. Raises CannotStart.
 
-    `reward`: the reward model beside it, whose scores shape answers too.
+    `reward`: the reward model served next to it; its scores shape responses, so it is part of the card's revision.
     """
-    args = await asyncio.to_thread(parsed, model, name, engine_args)
-    llm = await asyncio.to_thread(launched, args)
+    args = await asyncio.to_thread(parse_arguments, model, name, engine_args)
+    llm = await asyncio.to_thread(launch, args)
+    await check_workers(llm)
     config = llm.model_config
     card = ModelCard(
         name,
-        await asyncio.to_thread(revision, config, Recipe(model, engine_args), reward),
+        await asyncio.to_thread(compute_revision, config, ModelSpec(model, engine_args), reward),
         config.max_model_len,
         int(time.time()),
         capacity=llm.vllm_config.scheduler_config.max_num_seqs,
     )
-    return RunningEngine(Loaded(llm, await handlers(llm, args), args), card)
+    return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card)
 
 
-def revision(config: ModelConfig, recipe: Recipe, reward: Recipe | None) -> str:
-    """Tells one set of answers from another: by the models, what they are loaded with and what vLLM made of it."""
-    made = (str(config.dtype), config.quantization, config.max_model_len, config.get_diff_sampling_param())
-    return fingerprint(VLLM_VERSION, made, recipe.shape, reward and reward.shape)
+def compute_revision(config: ModelConfig, model: ModelSpec, reward: ModelSpec | None) -> str:
+    """Identify everything that shapes responses: the models, their arguments, and what vLLM derived from them."""
+    derived = (str(config.dtype), config.quantization, config.max_model_len, config.get_diff_sampling_param())
+    return fingerprint(VLLM_VERSION, derived, model.identity, reward and reward.identity)

@@ -1,29 +1,37 @@
-"""vLLM's failures, told in our words."""
+"""Maps vLLM's exceptions and error responses to ApiError."""
 
 from pydantic import ValidationError
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError, VLLMValidationError
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from cogitate.server.engine.error_field import named
-from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, ModelNotFound, Overloaded, Unready, Upstream
-from cogitate.server.protocol.validation import invalid
+from cogitate.server.engine.error_message import find_field, is_context_too_long
+from cogitate.server.errors import (
+    ApiError,
+    BadRequest,
+    ContextTooLong,
+    ModelNotFound,
+    NotReady,
+    Overloaded,
+    UpstreamError,
+)
+from cogitate.server.protocol.validation import to_bad_request
 
-TOO_LONG = ("maximum context length", "max_model_len", "longer than the maximum model length", "input_tokens")
-LONGEST_MESSAGE = 500
+MAX_MESSAGE_CHARACTERS = 500
+LOST_REQUEST = "The engine lost this request."
 
 
-def translated(error: Exception) -> ApiError:
-    """What a client is told of an exception that vLLM raised. Re-raises what is nobody's but ours."""
+def to_api_error(error: Exception) -> ApiError:
+    """Map an exception that vLLM raised. Re-raises an exception that is a fault of this server."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, ValidationError):
-        return invalid(error)
+        return to_bad_request(error)
     if isinstance(error, EngineDeadError):
-        return Unready("The engine has stopped; the server is going down.", code="engine_dead")
+        return NotReady("The engine has stopped; the server is going down.", code="engine_dead")
     if isinstance(error, EngineGenerateError):
         cause = error.__cause__
-        return translated(cause) if isinstance(cause, Exception) else Upstream("The engine lost this request.")
+        return to_api_error(cause) if isinstance(cause, Exception) else UpstreamError(LOST_REQUEST)
     if isinstance(error, VLLMNotFoundError):
         return ModelNotFound(str(error))
     if isinstance(error, VLLMValidationError | VLLMClientError | ValueError | TypeError | NotImplementedError):
@@ -34,20 +42,20 @@ def translated(error: Exception) -> ApiError:
     raise error
 
 
-def refused(answer: ErrorResponse) -> ApiError:
-    """An error that vLLM's handler returned rather than raised."""
-    error = answer.error
+def parse_error_response(response: ErrorResponse) -> ApiError:
+    """Map an error that vLLM's handler returned rather than raised."""
+    error = response.error
     if error.code == 404:
         return ModelNotFound(error.message, param=error.param)
     if error.code in (429, 503):
         return Overloaded("The engine's queue is full.")
     if error.code >= 500 and error.code != 501:
-        return Upstream("The engine lost this request.")
+        return UpstreamError(LOST_REQUEST)
     return _bad_request(error.message, error.param)
 
 
 def _bad_request(message: str, parameter: str | None) -> BadRequest:
-    words = message.split(" (parameter=")[0][:LONGEST_MESSAGE]
-    if any(mark in message for mark in TOO_LONG):
-        return ContextTooLong(words, param="messages")
-    return BadRequest(words, param=parameter or named(words))
+    reason = message.split(" (parameter=")[0][:MAX_MESSAGE_CHARACTERS]
+    if is_context_too_long(message):
+        return ContextTooLong(reason, param="messages")
+    return BadRequest(reason, param=parameter or find_field(reason))

@@ -1,4 +1,4 @@
-"""Arguments -> a running AsyncLLM, and vLLM's own OpenAI handlers on top of it."""
+"""Starts vLLM: arguments -> a running AsyncLLM and vLLM's own OpenAI handlers."""
 
 import argparse
 import contextlib
@@ -20,105 +20,110 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.engine.vllm.precision import cpu_precision
+from cogitate.server.engine.vllm.cpu_build import cpu_precision
 
 CPU_DEFAULTS: Mapping[str, object] = {
-    # A seeded request whose prefill is chunked kills the CPU engine for everyone ("CPU Generator does not use offset").
+    # A seeded request whose prefill is chunked kills the CPU engine for every client. vLLM's GPUModelRunner, which the
+    # CPU runner inherits, drops the token sampled after a partial prefill and rewinds the request's generator with
+    # `set_offset`; a CPU generator raises "CPU Generator does not use offset". No issue in vLLM's tracker describes it.
     "enable_chunked_prefill": False,
-    # Compiling decodes a third faster and starts minutes later; say enforce_eager: false to choose that.
+    # Compiling decodes a third faster and delays the start by minutes; `enforce_eager: false` chooses that.
     "enforce_eager": True,
     "max_num_seqs": 64,
-    # Only whole blocks of a prompt are shared, and of vLLM's 128 tokens here most prompts have none.
+    # Only full blocks of a prompt are shared, and most prompts are shorter than vLLM's 128 tokens.
     "block_size": 32,
 }
-CPU_CACHE = 2 << 30
-"""Bytes for keys and values. vLLM itself would take 92 % of the machine's memory, and not start where less is free."""
-LONGEST_REASON = 300
-CPU_CONTEXT = 8192
-"""Without chunked prefill a whole prompt is one batch, so the CPU build's default context is bounded."""
-ANY_CONTEXT = (None, -1)
-"""How vLLM writes a context that nobody has set, or set to "auto"."""
+CPU_KV_CACHE_BYTES = 2 << 30
+"""vLLM itself would take 92 % of the machine's memory, and not start where less is free."""
+CPU_CONTEXT_TOKENS = 8192
+"""Without chunked prefill an entire prompt is one batch, so the CPU build's default context is bounded."""
+UNSET_CONTEXT = (None, -1)
+"""Values of max_model_len where the operator has set none, or "auto"."""
+MAX_REASON_CHARACTERS = 300
 
 
-def parsed(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
-    """vLLM's own parser reads `engine_args`, so that every argument of `vllm serve` means here what it means there."""
-    given = dict(engine_args)
+def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
+    """Parse `engine_args` with vLLM's own parser: every argument of `vllm serve` has its meaning there.
+
+    Raises CannotStart for arguments that vLLM does not take.
+    """
+    values = dict(engine_args)
     if current_platform.is_cpu():
-        given = {**CPU_DEFAULTS, **cpu_precision(), **given}
-        if "gpu_memory_utilization" not in given:
-            given.setdefault("kv_cache_memory_bytes", CPU_CACHE)
+        values = {**CPU_DEFAULTS, **cpu_precision(), **values}
+        if "gpu_memory_utilization" not in values:
+            values.setdefault("kv_cache_memory_bytes", CPU_KV_CACHE_BYTES)
     parser = make_arg_parser(FlexibleArgumentParser())
-    many = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
-    words = [word for argument, value in given.items() for word in flag(argument, value, argument in many)]
-    argv = ["--model", model, "--served-model-name", name, *words]
-    said = io.StringIO()
+    variadic = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
+    flags = [word for key, value in values.items() for word in build_flag(key, value, variadic=key in variadic)]
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            args = parser.parse_args(argv)
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+            args = parser.parse_args(["--model", model, "--served-model-name", name, *flags])
             validate_parsed_serve_args(args)
     except (SystemExit, ValueError, TypeError) as error:
-        reason = (said.getvalue() or str(error)).split("error: ")[-1].split("For further information")[0]
-        raise CannotStart(f"--engine-args: {' '.join(reason.split())[:LONGEST_REASON]}") from None
+        reason = (output.getvalue() or str(error)).split("error: ")[-1].split("For further information")[0]
+        raise CannotStart(f"--engine-args: {' '.join(reason.split())[:MAX_REASON_CHARACTERS]}") from None
     return args  # type: ignore[no-any-return]
 
 
-def flag(name: str, value: object, many: bool) -> list[str]:
-    """One argument as vLLM's command line writes it. `many`: it takes its list as several words, not as JSON."""
+def build_flag(name: str, value: object, *, variadic: bool) -> list[str]:
+    """Return one argument as command-line words. `variadic`: a list becomes one word per item, not JSON."""
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{dashed}" if value else f"--no-{dashed}"]
-    if isinstance(value, list) and many:
+    if isinstance(value, list) and variadic:
         return [f"--{dashed}", *(item if isinstance(item, str) else json.dumps(item) for item in value)]
     return [f"--{dashed}", json.dumps(value) if isinstance(value, list | dict) else str(value)]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A running engine, and the state that vLLM's own server would keep beside it."""
+class LoadedEngine:
+    """A running engine and the application state of vLLM's own server, which has its handlers."""
 
     llm: AsyncLLM
     state: State
     args: argparse.Namespace
 
 
-class Bounded(AsyncEngineArgs):  # type: ignore[misc]
-    """The CPU build's: unless the operator says more, of the model's own context what one batch holds."""
+class BoundedContextArgs(AsyncEngineArgs):  # type: ignore[misc]
+    """Engine arguments of the CPU build: the default context is at most one batch."""
 
     max_num_batched_tokens: int | None
 
     def create_model_config(self) -> ModelConfig:
         config = super().create_model_config()
         if not self.enable_chunked_prefill:
-            if self.max_model_len in ANY_CONTEXT:
-                config.max_model_len = min(config.max_model_len, self.max_num_batched_tokens or CPU_CONTEXT)
-            self.max_num_batched_tokens = self.max_num_batched_tokens or max(CPU_CONTEXT, config.max_model_len)
+            if self.max_model_len in UNSET_CONTEXT:
+                config.max_model_len = min(config.max_model_len, self.max_num_batched_tokens or CPU_CONTEXT_TOKENS)
+            self.max_num_batched_tokens = self.max_num_batched_tokens or max(CPU_CONTEXT_TOKENS, config.max_model_len)
         return config
 
 
-def configured(args: argparse.Namespace) -> VllmConfig:
-    """Reads the model's configuration, and no weights. Raises CannotStart for a bad model."""
-    arguments = Bounded if current_platform.is_cpu() else AsyncEngineArgs
+def build_config(args: argparse.Namespace) -> VllmConfig:
+    """Read the model's configuration, without its weights. Raises CannotStart for a model that vLLM cannot serve."""
+    arguments = BoundedContextArgs if current_platform.is_cpu() else AsyncEngineArgs
     try:
         return arguments.from_cli_args(args).create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     except (ValueError, OSError) as error:
-        raise CannotStart(f"vLLM cannot serve {args.model}: {cause(error)}") from error
+        raise CannotStart(f"vLLM cannot serve {args.model}: {error_reason(error)}") from error
 
 
-def launched(args: argparse.Namespace) -> AsyncLLM:
-    """Blocks until the weights are loaded and the engine's process is ready. Raises CannotStart for a bad model."""
+def launch(args: argparse.Namespace) -> AsyncLLM:
+    """Start the engine. Blocks until the weights are loaded. Raises CannotStart for a model that vLLM cannot serve."""
     return AsyncLLM.from_vllm_config(
-        configured(args), usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
+        build_config(args), usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
     )
 
 
-def cause(error: Exception) -> str:
-    """What is wrong, in one line: of a validation error its reason, without pydantic's frame around it."""
+def error_reason(error: Exception) -> str:
+    """Return an error's message in one line; of a validation error the reason alone, without pydantic's frame."""
     if isinstance(error, ValidationError):
         return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
     return str(error).strip().split("\n")[0]
 
 
-async def handlers(llm: AsyncLLM, args: argparse.Namespace) -> State:
+async def build_handlers(llm: AsyncLLM, args: argparse.Namespace) -> State:
+    """Build the application state of vLLM's own server."""
     state: Any = State()
     await init_app_state(llm, state, args, await llm.get_supported_tasks())
     return state  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What a decode says, read by vLLM's own parsers: reasoning, content and tool calls apart, live and in the end."""
+"""Separates reasoning, content and tool calls of an output with vLLM's own parsers, while streaming and at the end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.outputs import CompletionOutput
 from vllm.parser.abstract_parser import Parser
 
-from cogitate.server.engine.vllm.load import Loaded
+from cogitate.server.engine.vllm.load import LoadedEngine
 from cogitate.strategies.core.ports import OnText
-from cogitate.strategies.core.types import Call, Completion, Speech
+from cogitate.strategies.core.types import Completion, TextDelta, ToolCall
 
 
-def parser_of(loaded: Loaded, request: ChatCompletionRequest) -> Parser | None:
-    """A fresh parser: they keep the state of one decode. None where the server was given none."""
+def build_parser(loaded: LoadedEngine, request: ChatCompletionRequest) -> Parser | None:
+    """Build a parser for one sequence, whose state it holds. None where the server is configured without one."""
     serving = loaded.state.openai_serving_chat
     if serving.parser_cls is None:
         return None
@@ -22,11 +22,11 @@ def parser_of(loaded: Loaded, request: ChatCompletionRequest) -> Parser | None:
     return serving._make_parser(request, serving.renderer.tokenizer, kwargs)
 
 
-async def understood(
-    loaded: Loaded, request: ChatCompletionRequest, prompt_ids: Sequence[int], completion: Completion
+async def parse_completion(
+    loaded: LoadedEngine, request: ChatCompletionRequest, prompt_ids: Sequence[int], completion: Completion
 ) -> Completion:
-    """The completion with its content and its tool calls told apart. vLLM's parsers are regexes: not on the loop."""
-    parser = parser_of(loaded, request)
+    """Return the completion with its content and its tool calls. Runs in a thread: vLLM's parsers are regexes."""
+    parser = build_parser(loaded, request)
     if parser is None:
         return completion
     parser.set_prompt_token_ids(prompt_ids)
@@ -38,34 +38,37 @@ async def understood(
         enable_auto_tools=automatic,
         model_output_token_ids=completion.token_ids,
     )
-    made = tuple(Call(call.name, call.arguments) for call in calls or ())
-    return replace(completion, content=content or "", calls=made[:1] if request.parallel_tool_calls is False else made)
+    tool_calls = tuple(ToolCall(call.name, call.arguments) for call in calls or ())
+    if request.parallel_tool_calls is False:
+        tool_calls = tool_calls[:1]
+    return replace(completion, content=content or "", tool_calls=tool_calls)
 
 
 @dataclass(slots=True)
-class Speaker:
-    """Hands on the visible text of one decode as it grows. Tool calls are told when they are whole."""
+class LiveParser:
+    """Passes the text of one sequence to `on_text` while it is decoded. Tool calls are not passed on."""
 
     on_text: OnText
     request: ChatCompletionRequest
     prompt_ids: list[int]
     parser: Parser | None
 
-    def hear(self, said: CompletionOutput) -> None:
+    def feed(self, output: CompletionOutput) -> None:
+        """Parse a new output."""
         if self.parser is None:
-            self._say(said.text)
+            self._emit(output.text)
             return
         delta = self.parser.parse_delta(
-            delta_text=said.text,
-            delta_token_ids=list(said.token_ids),
+            delta_text=output.text,
+            delta_token_ids=list(output.token_ids),
             request=self.request,
             prompt_token_ids=self.prompt_ids,
-            finished=said.finish_reason is not None,
+            finished=output.finish_reason is not None,
         )
         if delta is not None:
-            self._say(delta.reasoning, reasoning=True)
-            self._say(delta.content)
+            self._emit(delta.reasoning, reasoning=True)
+            self._emit(delta.content)
 
-    def _say(self, text: str | None, *, reasoning: bool = False) -> None:
+    def _emit(self, text: str | None, *, reasoning: bool = False) -> None:
         if text:
-            self.on_text(Speech(text, reasoning))
+            self.on_text(TextDelta(text, reasoning))

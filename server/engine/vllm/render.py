@@ -1,4 +1,4 @@
-"""Conversations and raw prompts as the engine takes them, by vLLM's own renderer."""
+"""Renders messages and raw prompts to engine inputs with vLLM's own renderer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.inputs import EngineInput
 
-from cogitate.server.engine.vllm.errors import refused, translated
-from cogitate.server.engine.vllm.load import Loaded
-from cogitate.server.engine.vllm.special_tokens import inert, special_words
+from cogitate.server.engine.vllm.errors import parse_error_response, to_api_error
+from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.engine.vllm.special_tokens import escape_special_tokens, special_token_texts
 from cogitate.strategies.core.types import Message, Prompt
 
 VllmRequest: TypeAlias = ChatCompletionRequest | CompletionRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A prompt as the engine takes it, with the request that vLLM's parsers may have adjusted."""
+class RenderedPrompt:
+    """An engine input and its request, which vLLM's parsers may have adjusted."""
 
     request: VllmRequest
     engine_input: EngineInput
@@ -30,31 +30,31 @@ class Rendered:
         return ids
 
 
-async def render(loaded: Loaded, prompt: Prompt, fields: Mapping[str, Any]) -> Rendered:
-    """The prompt with the client's other fields. Raises ApiError."""
+async def render(loaded: LoadedEngine, prompt: Prompt, fields: Mapping[str, Any]) -> RenderedPrompt:
+    """Render a prompt with the client's other fields. Raises ApiError."""
     try:
         if prompt.raw is not None:
             raw = prompt.raw if isinstance(prompt.raw, str) else list(prompt.raw)
             request: VllmRequest = CompletionRequest.model_validate({**fields, "prompt": raw})
-            answer = await loaded.state.openai_serving_completion.render_completion_request(request)
+            result = await loaded.state.openai_serving_completion.render_completion_request(request)
         else:
-            words = special_words(loaded.llm.get_tokenizer())
-            messages = [inert(_wire(message), words) for message in prompt.messages]
+            special = special_token_texts(loaded.llm.get_tokenizer())
+            messages = [escape_special_tokens(_to_dict(message), special) for message in prompt.messages]
             request = ChatCompletionRequest.model_validate({**fields, "messages": messages})
-            answer = await loaded.state.openai_serving_chat.render_chat_request(request)
-    except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
-        raise translated(error) from error
-    if isinstance(answer, ErrorResponse):
-        raise refused(answer)
-    (engine_input,) = answer if prompt.raw is not None else answer[1]
-    return Rendered(request, engine_input)
+            result = await loaded.state.openai_serving_chat.render_chat_request(request)
+    except Exception as error:  # noqa: BLE001 vLLM raises a dozen types here; to_api_error has the table
+        raise to_api_error(error) from error
+    if isinstance(result, ErrorResponse):
+        raise parse_error_response(result)
+    (engine_input,) = result if prompt.raw is not None else result[1]
+    return RenderedPrompt(request, engine_input)
 
 
-def _wire(message: Message) -> dict[str, object]:
+def _to_dict(message: Message) -> dict[str, object]:
     content = list(message.content) if isinstance(message.content, tuple) else message.content
     return {"role": message.role, "content": content, **message.extra}
 
 
 def with_ids(engine_input: EngineInput, ids: list[int]) -> EngineInput:
-    """The same input with more tokens; its text is left out, since nothing re-tokenises it."""
+    """Return the input with other token ids, without its text, which nothing tokenizes again."""
     return {**{k: v for k, v in engine_input.items() if k != "prompt"}, "prompt_token_ids": ids}

@@ -1,191 +1,130 @@
-"""One request's means to decode: rendered by vLLM's renderer, sampled with vLLM's parameters, read by its parsers."""
+"""Decodes the samples of one request: vLLM's renderer, sampling parameters, parsers and response writers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from vllm import SamplingParams
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
-from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
 from vllm.inputs import EngineInput
 from vllm.logprobs import FlatLogprobs
 from vllm.outputs import CompletionOutput
 from vllm.utils import random_uuid
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.vllm.decode import Transcript, decode, token_logprobs
-from cogitate.server.engine.vllm.errors import translated
-from cogitate.server.engine.vllm.load import Loaded
-from cogitate.server.engine.vllm.output_parser import Speaker, parser_of, understood
-from cogitate.server.engine.vllm.render import Rendered, VllmRequest, render, with_ids
-from cogitate.server.engine.vllm.response import present
+from cogitate.server.engine.vllm.completion import FINISHES, to_completion
+from cogitate.server.engine.vllm.decode import DecodedSequence, decode, to_logprobs
+from cogitate.server.engine.vllm.errors import to_api_error
+from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.engine.vllm.output_parser import LiveParser, build_parser, parse_completion
+from cogitate.server.engine.vllm.render import RenderedPrompt, VllmRequest, render, with_ids
+from cogitate.server.engine.vllm.response import build_response
+from cogitate.server.engine.vllm.sampling_params import build_sampling_params
+from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
 from cogitate.strategies.core.ports import OnAbort, OnText, SampleFailed
-from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling, Speech
-from cogitate.strategies.thinking.thought import CLOSE, OPEN, within
-from cogitate.strategies.voting.confidence import Watch
+from cogitate.strategies.core.types import Completion, Prompt, Sampling, TextDelta
 
-EACH = {"messages", "prompt", "stream", "stream_options", "n"}
-"""What each decode of a request sets anew."""
-FINISHES: dict[str | None, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "repetition": "stop",
-    "unsure": "unsure",
-}
+PER_SAMPLE_FIELDS = {"messages", "prompt", "stream", "stream_options", "n"}
+"""Fields of the client's request that each sample sets anew."""
 
 
 @dataclass(slots=True)
 class VllmConversation:
-    loaded: Loaded
+    """The Conversation port over vLLM."""
+
+    loaded: LoadedEngine
     request: VllmRequest
     salt: str
     prompt_tokens: int = 0
-    _rendered: dict[int, tuple[object, Rendered]] = field(default_factory=dict)
+    _rendered: dict[int, tuple[object, RenderedPrompt]] = field(default_factory=dict)
+    """By id of the messages or raw prompt, which is stored with its rendering so that the id stays in use."""
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        rendered = await self.rendered(prompt, auxiliary=sampling.auxiliary)
-        engine_input = await self._continued(rendered, prompt)
+        rendered = await self.render(prompt, auxiliary=sampling.auxiliary)
+        engine_input = await self._append_segments(rendered, prompt)
+        ids = engine_input["prompt_token_ids"]
 
-        def completed(transcript: Transcript) -> Completion:
-            made = self._completion(prompt, sampling, transcript)
-            return self._tagged(made, engine_input, transcript, sampling.until) if sampling.until else made
+        def convert(sequence: DecodedSequence) -> Completion:
+            return to_completion(self.loaded, prompt, sampling, sequence, ids)
 
-        stopped = (lambda transcript: on_abort(completed(transcript))) if on_abort else None
         try:
-            params = self._params(
-                rendered, engine_input, sampling, live=on_text is not None or sampling.floor is not None
+            sequence = await decode(
+                self.loaded.llm,
+                engine_input,
+                build_sampling_params(
+                    self.loaded,
+                    rendered.request,
+                    len(ids),
+                    sampling,
+                    stream=on_text is not None or sampling.confidence_threshold is not None,
+                ),
+                f"cogitate-{random_uuid()}",
+                self._build_listener(rendered, ids, sampling, on_text),
+                (lambda sequence: on_abort(convert(sequence))) if on_abort else None,
+                build_stop_check(sampling),
             )
-            name, hear = f"cogitate-{random_uuid()}", self._hearer(rendered, engine_input, sampling, on_text)
-            transcript = await decode(self.loaded.llm, engine_input, params, name, hear, stopped, watched(sampling))
-            if transcript.finish_reason not in FINISHES:
-                raise SampleFailed(f"the engine ended a sequence with {transcript.finish_reason}")
-            made = completed(transcript)
-            if made.cut or sampling.auxiliary or sampling.stop or isinstance(rendered.request, CompletionRequest):
-                return made
-            return await understood(self.loaded, rendered.request, rendered.ids, made)
+            if sequence.finish_reason not in FINISHES:
+                raise SampleFailed(f"the engine ended a sequence with {sequence.finish_reason}")
+            return await self._parse(rendered, sampling, convert(sequence))
         except SampleFailed:
             raise
-        except Exception as error:  # noqa: BLE001 vLLM raises a dozen kinds here; one table tells them apart
-            raise translated(error) from error
+        except Exception as error:  # noqa: BLE001 vLLM raises a dozen types here; to_api_error has the table
+            raise to_api_error(error) from error
 
-    def _hearer(
-        self, rendered: Rendered, prompt: EngineInput, sampling: Sampling, on_text: OnText | None
+    async def _parse(self, rendered: RenderedPrompt, sampling: Sampling, completion: Completion) -> Completion:
+        """Separate content and tool calls where the completion is an answer to a chat, not a step or a verdict."""
+        is_raw = isinstance(rendered.request, CompletionRequest)
+        if completion.was_stopped or sampling.auxiliary or sampling.stop or is_raw:
+            return completion
+        return await parse_completion(self.loaded, rendered.request, rendered.ids, completion)
+
+    def _build_listener(
+        self, rendered: RenderedPrompt, prompt_ids: list[int], sampling: Sampling, on_text: OnText | None
     ) -> Callable[[CompletionOutput], None] | None:
         if on_text is None:
             return None
         if sampling.auxiliary or isinstance(rendered.request, CompletionRequest):
-            return lambda said: on_text(Speech(said.text)) if said.text else None
-        parser = parser_of(self.loaded, rendered.request)
-        return Speaker(on_text, rendered.request, prompt["prompt_token_ids"], parser).hear
+            return lambda output: on_text(TextDelta(output.text)) if output.text else None
+        parser = build_parser(self.loaded, rendered.request)
+        return LiveParser(on_text, rendered.request, prompt_ids, parser).feed
 
-    async def rendered(self, prompt: Prompt, *, auxiliary: bool = False) -> Rendered:
-        """Each conversation is rendered once, however many samples are drawn from it."""
-        begins = prompt.messages if prompt.raw is None else prompt.raw
-        if id(begins) not in self._rendered:
-            ours = auxiliary or isinstance(self.request, CompletionRequest) != (prompt.raw is not None)
-            rendered = await render(self.loaded, prompt, {"cache_salt": self.salt} if ours else self._fields)
-            self._rendered[id(begins)] = (begins, rendered)
-        return self._rendered[id(begins)][1]
+    async def render(self, prompt: Prompt, *, auxiliary: bool = False) -> RenderedPrompt:
+        """Render a prompt without its segments; once, however many samples are drawn from it. Raises ApiError.
+
+        The client's fields are left out for an auxiliary prompt, and for a prompt of the other kind than the client's.
+        """
+        start = prompt.messages if prompt.raw is None else prompt.raw
+        if id(start) not in self._rendered:
+            is_raw = isinstance(self.request, CompletionRequest)
+            without_fields = auxiliary or is_raw != (prompt.raw is not None)
+            fields = {"cache_salt": self.salt} if without_fields else self._client_fields
+            self._rendered[id(start)] = (start, await render(self.loaded, prompt, fields))
+        return self._rendered[id(start)][1]
 
     @property
-    def _fields(self) -> dict[str, Any]:
-        return dict(self.request.model_dump(exclude_unset=True, by_alias=True, exclude=EACH))
+    def _client_fields(self) -> dict[str, Any]:
+        return dict(self.request.model_dump(exclude_unset=True, by_alias=True, exclude=PER_SAMPLE_FIELDS))
 
-    async def _continued(self, rendered: Rendered, prompt: Prompt) -> EngineInput:
-        """The rendered conversation and the tokens in the assistant's mouth already; only our words are tokenised."""
+    async def _append_segments(self, rendered: RenderedPrompt, prompt: Prompt) -> EngineInput:
+        """Append the assistant's turn so far: decoded segments by their token ids, others tokenized here."""
         ids = list(rendered.ids)
-        for piece in prompt.pieces:
-            ids += piece.ids if piece.ids is not None else await self._tokens(piece.text)
+        for segment in prompt.segments:
+            ids += segment.ids if segment.ids is not None else await self._tokenize(segment.text)
         return rendered.engine_input if len(ids) == len(rendered.ids) else with_ids(rendered.engine_input, ids)
 
-    async def _tokens(self, text: str) -> list[int]:
+    async def _tokenize(self, text: str) -> list[int]:
         return await asyncio.to_thread(self.loaded.llm.get_tokenizer().encode, text, add_special_tokens=False)
 
-    def _params(self, rendered: Rendered, prompt: EngineInput, sampling: Sampling, *, live: bool) -> SamplingParams:
-        serving = self.loaded.state.openai_serving_chat
-        request: VllmRequest = ChatCompletionRequest(messages=[]) if sampling.auxiliary else rendered.request
-        update: dict[str, Any] = {"n": 1, "stream": live, "seed": sampling.seed}
-        if sampling.temperature is not None:
-            update["temperature"] = sampling.temperature
-        if sampling.stop:
-            update["stop"] = [*_listed(request.stop), *sampling.stop]
-            update["include_stop_str_in_output"] = True
-        if sampling.until:
-            update["stop_token_ids"] = [*(request.stop_token_ids or ()), *self._label(sampling.until)]
-        room = len(prompt["prompt_token_ids"])
-        limit = get_max_tokens(
-            self.loaded.llm.model_config.max_model_len,
-            sampling.max_tokens,
-            room,
-            serving.default_sampling_params,
-            serving.override_max_tokens,
-        )
-        update["min_tokens"] = min(request.min_tokens, limit)
-        params = request.model_copy(update=update).to_sampling_params(limit, serving.default_sampling_params)
-        params.logprobs = sampling.logprobs
-        if sampling.labels:
-            params.logprob_token_ids = [token for tokens in map(self._label, sampling.labels) for token in tokens]
-            params.logprobs = len(params.logprob_token_ids)
-        # Columns, and not a dictionary a token: millions of objects would make every garbage collection a stop.
-        params.flat_logprobs = True
-        return params
-
-    def _label(self, label: str) -> list[int]:
-        """A label's token; nothing where it is more than one."""
-        ids = self.loaded.llm.get_tokenizer().encode(label, add_special_tokens=False)
-        return ids if len(ids) == 1 else []
-
-    def _completion(self, prompt: Prompt, sampling: Sampling, transcript: Transcript) -> Completion:
-        text, stopped_by = transcript.text, None
-        if isinstance(transcript.stop_reason, str):
-            stopped_by = transcript.stop_reason
-            if sampling.stop and stopped_by not in sampling.stop:
-                text = text.removesuffix(stopped_by)
-        ids = transcript.spoken_ids
-        return Completion(
-            prompt=prompt,
-            text=text,
-            finish=FINISHES.get(transcript.finish_reason, "abort"),
-            stopped_by=stopped_by,
-            token_ids=ids,
-            prompt_tokens=transcript.prompt_tokens,
-            completion_tokens=len(transcript.token_ids),
-            cached_tokens=transcript.cached_tokens,
-            logprobs=() if sampling.labels else token_logprobs(ids, transcript.logprobs, sampling.logprobs or 0),
-            labels=self._verdict(sampling.labels, transcript),
-        )
-
-    def _tagged(self, made: Completion, prompt: EngineInput, transcript: Transcript, until: str) -> Completion:
-        """With what its tokens tell of the model's tags: the one that ended it, and whether a thought is open."""
-        opens, closes = self._label(OPEN), self._label(CLOSE)
-        by = until if transcript.stop_reason in self._label(until) else made.stopped_by
-        return replace(
-            made, stopped_by=by, thinking=within([*prompt["prompt_token_ids"], *made.token_ids], opens, closes)
-        )
-
-    def _verdict(self, labels: tuple[str, ...], transcript: Transcript) -> dict[str, float]:
-        if not labels or not transcript.logprobs:
-            return {}
-        reported = transcript.logprobs[0]
-        tokens = {label: self._label(label) for label in labels}
-        return {label: reported[ids[0]].logprob for label, ids in tokens.items() if ids and ids[0] in reported}
-
-    async def present(self, completions: Sequence[Completion]) -> Body:
-        rendered = await self.rendered(completions[0].prompt)
-        return await present(self.loaded, self.request.model or "", rendered, completions)
+    async def build_response(self, completions: Sequence[Completion]) -> Body:
+        rendered = await self.render(completions[0].prompt)
+        return await build_response(self.loaded, self.request.model or "", rendered, completions)
 
 
-def watched(sampling: Sampling) -> Callable[[CompletionOutput], bool] | None:
-    """Whether what is new lets a sample fall below its floor."""
-    if sampling.floor is None:
+def build_stop_check(sampling: Sampling) -> Callable[[CompletionOutput], bool] | None:
+    """Return a check of each new output: whether the sample's confidence falls below its threshold."""
+    if sampling.confidence_threshold is None:
         return None
-    watch, top = Watch(sampling.floor), sampling.logprobs or 0
-    return lambda said: watch.falls(token_logprobs(said.token_ids, said.logprobs or FlatLogprobs(), top))
-
-
-def _listed(stop: str | Sequence[str] | None) -> list[str]:
-    return [stop] if isinstance(stop, str) else list(stop or ())
+    monitor, top = ConfidenceMonitor(sampling.confidence_threshold), sampling.logprobs or 0
+    return lambda output: monitor.update(to_logprobs(output.token_ids, output.logprobs or FlatLogprobs(), top))

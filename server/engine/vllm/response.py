@@ -1,4 +1,4 @@
-"""vLLM's own response writers, given the winners as if they had been the only samples."""
+"""Builds response bodies with vLLM's own writers, given completions as if they had been the request's only samples."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -12,73 +12,76 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.utils import random_uuid
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.vllm.errors import refused
-from cogitate.server.engine.vllm.load import Loaded
-from cogitate.server.engine.vllm.output_parser import parser_of
-from cogitate.server.engine.vllm.render import Rendered
+from cogitate.server.engine.vllm.errors import parse_error_response
+from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.engine.vllm.output_parser import build_parser
+from cogitate.server.engine.vllm.render import RenderedPrompt
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.types import Completion
 
 
-async def present(loaded: Loaded, model: str, rendered: Rendered, completions: Sequence[Completion]) -> Body:
-    """The completions as the choices of one body. Raises ApiError."""
-    request_id = random_uuid()
-    output = _output(request_id, rendered, completions)
+async def build_response(
+    loaded: LoadedEngine, model: str, rendered: RenderedPrompt, completions: Sequence[Completion]
+) -> Body:
+    """Build a chat.completion or text_completion with the completions as its choices. Raises ApiError."""
+    output = _to_request_output(random_uuid(), rendered, completions)
     if isinstance(rendered.request, CompletionRequest):
-        return _raw(loaded, model, rendered.request, output)
-    return await _chat(loaded, model, rendered.request, output)
+        return _build_completion(loaded, model, rendered.request, output)
+    return await _build_chat_completion(loaded, model, rendered.request, output)
 
 
-async def _chat(loaded: Loaded, model: str, request: ChatCompletionRequest, output: RequestOutput) -> Body:
+async def _build_chat_completion(
+    loaded: LoadedEngine, model: str, request: ChatCompletionRequest, output: RequestOutput
+) -> Body:
     serving = loaded.state.openai_serving_chat
-    answer = await serving.chat_completion_full_generator(
+    response = await serving.chat_completion_full_generator(
         request,
-        _only(output),
+        _iterate(output),
         output.request_id,
         model,
         [],
         serving.renderer.tokenizer,
         RequestResponseMetadata(request_id=output.request_id),
-        parser_of(loaded, request),
+        build_parser(loaded, request),
     )
-    if isinstance(answer, ErrorResponse):
-        raise refused(answer)
-    return dict(answer.model_dump())
+    if isinstance(response, ErrorResponse):
+        raise parse_error_response(response)
+    return dict(response.model_dump())
 
 
-def _raw(loaded: Loaded, model: str, request: CompletionRequest, output: RequestOutput) -> Body:
+def _build_completion(loaded: LoadedEngine, model: str, request: CompletionRequest, output: RequestOutput) -> Body:
     serving = loaded.state.openai_serving_completion
     metadata = RequestResponseMetadata(request_id=output.request_id)
-    answer = serving.request_output_to_completion_response(
+    response = serving.request_output_to_completion_response(
         [output], request, output.request_id, int(time.time()), model, serving.renderer.tokenizer, metadata
     )
-    return dict(answer.model_dump())
+    return dict(response.model_dump())
 
 
-async def _only(output: RequestOutput) -> AsyncIterator[RequestOutput]:
+async def _iterate(output: RequestOutput) -> AsyncIterator[RequestOutput]:
     yield output
 
 
-def _output(request_id: str, rendered: Rendered, completions: Sequence[Completion]) -> RequestOutput:
-    said = [
+def _to_request_output(request_id: str, rendered: RenderedPrompt, completions: Sequence[Completion]) -> RequestOutput:
+    outputs = [
         CompletionOutput(
             index=index,
             text=completion.text,
             token_ids=list(completion.token_ids),
             cumulative_logprob=None,
-            logprobs=[_position(token) for token in completion.logprobs],
-            finish_reason="length" if completion.cut else completion.finish,
+            logprobs=[_to_position(token) for token in completion.logprobs],
+            finish_reason="length" if completion.was_stopped else completion.finish,
             stop_reason=completion.stopped_by,
         )
         for index, completion in enumerate(completions)
     ]
-    return RequestOutput(request_id, None, rendered.ids, None, said, finished=True)
+    return RequestOutput(request_id, None, rendered.ids, None, outputs, finished=True)
 
 
-def _position(token: TokenLogprob) -> dict[int, Logprob]:
-    """The alternatives in order of rank, and the chosen token wherever it ranks: vLLM's own shape."""
+def _to_position(token: TokenLogprob) -> dict[int, Logprob]:
+    """Convert to vLLM's form: the alternatives in order of rank, and the chosen token wherever it ranks."""
     chosen = {token.id: Logprob(token.logprob, decoded_token=token.text)}
     return chosen | {
-        other.id: Logprob(other.logprob, rank=rank, decoded_token=other.text)
-        for rank, other in enumerate(token.top, start=1)
+        alternative.id: Logprob(alternative.logprob, rank=rank, decoded_token=alternative.text)
+        for rank, alternative in enumerate(token.top, start=1)
     }

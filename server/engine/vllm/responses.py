@@ -1,4 +1,4 @@
-"""vLLM's own Responses API, asked in process."""
+"""Answers plain requests to the Responses API with vLLM's own handler, in this process."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -8,76 +8,79 @@ from vllm.entrypoints.openai.responses.protocol import ResponsesRequest as VllmR
 from vllm.entrypoints.openai.responses.protocol import ResponsesResponse, StreamingResponsesResponse
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
-from cogitate.server.engine import Body
-from cogitate.server.engine.vllm.errors import refused
-from cogitate.server.engine.vllm.load import Loaded
-from cogitate.server.errors import BadRequest, Upstream
+from cogitate.server.engine import Body, Events
+from cogitate.server.engine.vllm.errors import LOST_REQUEST, parse_error_response
+from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.errors import BadRequest, UpstreamError
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.protocol.responses_event import failed, frame
-from cogitate.server.safe_traceback import whereabouts
+from cogitate.server.protocol.responses_event import encode_error, encode_event
+from cogitate.server.safe_traceback import format_traceback
 
 log = logging.getLogger("cogitate.engine")
-LOST = "The engine lost this request."
-BEFORE_ANY_ANSWER = ("response.created", "response.in_progress")
-Events = AsyncIterator[StreamingResponsesResponse]
+PRELIMINARY_EVENTS = ("response.created", "response.in_progress")
+VllmEvents = AsyncIterator[StreamingResponsesResponse]
 
 
-async def respond(loaded: Loaded, request: ResponsesRequest, model: str, salt: str) -> Body | AsyncIterator[str]:
-    """Whole, or its stream as events. Raises ApiError, or whatever vLLM raises before there is any answer."""
-    _refuse_unread_calls(loaded, request)
-    wire = VllmResponsesRequest.model_validate({**request.forwarded(), "model": model, "cache_salt": salt})
-    answer = await loaded.state.openai_serving_responses.create_responses(wire)
-    if isinstance(answer, ErrorResponse):
-        raise refused(answer)
-    if isinstance(answer, ResponsesResponse):
-        return _told(answer)
-    return _rest(answer, await _first(answer))
+async def create_response(loaded: LoadedEngine, request: ResponsesRequest, model: str, salt: str) -> Body | Events:
+    """Return the response object, or its events.
+
+    Raises ApiError, or whatever vLLM raises before the response has begun.
+    """
+    _check_tool_parser(loaded, request)
+    body = {**request.to_upstream(), "model": model, "cache_salt": salt}
+    vllm_request = VllmResponsesRequest.model_validate(body)
+    response = await loaded.state.openai_serving_responses.create_responses(vllm_request)
+    if isinstance(response, ErrorResponse):
+        raise parse_error_response(response)
+    if isinstance(response, ResponsesResponse):
+        return _to_body(response)
+    return _stream(response, await _read_start(response))
 
 
-def _refuse_unread_calls(loaded: Loaded, request: ResponsesRequest) -> None:
-    """vLLM's chats refuse tools where no parser reads the calls; its Responses API forgets that they were offered."""
+def _check_tool_parser(loaded: LoadedEngine, request: ResponsesRequest) -> None:
+    """Raise BadRequest for tools without a parser, as vLLM's chat API does: its Responses API ignores such tools."""
     serving = loaded.state.openai_serving_responses
-    reads = serving.use_harmony or (serving.parser is not None and serving.parser.tool_parser_cls is not None)
-    if request.tools and request.tool_choice != "none" and not reads:
+    has_parser = serving.use_harmony or (serving.parser is not None and serving.parser.tool_parser_cls is not None)
+    if request.tools and request.tool_choice != "none" and not has_parser:
         raise BadRequest(
             "Tools need a model whose calls this server can read: it has no tool_call_parser.", param="tools"
         )
 
 
-async def _first(events: Events) -> list[bytes]:
-    """All up to the first word of the answer: what the engine refuses it refuses after it has said hello."""
-    first: list[bytes] = []
+async def _read_start(events: VllmEvents) -> list[bytes]:
+    """Read up to the first event with content: vLLM refuses a request after the preliminary events."""
+    start: list[bytes] = []
     try:
         async for event in events:
-            first.append(_line(event, len(first)))
-            if event.type not in BEFORE_ANY_ANSWER:
+            start.append(_encode(event, len(start)))
+            if event.type not in PRELIMINARY_EVENTS:
                 break
     except ValidationError as error:
-        # The request was valid: it is vLLM's own error event that is not one of its events.
-        raise Upstream(LOST) from error
-    return first
+        # The request was valid: vLLM's error event is not among the types of its own event union.
+        raise UpstreamError(LOST_REQUEST) from error
+    return start
 
 
-async def _rest(events: Events, first: list[bytes]) -> AsyncIterator[str]:
+async def _stream(events: VllmEvents, start: list[bytes]) -> Events:
     number = 0
     try:
-        for line in first:
+        for frame in start:
             number += 1
-            yield line.decode()
+            yield frame.decode()
         async for event in events:
             number += 1
-            yield _line(event, number - 1).decode()
+            yield _encode(event, number - 1).decode()
     except Exception as error:  # noqa: BLE001 after the first byte a failure can only be an event
-        log.error("the engine lost a request: %s", whereabouts(error))
-        yield failed(Upstream(LOST), number).decode()
+        log.error("the engine lost a request: %s", format_traceback(error))
+        yield encode_error(UpstreamError(LOST_REQUEST), number).decode()
 
 
-def _line(event: StreamingResponsesResponse, number: int) -> bytes:
-    told = _told(event)
-    if "response" in told:
-        told["response"]["store"] = False
-    return frame(told.pop("type"), told.pop("sequence_number", number), **told)
+def _encode(event: StreamingResponsesResponse, number: int) -> bytes:
+    fields = _to_body(event)
+    if "response" in fields:
+        fields["response"]["store"] = False
+    return encode_event(fields.pop("type"), fields.pop("sequence_number", number), **fields)
 
 
-def _told(answer: ResponsesResponse | StreamingResponsesResponse) -> Body:
-    return dict(answer.model_dump(mode="json", by_alias=True))
+def _to_body(response: ResponsesResponse | StreamingResponsesResponse) -> Body:
+    return dict(response.model_dump(mode="json", by_alias=True))

@@ -1,7 +1,8 @@
-"""vLLM's V1 sampler, mended: each row of a batch has the log-probabilities that its own request asks for.
+"""Work-around for vLLM's V1 sampler: each row of a batch gets the log-probabilities that its own request asks for.
 
-As soon as one row asks for labels (`logprob_token_ids`) vLLM 0.32 gives all rows the labels' columns: the alternatives
-of every other request in the batch would be token 0 at -inf. Its V2 runner keeps rows apart by itself.
+As soon as one row asks for labels (`logprob_token_ids`), vLLM 0.32 returns the labels' columns for all rows: the
+alternatives of every other request in the batch are token 0 at -inf (vllm #51789, open). Its V2 model runner treats
+rows separately. `tests/real_engine/test_sampler_patch.py` fails when vLLM no longer needs this.
 """
 
 from collections.abc import Mapping
@@ -12,48 +13,58 @@ from torch.nn.functional import pad
 from vllm.v1.outputs import LogprobsTensors
 from vllm.v1.sample.sampler import Sampler
 
-_forward, _gathered = Sampler.forward, Sampler.gather_specific_token_logprobs
+vllm_forward, vllm_gather = Sampler.forward, Sampler.gather_specific_token_logprobs
+"""vLLM's own methods."""
 
 
-def mend() -> None:
-    """Once is enough, more do no harm."""
-    Sampler.forward, Sampler.gather_specific_token_logprobs = forward, gathered
+def apply() -> None:
+    """Patch the class. May be called repeatedly."""
+    Sampler.forward, Sampler.gather_specific_token_logprobs = forward, gather_specific_token_logprobs
+
+
+def remove() -> None:
+    """Restore vLLM's own methods."""
+    Sampler.forward, Sampler.gather_specific_token_logprobs = vllm_forward, vllm_gather
 
 
 def forward(self: Any, logits: torch.Tensor, sampling_metadata: Any, **more: Any) -> Any:  # noqa: ANN401 vLLM's
-    """As vLLM's, which does not tell `gathered` how many alternatives the other rows want."""
-    self.alternatives = sampling_metadata.max_num_logprobs
-    return _forward(self, logits=logits, sampling_metadata=sampling_metadata, **more)
+    """Store the number of alternatives, which vLLM's `forward` does not pass on, and call it."""
+    self.max_alternatives = sampling_metadata.max_num_logprobs
+    return vllm_forward(self, logits=logits, sampling_metadata=sampling_metadata, **more)
 
 
-def gathered(
+def gather_specific_token_logprobs(
     self: Any,  # noqa: ANN401 vLLM's
     logprobs: torch.Tensor,
-    wanted: Mapping[int, list[int]],
+    label_ids: Mapping[int, list[int]],
     sampled: torch.Tensor,
 ) -> LogprobsTensors | None:
-    """`logprobs` [rows, vocabulary]; `wanted`: the labels of the rows that ask for some; `sampled` [rows].
+    """Return labels for the rows that ask for labels, and the likeliest tokens for the other rows.
 
-    The rows that ask for none have their likeliest tokens instead. Ids and values are [rows, 1 + the most of either].
+    Args:
+        logprobs: [rows, vocabulary].
+        label_ids: Row -> its labels, for the rows that have some.
+        sampled: The sampled token of each row, [rows].
+
+    Returns:
+        Ids and values, [rows, 1 + the larger of label and alternative count]; unused columns are token 0 at -inf.
     """
-    labels = _gathered(self, logprobs, wanted, sampled)
-    most = self.alternatives
-    if labels is None or most is None or most < 1 or len(wanted) == len(logprobs):
+    labels = vllm_gather(self, logprobs, label_ids, sampled)
+    alternatives = self.max_alternatives
+    if labels is None or alternatives is None or alternatives < 1 or len(label_ids) == len(logprobs):
         return labels
-    likeliest = self.gather_logprobs(logprobs, most, token_ids=sampled)
-    width = max(labels.logprobs.shape[1], 1 + most)
-    asked = torch.zeros(len(logprobs), 1, dtype=torch.bool)
-    asked[list(wanted)] = True
-    asked = asked.to(logprobs.device, non_blocking=True)
+    likeliest = self.gather_logprobs(logprobs, alternatives, token_ids=sampled)
+    width = max(labels.logprobs.shape[1], 1 + alternatives)
+    has_labels = torch.zeros(len(logprobs), 1, dtype=torch.bool)
+    has_labels[list(label_ids)] = True
+    has_labels = has_labels.to(logprobs.device, non_blocking=True)
+    ids = (pad_columns(each.logprob_token_ids, width, 0) for each in (labels, likeliest))
+    values = (pad_columns(each.logprobs, width, float("-inf")) for each in (labels, likeliest))
     return LogprobsTensors(
-        torch.where(asked, widened(labels.logprob_token_ids, width, 0), widened(likeliest.logprob_token_ids, width, 0)),
-        torch.where(asked, widened(labels.logprobs, width, NOTHING), widened(likeliest.logprobs, width, NOTHING)),
-        likeliest.selected_token_ranks,
+        torch.where(has_labels, *ids), torch.where(has_labels, *values), likeliest.selected_token_ranks
     )
 
 
-NOTHING = float("-inf")
-
-
-def widened(columns: torch.Tensor, width: int, filling: float) -> torch.Tensor:
-    return pad(columns, (0, width - columns.shape[1]), value=filling)
+def pad_columns(columns: torch.Tensor, width: int, value: float) -> torch.Tensor:
+    """Append columns of `value` up to `width`."""
+    return pad(columns, (0, width - columns.shape[1]), value=value)

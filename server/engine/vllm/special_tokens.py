@@ -1,7 +1,7 @@
-"""Text that stays text: a special token written out in a message never becomes the control token itself.
+"""Escapes special tokens in message text, so that text cannot act as a control token.
 
-Hugging Face's tokenizers read `<|im_end|>` in a user's words as the end of the turn, so that words could speak for
-another role, and a candidate for its judge. A zero-width space after the first character of each such word keeps it
+Hugging Face's tokenizers read `<|im_end|>` in a user's text as the end of the turn: text could speak for another role,
+and a candidate for its judge. A zero-width space after the first character of each special token leaves the text
 readable and makes it ordinary tokens.
 """
 
@@ -9,28 +9,29 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-GAP = "\u200b"
+ZERO_WIDTH_SPACE = "\u200b"
 
 
-def special_words(tokenizer: object) -> frozenset[str]:
-    """What the tokenizer would read as control tokens."""
+def special_token_texts(tokenizer: object) -> frozenset[str]:
+    """Return the texts that the tokenizer reads as control tokens."""
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    words = {token.content for token in added if token.special} | set(getattr(tokenizer, "all_special_tokens", ()))
-    return frozenset(word for word in words if len(word) > 1)
+    texts = {token.content for token in added if token.special} | set(getattr(tokenizer, "all_special_tokens", ()))
+    return frozenset(text for text in texts if len(text) > 1)
 
 
-def inert(said: object, words: frozenset[str]) -> object:
-    """The same value, with every string within it made harmless."""
-    if isinstance(said, str):
-        # Only the first character is consumed, so that words which overlap are all found.
-        return _beginnings(words).sub(rf"\g<0>{GAP}", said) if words else said
-    if isinstance(said, Mapping):
-        return {name: inert(value, words) for name, value in said.items()}
-    if isinstance(said, Sequence) and not isinstance(said, bytes):
-        return [inert(value, words) for value in said]
-    return said
+def escape_special_tokens(value: object, special: frozenset[str]) -> object:
+    """Return a JSON value with every string within it escaped."""
+    if isinstance(value, str):
+        # Only the first character is consumed, so that overlapping special tokens are all found.
+        return _compile_starts(special).sub(rf"\g<0>{ZERO_WIDTH_SPACE}", value) if special else value
+    if isinstance(value, Mapping):
+        return {name: escape_special_tokens(item, special) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [escape_special_tokens(item, special) for item in value]
+    return value
 
 
 @lru_cache(maxsize=8)
-def _beginnings(words: frozenset[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?={'|'.join(map(re.escape, sorted(words)))}).", re.DOTALL)
+def _compile_starts(special: frozenset[str]) -> re.Pattern[str]:
+    """Match the first character of every special token."""
+    return re.compile(rf"(?={'|'.join(map(re.escape, sorted(special)))}).", re.DOTALL)
