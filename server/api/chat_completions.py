@@ -1,33 +1,57 @@
-"""POST /v1/chat/completions, and /v1/completions."""
+"""`POST /v1/chat/completions` and `POST /v1/completions`."""
+
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from cogitate.server.api.request_body import checked, received
-from cogitate.server.api.respond import answered, caller
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.api import sse
+from cogitate.server.api.openapi import ERRORS
+from cogitate.server.api.request_body import caller, parse_body, read_body
+from cogitate.server.api.respond import Rendering, respond
+from cogitate.server.engine import Body
+from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.compat import translate
+from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.server.protocol.completion import CompletionRequest
+from cogitate.server.protocol.completion_response import TextCompletion
+from cogitate.server.serving.chat_response import relabel
+from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.service import Service
 
-router = APIRouter()
+router = APIRouter(responses=ERRORS)
 
 
-@router.post("/v1/chat/completions", response_model=None, summary="Answer a chat, by a strategy or plainly")
+@router.post(
+    "/v1/chat/completions",
+    response_model=None,
+    responses={200: {"model": ChatCompletion}},
+    summary="Answer a chat, with a strategy or by the engine alone",
+)
 async def chat(request: Request) -> Response:
-    return await _answered(request, ChatRequest)
+    return await _answer(request, ChatRequest)
 
 
-@router.post("/v1/completions", response_model=None, summary="Complete a raw prompt, by a strategy or plainly")
+@router.post(
+    "/v1/completions",
+    response_model=None,
+    responses={200: {"model": TextCompletion}},
+    summary="Complete a raw prompt, with a strategy or by the engine alone",
+)
 async def complete(request: Request) -> Response:
-    return await _answered(request, CompletionRequest)
+    return await _answer(request, CompletionRequest)
 
 
-async def _answered(request: Request, kind: type[ChatRequest] | type[CompletionRequest]) -> Response:
+async def _answer(request: Request, model: type[ChatRequest] | type[CompletionRequest]) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    body, by = await received(request), caller(request)
     card = service.backend.card
-    wire = checked(body, kind, lambda said: translate(said, request.headers, card.name))
-    planned = build_plan(wire, card, service.settings, service.verifiers, by)
-    return await answered(service, planned, request)
+    parsed = parse_body(await read_body(request), model, request.headers, card.name)
+    plan = build_plan(parsed, card, service.settings, service.verifiers, caller(request))
+    return await respond(service, plan, request, _render, stream=bool(parsed.stream))
+
+
+def _render(plan: Plan, job: Job[Body]) -> Rendering:
+    """The engine's own stream is passed on; all other answers are encoded here."""
+    is_engine_stream = plan.strategy is None and not job.cached
+    stream = partial(sse.relay, job) if is_engine_stream else partial(sse.stream, plan, job)
+    return Rendering(lambda: relabel(plan, job.result(), cached=job.cached), stream)

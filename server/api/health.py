@@ -3,36 +3,42 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cogitate.server.engine import Body
+from cogitate.server.api.openapi import ERRORS
+from cogitate.server.protocol.listing import Status
 from cogitate.server.serving.service import Service
 
-router = APIRouter()
+router = APIRouter(responses=ERRORS)
 
 
 @router.get("/health/live", summary="200 while the process serves")
-async def live() -> Body:
-    return {"status": "live"}
+async def live() -> Status:
+    return Status(status="live")
 
 
-@router.get("/health/ready", summary="200 when requests are taken; 503 while loading, draining or dead")
-async def ready(request: Request) -> Body:
+@router.get("/health/ready", summary="200 when requests are accepted; 503 while loading, draining or dead")
+async def ready(request: Request) -> Status:
     service: Service = request.app.state.service
     service.check_ready()
-    return {"status": "ready"}
+    return Status(status="ready")
 
 
 @router.get("/health", summary="The same as /health/ready")
-async def health(request: Request) -> Body:
+async def health(request: Request) -> Status:
     return await ready(request)
 
 
-@router.get("/metrics", summary="Prometheus metrics, the engine's included")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="Prometheus metrics, the engine's included",
+)
 async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
-    load, ours = service.backend.load(), service.metrics
-    ours.running.set(load.running)
-    ours.waiting.set(load.waiting + service.slots.waiting)
-    ours.in_flight.set(len(service.jobs.live))
-    ours.stalled.set(service.watchdog.stalled)
-    ours.ready.set(service.ready and not service.jobs.draining and not service.watchdog.stalled)
-    return Response(ours.exposition(), media_type=CONTENT_TYPE_LATEST)
+    load, gauges = service.backend.load(), service.metrics
+    gauges.running.set(load.running)
+    gauges.waiting.set(load.waiting + service.slots.waiting)
+    gauges.in_flight.set(len(service.jobs.live))
+    gauges.stalled.set(service.watchdog.stalled)
+    gauges.ready.set(service.ready and not service.jobs.draining and not service.watchdog.stalled)
+    return Response(gauges.exposition(), media_type=CONTENT_TYPE_LATEST)

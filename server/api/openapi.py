@@ -1,70 +1,67 @@
-"""The API's own description: the bodies that the routes read by themselves, and the envelope of every error."""
+"""Completes the OpenAPI document by what FastAPI cannot see: bodies that routes read themselves, and streamed events.
 
-from typing import Any
+The routes declare their answers, and their routers the errors by `ERRORS`.
+"""
+
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.chat_response import ChatStreamEvent
 from cogitate.server.protocol.completion import CompletionRequest
+from cogitate.server.protocol.completion_response import TextStreamEvent
+from cogitate.server.protocol.error import ErrorResponse
+from cogitate.server.protocol.response_object import ResponseStreamEvent
 from cogitate.server.protocol.responses import ResponsesRequest
 
-BODIES: dict[str, type[BaseModel]] = {
-    "/v1/chat/completions": ChatRequest,
-    "/v1/completions": CompletionRequest,
-    "/v1/responses": ResponsesRequest,
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": "OpenAI's error envelope"} for status in ("4XX", "5XX")
 }
-REF = "#/components/schemas/{model}"
-ERROR = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "integer", "null"]},
-            },
-        }
-    },
-}
-FAILED = {
-    "description": "OpenAI's envelope",
-    "content": {"application/json": {"schema": {"$ref": REF.format(model="Error")}}},
+"""For the `responses` of a router."""
+
+
+class Streamed(NamedTuple):
+    """A route that reads its body itself and may answer by server-sent events."""
+
+    request: Any
+    event: Any
+    """The JSON of one `data:` line."""
+
+
+STREAMED = {
+    "/v1/chat/completions": Streamed(ChatRequest, ChatStreamEvent),
+    "/v1/completions": Streamed(CompletionRequest, TextStreamEvent),
+    "/v1/responses": Streamed(ResponsesRequest, ResponseStreamEvent),
 }
 
 
-def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document."""
+def build_document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in BODIES.values()]
-    names, schemas = models_json_schema(modes, ref_template=REF)
-    components = document.setdefault("components", {}).setdefault("schemas", {})
-    components |= schemas.get("$defs", {}) | {"Error": ERROR}
-    for unused in ("HTTPValidationError", "ValidationError"):
-        components.pop(unused, None)
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("422", None)
-            operation["responses"] |= {"4XX": FAILED, "5XX": FAILED}
-    for path, model in BODIES.items():
-        schema = names[model, "validation"]
-        content = {"application/json": {"schema": schema}}
-        document["paths"][path]["post"]["requestBody"] = {"required": True, "content": content}
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for path, streamed in STREAMED.items():
+        inputs.append((path, "validation", TypeAdapter(streamed.request)))
+        inputs.append((path, "serialization", TypeAdapter(streamed.event)))
+    schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"] |= definitions["$defs"]
+    for path in STREAMED:
+        operation = document["paths"][path]["post"]
+        body = {"application/json": {"schema": schemas[path, "validation"]}}
+        operation["requestBody"] = {"required": True, "content": body}
+        events = {"schema": schemas[path, "serialization"]}
+        operation["responses"]["200"]["content"]["text/event-stream"] = events
     return document
 
 
 def describe(app: FastAPI) -> None:
-    """Has the application describe itself so, once and on demand."""
+    """Make the application build this document, once and on demand."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = described(app)
+            app.openapi_schema = build_document(app)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,7 +1,11 @@
-"""Bytes -> a checked request: bounded in size while it is read, JSON only, and every error in the envelope."""
+"""Reads and parses request bodies, bounded in size, time and depth.
+
+The size limit is not starlette's `RequestBodyLimitMiddleware` (of 1.10): it answers in plain text instead of the error
+envelope, leaves the connection open for the rest of the body, and replaces an earlier error, such as a 415, by its 413.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TypeVar
 
 import orjson
@@ -9,58 +13,66 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from cogitate.server.errors import BadRequest, Cancelled, TooLarge, TooSlow, WrongType
+from cogitate.server.auth.caller import Caller
+from cogitate.server.errors import BadRequest, BodyTooLarge, RequestCancelled, RequestTimeout, UnsupportedMediaType
+from cogitate.server.protocol.compat import translate
 from cogitate.server.protocol.validation import to_bad_request
 from cogitate.server.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
-DEEPEST = 64
-"""Levels of JSON within JSON. What stands behind us walks bodies by recursion: grammars, templates, canonical forms."""
+MAX_DEPTH = 64
+"""Levels of nested JSON. Grammars, chat templates and canonical forms walk a body by recursion."""
 
 
-async def received(request: Request) -> bytes:
-    """The body as it comes. Raises ApiError: 408, 413, 415."""
+def caller(request: Request) -> Caller:
+    """The authenticated caller of a request."""
+    state = request.state
+    return Caller(state.tenant, state.key, state.request_id, state.limits)
+
+
+async def read_body(request: Request) -> bytes:
+    """Raises ApiError: 408 too slow, 413 too large, 415 not plain JSON, 499 the client has disconnected."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise WrongType("The body must be sent with Content-Type: application/json.")
+        raise UnsupportedMediaType("The body must be sent with Content-Type: application/json.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise WrongType("The body must be sent as it is, without Content-Encoding.")
+        raise UnsupportedMediaType("The body must be sent uncompressed, without Content-Encoding.")
     settings: Settings = request.app.state.service.settings
-    body, most, seconds = bytearray(), settings.max_body_bytes, settings.receive_seconds
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > most:
-        raise TooLarge(f"The body is larger than {most} bytes.")
+    body, max_bytes, seconds = bytearray(), settings.max_body_bytes, settings.receive_seconds
+    content_length = request.headers.get("content-length", "0")
+    if content_length.isdecimal() and int(content_length) > max_bytes:
+        raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
     try:
         async with asyncio.timeout(seconds):
-            async for stretch in request.stream():
-                body += stretch
-                if len(body) > most:
-                    raise TooLarge(f"The body is larger than {most} bytes.")
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
     except ClientDisconnect:
-        raise Cancelled from None
+        raise RequestCancelled from None
     except TimeoutError:
-        raise TooSlow(f"The body did not come within {seconds:g} s.") from None
+        raise RequestTimeout(f"The body did not arrive within {seconds:g} s.") from None
     return bytes(body)
 
 
-def checked(body: bytes, model: type[Model], alias: Callable[[object], object]) -> Model:
-    """`alias` is applied to the JSON as it came. Raises BadRequest with the first field that is wrong."""
+def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str], served_model: str) -> Model:
+    """Decode, translate other servers' fields, and validate. Raises BadRequest for the first field that is wrong."""
     try:
-        said = orjson.loads(body)
-        if deep(body, said):
-            raise BadRequest(f"The body is nested more than {DEEPEST} levels deep.")
-        return model.model_validate(alias(said))
+        content = orjson.loads(body)
+        if is_too_deep(body, content):
+            raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        return model.model_validate(translate(content, headers, served_model))
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:
         raise to_bad_request(error) from None
 
 
-def deep(body: bytes, said: object) -> bool:
-    """Whether JSON is nested beyond DEEPEST. Few bodies hold so many brackets at all, and only those are walked."""
-    if body.count(b"{") + body.count(b"[") <= DEEPEST:
+def is_too_deep(body: bytes, content: object) -> bool:
+    """Whether JSON is nested deeper than MAX_DEPTH. Only a body with so many brackets is walked."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return False
-    level = [said]
-    for _ in range(DEEPEST):
-        inner = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
-        level = [part for parts in inner for part in parts]
-    return any(isinstance(part, dict | list) for part in level)
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [item for items in inner for item in items]
+    return any(isinstance(item, dict | list) for item in level)

@@ -1,4 +1,4 @@
-"""POST /v1/responses."""
+"""`POST /v1/responses`."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,51 +6,57 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from cogitate.server.api import responses_stream
-from cogitate.server.api.request_body import checked, received
-from cogitate.server.api.respond import Wording, caller, worded
+from cogitate.server.api.openapi import ERRORS
+from cogitate.server.api.request_body import caller, parse_body, read_body
+from cogitate.server.api.respond import Rendering, respond
+from cogitate.server.api.responses_body import render_response
 from cogitate.server.engine import Body
-from cogitate.server.planning.plan import Plan, compute_cache_key, build_plan
-from cogitate.server.protocol.compat import translate
+from cogitate.server.planning.cache_key import compute_cache_key
+from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.protocol.response_object import ResponseObject
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_field_names import rename_fields_in_errors
 from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.service import Service
 
-router = APIRouter()
+router = APIRouter(responses=ERRORS)
 
 
-@router.post("/v1/responses", response_model=None, summary="Respond, by a strategy or plainly; nothing is stored")
-async def respond(request: Request) -> Response:
+@router.post(
+    "/v1/responses",
+    response_model=None,
+    responses={200: {"model": ResponseObject}},
+    summary="Respond, with a strategy or by the engine alone; nothing is stored",
+)
+async def create_response(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     card = service.backend.card
-    wire = checked(await received(request), ResponsesRequest, lambda said: translate(said, request.headers, card.name))
-    chat = wire.to_chat()
+    parsed = parse_body(await read_body(request), ResponsesRequest, request.headers, card.name)
+    chat = parsed.to_chat()
     with rename_fields_in_errors():
-        planned = build_plan(chat, card, service.settings, service.verifiers, caller(request))
-        return await _answered(service, wire, planned, request)
+        plan = build_plan(chat, card, service.settings, service.verifiers, caller(request))
+        if plan.strategy is None:
+            plan = _plan_engine_response(plan, parsed, service)
+        return await respond(service, plan, request, partial(_render, parsed), stream=bool(parsed.stream))
 
 
-async def _answered(service: Service, wire: ResponsesRequest, asked: Plan, request: Request) -> Response:
-    """A strategy answers the chat, so that a chat that was answered before serves here too."""
-    planned = asked if asked.strategy else _plainly(asked, wire, service)
+def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Service) -> Plan:
+    """Replace the chat request by the original, which the engine's own Responses API answers.
 
-    def words(told_by: Plan, job: Job[Body]) -> Wording:
-        pieces = (
-            partial(responses_stream.stream, wire, told_by, job)
-            if planned.strategy
-            else partial(responses_stream.relay, job)
-        )
-        return Wording(lambda: responses_stream.whole(wire, told_by, job), pieces)
+    With a strategy the plan keeps the chat request, so that chats and responses share cached answers. Of the engine's
+    own answers only complete ones are cached, in their own format.
+    """
+    assert not isinstance(plan.request, ResponsesRequest)
+    if request.max_output_tokens is None and plan.request.limit:
+        request = request.model_copy(update={"max_output_tokens": plan.request.limit})
+    is_cacheable = plan.key and not request.stream
+    key = compute_cache_key(request, None, service.backend.card, plan.caller.tenant) if is_cacheable else None
+    return replace(plan, request=request, key=key)
 
-    return await worded(service, planned, request, words, stream=bool(wire.stream))
 
-
-def _plainly(asked: Plan, wire: ResponsesRequest, service: Service) -> Plan:
-    """The engine's own Responses API is asked, in its own words. Its whole answers are kept, as they are."""
-    assert not isinstance(asked.request, ResponsesRequest)
-    if wire.max_output_tokens is None and asked.request.limit:
-        wire = wire.model_copy(update={"max_output_tokens": asked.request.limit})
-    kept = asked.key and not wire.stream
-    key = compute_cache_key(wire, None, service.backend.card, asked.caller.tenant) if kept else None
-    return replace(asked, request=wire, key=key)
+def _render(request: ResponsesRequest, plan: Plan, job: Job[Body]) -> Rendering:
+    stream = (
+        partial(responses_stream.stream, request, plan, job) if plan.strategy else partial(responses_stream.relay, job)
+    )
+    return Rendering(lambda: render_response(request, plan, job), stream)

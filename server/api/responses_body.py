@@ -1,4 +1,4 @@
-"""A finished chat.completion -> the `response` object that says the same."""
+"""Builds the `response` object from a finished chat.completion."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,21 +6,33 @@ from typing import Any
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.server.serving.chat_response import relabel
+from cogitate.server.serving.jobs import Job
 
-UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Why an answer is incomplete, by its finish_reason."""
+INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""finish_reason -> reason of an incomplete response."""
 
 
-def named(prefix: str, plan: Plan, at: int = 0) -> str:
-    """The id of a plan's response, or of one of its items: the same whenever it is asked for."""
+def render_response(request: ResponsesRequest, plan: Plan, job: Job[Body]) -> Body:
+    """Render a finished job's result: a strategy's is a chat.completion, the engine's own a response already.
+
+    Raises the job's failure.
+    """
+    if plan.strategy is None:
+        return relabel_response(request, plan, job.result())
+    return build_response(request, plan, relabel(plan, job.result(), cached=job.cached))
+
+
+def build_id(prefix: str, plan: Plan, at: int = 0) -> str:
+    """The id of a plan's response, or of one of its items: always the same for the same plan."""
     return f"{prefix}_{plan.id.removeprefix('chatcmpl-')}{at or ''}"
 
 
-def begun(wire: ResponsesRequest, plan: Plan) -> Body:
-    """The response before there is an answer: what was asked, as OpenAI's client expects to read it."""
-    said = wire.model_dump(mode="json", by_alias=True, exclude_none=True, include=ECHOED)
+def build_initial_response(request: ResponsesRequest, plan: Plan) -> Body:
+    """Build the response before there is an answer: the request's options, as OpenAI's client expects them."""
+    options = request.model_dump(mode="json", by_alias=True, exclude_none=True, include=ECHOED_FIELDS)
     return {
-        "id": named("resp", plan),
+        "id": build_id("resp", plan),
         "object": "response",
         "created_at": plan.created,
         "status": "in_progress",
@@ -32,44 +44,44 @@ def begun(wire: ResponsesRequest, plan: Plan) -> Body:
         "background": False,
         "previous_response_id": None,
         "store": False,
-        **{name: None for name in ECHOED},
-        **DEFAULTS,
+        **{name: None for name in ECHOED_FIELDS},
+        **ECHOED_DEFAULTS,
         "temperature": plan.sampling.temperature,
-        **said,
+        **options,
     }
 
 
-def responded(wire: ResponsesRequest, plan: Plan, body: Body) -> Body:
-    """The whole response. `body` is the chat.completion, with one choice."""
+def build_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
+    """Build the complete response. `body`: the chat.completion, with one choice."""
     (choice,) = body["choices"]
-    reason = UNFINISHED.get(choice["finish_reason"])
+    reason = INCOMPLETE_REASONS.get(choice["finish_reason"])
     status = "incomplete" if reason else "completed"
-    return begun(wire, plan) | {
+    return build_initial_response(request, plan) | {
         "status": status,
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": list(_items(plan, choice, status)),
-        "usage": _usage(body["usage"]),
+        "output": list(_build_items(plan, choice, status)),
+        "usage": _build_usage(body["usage"]),
         **({"cogitate": body["cogitate"]} if "cogitate" in body else {}),
     }
 
 
-def retold(wire: ResponsesRequest, plan: Plan, body: Body) -> Body:
-    """The engine's own response as the answer to this request: it may have been given before."""
-    own = {"id": named("resp", plan), "created_at": plan.created, "model": plan.model, "store": False}
-    return body | own | {"metadata": wire.metadata, "user": wire.user}
+def relabel_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
+    """Copy the engine's own response with the id, time and model of `plan`: another request may have caused it."""
+    own = {"id": build_id("resp", plan), "created_at": plan.created, "model": plan.model, "store": False}
+    return body | own | {"metadata": request.metadata, "user": request.user}
 
 
-def _items(plan: Plan, choice: Body, status: str) -> Iterator[Body]:
+def _build_items(plan: Plan, choice: Body, status: str) -> Iterator[Body]:
     message = choice["message"]
     if reasoning := message.get("reasoning_content") or message.get("reasoning"):
-        yield reasoned(plan, reasoning, status)
+        yield build_reasoning(plan, reasoning, status)
     calls = message.get("tool_calls") or []
-    parts = list(_parts(message, choice.get("logprobs")))
+    parts = list(_build_parts(message, choice.get("logprobs")))
     if parts or not (calls or reasoning):
-        yield spoken(plan, parts or [text_part("")], status)
+        yield build_message(plan, parts or [build_text_part("")], status)
     for at, call in enumerate(calls):
         yield {
-            "id": named("fc", plan, at),
+            "id": build_id("fc", plan, at),
             "type": "function_call",
             "call_id": call["id"],
             "name": call["function"]["name"],
@@ -78,49 +90,49 @@ def _items(plan: Plan, choice: Body, status: str) -> Iterator[Body]:
         }
 
 
-def reasoned(plan: Plan, text: str, status: str) -> Body:
+def build_reasoning(plan: Plan, text: str, status: str) -> Body:
     content = [{"type": "reasoning_text", "text": text}]
-    return {"id": named("rs", plan), "type": "reasoning", "summary": [], "content": content, "status": status}
+    return {"id": build_id("rs", plan), "type": "reasoning", "summary": [], "content": content, "status": status}
 
 
-def spoken(plan: Plan, parts: list[Body], status: str) -> Body:
-    return {"id": named("msg", plan), "type": "message", "role": "assistant", "content": parts, "status": status}
+def build_message(plan: Plan, parts: list[Body], status: str) -> Body:
+    return {"id": build_id("msg", plan), "type": "message", "role": "assistant", "content": parts, "status": status}
 
 
-def text_part(text: str, logprobs: list[Body] | None = None) -> Body:
+def build_text_part(text: str, logprobs: list[Body] | None = None) -> Body:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
 
 
-def _parts(message: Body, logprobs: Body | None) -> Iterator[Body]:
+def _build_parts(message: Body, logprobs: Body | None) -> Iterator[Body]:
     if content := message.get("content"):
-        yield text_part(content, [_token(token) for token in (logprobs or {}).get("content") or []])
+        yield build_text_part(content, [_build_token(token) for token in (logprobs or {}).get("content") or []])
     if refusal := message.get("refusal"):
         yield {"type": "refusal", "refusal": refusal}
 
 
-def _token(told: Body) -> Body:
-    alternatives = [_one(alternative) for alternative in told.get("top_logprobs") or []]
-    return {**_one(told), "top_logprobs": alternatives}
+def _build_token(token: Body) -> Body:
+    alternatives = [_build_logprob(alternative) for alternative in token.get("top_logprobs") or []]
+    return {**_build_logprob(token), "top_logprobs": alternatives}
 
 
-def _one(told: Body) -> Body:
-    spelled = told.get("bytes")
-    spelled = list(told["token"].encode()) if spelled is None else spelled
-    return {"token": told["token"], "logprob": told["logprob"], "bytes": spelled}
+def _build_logprob(token: Body) -> Body:
+    spelling = token.get("bytes")
+    spelling = list(token["token"].encode()) if spelling is None else spelling
+    return {"token": token["token"], "logprob": token["logprob"], "bytes": spelling}
 
 
-def _usage(spent: Body) -> Body:
-    read, made = spent.get("prompt_tokens_details") or {}, spent.get("completion_tokens_details") or {}
+def _build_usage(usage: Body) -> Body:
+    prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
     return {
-        "input_tokens": spent["prompt_tokens"],
-        "input_tokens_details": {"cached_tokens": read.get("cached_tokens") or 0, "cache_write_tokens": 0},
-        "output_tokens": spent["completion_tokens"],
-        "output_tokens_details": {"reasoning_tokens": made.get("reasoning_tokens") or 0},
-        "total_tokens": spent["total_tokens"],
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": {"cached_tokens": prompt.get("cached_tokens") or 0, "cache_write_tokens": 0},
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": {"reasoning_tokens": completion.get("reasoning_tokens") or 0},
+        "total_tokens": usage["total_tokens"],
     }
 
 
-DEFAULTS: dict[str, Any] = {
+ECHOED_DEFAULTS: dict[str, Any] = {
     "parallel_tool_calls": True,
     "tool_choice": "auto",
     "tools": [],
@@ -129,6 +141,7 @@ DEFAULTS: dict[str, Any] = {
     "service_tier": "default",
     "top_p": 1.0,
 }
-ECHOED = {"instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "reasoning"}
-ECHOED |= {"prompt_cache_key", "safety_identifier", "temperature", "text", "tool_choice", "tools", "top_logprobs"}
-ECHOED |= {"top_p", "truncation", "user"}
+ECHOED_FIELDS = {"instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "reasoning"}
+ECHOED_FIELDS |= {"prompt_cache_key", "safety_identifier", "temperature", "text", "tool_choice", "tools"}
+ECHOED_FIELDS |= {"top_logprobs", "top_p", "truncation", "user"}
+"""Request fields that the response repeats."""

@@ -1,185 +1,179 @@
-"""A job's trace -> Server-Sent Events: valid OpenAI chunks from the first byte to [DONE], progress if wanted."""
+"""Server-sent events of chat and text completions: valid OpenAI chunks up to `[DONE]`, and progress on request."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from cogitate.server.engine import Body
-from cogitate.server.errors import ApiError, BadRequest, Cancelled, Upstream
+from cogitate.server.errors import ApiError, BadRequest, RequestCancelled, UpstreamError
 from cogitate.server.observability.trace_json import to_progress
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.cogitate import Progress
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.chat_response import relabel
 from cogitate.server.serving.jobs import Job, JobReader
 from cogitate.strategies.core.trace import TextEmitted
 from cogitate.strategies.core.types import TextDelta
 
-SILENCE = 15.0
-"""Seconds before a comment is sent, so that proxies do not cut the connection."""
+KEEP_ALIVE_SECONDS = 15.0
+"""Idle time before a comment is sent, so that proxies do not close the connection."""
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
-def event(body: Body) -> bytes:
+def encode_event(body: Mapping[str, object]) -> bytes:
     return b"data: " + dumps(body) + b"\n\n"
 
 
 @dataclass(slots=True)
-class Chunks:
-    """Chunks of one answer: they share id, time and model. Remembers what was already said."""
+class ChunkEncoder:
+    """Encodes the chunks of one answer, which share id, time and model. Remembers the text that it has encoded."""
 
     plan: Plan
-    said: str = ""
-    reasoned: str = ""
+    content: str = ""
+    reasoning: str = ""
 
-    def chunk(self, delta: Body, finish: str | None = None, *, index: int = 0, logprobs: object = None) -> Body:
-        said = {"delta": delta} if isinstance(self.plan.request, ChatRequest) else {"text": delta.get("content") or ""}
-        return self._head() | {"choices": [{"index": index, **said, "logprobs": logprobs, "finish_reason": finish}]}
+    def build_chunk(self, delta: Body, finish: str | None = None, *, index: int = 0, logprobs: object = None) -> Body:
+        text = {"delta": delta} if isinstance(self.plan.request, ChatRequest) else {"text": delta.get("content") or ""}
+        return self._head() | {"choices": [{"index": index, **text, "logprobs": logprobs, "finish_reason": finish}]}
 
     def _head(self) -> Body:
-        chat = isinstance(self.plan.request, ChatRequest)
+        is_chat = isinstance(self.plan.request, ChatRequest)
         return {
             "id": self.plan.id,
-            "object": "chat.completion.chunk" if chat else "text_completion",
+            "object": "chat.completion.chunk" if is_chat else "text_completion",
             "created": self.plan.created,
             "model": self.plan.model,
         }
 
-    def begin(self) -> bytes:
-        return event(self.chunk({"role": "assistant", "content": ""}))
+    def encode_start(self) -> bytes:
+        return encode_event(self.build_chunk({"role": "assistant", "content": ""}))
 
-    def news(self, report: Body) -> bytes:
-        """Progress: a chunk that says nothing, and what happened."""
-        return event(self.chunk({}) | {"cogitate": report})
+    def encode_progress(self, progress: Progress) -> bytes:
+        """A chunk with an empty delta and the event."""
+        return encode_event(self.build_chunk({}) | {"cogitate": progress})
 
-    def speak(self, speech: TextDelta) -> bytes:
-        """Visible text as it is decoded: the content, or the reasoning where that is kept apart."""
-        apart = set_apart(self.plan, speech)
-        if apart:
-            self.reasoned += speech.text
+    def encode_text(self, text: TextDelta) -> bytes:
+        """A chunk of text as it is decoded: content, or reasoning where that is separate."""
+        is_apart = is_reasoning(self.plan, text)
+        if is_apart:
+            self.reasoning += text.text
         else:
-            self.said += speech.text
-        return event(self.chunk({"reasoning_content" if apart else "content": speech.text}))
+            self.content += text.text
+        return encode_event(self.build_chunk({"reasoning_content" if is_apart else "content": text.text}))
 
-    def finish(self, body: Body) -> Iterator[bytes]:
-        """What is left to say of a finished answer: the rest of its text, its calls, its end, its usage."""
+    def encode_end(self, body: Body) -> Iterator[bytes]:
+        """The part of a finished answer that is not encoded yet: its remaining text, calls, finish reason and usage."""
         for choice in body["choices"]:
             index = choice["index"]
             if index:
-                yield event(self.chunk({"role": "assistant", "content": ""}, index=index))
-            rest = self._rest(choice.get("message") or {"content": choice.get("text")}, first=index == 0)
+                yield encode_event(self.build_chunk({"role": "assistant", "content": ""}, index=index))
+            rest = self._remaining(choice.get("message") or {"content": choice.get("text")}, is_first=index == 0)
             if rest or choice.get("logprobs"):
-                yield event(self.chunk(rest, index=index, logprobs=choice.get("logprobs")))
-            last = self.chunk({}, choice["finish_reason"], index=index)
-            yield event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
+                yield encode_event(self.build_chunk(rest, index=index, logprobs=choice.get("logprobs")))
+            last = self.build_chunk({}, choice["finish_reason"], index=index)
+            yield encode_event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
         options = self.plan.request.stream_options
         if options and options.include_usage:
-            yield event(self._head() | {"choices": [], "usage": body["usage"]})
+            yield encode_event(self._head() | {"choices": [], "usage": body["usage"]})
         yield DONE
 
-    def _rest(self, message: Body, *, first: bool) -> Body:
+    def _remaining(self, message: Body, *, is_first: bool) -> Body:
         delta: Body = {}
-        if content := unsaid(message.get("content"), self.said if first else ""):
+        if content := remaining_text(message.get("content"), self.content if is_first else ""):
             delta["content"] = content
         reasoning = message.get("reasoning_content") or message.get("reasoning")
-        if reasoning := unsaid(reasoning, self.reasoned if first else ""):
+        if reasoning := remaining_text(reasoning, self.reasoning if is_first else ""):
             delta["reasoning_content"] = reasoning
         if calls := message.get("tool_calls"):
             delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
         return delta
 
 
-def unsaid(text: str | None, said: str) -> str:
-    """What is left of a text of which `said` has been sent; nothing where the stream was read in another way."""
-    return text.removeprefix(said) if text and text.startswith(said) else ""
+def remaining_text(text: str | None, sent: str) -> str:
+    """The text after `sent`; empty where it does not begin so, since a stream cannot take anything back."""
+    return text.removeprefix(sent) if text and text.startswith(sent) else ""
 
 
 async def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
-    """The role first; then text where it is live, progress where it is asked for; the answer; the end.
+    """Yield the role, text as it is decoded, progress where requested, the answer, and `[DONE]`.
 
-    A failure is an error event, and no [DONE].
+    A failure is an error event without `[DONE]` after it.
     """
-    chunks = Chunks(plan)
-    yield chunks.begin()
+    encoder = ChunkEncoder(plan)
+    yield encoder.encode_start()
     options = plan.request.stream_options
-    progress = bool(options and options.include_progress)
-    async for happened in heard(job, reader):
-        if happened is None:
+    wants_progress = bool(options and options.include_progress)
+    async for event in follow(job, reader):
+        if event is None:
             yield KEEP_ALIVE
-        elif isinstance(happened, TextEmitted):
-            if audible(plan):
-                yield chunks.speak(happened.delta)
-        elif progress and (report := to_progress(happened)):
-            yield chunks.news(report)
-    if failure := ended(job, reader):
-        yield failure
+        elif isinstance(event, TextEmitted):
+            if shows_text(plan):
+                yield encoder.encode_text(event.delta)
+        elif wants_progress and (progress := to_progress(event)):
+            yield encoder.encode_progress(progress)
+    if error := find_error(job, reader):
+        yield encode_event(error.body)
         return
-    for chunk in chunks.finish(relabel(plan, job.result(), cached=job.cached)):
+    for chunk in encoder.encode_end(relabel(plan, job.result(), cached=job.cached)):
         yield chunk
 
 
-def audible(plan: Plan) -> bool:
-    """Whether a client hears how an answer is come to."""
+def shows_text(plan: Plan) -> bool:
+    """Whether text is sent as it is decoded."""
     return plan.strategy is None or plan.strategy.reasoning != "hidden"
 
 
-def set_apart(plan: Plan, speech: TextDelta) -> bool:
-    """Whether it is told as reasoning: by the engine's word, or by the client's."""
-    return speech.reasoning or (plan.strategy is not None and plan.strategy.reasoning != "inline")
+def is_reasoning(plan: Plan, text: TextDelta) -> bool:
+    """Whether text belongs to the reasoning, by the engine's parser or by the strategy's `reasoning` option."""
+    return text.reasoning or (plan.strategy is not None and plan.strategy.reasoning != "inline")
 
 
 async def relay(job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
-    """The engine's own stream as it comes; its errors in our words."""
-    async for line in heard(job, reader):
+    """Yield the lines of the engine's own stream unchanged, but an error as this server's error event."""
+    async for line in follow(job, reader):
         if line is None:
             yield KEEP_ALIVE
-            continue
-        failed = failure(line)
-        yield (failed or line).encode()
-        if failed:
+        elif error := parse_error(line):
+            yield encode_event(error.body)
             return
-    if lost := ended(job, reader):
-        yield lost
+        else:
+            yield line.encode()
+    if error := find_error(job, reader):
+        yield encode_event(error.body)
 
 
-async def heard(job: Job[Body], reader: JobReader) -> AsyncIterator[Any]:
-    """What happens, and None for every SILENCE seconds in which nothing does; ends with the job or the reader."""
+async def follow(job: Job[Body], reader: JobReader) -> AsyncIterator[Any]:
+    """Yield the events of a job, and None after every KEEP_ALIVE_SECONDS without one, until job or reader ends."""
     while True:
         while (event := job.record.next_event(reader.place)) is not None:
             yield event
         if job.record.closed or job.task is None or reader.dropped.done():
             return
-        if not await job.record.wait(SILENCE):
+        if not await job.record.wait(KEEP_ALIVE_SECONDS):
             yield None
 
 
-def ended(job: Job[Body], reader: JobReader) -> bytes | None:
-    """The error event of what ended without an answer."""
-    if reader.dropped.done():
-        return event(Cancelled().body)
-    return event(job.failure.body) if job.failure else None
+def find_error(job: Job[Body], reader: JobReader) -> ApiError | None:
+    """The error of a stream that ends without an answer."""
+    return RequestCancelled() if reader.dropped.done() else job.failure
 
 
-def failure(line: str) -> str | None:
-    """The error event for an error that the engine's own stream holds; None for every other line."""
-    error = _error(line)
-    return None if error is None else event(error.body).decode()
-
-
-def raise_if_refused(job: Job[Body]) -> None:
-    """An error that comes before any answer still gets its status."""
+def raise_first_error(job: Job[Body]) -> None:
+    """Raise the error that an engine's own stream begins with, so that it still has its status."""
     first = next(iter(job.record), None)
-    if isinstance(first, str) and (error := _error(first)):
+    if isinstance(first, str) and (error := parse_error(first)):
         raise error
 
 
-def _error(line: str) -> ApiError | None:
+def parse_error(line: str) -> ApiError | None:
+    """Convert an error event of the engine's own stream; None for every other line."""
     if not line.startswith('data: {"error"'):
         return None
-    said = orjson.loads(line.removeprefix("data: "))["error"]
-    if said.get("code", 500) < 500:
-        return BadRequest(str(said["message"])[:500], param=said.get("param"))
-    return Upstream("The engine lost this request.")
+    error = orjson.loads(line.removeprefix("data: "))["error"]
+    if error.get("code", 500) < 500:
+        return BadRequest(str(error["message"])[:500], param=error.get("param"))
+    return UpstreamError("The engine lost this request.")

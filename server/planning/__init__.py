@@ -1,1 +1,1 @@
-"""From a parsed request to a frozen `Plan`. Pure: nothing here waits or talks to an engine."""
+"""Builds a frozen `Plan` from a parsed request. Pure: no I/O, no engine."""

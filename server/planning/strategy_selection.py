@@ -1,4 +1,4 @@
-"""Which strategy a request means, and how it fits the rest of the request. Pure."""
+"""Selects the strategy of a request and adapts it to the request's other fields. Pure."""
 
 from collections.abc import Mapping
 
@@ -13,42 +13,46 @@ from cogitate.strategies.core.prompts import STEP_BY_STEP
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
 
-EFFORTS = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
-"""What reasoning_effort means to a strategy whose n the request leaves open: the most candidates it makes."""
+MAX_CANDIDATES_BY_EFFORT = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
+"""reasoning_effort -> maximum number of candidates, for a strategy whose n the request does not set."""
 
 
 def select_strategy(request: AnyRequest, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
-    """The strategy, said in the body or behind the model's name; both are fine where they agree. Raises ApiError."""
-    named, said = parse_model_name(request.model, model, presets), request.strategy
-    if said is None or named is None:
-        return named if said is None else parse_strategy(said)
-    return merge_options(request.model.removeprefix(f"{model}@"), named, said)
+    """The strategy that the body's `strategy` or the model's name selects; both may, where they agree.
+
+    `model`: the name without a suffix. Raises ApiError.
+    """
+    named, options = parse_model_name(request.model, model, presets), request.strategy
+    if options is None or named is None:
+        return named if options is None else parse_strategy(options)
+    return merge_options(request.model.removeprefix(f"{model}@"), named, options)
 
 
-def merge_options(name: str, named: AnyStrategy, said: Mapping[str, object]) -> AnyStrategy:
-    """What the model's name stands for, with what the body adds to it: an option that both set must be the same."""
-    if said.get("name", name) not in (name, named.name):
-        raise BadRequest(f"model names the strategy {name}, and strategy another one.", param="strategy")
-    options = named.model_dump(include=named.model_fields_set)
-    both = parse_strategy({**options, **said, "name": named.name})
-    told = both.model_dump()
-    for option in options:
-        if told[option] != options[option]:
-            words = f"{option} is another here than in {name}, which model names: leave it to one of them."
-            raise BadRequest(words, param=f"strategy.{option}")
-    return both
+def merge_options(name: str, named: AnyStrategy, options: Mapping[str, object]) -> AnyStrategy:
+    """Add the body's options to the strategy of the model's name. Raises BadRequest where both set one differently."""
+    if options.get("name", name) not in (name, named.name):
+        message = f"model names the strategy {name}, and strategy another one: leave it to one of them."
+        raise BadRequest(message, param="strategy")
+    own = named.model_dump(include=named.model_fields_set)
+    merged = parse_strategy({**own, **options, "name": named.name})
+    values = merged.model_dump()
+    for option in own:
+        if values[option] != own[option]:
+            message = f"{option} differs from its value in {name}, which model names: set it in one of them."
+            raise BadRequest(message, param=f"strategy.{option}")
+    return merged
 
 
-def parse_strategy(said: Mapping[str, object]) -> AnyStrategy:
+def parse_strategy(options: Mapping[str, object]) -> AnyStrategy:
     """Raises BadRequest."""
     try:
-        return parse.validate_python(said)
+        return parse.validate_python(options)
     except ValidationError as error:
         raise to_bad_request(error, prefix="strategy", hide=STRATEGIES) from None
 
 
 def parse_model_name(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
-    """What a model's name asks for behind its @. Raises ModelNotFound."""
+    """The preset or strategy after the `@` of a model's name; None without one. Raises ModelNotFound."""
     if name == model:
         return None
     suffix = name.removeprefix(f"{model}@")
@@ -64,10 +68,10 @@ def unknown_model(name: str) -> ModelNotFound:
 
 
 def adapt_to_request(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
-    """The strategy with what the request's other fields say of it, where its own options do not.
+    """Set options that the client left open from the request's other fields.
 
-    A JSON answer is read, compared and asked for as JSON. Where tools are offered, or a raw text is continued, no
-    instruction of ours is added but the one to think. reasoning_effort is the ceiling of candidates.
+    With a JSON response format, answers are read, compared and asked for as JSON. With tools, and for a raw prompt, no
+    instruction is added but chain_of_thought's. reasoning_effort limits the candidates.
     """
     update: dict[str, object] = {}
     if isinstance(request, ChatRequest):
@@ -76,15 +80,15 @@ def adapt_to_request(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
         if request.offers_tools and strategy.instruction is None:
             update["instruction"] = STEP_BY_STEP if strategy.name == "chain_of_thought" else ""
         if request.reasoning_effort and "n" in type(strategy).model_fields and "n" not in strategy.model_fields_set:
-            update["n"] = max(EFFORTS[request.reasoning_effort], strategy.min_candidates)
+            update["n"] = max(MAX_CANDIDATES_BY_EFFORT[request.reasoning_effort], strategy.min_candidates)
     elif strategy.instruction is None:
         update["instruction"] = ""
     return strategy.model_copy(update=update)
 
 
-def limit_concurrency(strategy: AnyStrategy, most: int | None) -> AnyStrategy:
-    """The strategy with no more in flight than its key may have, where it begins samples one by one as others vote."""
-    if most is None or strategy.in_flight <= most or not isinstance(strategy, SelfConsistency | ProgramAided):
+def limit_concurrency(strategy: AnyStrategy, limit: int | None) -> AnyStrategy:
+    """Lower the concurrency to the key's limit, for strategies that start a sample whenever another one ends."""
+    if limit is None or strategy.in_flight <= limit or not isinstance(strategy, SelfConsistency | ProgramAided):
         return strategy
-    rolling = strategy.stop_rule != "none" and strategy.concurrency is None
-    return strategy.model_copy(update={"concurrency": most}) if rolling else strategy
+    is_rolling = strategy.stop_rule != "none" and strategy.concurrency is None
+    return strategy.model_copy(update={"concurrency": limit}) if is_rolling else strategy

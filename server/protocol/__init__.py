@@ -1,1 +1,1 @@
-"""The types of the wire: request and response bodies of the OpenAI API, with our extensions."""
+"""Request and response bodies: OpenAI's API with this server's extensions. No I/O."""

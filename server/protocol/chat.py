@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field, model_validator
 from cogitate.server.protocol.messages import ChatMessage, Name, RequestModel, Text
 from cogitate.server.protocol.sampled_request import SampledRequest
 from cogitate.server.protocol.validation import contradiction
-from cogitate.strategies.checks import closed
+from cogitate.strategies.checks import check_refs
 from cogitate.strategies.core.types import Prompt
 
-Schema = Annotated[dict[str, Any], AfterValidator(closed)]
+Schema = Annotated[dict[str, Any], AfterValidator(check_refs)]
 """A JSON schema that a client sends."""
 
 

@@ -1,24 +1,24 @@
-"""What clients of other inference-time scaling servers send, understood where the meaning is the same.
+"""Translates request fields of other inference-time scaling servers, where the meaning is the same.
 
-| they send                                   | it means here                                                  |
+| field                                       | translated to                                                  |
 |---------------------------------------------|----------------------------------------------------------------|
 | body `optillm_approach` (optillm)           | the strategy; `none` and `proxy`: no strategy                  |
 | body `tts_strategy` (ThinkBooster)          | the strategy; `baseline`: no strategy                          |
 | body `tts_scorer` (ThinkBooster)            | that strategy's verifier: `prm` is `reward`                    |
-| body `budget`, a number (its_hub)           | n; with no strategy named, that of self_consistency            |
+| body `budget`, a number (its_hub)           | n; without a strategy, that of self_consistency                |
 | header `X-ITS-Budget` (its_hub)             | the same, and it wins over the body's                          |
-| header `X-ITS-Endpoint`, `X-ITS-API-Key`    | refused: a request does not choose the server it is sent on to |
+| header `X-ITS-Endpoint`, `X-ITS-API-Key`    | an error: a request cannot choose the upstream server          |
 
-Approaches without a counterpart are refused by name, and so is saying two different things in two of these ways.
+An approach without a counterpart is an error that names it, and so are contradictory values in two of these fields.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from cogitate.server.errors import BadRequest, Unsupported
+from cogitate.server.errors import BadRequest, UnsupportedParameter
 
-Raw = dict[str, Any]
+JSONObject = dict[str, Any]
 
 APPROACHES: Mapping[str, Mapping[str, str | None]] = {
     "optillm_approach": {
@@ -37,74 +37,75 @@ APPROACHES: Mapping[str, Mapping[str, str | None]] = {
     },
 }
 SCORERS = {"prm": "reward", "reward": "reward"}
-COUNT = re.compile(r"[0-9]{1,9}")
-REFUSED = ("x-its-endpoint", "x-its-api-key")
+SAMPLE_COUNT = re.compile(r"[0-9]{1,9}")
+UNSUPPORTED_HEADERS = ("x-its-endpoint", "x-its-api-key")
 
 
-def translate(body: object, headers: Mapping[str, str], served: str) -> object:
-    """The body with every alias said in our own words. `served`: the model's name. Raises BadRequest."""
-    for name in REFUSED:
+def translate(body: object, headers: Mapping[str, str], model: str) -> object:
+    """Replace every foreign field by ours. `model`: the name of the served model. Raises BadRequest."""
+    for name in UNSUPPORTED_HEADERS:
         if name in headers:
-            raise Unsupported(f"{name}: a request does not choose the server it is sent on to.", param=name)
+            raise UnsupportedParameter(
+                f"{name}: a request cannot choose the upstream server: omit the header.", param=name
+            )
     if not isinstance(body, dict):
         return body
-    said = dict(body)
+    body = dict(body)
     for field in APPROACHES:
-        if field in said:
-            _approach(said, field, served)
-    if "tts_scorer" in said:
-        _scorer(said)
-    samples = headers.get("x-its-budget", said.get("budget"))
+        if field in body:
+            _translate_approach(body, field, model)
+    if "tts_scorer" in body:
+        _translate_scorer(body)
+    samples = headers.get("x-its-budget", body.get("budget"))
     if isinstance(samples, int | str) and not isinstance(samples, bool):
-        said.pop("budget", None)
-        _samples(said, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget", served)
-    return said
+        body.pop("budget", None)
+        _translate_sample_count(body, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget", model)
+    return body
 
 
-def _approach(said: Raw, field: str, served: str) -> None:
-    approach, known = said.pop(field), APPROACHES[field]
+def _translate_approach(body: JSONObject, field: str, model: str) -> None:
+    approach, known = body.pop(field), APPROACHES[field]
     if not isinstance(approach, str) or approach not in known:
         names = ", ".join(known)
-        raise BadRequest(f"{field} has no counterpart here; those that have: {names}.", param=field)
+        raise BadRequest(f"{field} has no counterpart here; those that have one: {names}.", param=field)
     strategy = known[approach]
     if strategy is not None:
-        _agree(said, field, "name", strategy)
-    elif said.get("strategy") is not None or _named(said, served):
-        raise BadRequest(f"{field} says that there is no strategy, and the request names one.", param=field)
+        _set_option(body, field, "name", strategy)
+    elif body.get("strategy") is not None or _model_names_strategy(body, model):
+        raise BadRequest(f"{field} asks for no strategy, and the request names one: omit one of them.", param=field)
 
 
-def _scorer(said: Raw) -> None:
-    scorer = said.pop("tts_scorer")
+def _translate_scorer(body: JSONObject) -> None:
+    scorer = body.pop("tts_scorer")
     if not isinstance(scorer, str) or scorer not in SCORERS:
-        raise BadRequest(
-            f"tts_scorer has no counterpart here; those that have: {', '.join(SCORERS)}.", param="tts_scorer"
-        )
-    _agree(said, "tts_scorer", "verifier", SCORERS[scorer])
+        names = ", ".join(SCORERS)
+        raise BadRequest(f"tts_scorer has no counterpart here; those that have one: {names}.", param="tts_scorer")
+    _set_option(body, "tts_scorer", "verifier", SCORERS[scorer])
 
 
-def _samples(said: Raw, samples: int | str, field: str, served: str) -> None:
-    if isinstance(samples, str) and not COUNT.fullmatch(samples.strip()):
+def _translate_sample_count(body: JSONObject, samples: int | str, field: str, model: str) -> None:
+    if isinstance(samples, str) and not SAMPLE_COUNT.fullmatch(samples.strip()):
         raise BadRequest(f"{field} must be a number of samples.", param=field)
-    if said.get("strategy") is None and not _named(said, served):
-        said["strategy"] = "self_consistency"
-    _agree(said, field, "n", int(samples))
+    if body.get("strategy") is None and not _model_names_strategy(body, model):
+        body["strategy"] = "self_consistency"
+    _set_option(body, field, "n", int(samples))
 
 
-def _named(said: Raw, served: str) -> bool:
-    """Whether the model's name asks for a strategy."""
-    return str(said.get("model")).startswith(f"{served}@")
+def _model_names_strategy(body: JSONObject, model: str) -> bool:
+    return str(body.get("model")).startswith(f"{model}@")
 
 
-def _agree(said: Raw, field: str, option: str, value: object) -> None:
-    """Puts an option into the strategy, which the model may name.
+def _set_option(body: JSONObject, field: str, option: str, value: object) -> None:
+    """Set an option of the strategy; the model's name may select the strategy itself.
 
-    Raises BadRequest where another value stands there.
+    Raises BadRequest where the option has another value already.
     """
-    strategy = said.get("strategy")
+    strategy = body.get("strategy")
     if isinstance(strategy, str):
         strategy = {"name": strategy}
     if strategy is None:
         strategy = {}
     if not isinstance(strategy, dict) or strategy.get(option, value) != value:
-        raise BadRequest(f"{field} says another {option} than strategy does.", param=field)
-    said["strategy"] = strategy | {option: value}
+        message = f"{field} sets another {option} than strategy does: set it in one of them."
+        raise BadRequest(message, param=field)
+    body["strategy"] = strategy | {option: value}

@@ -1,6 +1,6 @@
-"""The messages of a chat as they come over the wire, closed and bounded. Nothing is fetched: images come inline.
+"""Messages of a chat request, closed and bounded. Nothing is fetched: images must be inline.
 
-An answer that is sent back as it came is one of them, whoever wrote it down: servers, and OpenAI's client.
+An answer that is sent back unchanged is valid, as servers write it and as OpenAI's client does.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,40 +14,40 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class RequestModel(BaseModel):
-    """Refuses what it does not know, and numbers that are no numbers."""
+    """Base of request models: rejects unknown fields, wrong types, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 class NullTolerantModel(RequestModel):
-    """A part of the input. A null in it says nothing: servers answer with them, and clients send answers back."""
+    """Base of input items. A null counts as absent: servers answer with nulls, and clients send answers back."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: object) -> object:
-        return {key: said for key, said in value.items() if said is not None} if isinstance(value, dict) else value
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
-def reject(why: str) -> BeforeValidator:
-    """For a field that is known and not taken: null, false and an empty list say nothing, and all else is told why."""
+def reject(reason: str) -> BeforeValidator:
+    """Validator of a known field that is not supported: null, false and [] are accepted, anything else is an error."""
 
     def check(value: object) -> None:
         if value is not None and value is not False and value != []:
-            raise ValueError(why)
+            raise ValueError(reason)
 
     return BeforeValidator(check)
 
 
-def _named(value: object) -> object:
-    """A strategy by its name alone is that strategy with its defaults."""
+def _expand_name(value: object) -> object:
+    """A name alone selects the strategy with its default options."""
     return {"name": value} if isinstance(value, str) else value
 
 
-StrategyField = Annotated[dict[str, Any], BeforeValidator(_named)]
+StrategyField = Annotated[dict[str, Any], BeforeValidator(_expand_name)]
 
 
 Ignored = Annotated[Any, Field(exclude=True)]
-"""What clients write beside what they were answered, and what says nothing new."""
+"""A field that clients add when they send an answer back, without effect."""
 
 
 class FunctionCall(NullTolerantModel):
@@ -69,9 +69,9 @@ class Url(NullTolerantModel):
 
     @field_validator("url")
     @classmethod
-    def _inline(cls, url: str) -> str:
+    def _check_inline(cls, url: str) -> str:
         if not url.startswith("data:"):
-            raise ValueError("only data: URLs are read; this server fetches nothing")
+            raise ValueError("only data: URLs are supported, since this server fetches nothing: send the image inline")
         return url
 
 
@@ -90,14 +90,13 @@ class ImagePart(NullTolerantModel):
     image_url: Url
 
 
-def _read(part: TextPart | RefusalPart | ImagePart) -> TextPart | ImagePart:
-    """A refusal is read for its text."""
+def _refusal_to_text(part: TextPart | RefusalPart | ImagePart) -> TextPart | ImagePart:
     return TextPart(type="text", text=part.refusal) if isinstance(part, RefusalPart) else part
 
 
 Part = Annotated[
     Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")],
-    AfterValidator(_read),
+    AfterValidator(_refusal_to_text),
 ]
 Calls = Annotated[list[ToolCall], Field(max_length=128)]
 
@@ -113,19 +112,19 @@ class ChatMessage(NullTolerantModel):
     reasoning_content: Text | None = None
     parsed: Ignored = None
 
-    # what no model served here was given, or would be
-    annotations: Annotated[None, reject("citations are not read: send the text alone")] = None
-    audio: Annotated[None, reject("there is no audio here: send its transcript as content")] = None
-    function_call: Annotated[None, reject("it is OpenAI's older form: send tool_calls")] = None
+    # known fields without support
+    annotations: Annotated[None, reject("citations are not supported: send the text alone")] = None
+    audio: Annotated[None, reject("audio is not supported: send its transcript as content")] = None
+    function_call: Annotated[None, reject("OpenAI's older form is not supported: send tool_calls")] = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> "ChatMessage":
-        thought = self.tool_calls or self.refusal or self.reasoning or self.reasoning_content
-        if self.content is None and not (self.role == "assistant" and thought):
+    def _check_content(self) -> "ChatMessage":
+        substitute = self.tool_calls or self.refusal or self.reasoning or self.reasoning_content
+        if self.content is None and not (self.role == "assistant" and substitute):
             raise ValueError(f"a {self.role} message needs content")
         return self
 
     def to_message(self) -> Message:
-        wire = self.model_dump(exclude_none=True)
-        content = wire.pop("content", None)
-        return Message(wire.pop("role"), tuple(content) if isinstance(content, list) else content, wire)
+        fields = self.model_dump(exclude_none=True)
+        content = fields.pop("content", None)
+        return Message(fields.pop("role"), tuple(content) if isinstance(content, list) else content, fields)

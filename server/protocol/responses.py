@@ -1,6 +1,7 @@
-"""OpenAI's Responses request, closed and bounded: what is not named here is refused, so that nothing is silently lost.
+"""Request body of `POST /v1/responses`, closed and bounded: an unknown field is an error.
 
-Beside OpenAI's fields stand the sampling fields of vLLM's own Responses API. `strategy`, `budget` and `cache` are ours.
+Next to OpenAI's fields are the sampling fields of vLLM's Responses API; `strategy`, `budget` and `cache` are this
+server's own.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"
-NOTHING_STORED = "nothing is stored here: send the whole conversation as input"
+NOTHING_STORED = "this server stores no conversations: send the complete one as input"
 
 
 class ResponsesRequest(RequestModel):
@@ -49,7 +50,7 @@ class ResponsesRequest(RequestModel):
     stream_options: StreamOptions | None = None
     truncation: Literal["disabled"] | None = None
 
-    # OpenAI's bookkeeping: accepted, and without effect on the answer
+    # OpenAI's bookkeeping: accepted, without effect on the answer
     metadata: (
         Annotated[
             dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
@@ -58,20 +59,22 @@ class ResponsesRequest(RequestModel):
     ) = None
     user: Id | None = None
     store: bool | None = None
-    """As with vLLM, true is taken, and nothing is stored; the answer says so."""
+    """As in vLLM, true is accepted, and nothing is stored; `store` of the answer is false."""
     service_tier: Literal["auto", "default"] | None = None
     safety_identifier: Id | None = None
     prompt_cache_key: Id | None = None
     max_tool_calls: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    """Bounds OpenAI's own tools; there are none here."""
+    """Limits OpenAI's built-in tools, which do not exist here."""
 
-    # what would need a store
+    # would need a store
     previous_response_id: Annotated[None, reject(NOTHING_STORED)] = None
     conversation: Annotated[None, reject(NOTHING_STORED)] = None
-    background: Annotated[None, reject("nothing is stored here, so there would be nothing to come back for")] = None
-    prompt: Annotated[None, reject("no prompt templates are stored here: send the text itself")] = None
+    background: Annotated[
+        None, reject("this server stores no responses that could be fetched later: omit it, or use stream")
+    ] = None
+    prompt: Annotated[None, reject("this server stores no prompt templates: send the text itself")] = None
 
-    # vLLM's sampling
+    # vLLM's sampling fields
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
@@ -87,56 +90,57 @@ class ResponsesRequest(RequestModel):
     include_reasoning: bool | None = None
     chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
 
-    # ours
+    # this server's own fields
     strategy: StrategyField | None = None
     budget: BudgetOptions | None = None
     cache: Literal["default", "no-store", "refresh"] = "default"
 
     @field_validator("stream_options")
     @classmethod
-    def _streamed(cls, options: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+    def _check_stream_options(cls, options: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
         if options and not info.data.get("stream"):
-            raise ValueError("stream must be true")
+            raise ValueError("it needs stream to be true")
         return options
 
     @field_validator("top_logprobs")
     @classmethod
-    def _included(cls, top: int | None, info: ValidationInfo) -> int | None:
+    def _check_top_logprobs(cls, top: int | None, info: ValidationInfo) -> int | None:
         if top and not info.data.get("include"):
-            raise ValueError(f"include must name {LOGPROBS}")
+            raise ValueError(f"it needs include to contain {LOGPROBS}")
         return top
 
     @field_validator("tool_choice")
     @classmethod
-    def _chosen_of_some(cls, choice: object, info: ValidationInfo) -> object:
+    def _check_tool_choice(cls, choice: object, info: ValidationInfo) -> object:
         if choice not in (None, "none", "auto") and not info.data.get("tools"):
-            raise ValueError("there are no tools to choose from")
+            raise ValueError("it needs tools to choose from: add tools")
         return choice
 
     @property
     def width(self) -> int:
+        """Number of prompts."""
         return 1
 
     @property
     def n(self) -> int:
-        """This API has one answer."""
+        """Number of answers: this API has one."""
         return 1
 
     def to_upstream(self) -> Mapping[str, JSON]:
-        """The body as another server takes it: without what is ours and what was not said, and not to be stored."""
-        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=OURS)
-        given = self.input if isinstance(self.input, str) else responses_to_chat.to_upstream(self.input)
-        return body | {"input": given, "store": False}
+        """Build the body for an upstream server: without our own fields and those left out, with `store` false."""
+        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=FIELDS_NOT_SENT_UPSTREAM)
+        items = self.input if isinstance(self.input, str) else responses_to_chat.to_upstream(self.input)
+        return body | {"input": items, "store": False}
 
     def to_chat(self) -> ChatRequest:
-        """The same request as a chat. Raises BadRequest that names the field as it is written here."""
-        said = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, include=SAME)
+        """Convert to a chat request. Raises BadRequest, with the field names of this API."""
+        fields = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, include=FIELDS_SHARED_WITH_CHAT)
         try:
-            return ChatRequest.model_validate(said | self._turns() | self._shape() | self._tools())
+            return ChatRequest.model_validate(fields | self._messages() | self._answer_options() | self._tools())
         except ValidationError as error:
             raise rename_fields(to_bad_request(error)) from None
 
-    def _turns(self) -> dict[str, JSON]:
+    def _messages(self) -> dict[str, JSON]:
         first = [{"role": "system", "content": self.instructions}] if self.instructions else []
         if isinstance(self.input, str):
             return {"messages": [*first, {"role": "user", "content": self.input}]}
@@ -145,18 +149,17 @@ class ResponsesRequest(RequestModel):
         continued = {"continue_final_message": True, "add_generation_prompt": False} if unfinished else {}
         return {"messages": [*first, *responses_to_chat.to_messages(self.input)], **continued}
 
-    def _shape(self) -> dict[str, JSON]:
-        """What the answer has to look like."""
-        shape: dict[str, JSON] = {}
+    def _answer_options(self) -> dict[str, JSON]:
+        options: dict[str, JSON] = {}
         if self.max_output_tokens is not None:
-            shape["max_completion_tokens"] = self.max_output_tokens
+            options["max_completion_tokens"] = self.max_output_tokens
         if self.text and self.text.format:
-            shape["response_format"] = self.text.format.to_chat()
+            options["response_format"] = self.text.format.to_chat()
         if self.reasoning and self.reasoning.effort:
-            shape["reasoning_effort"] = self.reasoning.effort
+            options["reasoning_effort"] = self.reasoning.effort
         if self.include:
-            shape |= {"logprobs": True, "top_logprobs": self.top_logprobs or 0}
-        return shape
+            options |= {"logprobs": True, "top_logprobs": self.top_logprobs or 0}
+        return options
 
     def _tools(self) -> dict[str, JSON]:
         if not self.tools:
@@ -167,7 +170,8 @@ class ResponsesRequest(RequestModel):
         return {"tools": tools, **({"tool_choice": choice} if choice else {})}
 
 
-OURS = {"strategy", "budget", "cache", "input", "stream_options", "service_tier", "safety_identifier"}
-OURS |= {"prompt_cache_key", "previous_response_id", "conversation", "background", "prompt"}
-SAME = ResponsesRequest.model_fields.keys() & ChatRequest.model_fields.keys() - {"tools", "tool_choice", "store"}
-SAME -= {"top_logprobs"}
+FIELDS_NOT_SENT_UPSTREAM = {"strategy", "budget", "cache", "input", "stream_options", "service_tier"}
+FIELDS_NOT_SENT_UPSTREAM |= {"safety_identifier", "prompt_cache_key"}
+FIELDS_NOT_SENT_UPSTREAM |= {"previous_response_id", "conversation", "background", "prompt"}
+FIELDS_SHARED_WITH_CHAT = ResponsesRequest.model_fields.keys() & ChatRequest.model_fields.keys()
+FIELDS_SHARED_WITH_CHAT -= {"tools", "tool_choice", "store", "top_logprobs"}

@@ -1,4 +1,4 @@
-"""One event of a Responses stream, as bytes."""
+"""Encodes the events of a Responses stream."""
 
 from typing import Any
 
@@ -8,15 +8,17 @@ from cogitate.server.protocol.json import dumps
 JSON = Any
 
 
-def encode_event(kind: str, number: int, **told: JSON) -> bytes:
-    """`number` rises by one from event to event, from 0."""
-    return b"event: " + kind.encode() + b"\ndata: " + dumps({"type": kind, "sequence_number": number} | told) + b"\n\n"
+def encode_event(kind: str, number: int, **fields: JSON) -> bytes:
+    """`number`: sequence number of the event, from 0."""
+    return (
+        b"event: " + kind.encode() + b"\ndata: " + dumps({"type": kind, "sequence_number": number} | fields) + b"\n\n"
+    )
 
 
 def encode_error(error: ApiError, number: int) -> bytes:
-    """The last event where there is no answer.
+    """Encode the event that ends a failed stream.
 
-    The error stands there twice: as OpenAI's type of this event has it, and as an `error` object, without which the
-    official clients take the event for an ordinary one and end quietly.
+    It holds the error twice: in the fields of OpenAI's type of this event, and as an `error` object, without which the
+    official clients take the event for an ordinary one and raise nothing.
     """
     return encode_event("error", number, code=error.code, message=error.message, param=error.param, **error.body)

@@ -1,4 +1,4 @@
-"""A chat's fields by their names here, so that every error names the field as the client wrote it."""
+"""Renames chat fields in errors to those of the Responses API, so that an error names the field that was sent."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from copy import copy
 
 from cogitate.server.errors import ApiError
 
-NAMES = {
+RESPONSES_NAMES = {
     "messages": "input",
     "add_generation_prompt": "input",
     "continue_final_message": "input",
@@ -17,19 +17,19 @@ NAMES = {
     "reasoning_effort": "reasoning.effort",
     "logprobs": "include",
 }
-WORDS = re.compile(r"\b(max_tokens|max_completion_tokens|response_format|reasoning_effort)\b")
+CHAT_NAMES = re.compile(r"\b(max_tokens|max_completion_tokens|response_format|reasoning_effort)\b")
 
 
 def rename_fields(error: ApiError) -> ApiError:
-    """The same error in this API's words; the chats that wait for the same job keep theirs."""
-    message = WORDS.sub(lambda found: NAMES[found[0]], error.message)
-    name = NAMES.get((error.param or "").split(".")[0])
+    """Copy the error with this API's field names. A copy, since chat requests may wait for the same job."""
+    message = CHAT_NAMES.sub(lambda match: RESPONSES_NAMES[match[0]], error.message)
+    name = RESPONSES_NAMES.get((error.param or "").split(".")[0])
     if name is None and message == error.message:
         return error
-    told = copy(error)
-    told.message = message.replace(f"'{error.param}'", f"'{name}'") if name else message
-    told.param = name or error.param
-    return told
+    converted = copy(error)
+    converted.message = message.replace(f"'{error.param}'", f"'{name}'") if name else message
+    converted.param = name or error.param
+    return converted
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""The items of a Responses request's input, closed and bounded. Each can be written as a chat's message takes it.
+"""Input items of a Responses request, closed and bounded, with their conversion to parts of chat messages.
 
-The union's tags stand in brackets because those are left out of the path that an error names.
+Tags of unions are in brackets: `validation` leaves those out of the path that an error names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from cogitate.server.protocol.messages import NullTolerantModel, Name, Text, reject
+from cogitate.server.protocol.messages import Name, NullTolerantModel, Text, reject
 
 JSON = Any
 Id = Annotated[str, Field(max_length=512)]
@@ -30,9 +30,9 @@ class InputImage(NullTolerantModel):
 
     @field_validator("image_url")
     @classmethod
-    def _inline(cls, url: str) -> str:
+    def _check_inline(cls, url: str) -> str:
         if not url.startswith("data:"):
-            raise ValueError("only data: URLs are read; this server fetches nothing")
+            raise ValueError("only data: URLs are supported, since this server fetches nothing: send the image inline")
         return url
 
     def to_chat(self) -> Mapping[str, JSON]:
@@ -45,7 +45,7 @@ class OutputText(NullTolerantModel):
     text: Text
     annotations: Annotated[list[JSON], Field(max_length=0)] | None = None
     logprobs: Annotated[list[JSON], Field(max_length=2**20)] | None = None
-    """What an earlier answer reported of itself: not read."""
+    """Of an earlier answer; ignored."""
 
 
 class ReasoningText(NullTolerantModel):
@@ -53,16 +53,16 @@ class ReasoningText(NullTolerantModel):
     text: Text
 
 
-def _kind(value: object) -> str:
-    said = value.get("type", "message") if isinstance(value, dict) else None
-    if said == "message" and isinstance(value, dict) and value.get("role") == "assistant":
-        said = "assistant"
-    return f"[{said}]"
+def _tag(value: object) -> str:
+    kind = value.get("type", "message") if isinstance(value, dict) else None
+    if kind == "message" and isinstance(value, dict) and value.get("role") == "assistant":
+        kind = "assistant"
+    return f"[{kind}]"
 
 
 def _one_of(*names: str) -> Discriminator:
     return Discriminator(
-        _kind, custom_error_type="unknown_kind", custom_error_message=f"its type is none of {', '.join(names)}"
+        _tag, custom_error_type="unknown_kind", custom_error_message=f"its type must be one of {', '.join(names)}"
     )
 
 
@@ -82,7 +82,7 @@ class InputMessage(NullTolerantModel):
 
 
 class OutputMessage(NullTolerantModel):
-    """What the assistant said. As the last item and unfinished, it is to be continued."""
+    """An answer of the assistant. As the last item, with an unfinished status, it is continued."""
 
     type: Literal["message"] = "message"
     role: Literal["assistant"]
@@ -117,14 +117,14 @@ class FunctionCallOutput(NullTolerantModel):
 
 
 class Reasoning(NullTolerantModel):
-    """How the assistant came to its next item: read from `content`, or from the summary where that is all there is."""
+    """Reasoning before the assistant's next item: read from `content`, or from `summary` where `content` is empty."""
 
     type: Literal["reasoning"]
     summary: Annotated[list[ReasoningText], Field(max_length=1024)] = []
     content: Annotated[list[ReasoningText], Field(max_length=1024)] = []
     id: Id | None = None
     status: Status | None = None
-    encrypted_content: Annotated[None, reject("only the server that encrypted it can read it")] = None
+    encrypted_content: Annotated[None, reject("encrypted reasoning cannot be read here: send it as content")] = None
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""The options of a Responses request that are objects of their own, and how a chat says the same."""
+"""Nested options of a Responses request, with their conversion to chat fields."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -35,12 +35,12 @@ class Format(RequestModel):
     strict: bool | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> "Format":
-        said = self.model_dump(exclude_none=True, exclude={"type"})
-        if self.type == "json_schema" and not {"name", "schema_"} <= set(said):
+    def _check_fields(self) -> "Format":
+        given = self.model_dump(exclude_none=True, exclude={"type"})
+        if self.type == "json_schema" and not {"name", "schema_"} <= set(given):
             raise ValueError("type json_schema needs name and schema")
-        if self.type != "json_schema" and said:
-            raise ValueError(f"type {self.type} takes nothing else")
+        if self.type != "json_schema" and given:
+            raise ValueError(f"type {self.type} takes no other fields: omit them")
         return self
 
     def to_chat(self) -> Mapping[str, JSON]:
@@ -50,15 +50,15 @@ class Format(RequestModel):
 
 class TextOptions(RequestModel):
     format: Format | None = None
-    verbosity: Annotated[None, reject("no model served here has such a setting; say it in the instructions")] = None
+    verbosity: Annotated[None, reject("no model served here has such a setting: ask for it in the instructions")] = None
 
 
 class ReasoningOptions(RequestModel):
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
-    """Taken as vLLM takes it: the reasoning itself is answered, and no summary."""
+    """As in vLLM: the answer holds the reasoning itself, and no summary."""
 
 
 class StreamOptions(ChatStreamOptions):
-    include_usage: Annotated[bool | None, reject("the last event always tells it")] = None
-    continuous_usage_stats: Annotated[bool | None, reject("usage is told once, in the last event")] = None
+    include_usage: Annotated[bool | None, reject("the last event always has the usage: omit it")] = None
+    continuous_usage_stats: Annotated[bool | None, reject("usage is sent once, in the last event: omit it")] = None

@@ -1,4 +1,4 @@
-"""Input items, written in two ways: as the messages of a chat, and as another server of this API takes them."""
+"""Converts input items to chat messages, and to the items that an upstream server of the Responses API accepts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ Message = dict[str, JSON]
 
 
 def to_messages(items: Iterable[Item]) -> list[Message]:
-    """Reasoning, text and calls that follow one another are one turn of the assistant's."""
+    """Convert the items. Consecutive reasoning, text and calls become one message of the assistant."""
     turns: list[Message] = []
     for item in items:
         match item:
@@ -28,17 +28,17 @@ def to_messages(items: Iterable[Item]) -> list[Message]:
             case FunctionCallOutput():
                 turns.append({"role": "tool", "tool_call_id": item.call_id, "content": _content(item.output)})
             case OutputMessage():
-                _assistants(turns, "content")["content"] = item.text
+                _assistant_turn(turns, "content")["content"] = item.text
             case Reasoning() if item.text:
                 turns.append({"role": "assistant", "reasoning": item.text})
             case FunctionCall():
-                _assistants(turns).setdefault("tool_calls", []).append(item.to_chat())
+                _assistant_turn(turns).setdefault("tool_calls", []).append(item.to_chat())
     return turns
 
 
-def _assistants(turns: list[Message], unsaid: str = "") -> Message:
-    """The assistant's turn under way, or a new one where there is none that may still say `unsaid`."""
-    if not turns or turns[-1]["role"] != "assistant" or unsaid in turns[-1]:
+def _assistant_turn(turns: list[Message], absent: str = "") -> Message:
+    """The assistant's last message if it has no field `absent` yet, otherwise a new one."""
+    if not turns or turns[-1]["role"] != "assistant" or absent in turns[-1]:
         turns.append({"role": "assistant"})
     return turns[-1]
 
@@ -48,27 +48,27 @@ def _content(content: Text | Parts) -> JSON:
 
 
 def check_reasoning(items: list[Item]) -> list[Item]:
-    """Raises ValueError for reasoning that led to nothing the assistant said or did: no message could carry it."""
+    """Raises ValueError for reasoning without a message or call after it: no chat message could carry it."""
     for at, item in enumerate(items):
         following = items[at + 1] if at + 1 < len(items) else None
         if isinstance(item, Reasoning) and item.text and not isinstance(following, OutputMessage | FunctionCall):
-            raise ValueError(f"the reasoning at {at} is not followed by what it led to")
+            raise ValueError(f"the reasoning at {at} needs the message or function_call that it led to after it")
     return items
 
 
 def to_upstream(items: Iterable[Item]) -> list[Mapping[str, JSON]]:
-    """What several parts say is put into one: servers there are that read only the first."""
-    return [_written(item) for item in items if not isinstance(item, Reasoning) or item.text]
+    """Convert the items. Several text parts are joined into one, since some servers read only the first."""
+    return [_to_upstream_item(item) for item in items if not isinstance(item, Reasoning) or item.text]
 
 
-def _written(item: Item) -> Mapping[str, JSON]:
-    wire = item.model_dump(exclude_none=True, exclude_unset=True)
+def _to_upstream_item(item: Item) -> Mapping[str, JSON]:
+    fields = item.model_dump(exclude_none=True, exclude_unset=True)
     match item:
         case InputMessage():
-            return {"type": "message", "role": item.role, "content": wire["content"]}
+            return {"type": "message", "role": item.role, "content": fields["content"]}
         case OutputMessage():
             part = {"type": "output_text", "text": item.text, "annotations": []}
-            return {**wire, "type": "message", "content": [part]}
+            return {**fields, "type": "message", "content": [part]}
         case Reasoning():
-            return {**wire, "summary": [], "content": [{"type": "reasoning_text", "text": item.text}]}
-    return dict(wire)
+            return {**fields, "summary": [], "content": [{"type": "reasoning_text", "text": item.text}]}
+    return dict(fields)

@@ -1,11 +1,11 @@
-"""What is wrong with a request, as OpenAI words it."""
+"""Converts validation errors to OpenAI's error envelope."""
 
 from collections.abc import Collection
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cogitate.server.errors import LONGEST_PARAM, BadRequest, brief
+from cogitate.server.errors import MAX_PARAM_BYTES, BadRequest, truncate
 
 OPENAI_CODES = {
     "missing": "missing_required_parameter",
@@ -24,25 +24,25 @@ OPENAI_CODES = {
 
 
 def to_bad_request(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
-    """A validation error as OpenAI words it: the first thing that is wrong, its parameter and its code.
+    """Convert the first error, with its parameter and code in OpenAI's terms.
 
-    Of a union's complaints the deepest is told: it is about the alternative that was meant.
-    `hide`: tags of a union that are no part of the parameter's path.
+    Of the errors of a union the one with the longest path is reported: it concerns the alternative that was meant.
+    `hide`: union tags that are not part of the parameter's path. `prefix`: path of the model in the body.
     """
     errors = error.errors(include_url=False, include_input=False)
     first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
     steps = [_part(step) for step in first["loc"] if step not in hide] or [first.get("ctx", {}).get("param", "")]
-    path = brief(".".join(step for step in (prefix, *steps) if step), LONGEST_PARAM)
+    path = truncate(".".join(step for step in (prefix, *steps) if step), MAX_PARAM_BYTES)
     code = OPENAI_CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
-    return BadRequest(_words(code, path or "body", _reason(first)), param=path or None, code=code)
+    return BadRequest(_message(code, path or "body", _reason(first)), param=path or None, code=code)
 
 
 def contradiction(param: str, reason: str) -> PydanticCustomError:
-    """For a validator that looks at several fields: what is wrong, and the one of them that is to be named."""
+    """Error for a validator that reads several fields. `param`: the field to report."""
     return PydanticCustomError("contradiction", "{reason}", {"param": param, "reason": reason})
 
 
-def _words(code: str, path: str, reason: str) -> str:
+def _message(code: str, path: str, reason: str) -> str:
     match code:
         case "missing_required_parameter":
             return f"Missing required parameter: '{path}'."
@@ -54,17 +54,17 @@ def _words(code: str, path: str, reason: str) -> str:
 
 
 def _reason(detail: ErrorDetails) -> str:
-    """pydantic's, without what it quotes of the input."""
+    """pydantic's message, without quotations from the input."""
     if detail["type"] == "union_tag_invalid":
         return f"Input should be one of {detail['ctx']['expected_tags']}"
     return detail["msg"].removeprefix("Value error, ")
 
 
 def _part(part: int | str) -> str:
-    """A step of pydantic's path, without the marks of its unions."""
-    return "" if isinstance(part, str) and ("[" in part or part in UNION_MARKS) else str(part)
+    """A step of pydantic's path; empty for the labels of its unions."""
+    return "" if isinstance(part, str) and ("[" in part or part in UNION_LABELS) else str(part)
 
 
-UNION_MARKS = frozenset(
+UNION_LABELS = frozenset(
     {"str", "int", "float", "bool", "tuple", "list", "dict", "none", "nullable", "constrained-str", "ToolChoice"}
 )

@@ -9,8 +9,8 @@ import httpx
 
 from cogitate.server.app import create_app
 from cogitate.server.cache import MemoryCache
-from cogitate.server.engine.remote import RemoteBackend, Upstream
-from cogitate.server.equivalence.pool import MathProver
+from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
+from cogitate.server.equivalence.pool import EquivalencePool
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
@@ -44,8 +44,8 @@ async def engines(engine: BorrowedBackend) -> AsyncIterator[dict[str, Server]]:
 @contextlib.asynccontextmanager
 async def remote(upstream: str) -> AsyncIterator[str]:
     """Our server in front of another."""
-    backend = RemoteBackend([Upstream(upstream)])
-    service = Service(backend, MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+    backend = RemoteBackend([UpstreamConfig(upstream)])
+    service = Service(backend, MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
     ready = asyncio.Event()
     async with listen(create_app(service, on_ready=ready.set)) as url:
         await ready.wait()

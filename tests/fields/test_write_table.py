@@ -6,8 +6,8 @@ import pytest
 
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 from tests.fields.engines import PROGRAMS
 from tests.fields.fields import FIELDS
 from tests.fields.matrix import COLUMNS, PLAIN

@@ -8,8 +8,9 @@ import openai
 import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier
+from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import HELLO, eventually, live
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
 
 pytestmark = pytest.mark.live
 CHAT = [{"role": "user", "content": "What is 6*7?"}]

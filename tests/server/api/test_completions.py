@@ -4,8 +4,8 @@ import httpx
 import openai
 import pytest
 
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from cogitate.server.protocol.chat import ChatRequest
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import HELLO, live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 FIELDS = [*ChatRequest.model_fields, "chat_template", "prompt_logprobs", "priority", "request_id", "guided_regex"]

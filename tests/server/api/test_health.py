@@ -7,8 +7,9 @@ import threading
 import httpx
 import pytest
 
+from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
 
 pytestmark = pytest.mark.live
 

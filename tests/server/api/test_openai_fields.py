@@ -13,10 +13,10 @@ from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import ToolCall
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}

@@ -10,8 +10,8 @@ import pytest
 
 from cogitate.server.auth.keys import create_key
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}

@@ -10,9 +10,10 @@ from cogitate.server.api.responses_events import Telling
 from cogitate.server.auth.caller import Caller
 from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import TextDelta
 from cogitate.strategies.verifiers import BUILT_IN
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
 from tests.server.api.responses_client import request
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}

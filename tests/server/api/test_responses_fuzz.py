@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from cogitate.server.protocol.responses import ResponsesRequest
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import QUESTION, events
 
 pytestmark = pytest.mark.live

@@ -4,8 +4,9 @@ import httpx
 import openai
 import pytest
 
+from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
 from tests.server.api.responses_client import QUESTION, ask
 
 pytestmark = pytest.mark.live

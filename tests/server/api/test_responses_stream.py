@@ -7,8 +7,8 @@ import openai
 import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import QUESTION, ask, events
 
 pytestmark = pytest.mark.live

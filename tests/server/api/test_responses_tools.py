@@ -6,9 +6,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import ToolCall
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import ask, events
 
 pytestmark = pytest.mark.live

@@ -4,8 +4,8 @@ import openai
 import pytest
 from openai.types.responses import Response
 
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import HELLO, live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.api.responses_client import QUESTION, ask
 
 pytestmark = pytest.mark.live

@@ -3,7 +3,7 @@ import json
 from cogitate.server.api import sse
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
-from cogitate.server.errors import BadRequest, Upstream
+from cogitate.server.errors import BadRequest, UpstreamError
 from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.serving.jobs import Job, JobReader
@@ -56,7 +56,7 @@ def test_the_engines_error_lines_are_told_in_our_words():
     lost = 'data: {"error": {"message": "secret", "code": 500}}'
     assert json.loads(sse.failure(refused)[6:])["error"]["param"] == "logit_bias"
     assert "secret" not in sse.failure(lost) and sse.failure('data: {"id": "x"}') is None
-    for line, kind in ((refused, BadRequest), (lost, Upstream)):
+    for line, kind in ((refused, BadRequest), (lost, UpstreamError)):
         try:
             job = Job(EventLog())
             job.record.emit(line)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
-from cogitate.server.errors import ApiError, BadRequest, ModelNotFound, Unsupported
+from cogitate.server.errors import ApiError, BadRequest, ModelNotFound, UnsupportedParameter
 from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.validation import to_bad_request
@@ -83,7 +83,7 @@ def test_a_wrong_option_is_named(strategy, param, code):
 )
 def test_a_field_that_no_strategy_can_honour_is_refused_by_name(field, value):
     refused = refusal(strategy="self_consistency", **{field: value})
-    assert isinstance(refused, Unsupported) and refused.param == field
+    assert isinstance(refused, UnsupportedParameter) and refused.param == field
     assert planned(**{field: value}).strategy is None
 
 

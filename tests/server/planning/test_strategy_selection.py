@@ -6,8 +6,8 @@ from cogitate.server.errors import BadRequest
 from cogitate.server.planning.strategy_selection import select_strategy
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 CAREFUL = {"name": "self_consistency", "n": 6, "stop_rule": "none", "vote_on": ["x"]}
 PRESETS = Settings(presets={"careful": CAREFUL, "slow": {"name": "chain_of_thought"}}).presets

@@ -5,8 +5,8 @@ from starlette.datastructures import Headers
 
 from cogitate.server.errors import BadRequest
 from cogitate.server.protocol.compat import translate
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 
 def said(headers=None, **body):

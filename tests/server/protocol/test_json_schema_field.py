@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.strategies.checks import closed
+from cogitate.strategies.checks import check_refs
 
 LIST = {"$defs": {"list": {"properties": {"next": {"$ref": "#/$defs/list"}}}}, "$ref": "#/$defs/list"}
 
@@ -23,7 +23,7 @@ LIST = {"$defs": {"list": {"properties": {"next": {"$ref": "#/$defs/list"}}}}, "
     ],
 )
 def test_what_refers_to_its_own_parts_is_taken(schema):
-    assert closed(schema) is schema
+    assert check_refs(schema) is schema
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_refers_to_its_own_parts_is_taken(schema):
 )
 def test_what_leads_outside_or_nowhere_is_refused_by_name(schema, reason):
     with pytest.raises(ValueError, match=reason):
-        closed(schema)
+        check_refs(schema)
     form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
     for fields in ({"response_format": form}, {"tools": tools}):

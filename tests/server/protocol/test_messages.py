@@ -6,9 +6,10 @@ from pydantic import ValidationError
 from cogitate.server.engine import Body
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.validation import to_bad_request
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Completion, ToolCall
+from tests.fakes.backend import ScriptedBackend, ScriptedConversation
 from tests.fakes.live_server import HELLO, live
-from tests.fakes.scripted import ScriptedBackend, ScriptedConversation, ScriptedEngine
 
 ASKED = {"role": "user", "content": "And now?"}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
@@ -26,7 +27,7 @@ class LikeVllm(ScriptedBackend):
 
     async def converse(self, request, prompt, salt=""):
         talk = await ScriptedBackend.converse(self, request, prompt, salt)
-        return Shaping(talk.engine, talk.prompt_tokens, talk.model, talk.raw, talk.salt, talk.longest)
+        return Shaping(talk.engine, talk.prompt_tokens, talk.model, talk.raw, talk.salt, talk.max_model_len)
 
 
 class Shaping(ScriptedConversation):

@@ -5,9 +5,9 @@ import json
 import httpx
 import pytest
 
-from cogitate.server.errors import ApiError, BadRequest, brief
+from cogitate.server.errors import ApiError, BadRequest, truncate
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import HELLO, live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.test_errors import envelope
 
 pytestmark = pytest.mark.live
@@ -72,7 +72,7 @@ def test_so_is_a_model_that_is_not_there(server, model):
 def test_no_error_is_long(sign):
     body = BadRequest(sign * 5000, param=sign * 5000).body
     assert len(json.dumps(body, ensure_ascii=False).encode()) <= 2048
-    assert brief("ok é🙂\n", 100) == "ok é🙂\n" and ApiError("x").param is None
+    assert truncate("ok é🙂\n", 100) == "ok é🙂\n" and ApiError("x").param is None
 
 
 @pytest.mark.parametrize("digits", [10, 5000])
