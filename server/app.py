@@ -1,4 +1,4 @@
-"""The ASGI application: routes, envelopes for every error, and the engine's life."""
+"""The ASGI application: routes, middleware, error handlers, and the life cycle of the engine."""
 
 import asyncio
 import logging
@@ -10,36 +10,42 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from cogitate.server.api import chat_completions, health, models, requests
-from cogitate.server.api import responses as responses
+from cogitate.server.api import chat_completions, health, models, requests, responses
 from cogitate.server.api.openapi import describe
-from cogitate.server.auth.keys import Authentication, Keys
+from cogitate.server.auth.keys import Keys
 from cogitate.server.engine import CannotStart
-from cogitate.server.errors import ApiError, BadRequest, NotAllowed, NotFound
-from cogitate.server.http.head import Heads, allowed
-from cogitate.server.http.instrumentation import Observation
-from cogitate.server.http.trusted_host import Doorstep, names_of
-from cogitate.server.protocol.json import JSON
+from cogitate.server.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
+from cogitate.server.http.authentication import Authentication
+from cogitate.server.http.head import HeadAsGet, build_allow_header
+from cogitate.server.http.instrumentation import Instrumentation
+from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
+from cogitate.server.protocol.json import OrjsonResponse
 from cogitate.server.serving.service import Service
 
 log = logging.getLogger("cogitate")
 ROUTERS = (chat_completions.router, responses.router, requests.router, models.router, health.router)
+MAX_SHOWN_CHARACTERS = 200
+"""Length at which a client's URL is cut in an error message."""
 
 
 def create_app(
     service: Service, *, on_ready: Callable[[], None] | None = None, on_death: Callable[[str], None] | None = None
 ) -> FastAPI:
-    """Serves at once and is ready when the engine has loaded. `on_death` hears why the engine is gone."""
+    """Builds the application over a service.
 
-    keys = Keys(service.settings.api_keys_file) if service.settings.api_keys_file else None
+    Its lifespan starts the engine in the background, so that liveness is served while the model loads. `on_ready` is
+    called once requests are accepted, `on_death` with the reason when the engine has failed.
+    """
+    settings = service.settings
+    keys = Keys(settings.api_keys_file) if settings.api_keys_file else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        engine = asyncio.ensure_future(live(service, on_ready, on_death))
-        others = asyncio.ensure_future(service.others.listen())
+        engine = asyncio.ensure_future(run_engine(service, on_ready, on_death))
+        peers = asyncio.ensure_future(service.peers.serve())
         yield
         engine.cancel()
-        others.cancel()
+        peers.cancel()
         await service.close()
 
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
@@ -47,36 +53,39 @@ def create_app(
     describe(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_api_route("/", page, include_in_schema=False)
-    app.add_exception_handler(ApiError, _told)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Heads)
+    app.add_api_route("/", redirect_to_docs, include_in_schema=False)
+    app.add_exception_handler(ApiError, render_api_error)
+    app.add_exception_handler(HTTPException, render_http_exception)
+    # Each middleware wraps the ones added before it: Instrumentation is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Authentication, keys=keys)
-    app.add_middleware(Doorstep, names=names_of(service.settings.host, service.settings.allowed_host))
-    app.add_middleware(Observation, metrics=service.metrics, endpoints=paths())
+    app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
+    app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
     return app
 
 
-async def live(service: Service, on_ready: Callable[[], None] | None, on_death: Callable[[str], None] | None) -> None:
-    """The engine's life, from loading to its end."""
+async def run_engine(
+    service: Service, on_ready: Callable[[], None] | None, on_death: Callable[[str], None] | None
+) -> None:
+    """Loads the engine, waits until it fails or stalls for good, and reports the reason."""
     try:
         await service.open()
         if on_ready:
             on_ready()
-        reason = await first(service.backend.failed(), service.watch.failed())
-    except Exception as error:  # noqa: BLE001 whatever kept the engine from living ends the process in one line
+        reason = await wait_for_first(service.backend.wait_for_failure(), service.watchdog.wait_for_failure())
+    except Exception as error:  # noqa: BLE001 any failure to start ends the process with one line
         reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
         log.debug("the engine did not start", exc_info=error)
     if service.jobs.draining:
-        return  # Ctrl-C reaches the engine's processes too; they may be gone before we are.
-    service.died(reason)
+        return  # Ctrl-C also reaches the engine's processes, which may end before this one.
+    service.fail(reason)
     if on_death:
         on_death(reason)
 
 
-async def first(*reasons: Coroutine[None, None, str]) -> str:
-    """What is said first; the others are not waited for."""
-    tasks = [asyncio.ensure_future(reason) for reason in reasons]
+async def wait_for_first(*coroutines: Coroutine[None, None, str]) -> str:
+    """Runs coroutines concurrently; returns the first result and cancels the rest."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -85,28 +94,29 @@ async def first(*reasons: Coroutine[None, None, str]) -> str:
     return done.pop().result()
 
 
-async def page() -> Response:
+async def redirect_to_docs() -> Response:
     return RedirectResponse("/docs")
 
 
-def paths() -> frozenset[str]:
-    """The routes' own paths: a closed set for labels."""
+def list_paths() -> frozenset[str]:
+    """Returns the path templates of all routes: the closed set of `endpoint` labels in the metrics."""
     routes = (route for router in ROUTERS for route in router.routes)
     return frozenset(route.path for route in routes if isinstance(route, APIRoute))
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def render_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return JSON(error.body, error.status, headers=error.headers)
+    return OrjsonResponse(error.body, error.status, headers=error.headers)
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    """What the framework refuses by itself, in OpenAI's words."""
+async def render_http_exception(request: Request, error: Exception) -> Response:
+    """Renders starlette's own errors (unknown URL, method not allowed) in OpenAI's error envelope."""
     assert isinstance(error, HTTPException)
-    url = request.url.path[:200]
+    url = request.url.path[:MAX_SHOWN_CHARACTERS]
     if error.status_code == 404:
-        return await _told(request, NotFound(f"Invalid URL ({request.method} {url})"))
+        return await render_api_error(request, NotFound(f"Invalid URL ({request.method} {url})"))
     if error.status_code == 405:
-        methods = allowed((error.headers or {}).get("Allow", "").split(", "))
-        return await _told(request, NotAllowed(f"Not allowed to {request.method} on {url}.", methods))
-    return await _told(request, BadRequest(str(error.detail)[:500]))
+        methods = build_allow_header((error.headers or {}).get("Allow", "").split(", "))
+        message = f"{request.method} is not allowed on {url}."
+        return await render_api_error(request, MethodNotAllowed(message, methods))
+    return await render_api_error(request, BadRequest(str(error.detail)))

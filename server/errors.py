@@ -27,12 +27,12 @@ ApiError                 what a client is told: a status and OpenAI's envelope
 from collections.abc import Mapping
 from typing import ClassVar
 
-LONGEST_MESSAGE = 800
-LONGEST_PARAM = 120
+MAX_MESSAGE_BYTES = 800
+MAX_PARAM_BYTES = 120
 """Bytes. A client may call a field what it likes, and no answer to it is longer than 2 kB."""
 
 
-def brief(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """Its first bytes, and of the signs that JSON takes six letters for none."""
     start = text[:most].encode(errors="replace")[:most].decode(errors="ignore")
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in start)
@@ -48,8 +48,8 @@ class ApiError(Exception):
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message, self.code = brief(message, LONGEST_MESSAGE), code or self.code
-        self.param = None if param is None else brief(param, LONGEST_PARAM)
+        self.message, self.code = truncate(message, MAX_MESSAGE_BYTES), code or self.code
+        self.param = None if param is None else truncate(param, MAX_PARAM_BYTES)
 
     @property
     def body(self) -> dict[str, object]:
@@ -65,7 +65,7 @@ class ContextTooLong(BadRequest):
     code = "context_length_exceeded"
 
 
-class Unsupported(BadRequest):
+class UnsupportedParameter(BadRequest):
     code = "unsupported_parameter"
 
 
@@ -91,7 +91,7 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
-class NotAllowed(ApiError):
+class MethodNotAllowed(ApiError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_supported"
@@ -101,14 +101,14 @@ class NotAllowed(ApiError):
         self.headers = {"Allow": allowed}
 
 
-class TooSlow(ApiError):
+class RequestTimeout(ApiError):
     status = 408
     type = "invalid_request_error"
     code = "request_timeout"
     headers = {"Connection": "close"}
 
 
-class TooLarge(ApiError):
+class BodyTooLarge(ApiError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
@@ -121,19 +121,19 @@ class HeadersTooLarge(ApiError):
     code = "headers_too_large"
 
 
-class WrongType(ApiError):
+class UnsupportedMediaType(ApiError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
 
 
-class KeyReused(ApiError):
+class IdempotencyKeyReused(ApiError):
     status = 422
     type = "invalid_request_error"
     code = "idempotency_key_reused"
 
 
-class Cancelled(ApiError):
+class RequestCancelled(ApiError):
     """The client asked for it, or hung up (then nobody reads this)."""
 
     status = 499
@@ -145,7 +145,7 @@ class Cancelled(ApiError):
         super().__init__("The request was cancelled.")
 
 
-class Misdirected(ApiError):
+class MisdirectedRequest(ApiError):
     status = 421
     type = "invalid_request_error"
     code = "misdirected_request"
@@ -162,7 +162,7 @@ class Overloaded(ApiError):
         self.headers = {"Retry-After": str(retry_after)}
 
 
-class Internal(ApiError):
+class InternalError(ApiError):
     status = 500
     headers = {"x-should-retry": "false"}
 
@@ -170,7 +170,7 @@ class Internal(ApiError):
         super().__init__("Something went wrong on our side.")
 
 
-class Upstream(ApiError):
+class UpstreamError(ApiError):
     """Not to be repeated blindly: every sample was tried, so that each repeat costs as much again."""
 
     status = 502
@@ -178,18 +178,18 @@ class Upstream(ApiError):
     headers = {"x-should-retry": "false"}
 
 
-class Unready(ApiError):
+class NotReady(ApiError):
     status = 503
     type = "service_unavailable"
     code = "not_ready"
     headers = {"Retry-After": "5"}
 
 
-class Leaving(Unready):
-    headers = {**Unready.headers, "Connection": "close"}
+class ShuttingDown(NotReady):
+    headers = {**NotReady.headers, "Connection": "close"}
 
 
-class Late(ApiError):
+class DeadlineExceeded(ApiError):
     status = 504
     type = "timeout_error"
     code = "deadline_exceeded"

@@ -1,1 +1,1 @@
-"""Who is calling, and what they may do: API keys, their limits, and per-tenant secrets."""
+"""Authentication and authorisation data: API keys, the limits of each key, rate limits and per-tenant cache salts."""

@@ -1,4 +1,4 @@
-"""What tells an engine one tenant's prompts from another's: a name for the tenant that nobody else can work out."""
+"""Derives the `cache_salt` that keeps one tenant's entries in vLLM's prefix cache apart from another's."""
 
 import hmac
 import os
@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Salts:
-    """The same for a tenant as long as the secret is; without a configured one, as long as the process lives."""
+class CacheSalts:
+    """Maps a tenant to a salt that nobody without the secret can compute.
+
+    A salt changes only with the secret. Without a configured secret a random one is drawn, so salts last as long as the
+    process.
+    """
 
     secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
     def __call__(self, tenant: str) -> str:
+        """Returns HMAC-SHA256 of the tenant's name as 64 hex digits."""
         return hmac.digest(self.secret, b"cache_salt\0" + tenant.encode(), "sha256").hex()

@@ -1,20 +1,20 @@
-"""Who asks."""
+"""The authenticated caller of one request."""
 
 from typing import NamedTuple
 
-from cogitate.server.auth.key_limits import Rights
+from cogitate.server.auth.key_limits import KeyLimits
 
 
 class Caller(NamedTuple):
-    """The tenant, which of its keys, and what this request is called."""
+    """Tenant, key id, request id and limits of the client that sent a request."""
 
     tenant: str = ""
     key: str = ""
-    """Tells one key from another without being it; empty where there are no keys."""
+    """Identifies the key without revealing it: 8 hex digits of its SHA-256. Empty where no keys are configured."""
     request_id: str = ""
-    rights: Rights = Rights()
+    limits: KeyLimits = KeyLimits()
 
     @property
     def name(self) -> tuple[str, str]:
-        """What a request is found by."""
+        """The pair (tenant, request id) that cancels and traces address a request by."""
         return self.tenant, self.request_id

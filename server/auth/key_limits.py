@@ -1,4 +1,4 @@
-"""What a key may do: the limits behind its tenant in the keys file."""
+"""The limits of one API key, as `name=value` words after the tenant's name in the keys file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,50 +7,53 @@ from typing import Any
 from cogitate.strategies import STRATEGIES
 
 
-class BadRights(Exception):
-    """A limit that cannot be read. One line."""
+class InvalidKeyLimits(Exception):
+    """A limit in the keys file is malformed. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
-    """None: no limit of its own."""
+class KeyLimits:
+    """What requests with a key may do. None means that the key has no such limit."""
 
     requests_per_minute: int | None = None
     generations: int | None = None
-    """In flight at once, in all of the key's requests."""
+    """Maximum number of generations in flight, summed over all requests of the key."""
     max_cost: int | None = None
-    """Completion tokens that one request may cost."""
+    """Maximum number of completion tokens that one request may cost."""
     strategies: frozenset[str] | None = None
+    """Names of the strategies that the key may use."""
     code: bool = False
-    """Whether its requests may run programs that the model wrote."""
+    """Whether requests may run programs written by the model. Only matters with `--code-exec`."""
 
     @classmethod
-    def parsed(cls, words: Sequence[str]) -> "Rights":
-        """`name=value` words. Raises BadRights."""
-        said: dict[str, Any] = {}
+    def parse(cls, words: Sequence[str]) -> "KeyLimits":
+        """Parses `name=value` words. Raises InvalidKeyLimits."""
+        limits: dict[str, Any] = {}
         for word in words:
             name, _, value = word.partition("=")
-            if name in said:
-                raise BadRights(f"{name} is said twice")
-            said[name] = _value(name, value)
-        return cls(**said)
+            if name in limits:
+                raise InvalidKeyLimits(f"{name} is given twice")
+            limits[name] = _parse_value(name, value)
+        return cls(**limits)
 
 
-def _value(name: str, value: str) -> object:
+def _parse_value(name: str, value: str) -> object:
     match name:
         case "requests_per_minute" | "generations" | "max_cost":
             if not value.isdecimal() or not 0 < int(value) < 2**31:
-                raise BadRights(f"{name} must be a number above 0")
+                raise InvalidKeyLimits(f"{name} must be an integer above 0")
             return int(value)
         case "strategies":
-            return _names(value)
+            return _parse_strategies(value)
         case "code" if value in ("true", "false"):
             return value == "true"
-    raise BadRights(f"{name or 'an empty word'} is no limit of a key: {', '.join(Rights.__slots__)}")
+        case "code":
+            raise InvalidKeyLimits("code must be true or false")
+    raise InvalidKeyLimits(f"unknown limit {name!r}; known limits: {', '.join(KeyLimits.__slots__)}")
 
 
-def _names(value: str) -> frozenset[str]:
+def _parse_strategies(value: str) -> frozenset[str]:
     names = frozenset(value.split(","))
     if unknown := names - STRATEGIES.keys():
-        raise BadRights(f"there is no strategy {min(unknown) or 'without a name'}")
+        raise InvalidKeyLimits(f"unknown strategy {min(unknown)!r} in strategies")
     return names

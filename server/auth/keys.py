@@ -1,4 +1,4 @@
-"""Keys: who may ask. Only digests are stored; every route is closed unless it is named here."""
+"""The API keys file: parsing, tenant look-up, and `cogitate keys new`. Only digests of keys are stored."""
 
 import hashlib
 import hmac
@@ -7,142 +7,111 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from cogitate.server.auth.key_limits import BadRights, Rights
-from cogitate.server.auth.rate_limit import Headers, Rates
-from cogitate.server.errors import ApiError, Unauthorized
-from cogitate.server.protocol.json import JSON
+from cogitate.server.auth.key_limits import InvalidKeyLimits, KeyLimits
 
 log = logging.getLogger("cogitate.auth")
-PUBLIC = frozenset({"/health/live", "/health/ready"})
-PREFIX = "cog-"
-ANYONE = ""
-"""The tenant where no keys are configured."""
-GUESSES = 20
-"""Wrong keys a minute that one address may send before it is told to wait. A right key never waits for them."""
+KEY_PREFIX = "cog-"
+DEFAULT_TENANT = ""
+"""The tenant of every request where no keys are configured."""
 
 
-class BadKeysFile(Exception):
-    """The keys file cannot be read. One line."""
+class InvalidKeysFile(Exception):
+    """The keys file cannot be read or parsed, or the new key's tenant is malformed. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    tenant: str = ANYONE
-    rights: Rights = Rights()
+class KeyHolder:
+    """The tenant and the limits of a key."""
+
+    tenant: str = DEFAULT_TENANT
+    limits: KeyLimits = KeyLimits()
 
 
 @dataclass(slots=True)
 class Keys:
-    """The keys file: `SHA256HEX TENANT [limits...]` a line, # for comments. Read again when it changes.
+    """A keys file of lines `SHA256HEX TENANT [limits...]`, with # for comments. It is read again when it changes.
 
-    A file that goes bad while the server runs locks nobody out: the keys read before stay, and the log says so once.
+    When a file becomes unreadable or malformed while the server runs, the keys that were read before stay valid, and
+    the log says so once.
     """
 
     path: Path
-    _known: dict[bytes, Holder] = field(default_factory=dict)
-    _read_at: tuple[int, int] = (0, 0)
-    _trouble: str | None = None
+    _holders: dict[bytes, KeyHolder] = field(default_factory=dict)
+    _version: tuple[int, int] = (0, 0)
+    """Modification time (ns) and size (bytes) of the file that `_holders` was read from."""
+    _error: str | None = None
 
-    def holder(self, key: str) -> Holder | None:
-        """Whose key this is. Compares with every digest, in the same time for every key."""
+    def find_holder(self, key: str) -> KeyHolder | None:
+        """Returns the holder of a key, or None for an unknown key.
+
+        Compares with every digest, so that the time taken does not depend on the key. Raises InvalidKeysFile where no
+        version of the file could be read.
+        """
         self._refresh()
-        sent, found = digest(key), None
-        for known, holder in self._known.items():
+        sent, match = digest(key), None
+        for known, holder in self._holders.items():
             if hmac.compare_digest(known, sent):
-                found = holder
-        return found
+                match = holder
+        return match
 
     def _refresh(self) -> None:
         try:
             stat = self.path.stat()
-            if (stat.st_mtime_ns, stat.st_size) != self._read_at:
-                self._known = parsed(self.path.read_text())
-                self._read_at = (stat.st_mtime_ns, stat.st_size)
-        except (OSError, BadKeysFile) as error:
+            if (stat.st_mtime_ns, stat.st_size) != self._version:
+                self._holders = parse_keys(self.path.read_text())
+                self._version = (stat.st_mtime_ns, stat.st_size)
+        except (OSError, InvalidKeysFile) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            if not self._known:
-                raise BadKeysFile(f"the keys file cannot be used: {reason}") from None
-            if reason != self._trouble:
-                log.error("the keys file cannot be used, the keys read before stay: %s", reason)
-            self._trouble = reason
+            if not self._holders:
+                raise InvalidKeysFile(f"the keys file cannot be used: {reason}") from None
+            if reason != self._error:
+                log.error("the keys file cannot be used, the keys read before stay valid: %s", reason)
+            self._error = reason
         else:
-            self._trouble = None
+            self._error = None
 
 
 def digest(key: str) -> bytes:
+    """Returns the SHA-256 of a key: 32 bytes."""
     return hashlib.sha256(key.encode(errors="replace")).digest()
 
 
-def parsed(text: str) -> dict[bytes, Holder]:
-    known = {}
+def parse_keys(text: str) -> dict[bytes, KeyHolder]:
+    """Parses a keys file into holders by digest. Raises InvalidKeysFile with the number of the malformed line."""
+    holders = {}
     for number, line in enumerate(text.splitlines(), 1):
         if words := line.split("#")[0].split():
             try:
-                hashed, holder = _holder(words)
-            except BadRights as error:
-                raise BadKeysFile(f"line {number} of the keys file: {error}") from None
-            known[hashed] = holder
-    return known
+                hashed, holder = _parse_line(words)
+            except InvalidKeyLimits as error:
+                raise InvalidKeysFile(f"line {number} of the keys file: {error}") from None
+            holders[hashed] = holder
+    return holders
 
 
-def _holder(words: list[str]) -> tuple[bytes, Holder]:
+def _parse_line(words: list[str]) -> tuple[bytes, KeyHolder]:
     try:
         hashed = bytes.fromhex(words[0])
     except ValueError:
         hashed = b""
-    if len(hashed) != 32:
-        raise BadRights("it does not begin with a SHA-256 digest")
+    if len(hashed) != hashlib.sha256().digest_size:
+        raise InvalidKeyLimits("it does not begin with a SHA-256 digest in hex")
     if len(words) < 2 or "=" in words[1]:
-        raise BadRights("it is not `SHA256HEX TENANT [limits]`")
-    return hashed, Holder(words[1], Rights.parsed(words[2:]))
+        raise InvalidKeyLimits("expected `SHA256HEX TENANT [limits]`")
+    return hashed, KeyHolder(words[1], KeyLimits.parse(words[2:]))
 
 
-def new_key(path: Path, tenant: str) -> str:
-    """Makes a key of 256 random bits, appends its digest to the file, and returns it: the only time it is seen."""
+def create_key(path: Path, tenant: str) -> str:
+    """Creates a key of 256 random bits and appends its digest to the file, which is created with mode 0600.
+
+    Returns the key, which is stored nowhere. Raises InvalidKeysFile for a malformed tenant, OSError where the file
+    cannot be written.
+    """
     if not tenant or len(tenant.split()) != 1 or "#" in tenant:
-        raise BadKeysFile("a tenant's name is one word without #")
-    key, fresh = PREFIX + secrets.token_urlsafe(32), not path.exists()
+        raise InvalidKeysFile("a tenant's name must be one word without #")
+    key, is_new_file = KEY_PREFIX + secrets.token_urlsafe(32), not path.exists()
     with path.open("a") as file:
         file.write(f"{digest(key).hex()} {tenant}\n")
-    if fresh:
+    if is_new_file:
         path.chmod(0o600)
     return key
-
-
-@dataclass(slots=True)
-class Authentication:
-    """Names the tenant of every request, or answers 401. Without keys everyone is the same tenant."""
-
-    app: ASGIApp
-    keys: Keys | None
-    rates: Rates = field(default_factory=Rates)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            return await self.app(scope, receive, send)
-        holder, key, told = Holder(), "", Headers()
-        if self.keys is not None and scope["path"] not in PUBLIC:
-            try:
-                holder, key = self._identified(scope, self.keys)
-                if (most := holder.rights.requests_per_minute) and scope.get("method") == "POST":
-                    told = self.rates.spend(key, most)
-            except ApiError as error:
-                answer = JSON(error.body, error.status, headers=error.headers)
-                return await answer(scope, receive, send)
-        scope.setdefault("state", {}).update(tenant=holder.tenant, rights=holder.rights, key=key, headers=told)
-        return await self.app(scope, receive, send)
-
-    def _identified(self, scope: Scope, keys: Keys) -> tuple[Holder, str]:
-        """Who holds the key, and what tells it from others. Raises Unauthorized; for who guesses on, Overloaded."""
-        sent = [value for name, value in scope["headers"] if name == b"authorization"]
-        scheme, _, key = (sent[0].decode("latin-1") if len(sent) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            raise Unauthorized("You did not provide an API key: send it as `Authorization: Bearer KEY`.")
-        key = key.strip()[:512]
-        holder = keys.holder(key)
-        if holder is None:
-            self.rates.spend(f"wrong keys from {(scope.get('client') or ('',))[0]}", GUESSES)
-            raise Unauthorized("Incorrect API key provided.")
-        return holder, digest(key).hex()[:8]

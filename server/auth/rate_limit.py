@@ -1,44 +1,58 @@
-"""So many a minute: token buckets by name, each full at first. In this process alone."""
+"""Per-key rate limiter (token bucket, in-process).
+
+Not the `limits` library: it counts requests in fixed or sliding windows and has no token bucket, so `Retry-After` and
+the `x-ratelimit-*` headers, which are most of this module, would still be computed here.
+"""
 
 import math
 import time
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from cogitate.server.errors import Overloaded
 
 Headers = tuple[tuple[bytes, bytes], ...]
-MOST = 10_000
-"""Names that are remembered; the one not seen for longest is forgotten first, which fills its bucket again."""
+"""Response headers as ASGI wants them."""
+MAX_BUCKETS = 10_000
+"""Beyond this number the least recently used bucket is dropped, which refills it."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    left: float
-    at: float
+    tokens: float
+    updated: float
+    """Time of the last refill, by `clock`."""
 
 
 @dataclass(slots=True)
-class Rates:
-    buckets: "OrderedDict[str, Bucket]" = field(default_factory=OrderedDict)
+class RateLimiter:
+    """Token buckets by name. A new bucket is full."""
 
-    def spend(self, name: str, per_minute: int) -> Headers:
-        """One of `per_minute`; what is left, as headers. Raises Overloaded, with the seconds until there is one."""
-        now = time.monotonic()
-        bucket = self._filled(name, per_minute, now)
-        if bucket.left < 1:
-            wait = math.ceil((1 - bucket.left) * 60 / per_minute)
+    clock: Callable[[], float] = time.monotonic
+    buckets: "LRUCache[str, Bucket]" = field(default_factory=lambda: LRUCache(MAX_BUCKETS))
+
+    def acquire(self, name: str, per_minute: int) -> Headers:
+        """Takes one token from the bucket `name`, which holds and regains `per_minute` tokens.
+
+        Returns OpenAI's `x-ratelimit-*-requests` headers. Raises Overloaded, with the seconds until the next token as
+        Retry-After, when the bucket is empty.
+        """
+        bucket = self._refill(name, per_minute)
+        if bucket.tokens < 1:
+            wait = math.ceil((1 - bucket.tokens) * 60 / per_minute)
             raise Overloaded(f"More than {per_minute} requests a minute; try again in {wait} s.", retry_after=wait)
-        bucket.left -= 1
-        full = (per_minute - bucket.left) * 60 / per_minute
-        said = {"limit": str(per_minute), "remaining": str(int(bucket.left)), "reset": f"{full:.1f}s"}
-        return tuple((f"x-ratelimit-{name}-requests".encode(), value.encode()) for name, value in said.items())
+        bucket.tokens -= 1
+        reset = (per_minute - bucket.tokens) * 60 / per_minute
+        values = {"limit": str(per_minute), "remaining": str(int(bucket.tokens)), "reset": f"{reset:.1f}s"}
+        return tuple((f"x-ratelimit-{header}-requests".encode(), value.encode()) for header, value in values.items())
 
-    def _filled(self, name: str, per_minute: int, now: float) -> Bucket:
-        bucket = self.buckets.setdefault(name, Bucket(per_minute, now))
-        bucket.left = min(per_minute, bucket.left + (now - bucket.at) * per_minute / 60)
-        bucket.at = now
-        self.buckets.move_to_end(name)
-        if len(self.buckets) > MOST:
-            self.buckets.popitem(last=False)
+    def _refill(self, name: str, per_minute: int) -> Bucket:
+        now = self.clock()
+        bucket = self.buckets.get(name)
+        if bucket is None:
+            bucket = self.buckets[name] = Bucket(per_minute, now)
+        bucket.tokens = min(per_minute, bucket.tokens + (now - bucket.updated) * per_minute / 60)
+        bucket.updated = now
         return bucket

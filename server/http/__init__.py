@@ -1,1 +1,1 @@
-"""Below the routes: the HTTP protocol of the server, and its ASGI middleware."""
+"""The layer below the routes: uvicorn's HTTP protocol with limits, and the ASGI middleware."""

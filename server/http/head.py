@@ -1,4 +1,4 @@
-"""HEAD is answered as GET is (RFC 9110, 9.3.2); what stands below us sends the head of it alone."""
+"""Answers HEAD as GET (RFC 9110, 9.3.2). uvicorn drops the content of a response to HEAD."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,15 +7,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @dataclass(slots=True)
-class Heads:
+class HeadAsGet:
+    """ASGI middleware that routes a HEAD request as a GET."""
+
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asks_for_it = scope["type"] == "http" and scope["method"] == "HEAD"
-        await self.app({**scope, "method": "GET"} if asks_for_it else scope, receive, send)
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self.app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
-def allowed(methods: Iterable[str]) -> str:
-    """An Allow header, for a route that takes these."""
-    taken = set(methods)
-    return ", ".join(sorted(taken | {"HEAD"} if "GET" in taken else taken))
+def build_allow_header(methods: Iterable[str]) -> str:
+    """Returns the value of the Allow header of a route with these methods: HEAD comes with GET."""
+    names = set(methods)
+    return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))

@@ -1,4 +1,4 @@
-"""Around every request: an id, its count and time in the metrics, and an answer where one of ours went wrong."""
+"""X-Request-Id, request metrics, and a 500 for exceptions that nothing else has handled."""
 
 import logging
 import os
@@ -8,50 +8,58 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogitate.server.errors import Internal
+from cogitate.server.errors import InternalError
 from cogitate.server.observability.metrics import Metrics
-from cogitate.server.protocol.json import JSON
-from cogitate.server.safe_traceback import whereabouts
+from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.safe_traceback import format_traceback
 
 log = logging.getLogger("cogitate")
-WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(slots=True)
-class Observation:
+class Instrumentation:
+    """The outermost ASGI middleware.
+
+    Sets `request_id` and `strategy` in the request's state. A route replaces `strategy`; `headers` in the state are
+    added to the response.
+    """
+
     app: ASGIApp
     metrics: Metrics
     endpoints: frozenset[str]
-    """The paths that are told apart; all others are `other`."""
+    """Paths that are labels of their own in the metrics. All others are counted as `other`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        began, status = time.perf_counter(), 0
+        start, status = time.perf_counter(), 0
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id(scope).decode()
+        state["request_id"] = read_request_id(scope).decode()
         state["strategy"] = "none"
 
-        async def stamped(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                named = (b"x-request-id", state["request_id"].encode())
-                message["headers"] = [*message["headers"], named, *state.get("headers", ())]
+                request_id = (b"x-request-id", state["request_id"].encode())
+                message["headers"] = [*message["headers"], request_id, *state.get("headers", ())]
             await send(message)
 
         try:
-            await self.app(scope, receive, stamped)
-        except Exception as failure:  # noqa: BLE001 what nobody foresaw, and whose words may be the client's
-            log.error("a request failed: %s", whereabouts(failure))
+            await self.app(scope, receive, send_with_headers)
+        except Exception as failure:  # noqa: BLE001 its message may contain the client's text: neither logged nor sent
+            log.error("a request failed: %s", format_traceback(failure))
             if not status:
-                await JSON(Internal().body, Internal.status, headers=Internal.headers)(scope, receive, stamped)
+                error = InternalError()
+                response = OrjsonResponse(error.body, error.status, headers=error.headers)
+                await response(scope, receive, send_with_headers)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
-            self.metrics.answered(endpoint, state["strategy"], status or 500, time.perf_counter() - began)
+            self.metrics.observe_request(endpoint, state["strategy"], status or 500, time.perf_counter() - start)
 
 
-def request_id(scope: Scope) -> bytes:
-    """The client's own id where it is well formed, else a fresh one."""
-    sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return sent if WELL_FORMED.fullmatch(sent) else os.urandom(16).hex().encode()
+def read_request_id(scope: Scope) -> bytes:
+    """Returns the client's X-Request-Id if it is well-formed, else 128 random bits in hex."""
+    value = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return value if REQUEST_ID.fullmatch(value) else os.urandom(16).hex().encode()

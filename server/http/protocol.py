@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol with what it leaves open: a bound on headers in size and in time, and our envelope.
+"""uvicorn's HTTP/1.1 protocol with limits on request headers (size, time) and on unsent response bytes.
 
-Without it a client may send headers without end, or one byte a minute, and what is no HTTP is answered in plain text.
+Without them a client may send headers without end, or one byte a minute. What is not HTTP is answered with OpenAI's
+error envelope, where uvicorn answers in plain text.
 """
 
 import asyncio
@@ -8,39 +9,39 @@ import asyncio
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from cogitate.server.errors import ApiError, BadRequest, HeadersTooLarge, TooSlow
-from cogitate.server.http.upgrade_parser import Staying
+from cogitate.server.errors import ApiError, BadRequest, HeadersTooLarge, RequestTimeout
+from cogitate.server.http.upgrade_parser import Http1Parser
 
-MOST_BYTES = 64 * 1024
-"""Of a request's target and headers together."""
-SECONDS = 10.0
-"""For all of them to come, from the connection's first moment or from the end of the answer before."""
-UNSENT = 16 * 1024
-"""Bytes that are kept for a client behind what the kernel keeps, before a stream waits for it."""
+MAX_HEADER_BYTES = 64 * 1024
+"""Size of a request's target and headers together."""
+HEADER_TIMEOUT_SECONDS = 10.0
+"""Time for a request's headers to arrive, from the start of the connection or from the request's first byte."""
+WRITE_BUFFER_BYTES = 16 * 1024
+"""Response bytes buffered in this process, beyond the kernel's send buffer, before a stream waits for its client."""
 
 
-class Receiving(HttpToolsProtocol):
-    """One connection."""
+class HttpProtocol(HttpToolsProtocol):
+    """One client connection."""
 
-    parser: Staying
-    _bytes = 0
-    _timer: asyncio.TimerHandle | None = None
+    parser: Http1Parser
+    _header_bytes = 0
+    _header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.parser = Staying(self)
-        transport.set_write_buffer_limits(UNSENT)
-        self._wait()
+        self.parser = Http1Parser(self)
+        transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._bytes = 0
-        if self._timer is None:
-            self._wait()
+        self._header_bytes = 0
+        if self._header_timer is None:
+            self._start_timer()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -51,43 +52,45 @@ class Receiving(HttpToolsProtocol):
         self._count(len(name) + len(value) + 4)
 
     def on_headers_complete(self) -> None:
-        if self.parser.offered:
+        if self.parser.has_upgrade_offer:
             return
-        self._stop_waiting()
+        self._stop_timer()
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # what follows a CONNECT that was refused is no request
+            self.cycle.keep_alive = False  # bytes after a refused CONNECT are not another request
 
     def on_message_complete(self) -> None:
-        if not self.parser.offered:
+        if not self.parser.has_upgrade_offer:
             super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
         return False
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser stumbled over: something that is no HTTP, or more of it than we take."""
-        large = self._bytes > MOST_BYTES
-        self._refuse(HeadersTooLarge(f"The headers are larger than {MOST_BYTES} bytes.") if large else BadRequest(msg))
+        """Answers a parser error and closes the connection: 431 where the headers exceed MAX_HEADER_BYTES, else 400."""
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._reject(HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes."))
+        else:
+            self._reject(BadRequest(msg))
 
     def _count(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > MOST_BYTES:
-            raise ValueError("too large")  # which the parser passes on as an error of its own
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise ValueError("too large")  # httptools turns it into an HttpParserError: see send_400_response
 
-    def _wait(self) -> None:
-        self._timer = self.loop.call_later(SECONDS, self._late)
+    def _start_timer(self) -> None:
+        self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self._time_out)
 
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _late(self) -> None:
-        self._timer = None
-        self._refuse(TooSlow(f"The headers did not come within {SECONDS:g} s."))
+    def _time_out(self) -> None:
+        self._header_timer = None
+        self._reject(RequestTimeout(f"The headers did not arrive within {HEADER_TIMEOUT_SECONDS:g} s."))
 
-    def _refuse(self, error: ApiError) -> None:
+    def _reject(self, error: ApiError) -> None:
         if self.transport.is_closing():
             return
         content = orjson.dumps(error.body)

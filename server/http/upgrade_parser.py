@@ -1,7 +1,11 @@
-"""A parser of requests that stays with HTTP/1.1, whatever other protocol a client would rather go on in.
+"""httptools parser that ignores `Upgrade:` and keeps parsing HTTP/1.1 (uvicorn #2722).
 
-An offer of another may be ignored (RFC 9110, 7.8), but to httptools such a request ends with its headers, and what
-follows, its body, begins another one. So its headers are parsed once more, without the offer.
+A server may ignore an offer of another protocol (RFC 9110, 7.8), but httptools ends such a request after its headers
+and hands back the rest, and uvicorn parses that rest, the request's body, as the next request. So the headers are
+parsed a second time here, without the Upgrade header.
+
+`tests/server/http/test_upgrade_parser.py` runs uvicorn's own protocol against the same request, and fails once this
+module is no longer needed.
 """
 
 from typing import Protocol
@@ -9,37 +13,44 @@ from typing import Protocol
 import httptools
 
 
-class Request(Protocol):
-    """What of a request is known when its headers have come; and who parses what comes next."""
+class ParserOwner(Protocol):
+    """The connection that receives the parser's callbacks: the request read so far, and its parser."""
 
-    parser: "Staying"
+    parser: "Http1Parser"
     url: bytes
     headers: list[tuple[bytes, bytes]]
 
 
-class Staying(httptools.HttpRequestParser):
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
-        self._request = request
+class Http1Parser(httptools.HttpRequestParser):
+    """Replaces itself in its owner by a fresh parser when a request offers an upgrade."""
+
+    def __init__(self, owner: ParserOwner) -> None:
+        super().__init__(owner)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._owner = owner
 
     @property
-    def offered(self) -> bool:
-        """Another protocol, and the headers that have just come will come again. CONNECT is no offer but a wish."""
+    def has_upgrade_offer(self) -> bool:
+        """Whether the headers just read offer another protocol, so that they will be parsed a second time.
+
+        False for CONNECT, which demands a tunnel instead of offering one.
+        """
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # whoever feeds it has bytes
-        parser: Staying = self
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # httptools also takes other buffers
+        """Parses the next bytes of the connection. Raises httptools.HttpParserError."""
+        parser: Http1Parser = self
         while True:
             try:
                 return httptools.HttpRequestParser.feed_data(parser, data)
-            except httptools.HttpParserUpgrade as end:
-                if not parser.offered:
+            except httptools.HttpParserUpgrade as upgrade:
+                if not parser.has_upgrade_offer:
                     return None
-                data = parser._again() + data[end.args[0] :]
-                parser = self._request.parser = Staying(self._request)
+                data = parser._render_head() + data[upgrade.args[0] :]
+                parser = self._owner.parser = Http1Parser(self._owner)
 
-    def _again(self) -> bytes:
-        first = b"%b %b HTTP/%b" % (self.get_method(), self._request.url, self.get_http_version().encode())
-        rest = [b"%b: %b" % header for header in self._request.headers if header[0] != b"upgrade"]
-        return b"\r\n".join([first, *rest, b"", b""])
+    def _render_head(self) -> bytes:
+        """Returns the request line and headers without Upgrade, as they would be sent."""
+        start = b"%b %b HTTP/%b" % (self.get_method(), self._owner.url, self.get_http_version().encode())
+        lines = [b"%b: %b" % header for header in self._owner.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([start, *lines, b"", b""])

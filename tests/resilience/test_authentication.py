@@ -91,7 +91,7 @@ def test_t4_who_may_come_in_is_not_decided_by_a_rebuilt_url(bar):
     used = [
         f"{path}:{node.lineno}"
         for path in (
-            Path("server/auth/keys.py"),
+            Path("server/http/authentication.py"),
             Path("server/http/trusted_host.py"),
             Path("server/http/instrumentation.py"),
         )
