@@ -29,7 +29,9 @@ class AnswerReader:
         ended = completion.finish == "stop"
         if completion.tool_calls:
             return (
-                answer_from_calls([(call.name, call.arguments) for call in completion.tool_calls], self.vote_on) if ended else None
+                answer_from_calls([(call.name, call.arguments) for call in completion.tool_calls], self.vote_on)
+                if ended
+                else None
             )
         text = completion.text if completion.content is None else completion.content
         answer = extract(text, self.format, completion.prompt.question)

@@ -1,75 +1,85 @@
-"""What a vote may be told: its options, and what follows from them before it begins."""
+"""Options of self-consistency, and the limits that follow from them."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from cogitate.strategies.core.ports import Ability
-from cogitate.strategies.verifiers.options import Verified
-from cogitate.strategies.voting.confidence import ALTERNATIVES, KEPT
-from cogitate.strategies.voting.stop_rules import VoteRule, lanes
-from cogitate.strategies.voting.tally import Rules
-from cogitate.strategies.voting.weights import Weights
+from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
+from cogitate.strategies.verifiers.options import VerifierOptions
+from cogitate.strategies.voting.confidence import RETAINED_SHARE
+from cogitate.strategies.voting.stop_rules import VoteRule, default_concurrency
+from cogitate.strategies.voting.tally import StopCriteria
+from cogitate.strategies.voting.weights import WeightKind
 
-NEEDS: dict[Weights, frozenset[Ability]] = {
+REQUIRED_ABILITIES: dict[WeightKind, frozenset[Ability]] = {
     "confidence": frozenset({"logprobs"}),
     "p_true": frozenset({"continue", "logprobs"}),
 }
-WARMUP = 16
-"""DeepConf's."""
+"""What each kind of vote weight needs from the engine."""
+DEFAULT_WARMUP_SAMPLES = 16
+"""DeepConf's warm-up."""
 
 
-class Voting(Verified):
+class VotingOptions(VerifierOptions):
     """The options of self-consistency."""
 
-    n: int = Field(default=8, ge=1, le=256, description="Samples at most; exactly n with stop_rule none")
+    n: int = Field(default=8, ge=1, le=256, description="Maximum number of samples; exactly n with `stop_rule` `none`.")
     stop_rule: VoteRule = Field(
         default="beta",
-        description="none; certain: cannot be overtaken; beta: would probably win a vote without end; predictive: will "
-        "probably win this one of n; windows: as many in a row agree; consensus: has that share of all weight",
+        description="When sampling stops early. `none`: never; `certain`: the leader cannot be overtaken; `beta`: the "
+        "leader is probably the majority answer of the model; `predictive`: the leader will probably win the vote of "
+        "n; `windows`: `window` consecutive samples agree; `consensus`: the leader has the share `confidence` of all "
+        "weight.",
     )
     confidence: float = Field(
         default=0.95,
         gt=0.5,
         lt=1,
-        description="The probability at which beta and predictive stop, the share at which consensus does",
+        description="Stop threshold: posterior probability for `beta` and `predictive`, weight share for `consensus`.",
     )
-    window: int = Field(default=5, ge=2, le=64, description="The samples in a row that must agree for windows")
+    window: int = Field(default=5, ge=2, le=64, description="Consecutive samples that must agree, for `windows`.")
     concurrency: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="Samples in flight at once; null: 3/8 of n, a quarter while others wait, and at least 4 (for "
-        "predictive three quarters of that); all of n with stop_rule none",
+        description="Maximum samples in flight. null: 3/8 of n, or 1/4 of n under load, and at least 4 (for "
+        "`predictive` 3/4 of that); all n with `stop_rule` `none`.",
     )
-    weights: Weights = Field(
+    weights: WeightKind = Field(
         default="none",
-        description="What a vote weighs. none: 1; confidence: the model's, while it wrote; p_true: how sure it says it "
-        "is, one more token a sample; verifier: that score",
+        description="Weight of a vote. `none`: 1; `confidence`: token confidence while decoding (DeepConf); `p_true`: "
+        "the model's stated confidence, one extra token per sample; `verifier`: the verifier's score.",
     )
     softmax_temperature: float = Field(
-        default=0.5, ge=0.01, le=100, description="Of p_true: lower, and the surest decide; higher, and all weigh alike"
+        default=0.5,
+        ge=0.01,
+        le=100,
+        description="Softmax temperature for `p_true` weights; higher makes weights more uniform.",
     )
     floor: Literal["none", "low", "high"] = Field(
         default="none",
-        description="Ends a sample as it is decoded where it is less confident than those of the warm-up were. low "
-        "keeps as many as their surest tenth, high as their surest nine tenths",
+        description="Stops a sample while it is decoded when its confidence falls below a threshold set by the warm-up "
+        "samples (DeepConf). `low` keeps the most confident 10% of the warm-up above it, `high` 90%.",
     )
     warmup: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="Samples in full before there is a floor, or a consensus; null: 16, and at most half of n",
+        description="Samples decoded in full before a confidence threshold or a consensus applies. null: 16, and at "
+        "most half of n.",
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> "Voting":
+    def _check_combination(self) -> "VotingOptions":
         if self.stop_rule == "certain" and self.weights == "confidence":
-            raise ValueError("stop_rule certain cannot be known with weights confidence: a vote has no greatest weight")
+            raise ValueError(
+                "stop_rule certain does not work with weights confidence, which are unbounded: choose other weights"
+            )
         if self.weights != "verifier" and (self.verifier, self.aggregation) != (None, None):
-            raise ValueError("verifier and aggregation need weights verifier")
+            raise ValueError("verifier and aggregation apply only with weights verifier")
         if self.warmup is not None and self.floor == "none" and self.stop_rule != "consensus":
-            raise ValueError("warmup is for a floor, or for stop_rule consensus")
+            raise ValueError("warmup applies only with floor low or high, or with stop_rule consensus")
         return self
 
     @property
@@ -77,30 +87,30 @@ class Voting(Verified):
         return (self.verifier or "judge",) if self.weights == "verifier" else ()
 
     @property
-    def first(self) -> int:
-        """Samples of the warm-up."""
-        return min(self.warmup or min(WARMUP, max(1, self.n // 2)), self.n)
+    def warmup_samples(self) -> int:
+        """The number of warm-up samples."""
+        return min(self.warmup or min(DEFAULT_WARMUP_SAMPLES, max(1, self.n // 2)), self.n)
 
     @property
-    def waves(self) -> tuple[int, ...]:
-        """How many samples are drawn one wave after the other; the later ones have a floor."""
-        return (self.n,) if self.floor == "none" else (self.first, self.n - self.first)
+    def wave_sizes(self) -> tuple[int, ...]:
+        """The number of samples in each wave. With a confidence threshold the warm-up is a wave of its own."""
+        return (self.n,) if self.floor == "none" else (self.warmup_samples, self.n - self.warmup_samples)
 
     @property
-    def kept(self) -> float | None:
-        """The share of the warm-up that is not below the floor."""
-        return KEPT.get(self.floor)
+    def retained_share(self) -> float | None:
+        """The share of the warm-up that stays above the confidence threshold; None without a threshold."""
+        return RETAINED_SHARE.get(self.floor)
 
-    def lanes(self, *, pressed: bool = False) -> int:
-        """Samples in flight; `pressed`: while others wait."""
+    def concurrency_limit(self, *, under_load: bool = False) -> int:
+        """The most samples in flight; `under_load`: while other requests wait for the engine."""
         if self.stop_rule == "windows":
             return self.concurrency or self.window
-        return self.concurrency or lanes(self.stop_rule, self.n, pressed=pressed)
+        return self.concurrency or default_concurrency(self.stop_rule, self.n, under_load=under_load)
 
     @property
     def in_flight(self) -> int:
-        """Samples; but where all are weighed at once, all of them."""
-        return min(self.lanes() if self.weights in ("none", "confidence") else self.n, self.n)
+        """The most samples in flight; n where all votes are weighed at once at the end."""
+        return min(self.concurrency_limit() if self.weights in ("none", "confidence") else self.n, self.n)
 
     @property
     def candidates(self) -> int:
@@ -108,24 +118,31 @@ class Voting(Verified):
 
     @property
     def logprobs(self) -> int | None:
-        return ALTERNATIVES if self.weights == "confidence" or self.floor != "none" else None
+        return TOP_ALTERNATIVES if self.weights == "confidence" or self.floor != "none" else None
 
     @property
     def needs(self) -> frozenset[Ability]:
-        floor: frozenset[Ability] = frozenset({"logprobs"}) if self.floor != "none" else frozenset()
-        return NEEDS.get(self.weights, frozenset()) | floor
+        required = REQUIRED_ABILITIES.get(self.weights, frozenset())
+        return required if self.floor == "none" else required | {"logprobs"}
 
     @property
     def compares(self) -> bool:
-        """Where nothing is weighed before all votes are in."""
+        """True where no vote is weighed before all votes are in."""
         return self.stop_rule in ("none", "windows")
 
     def cost(self, max_tokens: int) -> int:
-        return self.n * (max_tokens + (self.weights == "p_true")) + (self.weights == "verifier") * self.verdicts(self.n)
+        """Every sample at full length, with one token more for `p_true`, and the verifier's tokens."""
+        verdicts = self.verdict_tokens(self.n) if self.weights == "verifier" else 0
+        return self.n * (max_tokens + (self.weights == "p_true")) + verdicts
 
     @property
-    def rules(self) -> Rules:
-        """When it is decided. Under load a little less is enough, unless the client has said how much."""
-        return Rules(
-            self.stop_rule, self.n, self.confidence, self.window, self.first, "confidence" not in self.model_fields_set
+    def criteria(self) -> StopCriteria:
+        """The stop criteria. Under load a lower confidence is enough, unless the client set `confidence`."""
+        return StopCriteria(
+            self.stop_rule,
+            self.n,
+            self.confidence,
+            self.window,
+            self.warmup_samples,
+            "confidence" not in self.model_fields_set,
         )

@@ -14,12 +14,13 @@ import openai
 import uvicorn
 
 from cogitate.server.app import create_app
-from cogitate.server.cache import NoPeers, Cache, PeerRpc, MemoryCache
+from cogitate.server.cache import Cache, MemoryCache, NoPeers, PeerRpc
 from cogitate.server.http.protocol import HttpProtocol
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine, ScriptedProver
+from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver
+from tests.fakes.backend import ScriptedBackend
 
 HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
 

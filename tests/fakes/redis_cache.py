@@ -1,4 +1,4 @@
-"""A cache in Redis to test with."""
+"""A cache in a real Redis to test with."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 0.1
 MAX_CALL_SECONDS = 1.0
-"""Seconds: twice the timeout, and what a busy test machine adds (pauses of half a second were seen). A Redis that hangs
-would have everybody wait without end."""
+"""Twice the timeout, and what a busy test machine adds (pauses of half a second were seen). Without a timeout, a call to
+a Redis that hangs would never return."""
 PATIENT_SECONDS = 5.0
-"""A timeout for the tests where only the answers matter."""
+"""A timeout for tests in which only the answers matter."""
 
 
 @asynccontextmanager
 async def open_redis_cache(
     url: str, *, limit: float = PATIENT_SECONDS, secret: bytes | None = None
 ) -> AsyncIterator[tuple[RedisCache, list[str]]]:
-    """A cache, and the faults it reports."""
+    """Yields a cache, and the list of the faults that it reports. `limit`: its timeout in seconds."""
     faults: list[str] = []
     cache = RedisCache(url, ttl=60, on_fault=faults.append, secret=secret, timeout=limit)
     try:
@@ -34,7 +34,7 @@ async def open_redis_cache(
 
 
 def count_sockets(server: "RedisServer") -> int:
-    """How many sockets this process holds to that server."""
+    """Returns the number of this process's connections to that server."""
     return sum(bool(c.raddr) and c.raddr.port == server.port for c in psutil.Process().net_connections("tcp"))
 
 

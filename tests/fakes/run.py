@@ -8,11 +8,11 @@ from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import ABILITIES, Ability
+from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Event, Finished
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
-from tests.fakes.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 
 SAMPLING = Sampling(max_tokens=100)
 QUESTION = Prompt((Message("user", "What is 6*7?"),))

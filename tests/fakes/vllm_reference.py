@@ -14,9 +14,9 @@ import uvicorn
 
 from cogitate.server.app import create_app
 from cogitate.server.cache import Cache, MemoryCache
-from cogitate.server.engine.remote import RemoteBackend, Upstream
-from cogitate.server.equivalence.pool import MathProver
-from cogitate.server.launcher import bound
+from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
+from cogitate.server.equivalence.pool import EquivalencePool
+from cogitate.server.launcher import bind_socket
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
@@ -44,7 +44,7 @@ class Pair:
 @contextlib.asynccontextmanager
 async def listen(app: object) -> AsyncIterator[str]:
     """The app on a free port of this machine."""
-    listener = bound("127.0.0.1", 0)
+    listener = bind_socket("127.0.0.1", 0)
     listener.listen()
     server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -57,7 +57,7 @@ async def listen(app: object) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> AsyncIterator[Pair]:
-    service = Service(engine, cache or MemoryCache(ttl=60), MathProver(), Settings(), Metrics())
+    service = Service(engine, cache or MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
     ready = asyncio.Event()
     async with (
         listen(create_app(service, on_ready=ready.set)) as ours,
@@ -71,7 +71,7 @@ async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> Asy
 async def open_remote_backend(engine: BorrowedBackend) -> AsyncIterator[RemoteBackend]:
     """The remote engine over vLLM's own server."""
     async with listen(await build_vllm_app(engine)) as url:
-        backend = RemoteBackend([Upstream(f"{url}/v1")])
+        backend = RemoteBackend([UpstreamConfig(f"{url}/v1")])
         await backend.open()
         yield backend
         await backend.close()

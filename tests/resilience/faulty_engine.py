@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 
 from cogitate.strategies.core.ports import OnAbort, OnText, SampleFailed
+from cogitate.strategies.core.scripted import Reply, ScriptedEngine
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
-from tests.fakes.scripted import Reply, ScriptedEngine
 
 
 @dataclass(slots=True)
@@ -42,6 +43,10 @@ class FaultyEngine(ScriptedEngine):
     failed: int = 0
     knows: bool = False
     remembered: set[tuple[str, str]] = field(default_factory=set)
+    salts: Counter[str] = field(default_factory=Counter)
+    """Decodes by their cache salt."""
+    salt: str = ""
+    """The salt of the decode that begins now."""
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
@@ -72,7 +77,11 @@ class FaultyEngine(ScriptedEngine):
         for text in self.knobs.texts:
             self.vocabulary.encode(text * self.knobs.times)
 
-    def _reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
+    def record_salt(self, salt: str) -> None:
+        self.salt = salt
+        self.salts[salt] += 1
+
+    def next_reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
         known = self.salt, prompt.messages[-1].text
         self.knows = known in self.remembered
         if self.knobs.remembers:

@@ -3,10 +3,10 @@
 import pytest
 
 from cogitate.strategies.auto import DECISIONS, WAVE, Auto
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Shed, usage
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_synthesis import boxed, writing
 
 WRITTEN = "thus \\boxed{99}"

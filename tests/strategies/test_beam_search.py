@@ -3,11 +3,11 @@ from pydantic import ValidationError
 
 from cogitate.strategies.beam_search import BeamSearch
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.core.types import Sampling
-from cogitate.strategies.search.steps import STEP_SEPARATOR
+from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 
 def tree(children):

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from cogitate.strategies.budget_forcing import BudgetForcing
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, TextEmitted, usage
 from cogitate.strategies.core.types import Sampling, TextDelta
 from cogitate.strategies.thinking.early_exit import MAX_PROBE_TOKENS, PROBE
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG
 from tests.fakes.run import QUESTION, build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 THOUGHT = f"{OPEN_TAG}six times seven{CLOSE_TAG}"
 

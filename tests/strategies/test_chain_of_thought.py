@@ -2,10 +2,10 @@ import pytest
 
 from cogitate.strategies.chain_of_thought import ANSWER_TOKENS, ChainOfThought
 from cogitate.strategies.core.prompts import THEREFORE
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import TextEmitted, usage
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 
 def test_an_answer_in_the_chain_needs_no_second_call():

@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.dvts import Dvts
-from cogitate.strategies.search.steps import STEP_SEPARATOR
+from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 
 LETTERS = "abcd"

@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.particle_filter import ParticleFilter
-from cogitate.strategies.search.steps import STEP_SEPARATOR
+from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.test_beam_search import tree
 
 SEEDED = Sampling(max_tokens=100, seed=7)

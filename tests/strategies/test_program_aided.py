@@ -3,13 +3,15 @@ from dataclasses import replace
 
 import pytest
 
+from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.programs import NoPrograms, ProgramsOff
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Cast, Executed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.program_aided import ProgramAided
+from tests.fakes.programs import InProcessPrograms
 from tests.fakes.run import QUESTION, build_session, events, solve
-from tests.fakes.scripted import HerePrograms, ScriptedEngine
 
 
 def program(expression, before=""):
@@ -18,7 +20,7 @@ def program(expression, before=""):
 
 def run_here(replies, **options):
     session = build_session(ScriptedEngine(replies), **options)
-    session.programs = HerePrograms()
+    session.programs = InProcessPrograms()
     return session
 
 
@@ -87,8 +89,8 @@ def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
 
 
 def test_a_decided_vote_starts_no_more():
-    for pressed, begun in ((False, 24), (True, 16)):
-        session = replace(run_here([program("42")]), pressed=lambda pressed=pressed: pressed)
+    for under_load, begun in ((False, 24), (True, 16)):
+        session = replace(run_here([program("42")]), budget=Budget(under_load=lambda under_load=under_load: under_load))
         assert solve(ProgramAided(n=64), session).outcome.answer.raw == "42"
         assert len(session.programs.ran) == 4 and begun <= len(session.engine.calls) <= begun + 4
 

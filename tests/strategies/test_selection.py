@@ -4,10 +4,10 @@ import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.quoting import final_text, quote_candidates, sanitise
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Sampling, ToolCall
 from cogitate.strategies.selection import Selection, medoid, verdict
 from tests.fakes.run import build_session, solve
-from tests.fakes.scripted import ScriptedEngine
 from tests.strategies.voting.test_stop_rules import outcome
 
 METHODS = ["universal", "genselect", "knockout"]

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Aborted, Failed, Proposed, Shed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 
 def boxed(*answers):

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
 from cogitate.strategies.self_refine import NOTE_TOKENS, SelfRefine, correct
 from tests.fakes.run import QUESTION, build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 DRAFT, QUOTED = "draft \\boxed{1}", "<candidate 0>"
 

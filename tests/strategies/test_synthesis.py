@@ -2,11 +2,11 @@ import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import TextEmitted
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.synthesis import Synthesis
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import ScriptedEngine
 
 
 def writing(drafts, synthesis):

@@ -6,11 +6,12 @@ from cogitate.strategies.auto import Auto
 from cogitate.strategies.chain_of_thought import ChainOfThought
 from cogitate.strategies.core.execute import Strategy
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Aborted, Sampled, usage
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
+from tests.fakes.programs import InProcessPrograms
 from tests.fakes.run import build_session, events, solve
-from tests.fakes.scripted import HerePrograms, ScriptedEngine
 
 PROGRAM = "```python\ndef solution():\n    return 42\n```"
 LATER: dict[str, tuple[Strategy, str, int]] = {
@@ -35,7 +36,7 @@ def test_answer_survives_the_loss_of_every_later_decode(later):
 
     engine = ScriptedEngine(reply, logprob=lambda call: -0.5 - call)
     session = build_session(engine)
-    session.programs = HerePrograms()
+    session.programs = InProcessPrograms()
     finished = solve(strategy, session)
     assert len(engine.calls) > first, "nothing was lost"
     assert text.partition("#")[0] in finished.outcome.completion.text and finished.stopped == "completed"

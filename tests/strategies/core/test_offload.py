@@ -9,10 +9,10 @@ from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.offload import MAX_INLINE_SIZE, offload
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.run import build_session
-from tests.fakes.scripted import ScriptedEngine
 
 LONG = "Answer: " * MAX_INLINE_SIZE
 PROMPT = Prompt((Message("user", "How many?"),))

@@ -1,4 +1,3 @@
-import math
 import statistics
 
 import pytest
@@ -6,15 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.logprobs import TokenLogprob
-from cogitate.strategies.core.types import Floor
 from cogitate.strategies.voting.confidence import (
-    Watch,
     group_confidences,
     lowest_confidence,
     percentile,
-    token_confidence,
     trace_confidence,
-    window_of,
+    window_length,
 )
 
 
@@ -26,25 +22,11 @@ def flat(confidence):
     return token(-confidence)
 
 
-def test_a_token_is_read_over_exactly_k_alternatives_however_many_are_reported():
-    assert token_confidence(-9, [-1, -2, -3], k=3) == pytest.approx(2)
-    assert token_confidence(-9, [-1, -2, -3, -50], k=3) == pytest.approx(2)
-    assert token_confidence(-9, [-50, -3, -2, -1], k=3) == pytest.approx(2)
-
-
-def test_an_impossible_alternative_does_not_make_a_token_infinitely_sure():
-    assert token_confidence(-9, [-1, -math.inf], k=2) == pytest.approx(15.5)
-
-
-def test_where_no_alternatives_are_reported_the_chosen_token_speaks():
-    assert token_confidence(-0.5, []) == 0.5
-
-
 @pytest.mark.parametrize(
     ("lengths", "window"), [([], 16), ([3, 5], 16), ([400], 50), ([80, 800, 8000], 100), ([10**6], 2048)]
 )
 def test_the_window_follows_the_answers_length(lengths, window):
-    assert window_of(lengths) == window
+    assert window_length(lengths) == window
 
 
 def test_a_window_slides_by_one_token():
@@ -67,24 +49,6 @@ def test_a_trace_is_as_sure_as_its_least_confident_tenth():
 def test_a_confidence_is_never_below_nothing_nor_above_the_surest_token(confidences, window):
     found = trace_confidence(list(map(flat, confidences)), window)
     assert 0 <= found <= max(confidences, default=0) + 1e-9
-
-
-@given(st.lists(st.floats(0, 20), max_size=40), st.integers(1, 12), st.floats(0, 20), st.integers(1, 5))
-def test_a_sample_is_ended_where_its_first_whole_window_is_below_the_floor(confidences, window, floor, batch):
-    """However the engine hands its tokens over, by ones or by several."""
-    tokens, watch = list(map(flat, confidences)), Watch(Floor(floor, window))
-    windows = group_confidences(tokens, window) if len(tokens) >= window else []
-    if any(abs(group - floor) < 1e-6 for group in windows):
-        return
-    fell = next((at for at in range(0, len(tokens), batch) if watch.falls(tokens[at : at + batch])), None)
-    first = next((at + window - 1 for at, group in enumerate(windows) if group < floor), None)
-    assert fell == (None if first is None else first // batch * batch)
-
-
-def test_who_is_as_confident_as_the_floor_goes_on():
-    tokens = [flat(confidence) for confidence in (0.1, 0.2, 0.3, 0.7, 1.1) * 200]
-    assert not Watch(Floor(lowest_confidence(tokens, 7), 7)).falls(tokens)
-    assert Watch(Floor(lowest_confidence(tokens, 7) + 1e-6, 7)).falls(tokens)
 
 
 def test_the_lowest_confidence_is_that_of_one_window():
