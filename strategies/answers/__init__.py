@@ -1,23 +1,23 @@
-"""From the text of a reply to the answer it gives, and to the key on which votes for it are counted. Pure."""
+"""Reads the answer from a reply, and computes the key by which votes for it are counted."""
 
 from cogitate.strategies.answers.answer import Answer, AnswerFormat, Rule
 from cogitate.strategies.answers.canonical import canonical
-from cogitate.strategies.answers.extract import extract, given
-from cogitate.strategies.answers.numbers import numeric
+from cogitate.strategies.answers.extract import answer_from_value, extract
+from cogitate.strategies.answers.numbers import to_decimal
 from cogitate.strategies.answers.question_type import asks_for_number
-from cogitate.strategies.answers.tool_calls import called, narrowed
-from cogitate.strategies.answers.worth_proving import provable
+from cogitate.strategies.answers.tool_calls import answer_from_calls, narrow_to_fields
+from cogitate.strategies.answers.worth_proving import is_worth_proving
 
 __all__ = [
     "Answer",
     "AnswerFormat",
     "Rule",
     "asks_for_number",
-    "called",
+    "answer_from_calls",
     "canonical",
     "extract",
-    "given",
-    "narrowed",
-    "numeric",
-    "provable",
+    "answer_from_value",
+    "narrow_to_fields",
+    "to_decimal",
+    "is_worth_proving",
 ]

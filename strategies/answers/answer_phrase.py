@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from cogitate.strategies.answers.answer import LONGEST_ANSWER, placeholder
+from cogitate.strategies.answers.answer import MAX_ANSWER_CHARACTERS, is_placeholder
 
-_MOST_LABELS = 32
+_MAX_LABELS = 32
 _HASH = re.compile(r"(?<!#)####(?!#)[ \t]*(?=\S)")
 _AMOUNT = re.compile(r"[-+]?[$€£]?[-+]?[0-9][0-9,./]*\s*%?")
 _ANSWER = (
@@ -21,33 +21,36 @@ _BOLD_END = re.compile(r"(?<=\S)\*\*(?=[\s.,;:!]|$)")
 _PAIRS = (("**", "**"), ("__", "__"), ("`", "`"), ("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"))
 
 
-def hashes(text: str) -> Iterator[str]:
-    """What follows `####`, last first: on the last line anything, elsewhere an amount, else it is a heading."""
+def find_hash_answers(text: str) -> Iterator[str]:
+    """Yields what follows `####`, last first.
+
+    On the last line any text is an answer; elsewhere only an amount is, because other text is a heading.
+    """
     end = len(text.rstrip())
-    for mark in reversed([*_HASH.finditer(text)][-_MOST_LABELS:]):
+    for mark in reversed([*_HASH.finditer(text)][-_MAX_LABELS:]):
         line = text[mark.end() :].partition("\n")[0]
-        if len(line) > 2 * LONGEST_ANSWER:
+        if len(line) > 2 * MAX_ANSWER_CHARACTERS:
             continue
-        value = tidy(_LABEL.split(line, maxsplit=1)[-1])
+        value = strip_markup(_LABEL.split(line, maxsplit=1)[-1])
         if value and (mark.end() + len(line.rstrip()) >= end or _AMOUNT.fullmatch(value)):
             yield value
 
 
-def phrases(text: str, initial_a: bool = True) -> Iterator[str]:
-    """What follows an answer label, last first; `initial_a` lets a line's `A:` be one."""
+def find_announced_answers(text: str, initial_a: bool = True) -> Iterator[str]:
+    """Yields what follows an answer label, last first; with `initial_a`, `A:` at the start of a line is a label."""
     announced = "answer" in text.casefold() or (initial_a and "A:" in text)
     pattern = (_LABEL_OR_A if initial_a else _LABEL) if announced else _NOTHING
-    for mark in reversed([*pattern.finditer(text)][-_MOST_LABELS:]):
+    for mark in reversed([*pattern.finditer(text)][-_MAX_LABELS:]):
         lead = _LEAD.match(text, mark.end())
         start = lead.end() if lead else mark.end()
-        line = text[start : start + 2 * LONGEST_ANSWER].partition("\n")[0]
-        value = tidy(_SENTENCE_END.split(line, maxsplit=1)[0])
-        if not placeholder(value):
+        line = text[start : start + 2 * MAX_ANSWER_CHARACTERS].partition("\n")[0]
+        value = strip_markup(_SENTENCE_END.split(line, maxsplit=1)[0])
+        if not is_placeholder(value):
             yield value
 
 
-def tidy(value: str) -> str:
-    """Without Markdown emphasis, enclosing math delimiters, dollar signs and the sentence's last period."""
+def strip_markup(value: str) -> str:
+    """Removes Markdown emphasis, enclosing math delimiters, dollar signs and the sentence's final period."""
     for _ in range(4):
         value = value.strip().removesuffix(".").strip()
         for opening, closing in _PAIRS:

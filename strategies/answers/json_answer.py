@@ -1,42 +1,44 @@
-"""JSON answers: the last complete object or array in a text, and its one canonical dump."""
+"""JSON answers: the last complete object or array in a text, and its canonical serialisation."""
 
 import json
 import re
 from collections import deque
 from collections.abc import Iterator
 
-from cogitate.strategies.answers.answer import LONGEST_ANSWER
-from cogitate.strategies.answers.numbers import literal
+from cogitate.strategies.answers.answer import MAX_ANSWER_CHARACTERS
+from cogitate.strategies.answers.numbers import normalize_literal
 
 _MARK = re.compile(r'\\.|["{}\[\]\n]', re.DOTALL)
-_MOST_MARKS = 4_000
-_MOST_SPANS = 100
-"""What an honest text holds; of more, no answer that is short enough to vote on is made."""
+_MAX_MARKS = 4_000
+_MAX_SPANS = 100
+"""Objects and arrays that are tried. A text with more contains no answer short enough to vote on."""
 _PARTNER = {"}": "{", "]": "["}
 _RECORD = re.compile(r"""\{\s*(?:'[^'\n]{0,80}'|"[^"\n]{0,80}"|\w{1,80})\s*:""")
 
 
-def dumped(raw: str) -> str | None:
-    """Sorted keys, no spaces, 18.0 written 18; None if `raw` is not JSON (NaN and Infinity are not)."""
+def canonical_json(raw: str) -> str | None:
+    """Serialises with sorted keys, no spaces, and 18.0 as 18; None if `raw` is not JSON (NaN and Infinity are not)."""
     try:
-        value = json.loads(raw, parse_float=_number, parse_int=_number, parse_constant=_refuse)
+        value = json.loads(raw, parse_float=_parse_number, parse_int=_parse_number, parse_constant=_reject_constant)
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):
         return None
 
 
-def last_structure(text: str, longest: int = LONGEST_ANSWER) -> str | None:
-    """The last complete JSON object or array, fenced or bare; None if there is none of at most `longest` signs."""
-    if sum(map(text.count, '"\\{}[]\n')) > _MOST_MARKS:
+def find_last_json(text: str, max_characters: int = MAX_ANSWER_CHARACTERS) -> str | None:
+    """The last complete JSON object or array, fenced or bare; None if it is longer than `max_characters`, or
+    missing.
+    """
+    if sum(map(text.count, '"\\{}[]\n')) > _MAX_MARKS:
         return None
     broken = len(text)
-    for start, end in reversed(deque(_spans(text), _MOST_SPANS)):
+    for start, end in reversed(deque(_spans(text), _MAX_SPANS)):
         if start > broken:
             continue
         span = text[start:end]
-        if len(span) > longest:
+        if len(span) > max_characters:
             return None
-        if dumped(span) is not None:
+        if canonical_json(span) is not None:
             return span
         # A record that does not parse is a wrong answer, not a wrapping around a right one.
         broken = start if _RECORD.match(span) else len(text)
@@ -44,28 +46,28 @@ def last_structure(text: str, longest: int = LONGEST_ANSWER) -> str | None:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each bracketed stretch in order of its end; quotes count only inside brackets."""
+    """Yields start and end of each bracketed span in order of its end; quotes count only inside brackets."""
     opened: list[int] = []
     quoted = False
     for mark in _MARK.finditer(text):
-        sign = mark[0]
-        if sign in '"\n':
-            quoted = sign == '"' and bool(opened) and not quoted
-        elif quoted or sign.startswith("\\"):
+        character = mark[0]
+        if character in '"\n':
+            quoted = character == '"' and bool(opened) and not quoted
+        elif quoted or character.startswith("\\"):
             continue
-        elif sign in "{[":
+        elif character in "{[":
             opened.append(mark.start())
         else:
-            while opened and text[opened[-1]] != _PARTNER[sign]:
+            while opened and text[opened[-1]] != _PARTNER[character]:
                 opened.pop()
             if opened:
                 yield opened.pop(), mark.end()
 
 
-def _number(text: str) -> int | float:
-    spelled = literal(text) or text
-    return int(spelled) if spelled.lstrip("-").isdigit() else float(spelled)
+def _parse_number(text: str) -> int | float:
+    spelling = normalize_literal(text) or text
+    return int(spelling) if spelling.lstrip("-").isdigit() else float(spelling)
 
 
-def _refuse(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(name)

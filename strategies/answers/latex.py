@@ -1,4 +1,4 @@
-"""One spelling for each piece of notation: Unicode symbols, LaTeX spacing and delimiters, fractions, text boxes."""
+"""Unifies notation: Unicode symbols, LaTeX spacing and delimiters, fractions, text boxes."""
 
 import re
 import unicodedata
@@ -34,17 +34,17 @@ _REWRITES = (
 )
 
 
-def unicode_folded(text: str) -> str:
-    """NFKC, with exponents, indices, mixed fractions and mathematical symbols turned into LaTeX first."""
+def fold_unicode(text: str) -> str:
+    """Applies NFKC, after rewriting exponents, indices, mixed fractions and mathematical symbols as LaTeX."""
     text = _RAISED.sub(lambda run: f"^{{{unicodedata.normalize('NFKC', run[0])}}}", text.replace("º", "°"))
     text = _LOWERED.sub(lambda run: f"_{{{unicodedata.normalize('NFKC', run[0])}}}", text)
     text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text))
     return _ROOT.sub(r"\\sqrt{\1}", text).translate(_SYMBOLS)
 
 
-def cleaned(text: str) -> str:
-    """Text without layout: delimiters, spacing, font commands, degree and currency signs; `\\text` stays."""
-    text = _DIGIT_GROUP.sub("", unicode_folded(text))
+def strip_layout(text: str) -> str:
+    """Removes delimiters, spacing, font commands, degree and currency signs; `\\text` stays."""
+    text = _DIGIT_GROUP.sub("", fold_unicode(text))
     text = _SPACING.sub(lambda mark: mark[0] if mark[0] == r"\\" else " ", text)
     text = _CURRENCY.sub("", _PERCENT.sub("%", _DEGREE.sub("", _WRAPPER.sub(r"\1", text))))
     for pattern, replacement in _REWRITES:

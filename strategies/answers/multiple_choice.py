@@ -1,4 +1,4 @@
-"""Multiple choice: which letters a question offers, and which letter an answer names."""
+"""Multiple choice: the letters that a question offers, and the letter that an answer names."""
 
 import re
 from functools import lru_cache
@@ -18,22 +18,24 @@ _STANDING = re.compile(r"([A-J])(?<![\w'\\][A-J])(?![\w'])(?!(?<=[AI]) [a-z])")
 
 
 @lru_cache(maxsize=64)
-def options(question: str) -> str:
-    """The letters offered, `ABCD` for example; empty unless there are at least A and B."""
-    seen = {found[1] or found[2] or found[3] for found in _OPTION.finditer(question)}
-    offered = "".join(takewhile(seen.__contains__, USUAL_LETTERS))
+def offered_letters(question: str) -> str:
+    """The letters that a question offers, for example `ABCD`; empty unless at least A and B are offered."""
+    letters = {letter[1] or letter[2] or letter[3] for letter in _OPTION.finditer(question)}
+    offered = "".join(takewhile(letters.__contains__, USUAL_LETTERS))
     return offered if len(offered) > 1 else ""
 
 
-def letter(raw: str, offered: str = ANY_LETTER) -> str | None:
-    """The one letter an answer opens with: `(B)`, `b)`, `B. Paris`, `option B`; None for `A and C` or `a dog`."""
-    named = _NAMED.match(_DECORATION.sub("", raw).strip())
-    if not named:
+def parse_letter(raw: str, offered: str = ANY_LETTER) -> str | None:
+    """The single letter that an answer starts with: `(B)`, `b)`, `B. Paris`, `option B`; None for `A and C` or `a
+    dog`.
+    """
+    match = _NAMED.match(_DECORATION.sub("", raw).strip())
+    if not match:
         return None
-    found = (named[1] or named[2] or named[3]).upper()
-    return found if found in offered else None
+    letter = (match[1] or match[2] or match[3]).upper()
+    return letter if letter in offered else None
 
 
-def last_letter(text: str, offered: str = USUAL_LETTERS) -> str | None:
-    """The last capital standing alone, the article A and the pronoun I left out."""
-    return next((found for found in reversed(_STANDING.findall(text)) if found in offered), None)
+def find_last_letter(text: str, offered: str = USUAL_LETTERS) -> str | None:
+    """The last capital that stands alone, without the article A and the pronoun I; None where there is none."""
+    return next((letter for letter in reversed(_STANDING.findall(text)) if letter in offered), None)

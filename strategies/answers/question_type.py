@@ -1,9 +1,9 @@
-"""What a question asks for, judged by its words alone and only where they are plain."""
+"""Detects what a question asks for by its wording, only where that is unambiguous."""
 
 import re
 from functools import lru_cache
 
-_LONGEST = 4_000
+_MAX_QUESTION_CHARACTERS = 4_000
 _QUANTITY = (
     r"(?:value|sum|total|number|amount|difference|product|quotient|remainder|average|mean|median|mode|percent(?:age)?"
     r"|probability|odds|ratio|cost|price|profit|salary|age|area|volume|perimeter|length|width|height|weight|distance"
@@ -35,8 +35,8 @@ _COMPOSES = re.compile(
 
 @lru_cache(maxsize=64)
 def asks_for_number(question: str) -> bool:
-    """True for a question whose answer is plainly one number; False for a task to write or prove something."""
-    words = " ".join(question[-_LONGEST:].replace("’", "'").casefold().split())
+    """Whether the answer is clearly one number; False for a task to write or prove something."""
+    words = " ".join(question[-_MAX_QUESTION_CHARACTERS:].replace("’", "'").casefold().split())
     if _COMPOSES.search(words):
         return False
     return bool(_ASKS.search(words) or (_NUMBERS.search(words) and _ASKS_IF_GIVEN_NUMBERS.search(words)))

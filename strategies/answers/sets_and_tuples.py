@@ -1,30 +1,30 @@
-"""Tuples, intervals, sets and bare lists: which brackets belong together, and where the commas are."""
+"""Tuples, intervals, sets and bare lists, split at the commas outside brackets."""
 
 import re
 from collections.abc import Callable
 
-_DEEPEST = 3
+_MAX_DEPTH = 3
 _MARK = re.compile(r"\\[{}]|\\.|[()\[\]{},]", re.DOTALL)
 _OPENING = frozenset(["(", "[", "{", r"\{"])
 _CLOSING = frozenset([")", "]", "}", r"\}"])
 
 
-def spelled(text: str, atom: Callable[[str], str], depth: int = 0) -> str:
-    """`text` with each element spelled by `atom`; the elements of a set sorted and counted once."""
-    opening, body, closing = _peeled(text)
-    parts = _split(body)
-    if parts is None or depth == _DEEPEST or (not opening and len(parts) == 1):
-        return atom(text)
+def normalize_elements(text: str, normalize: Callable[[str], str], depth: int = 0) -> str:
+    """Applies `normalize` to each element; the elements of a set are sorted and deduplicated."""
+    opening, body, closing = _split_brackets(text)
+    parts = _split_commas(body)
+    if parts is None or depth == _MAX_DEPTH or (not opening and len(parts) == 1):
+        return normalize(text)
     if len(parts) == 1 and opening in ("(", "{"):
         return body.strip()
-    items = [spelled(part.strip(), atom, depth + 1) for part in parts]
+    items = [normalize_elements(part.strip(), normalize, depth + 1) for part in parts]
     if opening in ("{", r"\{"):
         return rf"\{{{', '.join(sorted(set(items)))}\}}"
     return f"{opening}{', '.join(items)}{closing}"
 
 
-def _peeled(text: str) -> tuple[str, str, str]:
-    """Opening bracket, body, closing bracket; both empty unless one pair encloses the whole text."""
+def _split_brackets(text: str) -> tuple[str, str, str]:
+    """Opening bracket, body, closing bracket; empty brackets unless one pair encloses the entire text."""
     depth = 0
     opening = ""
     for mark in _MARK.finditer(text):
@@ -38,8 +38,8 @@ def _peeled(text: str) -> tuple[str, str, str]:
     return "", text, ""
 
 
-def _split(text: str) -> list[str] | None:
-    """The parts between the commas outside every bracket; None where the brackets do not balance."""
+def _split_commas(text: str) -> list[str] | None:
+    """The parts between the commas outside all brackets; None where the brackets do not balance."""
     parts, depth, start = [], 0, 0
     for mark in _MARK.finditer(text):
         depth += (mark[0] in _OPENING) - (mark[0] in _CLOSING)

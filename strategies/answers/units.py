@@ -15,19 +15,19 @@ _HALF_OF_DAY = re.compile(r"(?<=[0-9])\s*([ap])\.?m\b\.?", re.IGNORECASE)
 _VARIABLE = re.compile(r"\b[b-z]\b")
 
 
-def without_units(text: str) -> str:
-    """`text` with boxed units dropped, other text boxes opened; `4:30 P.M.` keeps its `pm`."""
-    text = _TEXT_BOX.sub(r"\1", _TEXT_UNIT.sub(_kept, text))
+def strip_units(text: str) -> str:
+    """Removes boxed units and opens other text boxes; `4:30 P.M.` keeps its `pm`."""
+    text = _TEXT_BOX.sub(r"\1", _TEXT_UNIT.sub(_replace_text_box, text))
     return _HALF_OF_DAY.sub(lambda half: f"{half[1].casefold()}m", text)
 
 
-def number_alone(text: str) -> str:
-    """The number of a number followed by nothing but unit words; any other text unchanged."""
+def strip_trailing_unit(text: str) -> str:
+    """The number of a text that is a number and unit words; any other text unchanged."""
     match = _NUMBER_AND_WORDS.fullmatch(text)
     return match[1].rstrip(".,/") if match and _is_unit(match[2]) else text
 
 
-def _kept(box: re.Match[str]) -> str:
+def _replace_text_box(box: re.Match[str]) -> str:
     return f" {box[1].strip()}" if _NOT_UNIT.search(_plain(box[1])) else ""
 
 

@@ -1,17 +1,17 @@
-"""When it is worth asking the expensive prover whether two keys are equal."""
+"""Decides when two keys are worth a call of the costly equivalence check."""
 
 import re
 
-from cogitate.strategies.answers.numbers import numeric
+from cogitate.strategies.answers.numbers import to_decimal
 
-_LONGEST = 200
+_MAX_KEY_CHARACTERS = 200
 _MATHEMATICAL = re.compile(r"[0-9\\]")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
-def provable(a: str, b: str) -> bool:
-    """Could a computer algebra system make these two different keys equal?"""
-    if a == b or max(len(a), len(b)) > _LONGEST or "%" in a + b:
+def is_worth_proving(a: str, b: str) -> bool:
+    """Whether computer algebra could find two different keys equal."""
+    if a == b or max(len(a), len(b)) > _MAX_KEY_CHARACTERS or "%" in a + b:
         return False
     if not (_is_expression(a) and _is_expression(b)):
         return False
@@ -19,8 +19,8 @@ def provable(a: str, b: str) -> bool:
 
 
 def _is_atom(key: str) -> bool:
-    """A number or one letter: two different ones are simply different."""
-    return numeric(key) is not None or (len(key) == 1 and key.isalpha())
+    """Whether the key is a number or a single letter: two different ones are never equal."""
+    return to_decimal(key) is not None or (len(key) == 1 and key.isalpha())
 
 
 def _is_expression(key: str) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cogitate.strategies.checks.regex import Pattern
-from cogitate.strategies.checks.schema_refs import target
+from cogitate.strategies.checks.schema_refs import resolve_pointer
 
-STEPS = 10_000
-SIGNS_A_STEP = 10_000
+MAX_STEPS = 10_000
+CHARACTERS_PER_STEP = 10_000
 """What a pattern reads in one step: its own weight times the text's length."""
-DEEPEST = 100
+MAX_DEPTH = 100
 """Checks within each other."""
-KINDS: Mapping[str, Callable[[object], bool]] = {
+TYPES: Mapping[str, Callable[[object], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
@@ -23,14 +23,14 @@ KINDS: Mapping[str, Callable[[object], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-NUMBERS: Mapping[str, Callable[[float, float], bool]] = {
+NUMBER_KEYWORDS: Mapping[str, Callable[[float, float], bool]] = {
     "minimum": operator.ge,
     "maximum": operator.le,
     "exclusiveMinimum": operator.gt,
     "exclusiveMaximum": operator.lt,
     "multipleOf": lambda value, of: Fraction(str(value)) % Fraction(str(of)) == 0,
 }
-SIZES: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
+SIZE_KEYWORDS: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
     "minLength": (str, operator.ge),
     "maxLength": (str, operator.le),
     "minItems": (list, operator.ge),
@@ -40,57 +40,57 @@ SIZES: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
 }
 
 
-def listed(argument: object) -> Sequence[object]:
+def as_list(argument: object) -> Sequence[object]:
     return argument if isinstance(argument, list) else [argument]
 
 
-class Exhausted(Exception):
+class StepLimitExceeded(Exception):
     """The check took more steps than it may."""
 
 
 @dataclass(slots=True)
-class Check:
+class Evaluation:
     root: Mapping[str, object]
-    left: int = STEPS
+    left: int = MAX_STEPS
 
     def fits(self, value: object, schema: object, depth: int) -> bool:
         """Raises Exhausted."""
         self.spend(1)
-        if depth > DEEPEST:
-            raise Exhausted
+        if depth > MAX_DEPTH:
+            raise StepLimitExceeded
         if not isinstance(schema, Mapping):
             return schema is not False
         return all(self.holds(keyword, argument, value, schema, depth + 1) for keyword, argument in schema.items())
 
     def holds(self, keyword: str, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
         """Whether one keyword is satisfied; one that is about another kind of value always is."""
-        if keyword in NUMBERS and isinstance(argument, int | float):
+        if keyword in NUMBER_KEYWORDS and isinstance(argument, int | float):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return True
-            return NUMBERS[keyword](value, argument)
-        if keyword in SIZES and isinstance(argument, int):
-            kind, fits = SIZES[keyword]
+            return NUMBER_KEYWORDS[keyword](value, argument)
+        if keyword in SIZE_KEYWORDS and isinstance(argument, int):
+            kind, fits = SIZE_KEYWORDS[keyword]
             return not isinstance(value, kind) or not isinstance(value, str | list | dict) or fits(len(value), argument)
         return keyword not in APPLIED or APPLIED[keyword](self, argument, value, schema, depth)
 
     def spend(self, steps: int) -> None:
         self.left -= steps
         if self.left < 0:
-            raise Exhausted
+            raise StepLimitExceeded
 
     def found(self, pattern: str, text: str) -> bool:
         expression = Pattern(pattern)
-        self.spend(1 + expression.weight * len(text) // SIGNS_A_STEP)
-        return expression.found(text)
+        self.spend(1 + expression.states * len(text) // CHARACTERS_PER_STEP)
+        return expression.is_match(text)
 
     def spelt(self, value: object) -> str:
         """One spelling for what is equal."""
         text = json.dumps(value, sort_keys=True)
-        self.spend(1 + len(text) // SIGNS_A_STEP)
+        self.spend(1 + len(text) // CHARACTERS_PER_STEP)
         return text
 
     def sorts(self, value: object, schemas: object, depth: int) -> Iterator[bool]:
-        return (self.fits(value, inner, depth) for inner in listed(schemas))
+        return (self.fits(value, inner, depth) for inner in as_list(schemas))
 
     def others(self, value: Mapping[str, object], schema: Mapping[str, object]) -> list[object]:
         """The values of those properties that no other keyword of the schema speaks of."""
@@ -104,52 +104,52 @@ class Check:
         ]
 
 
-Rule = Callable[[Check, object, object, Mapping[str, object], int], bool]
+Rule = Callable[[Evaluation, object, object, Mapping[str, object], int], bool]
 
 
-def _type(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return any(KINDS[str(kind)](value) for kind in listed(argument))
+def _type(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    return any(TYPES[str(kind)](value) for kind in as_list(argument))
 
 
-def _enum(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _enum(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     own = check.spelt(value)
-    return any(check.spelt(other) == own for other in listed(argument))
+    return any(check.spelt(other) == own for other in as_list(argument))
 
 
-def _reference(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return check.fits(value, check.root if argument == "#" else target(check.root, str(argument)), depth)
+def _reference(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    return check.fits(value, check.root if argument == "#" else resolve_pointer(check.root, str(argument)), depth)
 
 
-def _choice(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _choice(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     """if, then and else."""
     return check.fits(value, schema.get("then" if check.fits(value, argument, depth) else "else", True), depth)
 
 
-def _unique(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _unique(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     return argument is not True or not isinstance(value, list) or len(set(map(check.spelt, value))) == len(value)
 
 
-def _items(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    before = len(listed(schema.get("prefixItems", [])))
+def _items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    before = len(as_list(schema.get("prefixItems", [])))
     return not isinstance(value, list) or all(check.fits(item, argument, depth) for item in value[before:])
 
 
-def _first_items(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    pairs = zip(value, listed(argument), strict=False) if isinstance(value, list) else ()
+def _first_items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    pairs = zip(value, as_list(argument), strict=False) if isinstance(value, list) else ()
     return all(check.fits(item, inner, depth) for item, inner in pairs)
 
 
-def _contains(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _contains(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     return not isinstance(value, list) or any(check.fits(item, argument, depth) for item in value)
 
 
-def _properties(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _properties(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     if not isinstance(value, dict) or not isinstance(argument, Mapping):
         return True
     return all(check.fits(value[name], inner, depth) for name, inner in argument.items() if name in value)
 
 
-def _alike(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _alike(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     """patternProperties."""
     if not isinstance(value, dict) or not isinstance(argument, Mapping):
         return True
@@ -157,12 +157,12 @@ def _alike(check: Check, argument: object, value: object, schema: Mapping[str, o
     return all(check.fits(held, inner, depth) for held, inner in pairs)
 
 
-def _others(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _others(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     others = check.others(value, schema) if isinstance(value, dict) else []
     return all(check.fits(held, argument, depth) for held in others)
 
 
-def _names(check: Check, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _names(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     return not isinstance(value, dict) or all(check.fits(name, argument, depth) for name in value)
 
 
@@ -174,7 +174,7 @@ APPLIED: Mapping[str, Rule] = {
         not isinstance(value, str) or check.found(str(argument), value)
     ),
     "required": lambda check, argument, value, schema, depth: (
-        not isinstance(value, dict) or all(name in value for name in listed(argument))
+        not isinstance(value, dict) or all(name in value for name in as_list(argument))
     ),
     "uniqueItems": _unique,
     "$ref": _reference,

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
-LONGEST_PATTERN = 512
-LONGEST_TEXT = 20_000
-HEAVIEST = 1000
-LETTERS = 20
+MAX_PATTERN_CHARACTERS = 512
+MAX_TEXT_CHARACTERS = 20_000
+MAX_STATES = 1000
+UNICODE_CLASS_STATES = 20
 """What a class of Unicode's weighs, such as \\w: it is hundreds of states, which take a millisecond to build."""
 _LETTERS = re.compile(r"\\[wWdDsSbBpP]")
 _SIGN = re.compile(
@@ -28,28 +28,30 @@ class Pattern:
     source: str
 
     def __post_init__(self) -> None:
-        if len(self.source) > LONGEST_PATTERN or self.weight > HEAVIEST:
-            raise ValueError(f"may be {LONGEST_PATTERN} signs long, and {HEAVIEST} with its counted repetitions")
-        compiled(self.source)
+        if len(self.source) > MAX_PATTERN_CHARACTERS or self.states > MAX_STATES:
+            raise ValueError(
+                f"may be {MAX_PATTERN_CHARACTERS} signs long, and {MAX_STATES} with its counted repetitions"
+            )
+        compile_pattern(self.source)
 
     @property
-    def weight(self) -> int:
+    def states(self) -> int:
         """About how many states it has."""
-        return weight(self.source)
+        return estimate_states(self.source)
 
-    def found(self, text: str) -> bool:
+    def is_match(self, text: str) -> bool:
         """Whether some of the text matches; in a text longer than LONGEST_TEXT nothing does."""
-        if len(text) > LONGEST_TEXT:
+        if len(text) > MAX_TEXT_CHARACTERS:
             return False
         try:
-            compiled(self.source).validate_python(text)
+            compile_pattern(self.source).validate_python(text)
         except ValidationError:
             return False
         return True
 
 
 @lru_cache(maxsize=64)
-def compiled(source: str) -> SchemaValidator:
+def compile_pattern(source: str) -> SchemaValidator:
     try:
         return SchemaValidator(core_schema.str_schema(pattern=source, regex_engine="rust-regex"))
     except SchemaError as error:
@@ -58,7 +60,7 @@ def compiled(source: str) -> SchemaValidator:
 
 
 @lru_cache(maxsize=64)
-def weight(source: str) -> int:
+def estimate_states(source: str) -> int:
     """Each sign is one state, a class of Unicode's LETTERS, and a counted repetition multiplies what it repeats."""
     sums, last = [0], 0
     for sign in _SIGN.finditer(source):
@@ -72,6 +74,6 @@ def weight(source: str) -> int:
             sums[-1] += last * (times - 1)
             last *= times
         else:
-            last = max(1, LETTERS * len(_LETTERS.findall(sign[0])))
+            last = max(1, UNICODE_CLASS_STATES * len(_LETTERS.findall(sign[0])))
             sums[-1] += last
     return sum(sums)

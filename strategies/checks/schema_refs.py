@@ -5,9 +5,9 @@ engine's; a reference to another document would be left out without a word.
 """
 
 
-def closed(schema: dict[str, object]) -> dict[str, object]:
+def check_refs(schema: dict[str, object]) -> dict[str, object]:
     """The schema. Raises ValueError."""
-    for node in nodes(schema):
+    for node in collect_nodes(schema):
         seen = list[str]()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
             if pointer != "#" and not pointer.startswith("#/"):
@@ -15,11 +15,11 @@ def closed(schema: dict[str, object]) -> dict[str, object]:
             if pointer in seen:
                 raise ValueError("a schema's references lead only back to themselves")
             seen.append(pointer)
-            node = target(schema, pointer)
+            node = resolve_pointer(schema, pointer)
     return schema
 
 
-def nodes(schema: object) -> list[object]:
+def collect_nodes(schema: object) -> list[object]:
     """Every dict and list in it, itself first."""
     found = [schema]
     for node in found:
@@ -28,7 +28,7 @@ def nodes(schema: object) -> list[object]:
     return found
 
 
-def target(schema: object, pointer: str) -> object:
+def resolve_pointer(schema: object, pointer: str) -> object:
     """What a pointer leads to; None where there is nothing."""
     for step in pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")

@@ -1,1 +1,1 @@
-"""Tree and population search: steps, trajectories, resampling, AB-MCTS."""
+"""Search over reasoning steps and over populations of answers."""

@@ -1,12 +1,12 @@
-"""Tree search over whole answers: wider or deeper, by what the scores so far promise. Inoue et al., 2025,
-arXiv:2503.04412, with node aggregation (AB-MCTS-A) and Beta posteriors.
+"""AB-MCTS: tree search over complete answers that chooses between a new answer and a refinement of an old one.
 
-Every node can always have one more child: a draft at the root, a revision of its answer elsewhere. A draw for that
-(GEN) stands against one for going on below the children it has (CONT), and there the child with the best draw is gone
-to. A score counts for GEN where the answer was made, and for CONT and the child at each node on the way there.
+Inoue et al., 2025, arXiv:2503.04412, with node aggregation (AB-MCTS-A) and Beta posteriors. Every node can always get
+one more child: a draft at the root, a refinement of the node's answer elsewhere. A draw for a new child (GEN) competes
+with a draw for descending to an existing child (CONT), and there the child with the largest draw is followed. A score
+updates GEN at the node where the answer was generated, and CONT and the followed child at each node on the path to it.
 
-Deviations: one answer is made at a time; one that scores 1 ends the search, for none can be better; a lost answer, or
-one whose verdict was lost, teaches nothing.
+Deviations: one answer is generated at a time; an answer with score 1 ends the search, because none can be better; a
+lost answer, or one whose verdict was lost, updates nothing.
 """
 
 import random
@@ -16,84 +16,89 @@ from dataclasses import dataclass, field
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.search.population import aggregated
+from cogitate.strategies.search.population import build_aggregation_prompt
 from cogitate.strategies.voting.ballot import ranking
 
-Scored = Callable[[Outcome, Run], Awaitable[Outcome]]
-"""An answer with the verifier's score; without one where the verdict was lost."""
+ScoreOutcome = Callable[[Outcome, Run], Awaitable[Outcome]]
+"""Returns the outcome with the verifier's score; without a score where the verdict was lost."""
 PRIOR = 0.5
-"""Of both parameters: Jeffreys'."""
+"""Both parameters of the Beta prior: Jeffreys' prior."""
 
 
 @dataclass(slots=True)
-class Belief:
-    """What scores to expect: a Beta posterior."""
+class BetaPosterior:
+    """A Beta posterior over scores in [0, 1]."""
 
-    high: float = PRIOR
-    low: float = PRIOR
+    alpha: float = PRIOR
+    beta: float = PRIOR
 
-    def learn(self, score: float) -> None:
-        self.high, self.low = self.high + score, self.low + 1 - score
+    def update(self, score: float) -> None:
+        """Adds one observed score."""
+        self.alpha, self.beta = self.alpha + score, self.beta + 1 - score
 
-    def draw(self, chance: random.Random) -> float:
-        return chance.betavariate(self.high, self.low)
+    def sample(self, rng: random.Random) -> float:
+        """Draws one expected score."""
+        return rng.betavariate(self.alpha, self.beta)
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """An answer; none at the root."""
+    """An answer in the tree; the root has none."""
 
     outcome: Outcome | None = None
     children: "list[Node]" = field(default_factory=list)
-    wider: Belief = field(default_factory=Belief)
-    """GEN: one more child."""
-    deeper: Belief = field(default_factory=Belief)
-    """CONT: whatever is made below the children."""
-    below: Belief = field(default_factory=Belief)
-    """What is made below this node, for its parent to choose by."""
+    gen: BetaPosterior = field(default_factory=BetaPosterior)
+    """GEN: the scores of new children."""
+    cont: BetaPosterior = field(default_factory=BetaPosterior)
+    """CONT: the scores of all answers below the existing children."""
+    subtree: BetaPosterior = field(default_factory=BetaPosterior)
+    """The scores of this node's answer and all below it, by which its parent chooses."""
 
 
-async def searched(prompt: Prompt, answers: int, scored: Scored, run: Run) -> Outcome:
-    """The best of at most so many answers by score, the others behind it. Raises the last loss where all were lost."""
-    chance = random.Random(run.sampling.seed)  # noqa: S311 where the tree grows is no secret
-    root, found, loss = Node(), list[Outcome](), SampleFailed("no answer was made")
-    for _ in range(answers):
-        way = chosen(root, chance)
-        parent = way[-1].outcome
+async def search(prompt: Prompt, max_answers: int, score: ScoreOutcome, run: Run) -> Outcome:
+    """Runs the tree search and returns the answer with the highest score, with the rest as alternatives.
+
+    Raises the last SampleFailed where all of the at most `max_answers` answers were lost.
+    """
+    rng = random.Random(run.request.sampling.seed)  # noqa: S311 not used for security
+    root, outcomes, loss = Node(), list[Outcome](), SampleFailed("no answer was generated")
+    for _ in range(max_answers):
+        path = select_path(root, rng)
+        parent = path[-1].outcome
         try:
-            made = await run.generate(aggregated(prompt, [parent]) if parent else prompt)
+            completion = await run.generate(build_aggregation_prompt(prompt, [parent]) if parent else prompt)
         except SampleFailed as failure:
             loss = failure
             continue
-        outcome = Outcome(made, await run.read(made))
-        if not found:
+        outcome = Outcome(completion, await run.read(completion))
+        if not outcomes:
             run.propose(outcome)
-        outcome = await scored(outcome, run)
-        grown(way, outcome)
-        found.append(outcome)
-        run.propose(ranking(found))
+        outcome = await score(outcome, run)
+        add_child(path, outcome)
+        outcomes.append(outcome)
+        run.propose(ranking(outcomes))
         if outcome.score == 1:
             break
-    if not found:
+    if not outcomes:
         raise loss
-    return ranking(found)
+    return ranking(outcomes)
 
 
-def chosen(root: Node, chance: random.Random) -> list[Node]:
-    """The way from the root to the node that gets one more child."""
-    way = [root]
-    while (node := way[-1]).children and node.deeper.draw(chance) > node.wider.draw(chance):
-        way.append(max(node.children, key=lambda child: child.below.draw(chance)))
-    return way
+def select_path(root: Node, rng: random.Random) -> list[Node]:
+    """Selects the path from the root to the node that gets one more child (Thompson sampling)."""
+    path = [root]
+    while (node := path[-1]).children and node.cont.sample(rng) > node.gen.sample(rng):
+        path.append(max(node.children, key=lambda child: child.subtree.sample(rng)))
+    return path
 
 
-def grown(way: list[Node], outcome: Outcome) -> None:
-    """One more child at the end of the way, and its score learnt all along it."""
-    way[-1].children.append(Node(outcome))
+def add_child(path: list[Node], outcome: Outcome) -> None:
+    """Adds a child at the end of the path and updates the posteriors along it."""
+    path[-1].children.append(Node(outcome))
     if outcome.score is None:
         return
-    way[-1].wider.learn(outcome.score)
-    for node in way[1:]:
-        node.below.learn(outcome.score)
-    for node in way[:-1]:
-        node.deeper.learn(outcome.score)
+    path[-1].gen.update(outcome.score)
+    for node in path[1:]:
+        node.subtree.update(outcome.score)
+    for node in path[:-1]:
+        node.cont.update(outcome.score)

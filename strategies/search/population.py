@@ -1,21 +1,21 @@
-"""A population of candidates: how far it agrees, and how new candidates are made from old ones."""
+"""Populations of candidates: agreement within one, and new candidates generated from old ones."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import AGGREGATE, REFINE
-from cogitate.strategies.core.quoting import quoted, reply
+from cogitate.strategies.core.quoting import final_text, quote_candidates
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
-from cogitate.strategies.voting.ballot import Ballot, wholeness
+from cogitate.strategies.voting.ballot import Ballot, completeness
 
-CONSENSUS = 0.95
-"""The share that ends a synthesis: nothing is left to be put together."""
+CONSENSUS_SHARE = 0.95
+"""Agreement at which a synthesis ends: nothing is left to combine."""
 
 
-async def sampled(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
-    """n candidates as they finish; the best so far is proposed with each."""
+async def sample_candidates(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
+    """Samples n candidates; the best so far is proposed with each arrival."""
     ballot = Ballot()
     async with run.race(prompt, n) as arrivals:
         async for completion in arrivals:
@@ -24,53 +24,58 @@ async def sampled(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
     return ballot.votes
 
 
-async def synthesised(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: Run) -> list[Outcome]:
-    """One candidate from each group; none at all where every one was lost."""
+async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: Run) -> list[Outcome]:
+    """Generates one candidate from each group. Lost candidates are left out."""
     try:
-        made = await run.each([aggregated(prompt, group) for group in groups])
+        completions = await run.generate_each([build_aggregation_prompt(prompt, group) for group in groups])
     except SampleFailed:
         return []
-    return [Outcome(completion, await run.read(completion)) for completion in made if completion]
+    return [Outcome(completion, await run.read(completion)) for completion in completions if completion]
 
 
-async def concluded(prompt: Prompt, shown: Sequence[Outcome], population: Sequence[Outcome], run: Run) -> Outcome:
-    """One last answer, from those shown. It is seen as it is written where no deadline can put another in its place."""
+async def write_final_answer(
+    prompt: Prompt, candidates: Sequence[Outcome], population: Sequence[Outcome], run: Run
+) -> Outcome:
+    """Generates the final answer from `candidates` and ranks the population behind it.
+
+    The text is streamed to the client only where no deadline can replace it.
+    """
     run.propose(Ballot.of(population).ranking())
-    made = await run.generate(aggregated(prompt, shown), visible=not run.budget.may_end)
-    return first_of(Outcome(made, await run.read(made)), population)
+    completion = await run.generate(build_aggregation_prompt(prompt, candidates), visible=not run.budget.has_deadline)
+    return rank_first(Outcome(completion, await run.read(completion)), population)
 
 
-def aggregated(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
-    """The question as it was asked, and behind it what others answered."""
-    words = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quoted(candidates))
-    return prompt.say(words) if isinstance(prompt.raw, tuple) else prompt.instruct(words)
+def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
+    """Builds the question followed by the candidates and the instruction to combine them, or to refine a single one."""
+    instruction = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quote_candidates(candidates))
+    return prompt.prefill(instruction) if isinstance(prompt.raw, tuple) else prompt.instruct(instruction)
 
 
-def identity(outcome: Outcome) -> str:
-    """What two candidates must share to be the same: their answer, or, where there is none to read, their text.
+def identity_key(outcome: Outcome) -> str:
+    """The key by which two candidates count as the same: the answer's key, or the text where no answer can be read.
 
-    Who says nothing, cut off in its thought, is like nobody.
+    A candidate without text equals no other.
     """
     if outcome.answer:
         return f"answer {outcome.answer.key}"
-    said = reply(outcome.completion)
-    return f"text {said}" if said else f"nothing {outcome.completion.index}"
+    text = final_text(outcome.completion)
+    return f"text {text}" if text else f"nothing {outcome.completion.index}"
 
 
-def share(population: Sequence[Outcome]) -> float:
-    """Of the largest class of candidates that are the same."""
-    return max(Counter(map(identity, population)).values()) / len(population)
+def largest_share(population: Sequence[Outcome]) -> float:
+    """The share of the largest class of equal candidates."""
+    return max(Counter(map(identity_key, population)).values()) / len(population)
 
 
-def whole(population: Sequence[Outcome]) -> list[Outcome]:
-    """Those that are worth reading: with an answer or an end, else those that say anything; none where none does."""
-    said = [outcome for outcome in population if wholeness(outcome)]
-    return [outcome for outcome in said if wholeness(outcome) > 1] or said
+def complete_candidates(population: Sequence[Outcome]) -> list[Outcome]:
+    """The candidates with an answer or a complete text; where there is none, those with any text."""
+    with_text = [outcome for outcome in population if completeness(outcome)]
+    return [outcome for outcome in with_text if completeness(outcome) > 1] or with_text
 
 
-def first_of(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:
-    """The chosen one with the population's agreement with it, and the rest of the population behind it."""
+def rank_first(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:
+    """`chosen` with the population's agreement with it, and the rest of the population as its alternatives."""
     ranking = Ballot.of(population).ranking()
-    others = (o for o in (ranking, *ranking.others) if o.completion.index != chosen.completion.index)
-    agreement = sum(identity(o) == identity(chosen) for o in population) / len(population)
-    return Outcome(chosen.completion, chosen.answer, chosen.score, agreement, tuple(others))
+    alternatives = (o for o in (ranking, *ranking.alternatives) if o.completion.index != chosen.completion.index)
+    agreement = sum(identity_key(o) == identity_key(chosen) for o in population) / len(population)
+    return Outcome(chosen.completion, chosen.answer, chosen.score, agreement, tuple(alternatives))

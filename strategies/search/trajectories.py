@@ -1,38 +1,40 @@
-"""Particles with all that they were, from the root on: what particle Gibbs keeps one of, and branches from. Pure."""
+"""The trajectories of particles from the root on: particle Gibbs retains one of them and branches from it."""
 
 from collections.abc import Iterable, Sequence
 
 from cogitate.strategies.search.resampling import odds
 from cogitate.strategies.search.steps import Path
 
-Line = tuple[Path, ...]
+Trajectory = tuple[Path, ...]
+"""The states of one particle, the root first."""
 
 
-def heads(lines: Iterable[Line]) -> list[Path]:
-    """What the particles are now."""
-    return [line[-1] for line in lines]
+def last_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
+    """The current state of each particle."""
+    return [trajectory[-1] for trajectory in trajectories]
 
 
-def going(lines: Iterable[Line]) -> list[Path]:
-    return [path for path in heads(lines) if not path.done]
+def unfinished_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
+    """The current states that are not done."""
+    return [path for path in last_paths(trajectories) if not path.done]
 
 
-def longer(lines: Iterable[Line], steps: Iterable[Path | None]) -> list[Line]:
-    """Those that go on, each by its step; without those whose step was lost."""
-    grown, following = list[Line](), iter(steps)
-    for line in lines:
-        if line[-1].done:
-            grown.append(line)
-        elif step := next(following):
-            grown.append((*line, step))
-    return grown
+def extend_trajectories(trajectories: Iterable[Trajectory], steps: Iterable[Path | None]) -> list[Trajectory]:
+    """Appends to each unfinished trajectory its step, in order; drops those whose step was lost."""
+    extended, remaining_steps = list[Trajectory](), iter(steps)
+    for trajectory in trajectories:
+        if trajectory[-1].done:
+            extended.append(trajectory)
+        elif step := next(remaining_steps):
+            extended.append((*trajectory, step))
+    return extended
 
 
-def chances(lines: Iterable[Line], temperature: float) -> list[float]:
-    """The verifier's odds of each, as shares."""
-    return odds([path.worth for path in heads(lines)], temperature)
+def odds_weights(trajectories: Iterable[Trajectory], temperature: float) -> list[float]:
+    """The normalised odds of the particles' scores."""
+    return odds([path.score_or_prior for path in last_paths(trajectories)], temperature)
 
 
-def together(lines: Sequence[Line], kept: Line) -> list[Line]:
-    """All of them, and the one that is kept, if there is one."""
-    return [*lines, kept] if kept else list(lines)
+def with_retained(trajectories: Sequence[Trajectory], retained: Trajectory) -> list[Trajectory]:
+    """The trajectories and the retained one, if there is one."""
+    return [*trajectories, retained] if retained else list(trajectories)

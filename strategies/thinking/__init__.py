@@ -1,1 +1,1 @@
-"""Reasoning text: its tags, and leaving it early."""
+"""Reasoning text: its tags, its length, and leaving it early."""

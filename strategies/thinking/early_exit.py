@@ -1,8 +1,10 @@
-"""Whether to stop thinking early: what a probe, behind a thought that is not yet over, says the answer is. Pure.
+"""Early exit from thinking, decided by the answer to a probe.
 
-DEER, Yang et al., 2025, arXiv:2504.15895: once the model is sure enough of its answer. Dynasor-CoT, Fu et al., 2024,
-arXiv:2412.20993: once the last probes agree. Deviations: probes come every so many tokens, also DEER's, and are greedy,
-also Dynasor's; every token of DEER's answer counts, so that an answer of one token has a confidence too.
+DEER, Yang et al., 2025, arXiv:2504.15895: stop once the model is confident enough of the probed answer. Dynasor-CoT, Fu
+et al., 2024, arXiv:2412.20993: stop once the last probes agree.
+
+Deviations: probes are inserted at a fixed token interval, also for DEER, and are greedy, also for Dynasor; every token
+of DEER's answer counts, so that an answer of one token has a confidence too.
 """
 
 import math
@@ -13,39 +15,40 @@ from itertools import accumulate
 from cogitate.strategies.core.types import Completion
 
 PROBE = "\n\n**Final Answer**\n\n\\boxed{"
-PROBE_TOKENS = 20
-SURE = 0.95
-"""DEER's threshold."""
-AGREEING = 3
-"""Dynasor's w at its middle setting."""
-DOUBT = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
+"""Appended to an unfinished thought to ask for the answer."""
+MAX_PROBE_TOKENS = 20
+DEER_THRESHOLD = 0.95
+"""Confidence at which DEER stops."""
+DYNASOR_WINDOW = 3
+"""Probes that must agree: Dynasor's w at its middle setting."""
+_DOUBT = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
 
 
-def boxed(text: str) -> str | None:
-    """What stands before the brace that closes the probe's; None where nothing closes it."""
-    end = closing(text)
+def parse_probe_answer(text: str) -> str | None:
+    """The text up to the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
+    end = find_closing_brace(text)
     return None if end is None else text[:end].strip()
 
 
-def closing(text: str) -> int | None:
-    """Where the brace is that the probe opened."""
+def find_closing_brace(text: str) -> int | None:
+    """The index of the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
     depth = 1
-    for at, sign in enumerate(text):
-        depth += (sign == "{") - (sign == "}")
+    for index, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
         if depth == 0:
-            return at
+            return index
     return None
 
 
-def confidence(probe: Completion) -> float:
+def probe_confidence(probe: Completion) -> float:
     """The geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
     starts = accumulate((len(token.text) for token in probe.logprobs), initial=0)
-    end = closing(probe.text) if boxed(probe.text) else None
+    end = find_closing_brace(probe.text) if parse_probe_answer(probe.text) else None
     logprobs = [token.logprob for token, start in zip(probe.logprobs, starts, strict=False) if end and start < end]
     return math.exp(math.fsum(logprobs) / len(logprobs)) if logprobs else 0.0
 
 
-def agreed(answers: Sequence[str | None]) -> bool:
-    """Whether the last three are the same, say something, and do not doubt it."""
-    last = answers[-AGREEING:]
-    return len(last) == AGREEING and len(set(last)) == 1 and bool(last[0]) and not DOUBT.search(last[0] or "")
+def is_stable(answers: Sequence[str | None]) -> bool:
+    """Whether the last DYNASOR_WINDOW answers are equal, not empty and free of words of doubt."""
+    last = answers[-DYNASOR_WINDOW:]
+    return len(last) == DYNASOR_WINDOW and len(set(last)) == 1 and bool(last[0]) and not _DOUBT.search(last[0] or "")

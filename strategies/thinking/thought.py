@@ -1,106 +1,112 @@
-"""A thought in the making: its pieces, our words between them, and what it may still spend."""
+"""A thought under construction: decoded completions, inserted text, and the tokens that are left."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.seeds import least
-from cogitate.strategies.core.types import Completion, Outcome, Prompt, joined
-
-OPEN, CLOSE = "<think>", "</think>"
-
-
-def within(ids: Sequence[int], opens: Sequence[int | None], closes: Sequence[int | None]) -> bool:
-    """Whether the last of the model's tags among its tokens is the one that opens a thought."""
-    return next((token in opens for token in reversed(ids) if token in opens or token in closes), False)
+from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
+from cogitate.strategies.thinking.tags import CLOSE_TAG
 
 
 @dataclass(slots=True)
 class Thought:
-    """What was decoded and said so far, to be continued by its very tokens."""
+    """Text decoded and inserted so far. It is continued by its exact token ids."""
 
     prompt: Prompt
     run: Run
-    pieces: list[Completion] = field(default_factory=list)
-    tagged: bool = False
-    """The model tells its thoughts from its answer by tags."""
-    hidden: bool = False
-    """The engine keeps them apart: a thought is no content."""
-    words: str = ""
-    """Ours, behind the last piece."""
-    label: str = ""
-    """Of these, those that announce the answer."""
+    completions: list[Completion] = field(default_factory=list)
+    uses_tags: bool = False
+    """Whether the model separates thinking from the answer by tags."""
+    is_reasoning_separate: bool = False
+    """Whether the engine returns reasoning apart from the content."""
+    pending_text: str = ""
+    """Inserted text after the last completion."""
+    answer_label: str = ""
+    """The part of the inserted text that announces the answer; empty before `conclude`."""
 
     @property
-    def used(self) -> int:
-        return sum(piece.completion_tokens for piece in self.pieces)
+    def tokens_used(self) -> int:
+        """Tokens decoded so far."""
+        return sum(completion.completion_tokens for completion in self.completions)
 
     @property
-    def left(self) -> int | None:
-        """What the client's limit and the budget leave."""
-        limit = self.run.sampling.max_tokens
-        return least(None if limit is None else limit - self.used, self.run.budget.left)
+    def tokens_left(self) -> int | None:
+        """Tokens that max_tokens and the budget leave; None for no limit."""
+        limit = self.run.request.sampling.max_tokens
+        return smallest_limit(None if limit is None else limit - self.tokens_used, self.run.budget.tokens_left)
 
-    def say(self, text: str, *, thinking: bool = False) -> None:
-        self.prompt = self.prompt.say(text)
-        self.words += text
-        self.run.say(text, reasoning=thinking and self.hidden)
+    def append_text(self, text: str, *, thinking: bool = False) -> None:
+        """Inserts text; `thinking` marks it as reasoning where the engine separates it."""
+        self.prompt = self.prompt.prefill(text)
+        self.pending_text += text
+        self.run.emit_text(text, reasoning=thinking and self.is_reasoning_separate)
 
-    def tag(self, text: str) -> None:
-        """One of the model's tags. Where thoughts are kept apart nobody sees it."""
-        self.prompt = self.prompt.say(text)
-        self.words += text
-        if not self.hidden:
-            self.run.say(text)
+    def append_tag(self, text: str) -> None:
+        """Inserts one of the model's tags. It is not visible where the engine separates reasoning."""
+        self.prompt = self.prompt.prefill(text)
+        self.pending_text += text
+        if not self.is_reasoning_separate:
+            self.run.emit_text(text)
 
-    def close(self) -> None:
-        self.tag(CLOSE)
+    def append_close_tag(self) -> None:
+        """Inserts the tag that ends the thought."""
+        self.append_tag(CLOSE_TAG)
 
     def conclude(self, label: str) -> None:
-        """Ends the thought and announces the answer."""
-        if self.tagged:
-            self.close()
-        self.say(f"\n\n{label}" if self.words or self.pieces else label)
-        self.label = label
+        """Ends the thought and inserts the label that announces the answer."""
+        if self.uses_tags:
+            self.append_close_tag()
+        self.append_text(f"\n\n{label}" if self.pending_text or self.completions else label)
+        self.answer_label = label
 
-    async def skip(self, opening: str, thought: str, label: str) -> None:
-        """Goes on to the answer at once, behind a thought that is over, where the model thinks in tags."""
-        if self.run.budget.left is None or self.run.budget.left > 1:
-            seen = await self.run.generate(self.prompt, role="step", max_tokens=1, until=CLOSE)
-            self._see(seen)
-            if self.tagged:
-                if not seen.thinking or seen.text.lstrip().startswith(opening):
-                    self.tag(f"{opening}\n")
-                self.say(f"{thought}\n", thinking=True)
+    async def skip_thinking(self, opening: str, thought: str, label: str) -> None:
+        """Inserts a finished thought, where the model uses tags, and announces the answer.
+
+        One token is decoded, and dropped, to see whether the model uses tags.
+        """
+        if self.run.budget.tokens_left is None or self.run.budget.tokens_left > 1:
+            completion = await self.run.generate(self.prompt, role="step", max_tokens=1, until=CLOSE_TAG)
+            self._detect_tags(completion)
+            if self.uses_tags:
+                if not completion.thinking or completion.text.lstrip().startswith(opening):
+                    self.append_tag(f"{opening}\n")
+                self.append_text(f"{thought}\n", thinking=True)
         self.conclude(label)
 
-    async def think(self, most: int | None) -> Completion:
-        """Up to the end of the thought, or of its allowance."""
-        made = await self.grow(most, until=CLOSE)
-        self._see(made)
-        return made
+    async def think(self, max_tokens: int | None) -> Completion:
+        """Decodes up to the end of the thought, or at most `max_tokens`."""
+        completion = await self.decode(max_tokens, until=CLOSE_TAG)
+        self._detect_tags(completion)
+        return completion
 
-    async def grow(self, most: int | None, until: str | None = None) -> Completion:
-        made = await self.run.generate(self.prompt, role="step", visible=True, max_tokens=most, until=until)
-        self.prompt = made.path
-        self.pieces.append(replace(made, text=self.words + made.text, content=None, native=None))
-        self.words = ""
-        self.run.propose(Outcome(self.whole))
-        return made
+    async def decode(self, max_tokens: int | None, until: str | None = None) -> Completion:
+        """Decodes at most `max_tokens` tokens, up to the tag `until`, and proposes the result so far."""
+        completion = await self.run.generate(self.prompt, role="step", visible=True, max_tokens=max_tokens, until=until)
+        self.prompt = completion.continuation
+        self.completions.append(
+            replace(completion, text=self.pending_text + completion.text, content=None, native=None)
+        )
+        self.pending_text = ""
+        self.run.propose(Outcome(self.joined_completion))
+        return completion
 
-    def _see(self, made: Completion) -> None:
-        self.tagged = self.tagged or made.thinking or made.stopped_by == CLOSE
-        self.hidden = self.hidden or (made.thinking and made.content == "" and bool(made.text))
+    def _detect_tags(self, completion: Completion) -> None:
+        self.uses_tags = self.uses_tags or completion.thinking or completion.stopped_by == CLOSE_TAG
+        self.is_reasoning_separate = self.is_reasoning_separate or (
+            completion.thinking and completion.content == "" and bool(completion.text)
+        )
 
     @property
-    def whole(self) -> Completion:
-        """All of it as the single completion it spells."""
-        whole = joined(self.pieces)
-        return replace(whole, text=whole.text + self.words) if self.words else whole
+    def joined_completion(self) -> Completion:
+        """All completions and inserted text as one completion."""
+        joined = join_steps(self.completions)
+        return replace(joined, text=joined.text + self.pending_text) if self.pending_text else joined
 
-    async def outcome(self) -> Outcome:
-        """Of an answer that was announced, what follows the announcement counts; where nothing does, the whole."""
-        last, whole = self.pieces[-1], self.whole
-        said = last.text.rpartition(self.label)[2] if self.label and self.label in last.text else ""
-        announced = replace(last, text=self.label + said) if said.strip() else whole
-        return Outcome(whole, await self.run.read(announced))
+    async def build_outcome(self) -> Outcome:
+        """Reads the answer from the text after the label; from the complete text where nothing follows the label."""
+        last, joined = self.completions[-1], self.joined_completion
+        after_label = (
+            last.text.rpartition(self.answer_label)[2] if self.answer_label and self.answer_label in last.text else ""
+        )
+        announced = replace(last, text=self.answer_label + after_label) if after_label.strip() else joined
+        return Outcome(joined, await self.run.read(announced))

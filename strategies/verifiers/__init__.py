@@ -1,10 +1,10 @@
-"""Verifiers that need only the engine, or nothing at all. Reward models are served by the engine's side."""
+"""Verifiers that need only the engine, or no model at all. Reward models belong to the engine's side."""
 
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.verifiers.comparative import Groupwise, Pairwise
 from cogitate.strategies.verifiers.confidence import Confidence
 from cogitate.strategies.verifiers.countdown import Countdown
-from cogitate.strategies.verifiers.format_checks import readable
+from cogitate.strategies.verifiers.format_checks import build_answer_check
 from cogitate.strategies.verifiers.judge import Judge
 from cogitate.strategies.verifiers.programmatic import Programmatic
 
@@ -14,7 +14,8 @@ BUILT_IN: dict[str, Verifier] = {
     "groupwise": Groupwise(),
     "confidence": Confidence(),
     "programmatic": Programmatic(),
-    "number": readable("number"),
-    "json": readable("json"),
+    "number": build_answer_check("number"),
+    "json": build_answer_check("json"),
     "countdown": Countdown(),
 }
+"""By wire name."""

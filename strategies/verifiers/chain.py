@@ -1,25 +1,30 @@
-"""Verifiers one after the other: a check first, then a costlier one for what passed it. `unit_tests+judge`.
+"""Verifiers applied one after the other, as in `unit_tests+judge`: each judges what passed the one before.
 
-A solution's score is the product: 0 as soon as one gives 0, and then no later one is asked of it, nor where a verdict
-is lost. Each but the last counts by its lowest step, and the last one's steps are what the aggregation sees.
+A solution's score is the product of the verifiers' scores. Once one gives 0, or its verdict is lost, no later verifier
+is called for that solution. Every verifier but the last counts by its lowest step; the steps of the last one are what
+the aggregation sees.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.ports import Ability, Ask, SampleFailed, Verdict, Verifier
 from cogitate.strategies.core.types import Aggregation, Completion, Prompt
-from cogitate.strategies.voting.stop_rules import reduce_steps
 
-AND = "+"
+CHAIN_OPERATOR = "+"
+"""Joins verifier names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
+    """Verifiers in the order in which they are applied."""
+
     links: tuple[Verifier, ...]
 
     @property
     def logprobs(self) -> int | None:
+        """The most alternatives per token that any link needs."""
         return max((link.logprobs for link in self.links if link.logprobs is not None), default=None)
 
     @property
@@ -28,36 +33,42 @@ class Chain:
 
     @property
     def compares(self) -> bool:
+        """Whether any link compares solutions with each other."""
         return any(link.compares for link in self.links)
 
     @property
     def aggregation(self) -> Aggregation:
+        """The last link's."""
         return self.links[-1].aggregation
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         verdicts = await self.links[0].judge(question, solutions, ask)
         for link in self.links[1:]:
-            gates = [reduce_steps(verdict.steps, "min") for verdict in verdicts]
-            passed = {at: gate for at, gate in enumerate(gates) if gate}
-            later = await judged(link, question, [solutions[at] for at in passed], ask)
-            lost = [() if gate is None else (0.0,) for gate in gates]
-            verdicts = [Verdict(steps, verdict.tokens) for steps, verdict in zip(lost, verdicts, strict=True)]
-            for (at, gate), verdict in zip(passed.items(), later, strict=True):
+            lowest = [reduce_steps(verdict.steps, "min") for verdict in verdicts]
+            passed = {index: gate for index, gate in enumerate(lowest) if gate}
+            later = await judge_or_lose(link, question, [solutions[index] for index in passed], ask)
+            defaults = [() if gate is None else (0.0,) for gate in lowest]
+            verdicts = [Verdict(steps, verdict.tokens) for steps, verdict in zip(defaults, verdicts, strict=True)]
+            for (index, gate), verdict in zip(passed.items(), later, strict=True):
                 steps = tuple(gate * step for step in verdict.steps)
-                verdicts[at] = Verdict(steps, verdicts[at].tokens + verdict.tokens)
+                verdicts[index] = Verdict(steps, verdicts[index].tokens + verdict.tokens)
         return verdicts
 
 
-async def judged(link: Verifier, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-    """What was checked before stands also where all of these verdicts are lost."""
+async def judge_or_lose(link: Verifier, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
+    """Returns the link's verdicts; empty verdicts where all were lost, so that the results of earlier links remain."""
     try:
         return await link.judge(question, solutions, ask) if solutions else []
     except SampleFailed:
         return [Verdict(()) for _ in solutions]
 
 
-def chained(names: Sequence[str], known: Mapping[str, Verifier]) -> dict[str, Verifier]:
-    """The known ones, and what `names` asks for in the way of a+b, where all its parts are known."""
-    asked = {name: name.split(AND) for name in names if AND in name}
-    made = {name: Chain(tuple(known[p] for p in parts)) for name, parts in asked.items() if set(parts) <= known.keys()}
-    return {**known, **made}
+def build_chains(names: Sequence[str], available: Mapping[str, Verifier]) -> dict[str, Verifier]:
+    """Returns the available verifiers and a Chain for each name of the form a+b whose parts are all available."""
+    parts_of = {name: name.split(CHAIN_OPERATOR) for name in names if CHAIN_OPERATOR in name}
+    chains = {
+        name: Chain(tuple(available[p] for p in parts))
+        for name, parts in parts_of.items()
+        if set(parts) <= available.keys()
+    }
+    return {**available, **chains}

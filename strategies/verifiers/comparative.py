@@ -1,140 +1,161 @@
-"""Solutions judged side by side: a verdict in one token says which of those shown is the best.
+"""Verifiers that compare solutions with each other: a one-token verdict says which of those shown is best.
 
-pairwise: every two, in both orders, and the score is the mean share of the verdict (Chen et al., 2024,
-arXiv:2411.19477; deviation: all meet, where the paper knocks out). groupwise: windows of eight, shown as often as they
-have members, so that each stands once at every place; the score is the mean share, and the best of several windows
-meet again, above all others (GenSelect, arXiv:2507.17797; deviation: shares are read in place of a written choice). No
-number that a text claims is its own at all places, and nothing that it says is parsed. Where no verdict came at all,
-the most typical text is taken, never the first; texts that say the same are shown once.
+- pairwise: every two solutions in both orders; the score is the mean probability of the verdict (Chen et al., 2024,
+  arXiv:2411.19477). Deviation: a full round instead of the paper's knockout.
+- groupwise: windows of eight, each shown as often as it has members, so that each solution stands once at every
+  position; the score is the mean probability, and the best of several windows are compared again and rank above all
+  others (GenSelect, arXiv:2507.17797). Deviation: label probabilities are read instead of a written choice.
+
+No position number in a solution's text can match its position in all orders, and nothing in the text is parsed. Where
+no verdict arrived the most typical text scores highest, never the first; equal texts are shown once.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cogitate.strategies.core.label_probs import shares
+from cogitate.strategies.core.label_probs import label_probabilities
 from cogitate.strategies.core.ports import Ask, SampleFailed, Verdict
 from cogitate.strategies.core.prompts import BEST, GRADER, NUMBERS
-from cogitate.strategies.core.quoting import inert, numbered, reply
+from cogitate.strategies.core.quoting import break_control_tokens, final_text, quote_texts
 from cogitate.strategies.core.similarity import typicality
 from cogitate.strategies.core.types import Completion, Message, Prompt
-from cogitate.strategies.verifiers.defaults import Alone
+from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
-OPPONENTS = 16
-"""Of each solution at most: all others, where there are no more."""
-MOST_COMPARED = 64
-"""Solutions. Each is shown many times, and what is shown is read."""
-WINDOW = len(NUMBERS)
-"""GenSelect's."""
+MAX_OPPONENTS = 16
+"""Opponents of each solution; all others where there are fewer."""
+MAX_COMPARED_SOLUTIONS = 64
+"""Each solution is shown many times, and every showing is prefilled."""
+WINDOW_SOLUTIONS = len(NUMBERS)
+"""GenSelect's window."""
 Order = Sequence[str]
-"""Texts, as they are shown."""
+"""Texts in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pairwise(Alone):
-    """The engine's own model compares solutions two by two."""
+class Pairwise(VerifierDefaults):
+    """Compares solutions two by two with the engine's own model."""
 
     needs = frozenset({"logprobs"})
     compares = True
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        texts = distinct(solutions)
-        pairs = [(texts[a], texts[b]) for a, b in meetings(len(texts))]
-        said = await told(question, [*pairs, *(pair[::-1] for pair in pairs)], ask)
-        won: dict[str, list[float]] = {text: [] for text in texts}
-        for (first, second), one, other in zip(pairs, said[: len(pairs)], said[len(pairs) :], strict=True):
-            if one and other:
-                won[first].append((one[0] + other[1]) / 2)
-                won[second].append((one[1] + other[0]) / 2)
-        means = [math.fsum(shares) / len(shares) if shares else 0.5 for shares in won.values()]
-        return scored(solutions, texts, means if any(won.values()) else typicality(texts))
+        texts = distinct_replies(solutions)
+        pairs = [(texts[a], texts[b]) for a, b in pair_indices(len(texts))]
+        shares_by_order = await ask_for_shares(question, [*pairs, *(pair[::-1] for pair in pairs)], ask)
+        shares_by_text: dict[str, list[float]] = {text: [] for text in texts}
+        for (first, second), forward, backward in zip(
+            pairs, shares_by_order[: len(pairs)], shares_by_order[len(pairs) :], strict=True
+        ):
+            if forward and backward:
+                shares_by_text[first].append((forward[0] + backward[1]) / 2)
+                shares_by_text[second].append((forward[1] + backward[0]) / 2)
+        means = [math.fsum(shares) / len(shares) if shares else 0.5 for shares in shares_by_text.values()]
+        return build_verdicts(solutions, texts, means if any(shares_by_text.values()) else typicality(texts))
 
 
 @dataclass(frozen=True, slots=True)
-class Groupwise(Alone):
-    """The engine's own model compares as many solutions at once as a window holds."""
+class Groupwise(VerifierDefaults):
+    """Compares up to WINDOW_SOLUTIONS solutions at once with the engine's own model."""
 
     needs = frozenset({"logprobs"})
     compares = True
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        texts = distinct(solutions)
-        scores = await self.round(question, texts, ask)
-        return scored(solutions, texts, [scores[text] for text in texts])
+        texts = distinct_replies(solutions)
+        scores = await self.score_round(question, texts, ask)
+        return build_verdicts(solutions, texts, [scores[text] for text in texts])
 
-    async def round(self, question: Prompt, texts: Order, ask: Ask) -> dict[str, float]:
-        """The score of each. Of several windows the best have the upper half, by how they fare among themselves."""
-        windows = split(texts)
-        orders = [window[at:] + window[:at] for window in windows for at in range(len(window))]
-        said = iter(await told(question, orders, ask))
+    async def score_round(self, question: Prompt, texts: Order, ask: Ask) -> dict[str, float]:
+        """Scores each text.
+
+        With several windows their winners are compared again and take the upper half of the range.
+        """
+        windows = split_windows(texts)
+        orders = [window[index:] + window[:index] for window in windows for index in range(len(window))]
+        shares_by_order = iter(await ask_for_shares(question, orders, ask))
         scores: dict[str, float] = {}
         for window in windows:
-            scores |= dict(zip(window, placed(window, [next(said) for _ in window]), strict=True))
+            scores |= dict(zip(window, mean_shares(window, [next(shares_by_order) for _ in window]), strict=True))
         if len(windows) == 1:
             return scores
         best = [max(window, key=lambda text: scores[text]) for window in windows]
-        later = await self.round(question, best, ask)
+        later = await self.score_round(question, best, ask)
         return {text: (1 + later[text]) / 2 if text in later else score / 2 for text, score in scores.items()}
 
 
-QUESTIONS: dict[str, Callable[[int], int]] = {
+VERDICT_TOKENS: dict[str, Callable[[int], int]] = {
     "judge": lambda n: n,
-    "pairwise": lambda n: n * min(n - 1, OPPONENTS),
-    "groupwise": lambda n: n if n <= WINDOW else n + QUESTIONS["groupwise"](math.ceil(n / WINDOW)),
+    "pairwise": lambda n: n * min(n - 1, MAX_OPPONENTS),
+    "groupwise": lambda n: (
+        n if n <= WINDOW_SOLUTIONS else n + VERDICT_TOKENS["groupwise"](math.ceil(n / WINDOW_SOLUTIONS))
+    ),
 }
-"""The most tokens that the model decodes to judge n solutions; nothing for any other verifier."""
+"""The most tokens that the model decodes to judge n solutions; verifiers that are not listed decode none."""
 
 
-def distinct(solutions: Sequence[Completion]) -> list[str]:
-    """What they say, each once, in an order that is not that in which they came."""
-    return sorted({reply(solution) for solution in solutions})
+def distinct_replies(solutions: Sequence[Completion]) -> list[str]:
+    """The distinct final texts, in an order independent of their arrival."""
+    return sorted({final_text(solution) for solution in solutions})
 
 
-def meetings(n: int) -> list[tuple[int, int]]:
-    """Who meets whom, in a ring: everybody at most OPPONENTS others, and each pair once."""
-    reach = min(n - 1, OPPONENTS)
-    ring = {frozenset((at, (at + far) % n)) for at in range(n) for far in range(1, math.ceil(reach / 2) + 1)}
+def pair_indices(n: int) -> list[tuple[int, int]]:
+    """The pairs to compare, as a ring: each index meets at most MAX_OPPONENTS others, and each pair occurs once."""
+    reach = min(n - 1, MAX_OPPONENTS)
+    ring = {
+        frozenset((index, (index + distance) % n))
+        for index in range(n)
+        for distance in range(1, math.ceil(reach / 2) + 1)
+    }
     return sorted((min(pair), max(pair)) for pair in ring)
 
 
-def split(texts: Order) -> list[list[str]]:
-    """As few windows as hold them, of sizes as even as can be."""
-    few = max(1, math.ceil(len(texts) / WINDOW))
-    return [list(texts[at::few]) for at in range(few)]
+def split_windows(texts: Order) -> list[list[str]]:
+    """Splits the texts into the fewest windows, of sizes as even as possible."""
+    count = max(1, math.ceil(len(texts) / WINDOW_SOLUTIONS))
+    return [list(texts[index::count]) for index in range(count)]
 
 
-async def told(question: Prompt, orders: Sequence[Order], ask: Ask) -> Sequence[list[float] | None]:
-    """The verdict's shares over the places of each order; None where it was lost or names none of them."""
+async def ask_for_shares(question: Prompt, orders: Sequence[Order], ask: Ask) -> Sequence[list[float] | None]:
+    """Asks for a verdict on each order and returns the label probabilities by position.
+
+    None where the verdict was lost or names none of the positions.
+    """
     contested = [order for order in orders if len(order) > 1]
     if not contested:
         return [None] * len(orders)
     spellings = tuple(spelling for number in NUMBERS[: max(map(len, contested))] for spelling in number)
     try:
-        said = await ask([compared(question, order) for order in contested], spellings)
+        shares_by_order = await ask([build_comparison_prompt(question, order) for order in contested], spellings)
     except SampleFailed:
-        said = [None] * len(contested)
-    verdicts = zip(contested, said, strict=True)
-    found = iter([shares(verdict, NUMBERS[: len(order)]) if verdict else None for order, verdict in verdicts])
-    return [next(found) if len(order) > 1 else None for order in orders]
+        shares_by_order = [None] * len(contested)
+    verdicts = zip(contested, shares_by_order, strict=True)
+    probabilities = iter(
+        [label_probabilities(verdict, NUMBERS[: len(order)]) if verdict else None for order, verdict in verdicts]
+    )
+    return [next(probabilities) if len(order) > 1 else None for order in orders]
 
 
-def compared(question: Prompt, texts: Order) -> Prompt:
-    words = BEST.format(question=inert(question.question.strip()), candidates=numbered(texts))
-    return Prompt((Message("system", GRADER), Message("user", words)))
+def build_comparison_prompt(question: Prompt, texts: Order) -> Prompt:
+    """Builds the prompt that shows the texts under their numbers."""
+    text = BEST.format(question=break_control_tokens(question.question.strip()), candidates=quote_texts(texts))
+    return Prompt((Message("system", GRADER), Message("user", text)))
 
 
-def placed(window: Order, said: Sequence[list[float] | None]) -> list[float]:
-    """Each one's mean share over the orders, of which number `at` begins with text `at`."""
+def mean_shares(window: Order, shares_by_order: Sequence[list[float] | None]) -> list[float]:
+    """Each text's mean probability over the orders; order i starts with text i."""
     size = len(window)
     if size == 1:
         return [0.5]
-    known = [(at, shares) for at, shares in enumerate(said) if shares]
-    if not known:
+    reported = [(index, shares) for index, shares in enumerate(shares_by_order) if shares]
+    if not reported:
         return typicality(window)
-    return [math.fsum(shares[(text - at) % size] for at, shares in known) / len(known) for text in range(size)]
+    return [
+        math.fsum(shares[(text - index) % size] for index, shares in reported) / len(reported) for text in range(size)
+    ]
 
 
-def scored(solutions: Sequence[Completion], texts: Order, scores: Sequence[float]) -> list[Verdict]:
-    """One for each solution. Who is alone has nobody to be better than: 1/2."""
-    found = dict(zip(texts, scores if len(texts) > 1 else [0.5], strict=True))
-    return [Verdict((found[reply(solution)],)) for solution in solutions]
+def build_verdicts(solutions: Sequence[Completion], texts: Order, scores: Sequence[float]) -> list[Verdict]:
+    """One verdict per solution. A single text has no opponent and scores 0.5."""
+    scores_by_text = dict(zip(texts, scores if len(texts) > 1 else [0.5], strict=True))
+    return [Verdict((scores_by_text[final_text(solution)],)) for solution in solutions]

@@ -1,7 +1,7 @@
-"""Whether numbers, each used exactly once, can make a target by + - * /. Exact, over fractions.
+"""Decides whether numbers, each used exactly once, can make a target with + - * /. Exact, over fractions.
 
-From both ends: what a few of the numbers make is listed, then whether the others make what is missing.
-Fractions are pairs of whole numbers here, in lowest terms: they are counted by the hundred thousand.
+Meet in the middle: all values of a part of the numbers are listed, then the rest is checked for the values needed.
+Fractions are pairs of integers in lowest terms, because they occur by the hundred thousand.
 """
 
 from collections.abc import Iterator
@@ -10,67 +10,87 @@ from itertools import combinations
 from math import gcd
 
 Ratio = tuple[int, int]
-"""Above, and below, which is positive."""
+"""Numerator and positive denominator."""
 Numbers = tuple[Ratio, ...]
 ZERO: Ratio = (0, 1)
-LISTED = 3
-"""Numbers, at most, of which all values are listed: four can make thousands."""
+MAX_LISTED_NUMBERS = 3
+"""The most numbers of which all values are listed: four can make thousands."""
 
 
 @lru_cache(maxsize=50_000)
-def reachable(numbers: Numbers, target: Ratio) -> bool:
-    """Six numbers take 0.2 s at most, and each one more some fifty times as long. Give them in order: it remembers."""
-    if len(numbers) <= LISTED:
-        return target in values(numbers)
-    for few, others in splits(numbers):
-        if target == ZERO and ZERO in values(few):
+def is_reachable(numbers: Numbers, target: Ratio) -> bool:
+    """Whether the numbers, in ascending order (results are cached), can make the target.
+
+    Six numbers take at most 0.2 s, and each further one about fifty times as long.
+    """
+    if len(numbers) <= MAX_LISTED_NUMBERS:
+        return target in reachable_values(numbers)
+    for part, rest in partitions(numbers):
+        if target == ZERO and ZERO in reachable_values(part):
             return True
-        wanted = {other for value in values(few) for other in missing(value, target)}
-        if len(others) <= LISTED and not wanted.isdisjoint(values(others)):
+        needed = {value_needed for value in reachable_values(part) for value_needed in missing_values(value, target)}
+        if len(rest) <= MAX_LISTED_NUMBERS and not needed.isdisjoint(reachable_values(rest)):
             return True
-        if len(others) > LISTED and any(reachable(others, other) for other in wanted):
+        if len(rest) > MAX_LISTED_NUMBERS and any(is_reachable(rest, value_needed) for value_needed in needed):
             return True
     return False
 
 
 @lru_cache(maxsize=1000)
-def values(numbers: Numbers) -> frozenset[Ratio]:
-    """All that exactly these numbers make."""
+def reachable_values(numbers: Numbers) -> frozenset[Ratio]:
+    """All values of expressions that use exactly these numbers."""
     if len(numbers) == 1:
         return frozenset(numbers)
-    pairs = ((a, b) for left, right in splits(numbers) for a in values(left) for b in values(right))
-    return frozenset(value for a, b in pairs for value in made(a, b))
+    pairs = (
+        (a, b) for left, right in partitions(numbers) for a in reachable_values(left) for b in reachable_values(right)
+    )
+    return frozenset(value for a, b in pairs for value in combine(a, b))
 
 
-def splits(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """In two parts, the first no larger. Equal parts come in either order."""
+def partitions(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
+    """All splits into two parts, the first no larger than the second. Equal parts occur in both orders."""
     places = range(len(numbers))
     for size in range(1, len(numbers) // 2 + 1):
-        for chosen in combinations(places, size):
-            yield tuple(numbers[at] for at in chosen), tuple(numbers[at] for at in places if at not in chosen)
+        for selected in combinations(places, size):
+            yield (
+                tuple(numbers[place] for place in selected),
+                tuple(numbers[place] for place in places if place not in selected),
+            )
 
 
-def made(first: Ratio, second: Ratio) -> Iterator[Ratio]:
-    """All that two numbers make."""
+def combine(first: Ratio, second: Ratio) -> Iterator[Ratio]:
+    """All values of two numbers."""
     (a, b), (c, d) = first, second
-    yield from (ratio(a * d + b * c, b * d), ratio(a * d - b * c, b * d), ratio(b * c - a * d, b * d))
-    yield ratio(a * c, b * d)
+    yield from (
+        reduce_ratio(a * d + b * c, b * d),
+        reduce_ratio(a * d - b * c, b * d),
+        reduce_ratio(b * c - a * d, b * d),
+    )
+    yield reduce_ratio(a * c, b * d)
     if c:
-        yield ratio(a * d, b * c)
+        yield reduce_ratio(a * d, b * c)
     if a:
-        yield ratio(b * c, a * d)
+        yield reduce_ratio(b * c, a * d)
 
 
-def missing(value: Ratio, target: Ratio) -> Iterator[Ratio]:
-    """What makes the target together with this value. 0 times anything is 0: that is not among it."""
+def missing_values(value: Ratio, target: Ratio) -> Iterator[Ratio]:
+    """The values that make the target together with `value`.
+
+    Where `value` and the target are 0 any factor would do; such values are not listed.
+    """
     (a, b), (c, d) = value, target
-    yield from (ratio(b * c - a * d, b * d), ratio(b * c + a * d, b * d), ratio(a * d - b * c, b * d))
+    yield from (
+        reduce_ratio(b * c - a * d, b * d),
+        reduce_ratio(b * c + a * d, b * d),
+        reduce_ratio(a * d - b * c, b * d),
+    )
     if a:
-        yield from (ratio(a * c, b * d), ratio(b * c, a * d))
+        yield from (reduce_ratio(a * c, b * d), reduce_ratio(b * c, a * d))
     if a and c:
-        yield ratio(a * d, b * c)
+        yield reduce_ratio(a * d, b * c)
 
 
-def ratio(above: int, below: int) -> Ratio:
-    common = gcd(above, below) if below > 0 else -gcd(above, below)
-    return above // common, below // common
+def reduce_ratio(numerator: int, denominator: int) -> Ratio:
+    """The fraction in lowest terms with a positive denominator."""
+    common = gcd(numerator, denominator) if denominator > 0 else -gcd(numerator, denominator)
+    return numerator // common, denominator // common

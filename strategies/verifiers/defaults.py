@@ -1,11 +1,11 @@
-"""What a verifier is unless it says otherwise."""
+"""Default attributes of verifiers."""
 
 from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.core.types import Aggregation
 
 
-class Alone:
-    """It reads the text of one solution after the other, asks nothing of the engine, and its last word counts."""
+class VerifierDefaults:
+    """Defaults: the verifier reads the text alone and needs nothing from the engine; the last step's score counts."""
 
     __slots__ = ()
 

@@ -1,7 +1,7 @@
-"""The equations that a person would see in prose, as tokens: words, units and LaTeX around them. Linear in the text.
+"""Finds the equations in prose, as tokens: words, units and LaTeX around them are skipped. Linear in the text.
 
-What is not understood is not believed: beside a variable, a function or a word that changes a number (`7 mod 3`, `2y`,
-`half of 50`) nothing is read up to the end of the sentence.
+Text that is not understood is not used: next to a variable, a function or a word that changes a number (`7 mod 3`,
+`2y`, `half of 50`) nothing is read up to the end of the sentence.
 """
 
 import re
@@ -13,125 +13,135 @@ TOKEN = re.compile(
     r"|(?P<equals>[=≈])|(?P<percent>%)|(?P<word>[A-Za-z]+)|(?P<line>\n)|(?P<stop>[.,;:?!])|(?P<other>[^\s$€£\\])"
 )
 OPERATORS = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "**": "^"}
-SIGNS = frozenset("+-*/^")
+OPERATOR_CHARACTERS = frozenset("+-*/^")
 EQUALS = frozenset("=≈")
-LONGEST = 60
-"""Tokens in one equation. Longer ones are not read."""
-MEANINGS = {
+MAX_EQUATION_TOKENS = 60
+"""Longer equations are skipped."""
+OPERATOR_WORDS = {
     **{"times": "*", "cdot": "*", "div": "/", "plus": "+", "minus": "-", "approx": "≈"},
     **dict.fromkeys(("left", "right", "quad", "qquad"), ""),
 }
-BEHIND = {"x": "*", "percent": "%"}
-"""What words mean right behind a number."""
-CHANGES = frozenset(
+OPERATOR_WORDS_AFTER_NUMBER = {"x": "*", "percent": "%"}
+"""Words that are operators directly after a number."""
+NUMBER_MODIFIERS = frozenset(
     ("hundred", "thousand", "million", "billion", "trillion", "dozen", "half", "third", "quarter", "twice", "thrice")
     + ("double", "triple", "pi", "sqrt", "frac", "log", "ln", "lg", "sin", "cos", "tan", "exp", "mod", "choose", "over")
     + ("divided", "squared", "cubed", "factorial", "remainder", "pm")
 )
-"""Words that make another number of those beside them."""
-SIGNED = re.compile(r"(?<![^\s(=$≈])[-−–](?=[\d.($])")
-"""A minus sign that belongs to what follows it."""
+"""Words that change the number next to them."""
+UNARY_MINUS = re.compile(r"(?<![^\s(=$≈])[-−–](?=[\d.($])")
+"""A minus sign that belongs to the number after it."""
 PART_OF_A_NAME = re.compile(r"_|(?<=\d):(?=\d)")
-"""As in a_1, and in 12:30."""
+"""Characters that are part of a name or a time, as in a_1 and 12:30."""
 
 
-def runs(text: str) -> Iterator[list[str]]:
-    """The stretches of numbers and signs that hold an equals sign."""
-    reader = Reader(text)
-    for token in TOKEN.finditer(text):
-        yield from equation(reader.read(token))
-    yield from equation(reader.ended())
+def find_equations(text: str) -> Iterator[list[str]]:
+    """Yields each run of numbers and operators that contains an equals sign, as tokens."""
+    scanner = EquationScanner(text)
+    for match in TOKEN.finditer(text):
+        yield from _if_equation(scanner.feed(match))
+    yield from _if_equation(scanner.flush())
 
 
-def equation(run: list[str]) -> Iterator[list[str]]:
-    if not EQUALS.isdisjoint(run) and len(run) <= LONGEST:
-        yield run
+def _if_equation(tokens: list[str]) -> Iterator[list[str]]:
+    if not EQUALS.isdisjoint(tokens) and len(tokens) <= MAX_EQUATION_TOKENS:
+        yield tokens
 
 
 @dataclass(slots=True)
-class Reader:
-    """Reads a text token by token. Each call gives the stretch that ended before the token, if one did."""
+class EquationScanner:
+    """Reads a text match by match. Each call returns the run that ended before the match, empty if none did."""
 
     text: str
-    run: list[str] = field(default_factory=list)
-    words: int = 0
-    """Since the last number."""
-    spoilt: bool = False
-    line: bool = True
-    """Nothing was read yet of this line."""
+    tokens: list[str] = field(default_factory=list)
+    """The current run."""
+    words_since_number: int = 0
+    skips_sentence: bool = False
+    """Whether tokens are ignored up to the end of the sentence."""
+    at_line_start: bool = True
 
-    def ended(self) -> list[str]:
-        run, self.run, self.words, self.spoilt = self.run, [], 0, False
-        return run
+    def flush(self) -> list[str]:
+        """Ends the run and returns it."""
+        tokens, self.tokens, self.words_since_number, self.skips_sentence = self.tokens, [], 0, False
+        return tokens
 
-    def spoil(self) -> list[str]:
-        run = self.ended()
-        self.spoilt = True
-        return run if not EQUALS.isdisjoint(run) else []
+    def skip_sentence(self) -> list[str]:
+        """Ignores the rest of the sentence; returns the run if it is an equation already."""
+        tokens = self.flush()
+        self.skips_sentence = True
+        return tokens if not EQUALS.isdisjoint(tokens) else []
 
     @property
-    def closed(self) -> bool:
-        """A number, or what stands for one, was read last."""
-        return bool(self.run) and (self.run[-1][-1].isdigit() or self.run[-1] in "%)")
+    def ends_with_operand(self) -> bool:
+        """Whether the last token is a number, a closing bracket or a percent sign."""
+        return bool(self.tokens) and (self.tokens[-1][-1].isdigit() or self.tokens[-1] in "%)")
 
-    def read(self, token: re.Match[str]) -> list[str]:
-        kind, written = token.lastgroup, token.group()
+    def feed(self, match: re.Match[str]) -> list[str]:
+        """Reads one match of TOKEN. A run ends with its line, unless the next line continues it."""
+        kind = match.lastgroup
         if kind == "line":
-            self.line = True
+            self.at_line_start = True
             return []
-        first, self.line = self.line, False
-        over = first and kind != "equals" and (self.closed or self.spoilt)
-        done = self.ended() if over else []
-        more = self.taken(kind, written, token, first=first)
-        return done or more
+        first, self.at_line_start = self.at_line_start, False
+        ends = first and kind != "equals" and (self.ends_with_operand or self.skips_sentence)
+        ended = self.flush() if ends else []
+        more = self._consume(kind, match, first=first)
+        return ended or more
 
-    def taken(self, kind: str | None, written: str, token: re.Match[str], *, first: bool) -> list[str]:
+    def _consume(self, kind: str | None, token: re.Match[str], *, first: bool) -> list[str]:
+        written = token.group()
+        operator = OPERATORS.get(written, written)
         match kind:
             case "stop" | "other":
-                return self.spoil() if PART_OF_A_NAME.match(self.text, token.start()) else self.ended()
+                return self.skip_sentence() if PART_OF_A_NAME.match(self.text, token.start()) else self.flush()
             case "word":
-                return self.word(written, token)
-            case _ if self.spoilt:
+                return self._consume_word(written, token)
+            case _ if self.skips_sentence:
                 return []
-            case "number" if self.closed:
-                return self.number(written, token.end())
-            case "op" if self.words and OPERATORS.get(written, written) == "^":
-                return self.spoil()
-            case "op" if not self.run and not SIGNED.match(self.text, token.start()):
-                return [] if first else self.spoil()
-        if kind == "equals" and self.words and len(self.run) == 1:
-            self.run = []  # 3 shirts = 3 * 10: a name for what follows, and no side of it
-        self.run.append(OPERATORS.get(written, written))
-        self.words = 0
+            case "number" if self.ends_with_operand:
+                return self._consume_adjacent_number(written, token.end())
+            case "op" if self.words_since_number and operator == "^":
+                return self.skip_sentence()
+            case "op" if not self.tokens and not UNARY_MINUS.match(self.text, token.start()):
+                return [] if first else self.skip_sentence()
+        if kind == "equals" and self.words_since_number and len(self.tokens) == 1:
+            self.tokens = []  # 3 shirts = 3 * 10: the left side names the quantity
+        self.tokens.append(operator)
+        self.words_since_number = 0
         return []
 
-    def number(self, written: str, end: int) -> list[str]:
-        """One behind another: a new stretch begins, unless both may be one quantity, as 7 days 4 hours, or 2 1/2."""
-        mixed = not self.words and len(self.run) == 1 and self.text[end : end + 1] == "/"
-        if mixed or (self.words == 1 and EQUALS.isdisjoint(self.run)):
-            return self.spoil()
-        run = self.ended()
-        self.run.append(written)
-        return run
+    def _consume_adjacent_number(self, written: str, end: int) -> list[str]:
+        """Starts a new run, unless both numbers may be one quantity, as in 7 days 4 hours or 2 1/2."""
+        mixed = not self.words_since_number and len(self.tokens) == 1 and self.text[end : end + 1] == "/"
+        if mixed or (self.words_since_number == 1 and EQUALS.isdisjoint(self.tokens)):
+            return self.skip_sentence()
+        tokens = self.flush()
+        self.tokens.append(written)
+        return tokens
 
-    def word(self, written: str, token: re.Match[str]) -> list[str]:
-        """A sign that is spelt out, a unit behind a number, or prose, which ends the stretch."""
-        if self.spoilt:
+    def _consume_word(self, written: str, match: re.Match[str]) -> list[str]:
+        """Reads an operator word, a unit after a number, or prose, which ends the run."""
+        if self.skips_sentence:
             return []
-        if (sign := self.meaning(written)) is not None:
-            self.run += [sign] if sign else []
+        if (operator := self._parse_operator_word(written)) is not None:
+            self.tokens += [operator] if operator else []
             return []
-        called = len(written) == 1 and self.text[token.end() : token.end() + 1] == "("
-        variable = len(written) == 1 and self.text[token.start() - 1 : token.start()].isdigit()
-        if called or variable or written.lower() in CHANGES:
-            return self.spoil()
-        if self.closed and written != "and":
-            self.words += 1
+        if self._is_function_or_variable(match) or written.lower() in NUMBER_MODIFIERS:
+            return self.skip_sentence()
+        if self.ends_with_operand and written != "and":
+            self.words_since_number += 1
             return []
-        hanging = self.run[-1:] and self.run[-1] in SIGNS and EQUALS.isdisjoint(self.run)
-        return self.spoil() if hanging else self.ended()
+        dangling = self.tokens[-1:] and self.tokens[-1] in OPERATOR_CHARACTERS and EQUALS.isdisjoint(self.tokens)
+        return self.skip_sentence() if dangling else self.flush()
 
-    def meaning(self, word: str) -> str | None:
-        if self.closed and word.lower() in BEHIND:
-            return BEHIND[word.lower()]
-        return "*" if word == "of" and self.run[-1:] == ["%"] else MEANINGS.get(word.lower())
+    def _is_function_or_variable(self, match: re.Match[str]) -> bool:
+        """Whether the word is a single letter before a bracket, f(x), or directly after a digit, 2y."""
+        if len(match.group()) != 1:
+            return False
+        return self.text[match.end() : match.end() + 1] == "(" or self.text[match.start() - 1 : match.start()].isdigit()
+
+    def _parse_operator_word(self, word: str) -> str | None:
+        """The operator that the word stands for, empty for a LaTeX word to ignore; None for any other word."""
+        if self.ends_with_operand and word.lower() in OPERATOR_WORDS_AFTER_NUMBER:
+            return OPERATOR_WORDS_AFTER_NUMBER[word.lower()]
+        return "*" if word == "of" and self.tokens[-1:] == ["%"] else OPERATOR_WORDS.get(word.lower())

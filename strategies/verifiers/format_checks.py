@@ -1,8 +1,7 @@
-"""Whether a solution has a form at all: checks that cost no token, to stand before another verifier.
+"""Checks of a solution's format. They cost no tokens and can precede another verifier in a chain.
 
-number and json: whether such an answer can be read, as its vote would be. regex and json_schema: whether what is said
-when the thinking is done is as the client wrote down; patterns and schemas come from outside, and each check ends after
-a bounded time.
+number and json: whether such an answer can be read, by the rules of the vote. regex and json_schema: whether the final
+text matches the client's pattern or schema; both come from outside, and each check takes bounded time.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,42 +9,44 @@ from dataclasses import dataclass
 from functools import partial
 
 from cogitate.strategies.answers import AnswerFormat
-from cogitate.strategies.checks import Pattern, Schema, json_in
-from cogitate.strategies.core.answer_reader import Reading
-from cogitate.strategies.core.offload import apart
+from cogitate.strategies.checks import JsonSchema, Pattern, parse_json_reply
+from cogitate.strategies.core.answer_reader import AnswerReader
+from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.quoting import reply
+from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Completion, Prompt
-from cogitate.strategies.verifiers.defaults import Alone
+from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 
 @dataclass(frozen=True, slots=True)
-class Form(Alone):
-    """1 where a solution passes, else 0."""
+class FormatCheck(VerifierDefaults):
+    """Scores 1 for a solution that passes, else 0."""
 
     passes: Callable[[Prompt, Completion], bool]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        """One solution at a time, between which others have their turn."""
-        return [await apart(partial(self._verdict, question, each), len(each.text)) for each in solutions]
+        """Judges one solution at a time, so that other requests run in between."""
+        return [await offload(partial(self._verdict, question, each), len(each.text)) for each in solutions]
 
     def _verdict(self, question: Prompt, solution: Completion) -> Verdict:
         return Verdict((1.0 if self.passes(question, solution) else 0.0,))
 
 
-def readable(format: AnswerFormat) -> Form:
-    """Whether an answer of this form can be read: the last number of a text that was cut off is none."""
-    reading = Reading(format=format)
-    return Form(lambda question, solution: reading.answer(solution) is not None)
+def build_answer_check(format: AnswerFormat) -> FormatCheck:
+    """Checks whether an answer of this format can be read. The last number of a truncated text does not count."""
+    reader = AnswerReader(format=format)
+    return FormatCheck(lambda question, solution: reader.read(solution) is not None)
 
 
-def matching(pattern: str) -> Form:
-    """Whether the pattern is found in the reply. Raises ValueError for what is no pattern."""
-    expression = Pattern(pattern)
-    return Form(lambda question, solution: expression.found(reply(solution)))
+def build_regex_check(pattern: str) -> FormatCheck:
+    """Checks whether the pattern matches somewhere in the final text. Raises ValueError for an invalid pattern."""
+    regex = Pattern(pattern)
+    return FormatCheck(lambda question, solution: regex.is_match(final_text(solution)))
 
 
-def conforming(schema: dict[str, object]) -> Form:
-    """Whether the reply holds JSON that conforms. Raises ValueError for what is no schema."""
-    shape = Schema(schema)
-    return Form(lambda question, solution: any(map(shape.fits, json_in(reply(solution)) or ())))
+def build_schema_check(schema: dict[str, object]) -> FormatCheck:
+    """Checks whether the final text contains JSON that conforms. Raises ValueError for an unsupported schema."""
+    json_schema = JsonSchema(schema)
+    return FormatCheck(
+        lambda question, solution: any(map(json_schema.is_valid, parse_json_reply(final_text(solution)) or ()))
+    )

@@ -1,102 +1,111 @@
-"""The options of strategies that a verifier guides, and the verifiers that are made of them."""
+"""Options of verifier-guided strategies, and the verifiers that these options define."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from cogitate.strategies.checks.regex import LONGEST_PATTERN
+from cogitate.strategies.checks.regex import MAX_PATTERN_CHARACTERS
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.prompts import CODE
 from cogitate.strategies.core.types import Aggregation, Prompt
-from cogitate.strategies.verifiers.chain import AND, chained
-from cogitate.strategies.verifiers.comparative import QUESTIONS
-from cogitate.strategies.verifiers.format_checks import conforming, matching
+from cogitate.strategies.verifiers.chain import CHAIN_OPERATOR, build_chains
+from cogitate.strategies.verifiers.comparative import VERDICT_TOKENS
+from cogitate.strategies.verifiers.format_checks import build_regex_check, build_schema_check
 from cogitate.strategies.verifiers.unit_tests import UnitTests
 
 UNIT_TESTS = "unit_tests"
-ASKED_FOR: Mapping[str, str] = {UNIT_TESTS: CODE, "json": "", "json_schema": ""}
-"""What a check reads, as candidates are told to write it: not in a box."""
+"""Wire name of the verifier that runs the client's tests."""
+CHECK_INSTRUCTIONS: Mapping[str, str] = {UNIT_TESTS: CODE, "json": "", "json_schema": ""}
+"""Instructions for candidates whose check reads something other than a boxed answer."""
 
-Named = Annotated[
+VerifierName = Annotated[
     str | None,
     Field(
         default=None,
         max_length=64,
-        description="judge, pairwise and groupwise (candidates side by side), confidence, programmatic, number and "
-        "json (is there such an answer), countdown (of its game alone), regex (needs pattern), json_schema (needs "
-        "one), unit_tests (needs tests), or reward where one is served; "
-        "a+b asks b only of what a gives more than 0, and multiplies",
+        description="Scores candidates. `judge`: one-token verdict of the model; `pairwise`, `groupwise`: the model "
+        "compares candidates with each other; `confidence`: token probabilities; `programmatic`: arithmetic in the "
+        "text; `number`, `json`: whether such an answer can be read; `countdown`: the Countdown numbers game only; "
+        "`regex`: needs `pattern`; `json_schema`: needs `json_schema`; `unit_tests`: needs `tests`; `reward`: where a "
+        "reward model is served. `a+b` applies b only to candidates that a scores above 0, and multiplies the scores.",
     ),
 ]
 
 
-def legal_pattern(pattern: str) -> str:
-    """Raises ValueError."""
-    matching(pattern)
+def check_pattern(pattern: str) -> str:
+    """Validates the pattern. Raises ValueError."""
+    build_regex_check(pattern)
     return pattern
 
 
-def legal_schema(schema: dict[str, object]) -> dict[str, object]:
-    """Raises ValueError."""
-    conforming(schema)
+def check_json_schema(schema: dict[str, object]) -> dict[str, object]:
+    """Validates the schema. Raises ValueError."""
+    build_schema_check(schema)
     return schema
 
 
-class Verified(Options):
-    """The options of strategies that a verifier guides."""
+class VerifierOptions(Options):
+    """The options of verifier-guided strategies."""
 
     version: ClassVar[int] = 3
 
-    verifier: Named = None
+    verifier: VerifierName = None
     aggregation: Aggregation | None = Field(
         default=None,
-        description="A solution's score from its steps' scores. last suits verifiers of eventual success; min and prod "
-        "suit verifiers of each step's correctness; null: what suits the verifier",
+        description="Combines the scores of a solution's steps. `last` suits verifiers that predict the final "
+        "outcome; `min` and `prod` suit verifiers that check each step; `mean`: the average; null: the verifier's "
+        "default.",
     )
 
     tests: tuple[Annotated[str, Field(min_length=1, max_length=4000)], ...] = Field(
         default=(),
         max_length=64,
         strict=False,
-        description="For unit_tests: Python statements, each a test that calls the functions of a candidate's program",
+        description="For `unit_tests`: Python statements. Each is one test that calls the candidate's functions.",
     )
 
-    pattern: Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN), AfterValidator(legal_pattern)] | None = (
-        Field(
-            default=None,
-            description="For regex: found somewhere in what a candidate says when it has done thinking; Rust's syntax, "
-            "which has no look-around and no back-references",
+    pattern: (
+        Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS), AfterValidator(check_pattern)] | None
+    ) = Field(
+        default=None,
+        description="For `regex`: must match somewhere in the final text. Rust regex syntax, without look-around and "
+        "back-references.",
+    )
+    json_schema: Annotated[dict[str, object], AfterValidator(check_json_schema)] | None = Field(
+        default=None, description="For `json_schema`: the schema that the JSON in the final text must conform to."
+    )
+
+    def instruct(self, prompt: Prompt) -> Prompt:
+        """Adds the instruction that fits the verifier's check, unless the client set `instruction` or
+        `answer_format`.
+        """
+        automatic = self.instruction is None and self.answer_format == "auto"
+        instruction = (
+            next((CHECK_INSTRUCTIONS[part] for part in self.verifier_parts if part in CHECK_INSTRUCTIONS), None)
+            if automatic
+            else None
         )
-    )
-    json_schema: Annotated[dict[str, object], AfterValidator(legal_schema)] | None = Field(
-        default=None, description="For json_schema: what the JSON that a candidate says must conform to"
-    )
-
-    def instructed(self, prompt: Prompt) -> Prompt:
-        """With neither an instruction nor a format of the client's, what its check reads is asked for."""
-        unsaid = self.instruction is None and self.answer_format == "auto"
-        asked = next((ASKED_FOR[part] for part in self.parts if part in ASKED_FOR), None) if unsaid else None
-        return super().instructed(prompt) if asked is None else prompt.instruct(asked)
+        return super().instruct(prompt) if instruction is None else prompt.instruct(instruction)
 
     @property
     def verifiers(self) -> tuple[str, ...]:
         return (self.verifier or "judge",)
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The verifiers that its verifiers are chained of."""
-        return tuple(part for name in self.verifiers for part in name.split(AND))
+    def verifier_parts(self) -> tuple[str, ...]:
+        """The single verifiers that the verifiers are chains of."""
+        return tuple(part for name in self.verifiers for part in name.split(CHAIN_OPERATOR))
 
-    def verdicts(self, n: int) -> int:
-        """The most tokens that its verifier has the engine decode to judge n candidates at once."""
-        return sum(QUESTIONS[part](n) for part in self.parts if part in QUESTIONS)
+    def verdict_tokens(self, n: int) -> int:
+        """The most tokens that the engine decodes to judge n candidates at once."""
+        return sum(VERDICT_TOKENS[part](n) for part in self.verifier_parts if part in VERDICT_TOKENS)
 
     @property
-    def checks(self) -> Mapping[str, tuple[str, bool]]:
-        """The verifiers that are made of its own options: of which, and whether it is given."""
+    def option_verifiers(self) -> Mapping[str, tuple[str, bool]]:
+        """Verifiers defined by options: the option's name, and whether it is set."""
         return {
             UNIT_TESTS: ("tests", bool(self.tests)),
             "regex": ("pattern", self.pattern is not None),
@@ -104,15 +113,15 @@ class Verified(Options):
         }
 
     @property
-    def runs(self) -> int:
-        return self.candidates if UNIT_TESTS in self.parts else 0
+    def program_runs(self) -> int:
+        return self.candidates if UNIT_TESTS in self.verifier_parts else 0
 
-    def known(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
+    def build_verifiers(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
         own: dict[str, Verifier] = {}
         if self.tests:
             own[UNIT_TESTS] = UnitTests(programs, self.tests)
         if self.pattern is not None:
-            own["regex"] = matching(self.pattern)
+            own["regex"] = build_regex_check(self.pattern)
         if self.json_schema is not None:
-            own["json_schema"] = conforming(self.json_schema)
-        return chained(self.verifiers, {**served, **own})
+            own["json_schema"] = build_schema_check(self.json_schema)
+        return build_chains(self.verifiers, {**served, **own})

@@ -1,32 +1,34 @@
-"""The client's own tests, run in the sandbox against a solution's program. The score is the share that passed.
+"""Runs the client's tests against a solution's program in the sandbox. The score is the share of tests that pass.
 
-The verdicts are the sandbox's, which runs tests and program in processes of their own: nothing that a program does to
-its own process makes a test pass. A solution without a program passes none.
+The sandbox runs tests and program in separate processes: nothing that a program does to its own process makes a test
+pass. A solution without a program passes no test.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.strategies.core.concurrency import beside
+from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.program_value import program_in
+from cogitate.strategies.core.program_value import extract_program
 from cogitate.strategies.core.programs import Programs
-from cogitate.strategies.core.quoting import reply
+from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Completion, Prompt
-from cogitate.strategies.verifiers.defaults import Alone
+from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 
 @dataclass(frozen=True, slots=True)
-class UnitTests(Alone):
+class UnitTests(VerifierDefaults):
+    """Scores solutions by the client's own tests."""
+
     programs: Programs
     tests: tuple[str, ...]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        return [Verdict((score,)) for score in await beside([self._tested(solution) for solution in solutions])]
+        return [Verdict((score,)) for score in await run_all([self._score(solution) for solution in solutions])]
 
-    async def _tested(self, solution: Completion) -> float:
-        source = program_in(reply(solution))
+    async def _score(self, solution: Completion) -> float:
+        source = extract_program(final_text(solution))
         if source is None:
             return 0.0
-        tested = await self.programs.test(source, self.tests)
-        return sum(tested.passed) / len(self.tests)
+        result = await self.programs.test(source, self.tests)
+        return sum(result.passed) / len(self.tests)

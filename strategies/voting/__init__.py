@@ -1,1 +1,1 @@
-"""Votes: ballots, weights, and the rules by which a vote stops early."""
+"""Voting: ballots, vote weights, and the rules that stop a vote early."""

@@ -1,59 +1,63 @@
-"""Candidates as they come in, grouped by the answer they give. The order in which they come never changes a result."""
+"""Groups candidates by their answer. The result does not depend on the order in which candidates arrive."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cogitate.strategies.core.quoting import reply
+from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Outcome
 
 Weight = Callable[[Outcome], float]
+"""The weight of one vote, >= 0."""
 
 
-def one(_: Outcome) -> float:
-    """Every vote counts the same."""
+def unit_weight(_: Outcome) -> float:
+    """Weighs every vote the same."""
     return 1.0
 
 
 def score_of(outcome: Outcome) -> float:
-    """Votes weigh what the verifier gave them."""
+    """The verifier's score as a weight; 0 where there is none."""
     return outcome.score or 0.0
 
 
 def likelihood(outcome: Outcome) -> float:
+    """The length-normalised log-probability; minus infinity where no log-probabilities were reported."""
     mean = outcome.completion.mean_logprob
     return -math.inf if mean is None else mean
 
 
 def merit(outcome: Outcome) -> tuple[bool, float, int, float, int]:
-    """Larger is better: not ended as unsure, the verifier's score, the more whole, the likelier, the earlier sample."""
+    """Sort key of single candidates, larger is better: not stopped for low confidence, verifier score, completeness,
+    likelihood, lower sample index.
+    """
     sure = outcome.completion.finish != "unsure"
-    return sure, score_of(outcome), wholeness(outcome), likelihood(outcome), -outcome.completion.index
+    return sure, score_of(outcome), completeness(outcome), likelihood(outcome), -outcome.completion.index
 
 
-def wholeness(outcome: Outcome) -> int:
-    """An answer that can be read is worth more than a text that came to its end, that more than one that was cut off,
-    and nothing at all least.
+def completeness(outcome: Outcome) -> int:
+    """3 for a candidate with an answer, 2 for a text that ended by itself, 1 for one that was cut off, 0 for no
+    text.
     """
     if outcome.answer:
         return 3
-    return 1 + (outcome.completion.finish == "stop") if reply(outcome.completion) else 0
+    return 1 + (outcome.completion.finish == "stop") if final_text(outcome.completion) else 0
 
 
-def usual(scores: Iterable[float | None]) -> float | None:
-    """The mean of those that are known."""
+def mean_of_known(scores: Iterable[float | None]) -> float | None:
+    """The mean of the scores that are not None; None where there is none."""
     known = [score for score in scores if score is not None]
     return math.fsum(known) / len(known) if known else None
 
 
-def filled(scores: Sequence[float | None]) -> list[float | None]:
-    """Where a verdict was lost, the mean of the others; as they are where all were."""
-    mean = usual(scores)
+def impute_mean(scores: Sequence[float | None]) -> list[float | None]:
+    """Replaces missing scores with the mean of the known ones; returns the scores unchanged where none is known."""
+    mean = mean_of_known(scores)
     return [mean if score is None else score for score in scores]
 
 
-def _show(outcome: Outcome) -> tuple[float, float, int, int]:
-    """Of those that give one answer: the verifier's favourite, else the likeliest, the shortest, the earliest."""
+def _representative_key(outcome: Outcome) -> tuple[float, float, int, int]:
+    """Sort key within one bloc: verifier score, likelihood, shorter text, lower sample index."""
     score, likely = score_of(outcome), likelihood(outcome)
     return score, likely, -len(outcome.completion.text), -outcome.completion.index
 
@@ -64,39 +68,51 @@ class Bloc:
 
     members: list[Outcome]
     representative: Outcome
-    """The member to show."""
+    """The member that is returned for this answer."""
     likelihood: float
-    first: int
+    """The highest likelihood among the members."""
+    first_index: int
+    """The lowest sample index among the members."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Bloc":
+        """Builds a bloc of one member."""
         return cls([outcome], outcome, likelihood(outcome), outcome.completion.index)
 
     def add(self, outcome: Outcome) -> None:
         self.members.append(outcome)
-        self.representative = max(self.representative, outcome, key=_show)
+        self.representative = max(self.representative, outcome, key=_representative_key)
         self.likelihood = max(self.likelihood, likelihood(outcome))
-        self.first = min(self.first, outcome.completion.index)
+        self.first_index = min(self.first_index, outcome.completion.index)
 
-    def rank(self, weight: Weight) -> tuple[float, int, float, int]:
-        """Larger wins. Ties: the higher count, then the likelier member, then the earliest sample; never chance."""
+    def sort_key(self, weight: Weight) -> tuple[float, int, float, int]:
+        """Sort key, larger wins: total weight, number of members, highest likelihood, lower sample index. Ties are
+        never broken at random.
+        """
         count = len(self.members)
-        return (count if weight is one else math.fsum(map(weight, self.members)), count, self.likelihood, -self.first)
+        return (
+            count if weight is unit_weight else math.fsum(map(weight, self.members)),
+            count,
+            self.likelihood,
+            -self.first_index,
+        )
 
 
 @dataclass(slots=True)
 class Ballot:
-    """Who voted for what. A candidate without an answer abstains. Weights must be >= 0."""
+    """The votes for each answer. A candidate without an answer abstains. Weights must be >= 0."""
 
     blocs: dict[str, Bloc] = field(default_factory=dict)
-    abstained: list[Outcome] = field(default_factory=list)
+    """By the key of the answer."""
+    abstentions: list[Outcome] = field(default_factory=list)
     votes: list[Outcome] = field(default_factory=list)
-    """All of them, as they came in."""
+    """All votes in order of arrival, abstentions included."""
     finished: int = 0
-    """Those that were not ended as unsure."""
+    """The number of votes that were not stopped for low confidence."""
 
     @property
     def size(self) -> int:
+        """The number of votes, abstentions included."""
         return len(self.votes)
 
     @classmethod
@@ -107,40 +123,45 @@ class Ballot:
         return ballot
 
     def cast(self, outcome: Outcome) -> None:
+        """Adds one vote."""
         self.votes.append(outcome)
         self.finished += outcome.completion.finish != "unsure"
         if outcome.answer is None:
-            self.abstained.append(outcome)
+            self.abstentions.append(outcome)
         elif bloc := self.blocs.get(outcome.answer.key):
             bloc.add(outcome)
         else:
             self.blocs[outcome.answer.key] = Bloc.of(outcome)
 
-    def ranked(self, weight: Weight = one) -> list[Bloc]:
-        """The blocs, the winner first."""
-        return sorted(self.blocs.values(), key=lambda bloc: bloc.rank(weight), reverse=True)
+    def rank_blocs(self, weight: Weight = unit_weight) -> list[Bloc]:
+        """The blocs by total weight, the winner first."""
+        return sorted(self.blocs.values(), key=lambda bloc: bloc.sort_key(weight), reverse=True)
 
-    def winner(self, weight: Weight = one) -> Outcome:
-        """The answer that most gave, and the share of them; the best single candidate where all abstained."""
-        blocs = self.ranked(weight)
+    def winner(self, weight: Weight = unit_weight) -> Outcome:
+        """The representative of the winning answer and that answer's share of the finished votes; the candidate with
+        the most merit where all abstained.
+        """
+        blocs = self.rank_blocs(weight)
         if not blocs:
-            return max(self.abstained, key=merit)
-        shown = blocs[0].representative
-        return Outcome(shown.completion, shown.answer, shown.score, len(blocs[0].members) / self.finished)
+            return max(self.abstentions, key=merit)
+        best = blocs[0].representative
+        return Outcome(best.completion, best.answer, best.score, len(blocs[0].members) / self.finished)
 
-    def ranking(self, weight: Weight = one) -> Outcome:
-        """The winner, and after it the others: each other answer's representative, then everyone else by merit."""
-        blocs = self.ranked(weight)
+    def ranking(self, weight: Weight = unit_weight) -> Outcome:
+        """The winner with its alternatives: the representatives of the other answers, then the remaining members bloc
+        by bloc, then the abstentions, each group by merit.
+        """
+        blocs = self.rank_blocs(weight)
         if not blocs:
-            return ranking(self.abstained)
+            return ranking(self.abstentions)
         heads = [bloc.representative for bloc in blocs]
         members = [sorted(bloc.members, key=merit, reverse=True) for bloc in blocs]
         rest = [o for bloc, head in zip(members, heads, strict=True) for o in bloc if o is not head]
-        others = (*heads[1:], *rest, *sorted(self.abstained, key=merit, reverse=True))
-        return replace(heads[0], agreement=len(blocs[0].members) / self.finished, others=others)
+        alternatives = (*heads[1:], *rest, *sorted(self.abstentions, key=merit, reverse=True))
+        return replace(heads[0], agreement=len(blocs[0].members) / self.finished, alternatives=alternatives)
 
 
 def ranking(outcomes: Iterable[Outcome]) -> Outcome:
-    """The best by merit, and the others behind it in that order."""
-    first, *others = sorted(outcomes, key=merit, reverse=True)
-    return replace(first, others=tuple(others))
+    """The candidate with the most merit, with the rest as its alternatives in that order."""
+    first, *rest = sorted(outcomes, key=merit, reverse=True)
+    return replace(first, alternatives=tuple(rest))

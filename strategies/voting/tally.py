@@ -1,111 +1,121 @@
-"""A vote while it is counted: who has voted for what, what that weighs, and whether it is decided."""
+"""Counts votes as samples finish, and decides when the vote may stop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cogitate.strategies.core.offload import apart
-from cogitate.strategies.core.trace import Shed
-from cogitate.strategies.core.types import Completion, Floor, Outcome
+from cogitate.strategies.core.offload import offload
+from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Outcome
 from cogitate.strategies.voting.ballot import Ballot, Bloc, Weight
-from cogitate.strategies.voting.confidence import lowest_confidence, percentile, window_of
-from cogitate.strategies.voting.stop_rules import UNDER_LOAD, VoteRule, settled
-from cogitate.strategies.voting.weights import Scale, dominance, leads, unanimous
+from cogitate.strategies.voting.confidence import lowest_confidence, percentile, window_length
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, is_settled
+from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, leader_share, unanimous_answer
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """When a vote of at most n is decided."""
+class StopCriteria:
+    """When a vote of at most `n` samples is decided."""
 
     stop_rule: VoteRule
     n: int
     confidence: float
+    """Posterior probability for `beta` and `predictive`, weight share for `consensus`."""
     window: int
+    """Consecutive samples that must agree, for `windows`."""
     warmup: int
-    yields: bool
-    """While others wait a little less confidence is enough."""
+    """Samples required before a consensus can stop the vote."""
+    relax_under_load: bool
+    """Whether CONFIDENCE_UNDER_LOAD is enough while other requests wait."""
 
 
 @dataclass(slots=True)
 class Tally:
-    rules: Rules
-    scale: Scale
+    """A running vote: the ballot, the vote weights and the stop criteria."""
+
+    criteria: StopCriteria
+    weights: VoteWeights
     ballot: Ballot = field(default_factory=Ballot)
-    elected: str | None = None
-    """What a window agreed on: its answer stands, whatever the windows before it say."""
+    window_winner: str | None = None
+    """The key of the answer on which a window agreed. It wins whatever the earlier windows contain."""
 
     async def cast(self, completion: Completion) -> None:
-        """One more vote, and the answer should the budget end now."""
-        run, window = self.scale.run, self.rules.window
+        """Adds a completion's vote and proposes the current winner as the answer should the budget end."""
+        run, window = self.weights.run, self.criteria.window
         self.ballot.cast(Outcome(completion, await run.read(completion)))
-        if self.rules.stop_rule == "windows" and self.ballot.size % window == 0:
-            self.elected = self.elected or unanimous(self.ballot.votes[-window:])
-        run.propose(self.ballot.winner(sole(self.elected)) if self.elected else self.ballot.winner())
+        if self.criteria.stop_rule == "windows" and self.ballot.size % window == 0:
+            self.window_winner = self.window_winner or unanimous_answer(self.ballot.votes[-window:])
+        run.propose(
+            self.ballot.winner(decisive_weight(self.window_winner)) if self.window_winner else self.ballot.winner()
+        )
 
-    async def outcome(self) -> Outcome:
-        if self.elected:
-            return self.ballot.ranking(sole(self.elected))
-        weighed = await self.scale.weighed(self.ballot)
-        return weighed.ranking(self.scale.weight)
+    async def build_outcome(self) -> Outcome:
+        """Returns the winner by weight, with the other candidates ranked."""
+        if self.window_winner:
+            return self.ballot.ranking(decisive_weight(self.window_winner))
+        scored = await self.weights.attach_scores(self.ballot)
+        return scored.ranking(self.weights.weight)
 
-    async def decided(self) -> bool:
-        """Whether the vote may stop. Weights are only asked for where the counts allow it."""
-        if self.rules.stop_rule == "none" or self.ballot.size < self.scale.run.answers:
+    async def is_decided(self) -> bool:
+        """Whether the vote may stop. Weights are computed only where the counts allow a decision."""
+        if self.criteria.stop_rule == "none" or self.ballot.size < self.weights.run.request.answers:
             return False
-        blocs, left = self.ballot.ranked(), self.rules.n - self.ballot.size
-        match self.rules.stop_rule:
+        blocs, remaining = self.ballot.rank_blocs(), self.criteria.n - self.ballot.size
+        match self.criteria.stop_rule:
             case "windows":
-                return self.elected is not None
+                return self.window_winner is not None
             case "consensus":
-                return self.ballot.size >= self.rules.warmup and await self.agreed() >= self.rules.confidence
-            case "certain" if self.scale.weights != "none":
-                return bool(blocs) and len(blocs[0].members) > left and await self.safe(left)
-        enough = self.enough(blocs, left)
-        return enough and (self.scale.weights == "none" or await self.heaviest(blocs[0]))
+                return (
+                    self.ballot.size >= self.criteria.warmup
+                    and await self.measure_consensus() >= self.criteria.confidence
+                )
+            case "certain" if self.weights.kind != "none":
+                return bool(blocs) and len(blocs[0].members) > remaining and await self.is_weighted_lead_safe(remaining)
+        enough = self.is_decided_by_count(blocs, remaining)
+        return enough and (self.weights.kind == "none" or await self.leads_by_weight(blocs[0]))
 
-    async def agreed(self) -> float:
-        """The leader's share of all weight."""
-        weighed = await self.scale.weighed(self.ballot)
-        return dominance(weighed, self.scale.weight)
+    async def measure_consensus(self) -> float:
+        """Computes the leader's share of all weight, in [0, 1]."""
+        scored = await self.weights.attach_scores(self.ballot)
+        return leader_share(scored, self.weights.weight)
 
-    async def safe(self, left: int) -> bool:
-        """Whether the leader by weight cannot be overtaken."""
-        weighed = await self.scale.weighed(self.ballot)
-        return leads(weighed, self.scale.weight, left)
+    async def is_weighted_lead_safe(self, remaining: int) -> bool:
+        """Whether the leader by weight cannot be overtaken by `remaining` more votes."""
+        scored = await self.weights.attach_scores(self.ballot)
+        return is_lead_safe(scored, self.weights.weight, remaining)
 
-    async def heaviest(self, leader: Bloc) -> bool:
-        """Whether the leader by count leads by weight, too."""
-        weighed = await self.scale.weighed(self.ballot)
-        return weighed.ranked(self.scale.weight)[0].first == leader.first
+    async def leads_by_weight(self, leader: Bloc) -> bool:
+        """Whether the leader by count is also the leader by weight."""
+        scored = await self.weights.attach_scores(self.ballot)
+        return scored.rank_blocs(self.weights.weight)[0].first_index == leader.first_index
 
-    def enough(self, blocs: Sequence[Bloc], left: int) -> bool:
-        """By the counts; while others wait, a little sooner."""
-        run, rule = self.scale.run, self.rules.stop_rule
-        if settled(rule, blocs, left, self.rules.confidence):
+    def is_decided_by_count(self, blocs: Sequence[Bloc], remaining: int) -> bool:
+        """Whether the counts decide the vote. Under load a lower confidence is enough."""
+        run, rule = self.weights.run, self.criteria.stop_rule
+        if is_settled(rule, blocs, remaining, self.criteria.confidence):
             return True
-        enough = self.rules.yields and run.pressed() and settled(rule, blocs, left, UNDER_LOAD)
-        if enough:
-            run.trace.emit(Shed(UNDER_LOAD))
-        return enough
+        enough = self.criteria.relax_under_load and is_settled(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
-    async def floor(self, kept: float) -> Floor:
-        """How confident that share of those who voted was throughout; the others' votes are taken back."""
+    async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:
+        """Computes the confidence threshold that `retained_share` of the warm-up votes stays above, and withdraws the
+        votes of samples below it.
+        """
         votes = [vote for vote in self.ballot.votes if vote.answer] or self.ballot.votes
         lengths = [len(vote.completion.logprobs) for vote in votes]
-        window = window_of(lengths)
+        window = window_length(lengths)
 
         def read() -> dict[int, float]:
             return {vote.completion.index: lowest_confidence(vote.completion.logprobs, window) for vote in votes}
 
-        lowest = await apart(read, sum(lengths))
-        floor = percentile(list(lowest.values()), 1 - kept)
+        lowest = await offload(read, sum(lengths))
+        threshold = percentile(list(lowest.values()), 1 - retained_share)
         self.ballot = Ballot.of(
-            vote if lowest.get(vote.completion.index, 0.0) >= floor else replace(vote, answer=None)
+            vote if lowest.get(vote.completion.index, 0.0) >= threshold else replace(vote, answer=None)
             for vote in self.ballot.votes
         )
-        self.scale.run.propose(self.ballot.winner())
-        return Floor(floor, window)
+        self.weights.run.propose(self.ballot.winner())
+        return ConfidenceThreshold(threshold, window)
 
 
-def sole(answer: str) -> Weight:
-    """The scale on which one answer outweighs all others, which weigh 1 a vote."""
+def decisive_weight(answer: str) -> Weight:
+    """A weight by which one answer outweighs all others, whose votes count 1 each."""
     return lambda vote: float("inf") if vote.answer and vote.answer.key == answer else 1.0

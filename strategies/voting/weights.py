@@ -1,9 +1,13 @@
-"""What a vote weighs. One scale for one question; what it costs to know is spent once a vote, in batches.
+"""Vote weights: model confidence, P(True) or a verifier's score.
 
-confidence: the model's own, group by group (DeepConf, arXiv:2508.15260; certainty.py says how it is read). p_true: one
-token behind the sample's own text, on its cached prefix, asks how sure it is, and the answers' probabilities go through
-a softmax within the question (CISC, Taubenfeld et al., 2025, arXiv:2502.06233). verifier: the score. Votes always add
-up; averaging them is far worse (Wang et al., 2022, arXiv:2203.11171, table 1).
+One object serves one question. The cost of a weight is spent once per vote, in batches.
+
+- confidence: the trace confidence of DeepConf (arXiv:2508.15260), see `confidence.py`.
+- p_true: one token after the sample's own text, on its cached prefix, asks how sure the model is; the answers'
+  probabilities go through a softmax within the question (CISC, Taubenfeld et al., 2025, arXiv:2502.06233).
+- verifier: the verifier's score.
+
+Weights are summed per answer; averaging them is far worse (Wang et al., 2022, arXiv:2203.11171, table 1).
 """
 
 import math
@@ -12,109 +16,114 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from cogitate.strategies.core.label_probs import shares
-from cogitate.strategies.core.offload import apart
+from cogitate.strategies.core.label_probs import label_probabilities
+from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import HOW_SURE, SURE, UNSURE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Aggregation, Completion, Outcome
-from cogitate.strategies.voting.ballot import Ballot, Weight, filled, one, score_of
-from cogitate.strategies.voting.confidence import trace_confidence, window_of
+from cogitate.strategies.voting.ballot import Ballot, Weight, impute_mean, score_of, unit_weight
+from cogitate.strategies.voting.confidence import trace_confidence, window_length
 
-Weights = Literal["none", "confidence", "p_true", "verifier"]
+WeightKind = Literal["none", "confidence", "p_true", "verifier"]
 
 
 @dataclass(slots=True)
-class Scale:
-    """Weighs votes, and remembers what it has weighed."""
+class VoteWeights:
+    """Computes the weights of votes and caches them by sample index."""
 
     run: Run
-    weights: Weights
+    kind: WeightKind
     verifier: str = "judge"
     aggregation: Aggregation | None = None
     temperature: float = 1.0
+    """Softmax temperature of `p_true`."""
     scores: dict[int, float] = field(default_factory=dict)
+    """Verifier scores or P(True) by sample index."""
     window: int = 0
-    trusts: dict[tuple[int, int], float] = field(default_factory=dict)
-    """A vote's confidence, by its number and the window it was read with."""
+    """The window, in tokens, of the latest confidences."""
+    confidences: dict[tuple[int, int], float] = field(default_factory=dict)
+    """Trace confidence by sample index and window."""
 
-    async def weighed(self, ballot: Ballot) -> Ballot:
-        """The same votes with their scores. Who abstains is not asked: that vote weighs nothing."""
-        if self.weights == "none":
+    async def attach_scores(self, ballot: Ballot) -> Ballot:
+        """Returns the ballot with the votes' scores filled in. Abstentions are not scored: they have no weight."""
+        if self.kind == "none":
             return ballot
         voters = [vote for vote in ballot.votes if vote.answer]
-        if self.weights == "confidence":
-            await self._trust([vote.completion for vote in voters])
+        if self.kind == "confidence":
+            await self._compute_confidences([vote.completion for vote in voters])
         fresh = [vote.completion for vote in voters if vote.completion.index not in self.scores]
-        if self.weights in ("p_true", "verifier") and fresh:
-            scores = await self._scores(fresh)
-            self.scores |= {made.index: score for made, score in zip(fresh, scores, strict=True)}
+        if self.kind in ("p_true", "verifier") and fresh:
+            scores = await self._fetch_scores(fresh)
+            self.scores |= {completion.index: score for completion, score in zip(fresh, scores, strict=True)}
         return Ballot.of(replace(vote, score=self.scores.get(vote.completion.index)) for vote in ballot.votes)
 
     @property
     def weight(self) -> Weight:
-        """What each of those weighs; at most 1 but for confidence, which has no bound."""
-        match self.weights:
+        """The weight of a scored vote: at most 1, except `confidence`, which is unbounded."""
+        match self.kind:
             case "confidence":
-                return lambda vote: self.trusts[vote.completion.index, self.window]
+                return lambda vote: self.confidences[vote.completion.index, self.window]
             case "p_true":
-                return lambda vote: tempered(score_of(vote), self.temperature)
+                return lambda vote: softmax_numerator(score_of(vote), self.temperature)
             case "verifier":
                 return score_of
-        return one
+        return unit_weight
 
-    async def _trust(self, voters: Sequence[Completion]) -> None:
-        self.window = window_of([len(made.logprobs) for made in voters])
-        for made in voters:
-            if (made.index, self.window) not in self.trusts:
-                read = partial(trace_confidence, made.logprobs, self.window)
-                self.trusts[made.index, self.window] = await apart(read, len(made.logprobs))
+    async def _compute_confidences(self, voters: Sequence[Completion]) -> None:
+        self.window = window_length([len(completion.logprobs) for completion in voters])
+        for completion in voters:
+            if (completion.index, self.window) not in self.confidences:
+                read = partial(trace_confidence, completion.logprobs, self.window)
+                self.confidences[completion.index, self.window] = await offload(read, len(completion.logprobs))
 
-    async def _scores(self, candidates: Sequence[Completion]) -> list[float]:
-        if self.weights == "verifier":
-            return known(await self.run.score(self.verifier, candidates, self.aggregation))
-        return await p_true(candidates, self.run)
+    async def _fetch_scores(self, candidates: Sequence[Completion]) -> list[float]:
+        if self.kind == "verifier":
+            return fill_missing(await self.run.score(self.verifier, candidates, self.aggregation))
+        return await ask_p_true(candidates, self.run)
 
 
-async def p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
-    """How sure the model says it is of each. Where a probe was lost, the mean of the others."""
-    probes = [candidate.path.say(HOW_SURE) for candidate in candidates]
+async def ask_p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
+    """Asks the model how sure it is of each candidate, in [0, 1]. A lost verdict counts as the mean of the others."""
+    probes = [candidate.continuation.prefill(HOW_SURE) for candidate in candidates]
     try:
-        asked = await run.ask(probes, SURE + UNSURE)
+        verdicts = await run.generate_each(probes, role="verifier", labels=SURE + UNSURE)
     except SampleFailed:
-        asked = [None] * len(probes)
-    return known([None if probe is None else sure(probe) for probe in asked])
+        verdicts = [None] * len(probes)
+    return fill_missing([None if verdict is None else probability_sure(verdict) for verdict in verdicts])
 
 
-def known(scores: Sequence[float | None]) -> list[float]:
-    """Where all were lost, each is as likely right as wrong."""
-    return [0.5 if score is None else score for score in filled(scores)]
+def fill_missing(scores: Sequence[float | None]) -> list[float]:
+    """Replaces missing scores with the mean of the known ones, or with 0.5 where none is known."""
+    return [0.5 if score is None else score for score in impute_mean(scores)]
 
 
-def sure(probe: Completion) -> float | None:
-    """P(1) / (P(0) + P(1)); None where neither was reported."""
-    found = shares(probe, (SURE, UNSURE))
-    return found[0] if found else None
+def probability_sure(verdict: Completion) -> float | None:
+    """P(1) / (P(0) + P(1)) of a verdict; None where neither label was reported."""
+    probabilities = label_probabilities(verdict, (SURE, UNSURE))
+    return probabilities[0] if probabilities else None
 
 
-def tempered(probability: float, temperature: float) -> float:
-    """A softmax's numerator, for a probability that is at most 1. All votes of a question share its denominator."""
+def softmax_numerator(probability: float, temperature: float) -> float:
+    """The numerator of the softmax of a probability. The votes of one question share the denominator; subtracting 1
+    keeps the exponent <= 0.
+    """
     return math.exp((probability - 1) / temperature)
 
 
-def leads(ballot: Ballot, weight: Weight, remaining: int) -> bool:
-    """Whether the leader cannot be overtaken by `remaining` votes more, none of which weighs more than 1."""
+def is_lead_safe(ballot: Ballot, weight: Weight, remaining: int) -> bool:
+    """Whether the leader by weight cannot be overtaken by `remaining` more votes of weight at most 1."""
     totals = sorted((math.fsum(map(weight, bloc.members)) for bloc in ballot.blocs.values()), reverse=True)
     return bool(totals) and totals[0] - math.fsum(totals[1:2]) > remaining
 
 
-def dominance(ballot: Ballot, weight: Weight) -> float:
-    """The leader's share of the weight of all who answer, in [0, 1]; 0 where nothing weighs."""
+def leader_share(ballot: Ballot, weight: Weight) -> float:
+    """The leader's share of the total weight, in [0, 1]; 0 where no vote has weight."""
     totals = [math.fsum(map(weight, bloc.members)) for bloc in ballot.blocs.values()]
     return max(totals) / math.fsum(totals) if totals and max(totals) > 0 else 0.0
 
 
-def unanimous(votes: Sequence[Outcome]) -> str | None:
-    """The one answer that all of these give; None where they differ or one abstains."""
+def unanimous_answer(votes: Sequence[Outcome]) -> str | None:
+    """The key of the answer that all votes give; None where they differ or one abstains."""
     keys = {vote.answer.key if vote.answer else None for vote in votes}
     return next(iter(keys)) if len(keys) == 1 else None

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.answers.answer import placeholder
+from cogitate.strategies.answers.answer import is_placeholder
 
 
 def test_an_answer_is_a_frozen_value() -> None:
@@ -16,9 +16,9 @@ def test_an_answer_is_a_frozen_value() -> None:
 
 @pytest.mark.parametrize("raw", ["", " ", "...", "[your answer]", "<answer>", r"\phantom{2}", "$", "?", "Your answer"])
 def test_an_echoed_instruction_is_a_placeholder(raw: str) -> None:
-    assert placeholder(raw)
+    assert is_placeholder(raw)
 
 
 @pytest.mark.parametrize("raw", ["0", "x", "yes", "[1]", "the answer key"])
 def test_an_answer_is_no_placeholder(raw: str) -> None:
-    assert not placeholder(raw)
+    assert not is_placeholder(raw)

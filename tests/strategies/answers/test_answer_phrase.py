@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.answer_phrase import hashes, phrases, tidy
+from cogitate.strategies.answers.answer_phrase import find_announced_answers, find_hash_answers, strip_markup
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from cogitate.strategies.answers.answer_phrase import hashes, phrases, tidy
     ],
 )
 def test_four_hashes_announce_an_answer_unless_they_head_a_section(text: str, expected: list[str]) -> None:
-    assert list(hashes(text)) == expected
+    assert list(find_hash_answers(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_four_hashes_announce_an_answer_unless_they_head_a_section(text: str, ex
     ],
 )
 def test_the_last_announced_answer(text: str, expected: str) -> None:
-    assert next(phrases(text)) == expected
+    assert next(find_announced_answers(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_the_last_announced_answer(text: str, expected: str) -> None:
     ["", "I know the answer", "answers: 5", "a: 5", "Plan A: 5", "AA: 5", "Answer:", "The answer is as follows:"],
 )
 def test_nothing_announced(text: str) -> None:
-    assert list(phrases(text)) == []
+    assert list(find_announced_answers(text)) == []
 
 
 def test_an_option_line_announces_nothing() -> None:
-    assert list(phrases("A: Paris\nB: Rome", initial_a=False)) == []
+    assert list(find_announced_answers("A: Paris\nB: Rome", initial_a=False)) == []
 
 
 def test_only_the_last_labels_are_tried() -> None:
-    assert len(list(phrases("Answer: 5\n" * 1000))) == 32
+    assert len(list(find_announced_answers("Answer: 5\n" * 1000))) == 32
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [(" **5.** ", "5"), ("$$5$$", "5"), ("__x__", "x"), ("$\t5\t$", "5"), ("$", "")]
 )
 def test_decoration_is_removed(value: str, expected: str) -> None:
-    assert tidy(value) == expected
+    assert strip_markup(value) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.boxed import boxes, last_box
+from cogitate.strategies.answers.boxed import find_boxes, find_last_box
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from cogitate.strategies.answers.boxed import boxes, last_box
     ],
 )
 def test_only_balanced_boxes_count(text: str, expected: list[str]) -> None:
-    assert boxes(text) == expected
+    assert find_boxes(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_only_balanced_boxes_count(text: str, expected: list[str]) -> None:
     ],
 )
 def test_the_last_box_with_content_of_its_own(text: str, echoed: list[str], expected: str | None) -> None:
-    assert last_box(text, frozenset(echoed)) == expected
+    assert find_last_box(text, frozenset(echoed)) == expected

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.answers import AnswerFormat, canonical, numeric
+from cogitate.strategies.answers import AnswerFormat, canonical, to_decimal
 
 FORMATS: tuple[AnswerFormat, ...] = get_args(AnswerFormat)
 NOTATION = st.lists(
@@ -129,7 +129,7 @@ def test_it_never_raises_and_is_idempotent(format: AnswerFormat, raw: str) -> No
 
 @given(number=st.decimals(allow_nan=False, allow_infinity=False, places=4), format=st.sampled_from(["auto", "number"]))
 def test_a_number_is_its_own_key(number: object, format: AnswerFormat) -> None:
-    assert numeric(canonical(f"{number:f}", format)) == number
+    assert to_decimal(canonical(f"{number:f}", format)) == number
 
 
 @given(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.answers import AnswerFormat, Rule, canonical, extract, numeric
+from cogitate.strategies.answers import AnswerFormat, Rule, canonical, extract, to_decimal
 from tests.strategies.answers.test_canonical import FORMATS, NOTATION
 
 PLANETS = "Which planet is the largest?\nA) Mars\nB) Jupiter\nC) Venus"
@@ -118,7 +118,7 @@ def test_any_text_gives_a_bounded_answer_or_none(format: AnswerFormat, text: str
         assert answer.raw == answer.raw.strip()
         assert answer.rule in get_args(Rule)
         assert answer.key in (canonical(answer.raw, format), canonical(answer.raw, "choice"))
-        assert format != "number" or numeric(answer.key) is not None
+        assert format != "number" or to_decimal(answer.key) is not None
 
 
 HOSTILE = [

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.json_answer import dumped, last_structure
+from cogitate.strategies.answers.json_answer import canonical_json, find_last_json
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from cogitate.strategies.answers.json_answer import dumped, last_structure
     ],
 )
 def test_one_dump_for_equal_values(raw: str, expected: str | None) -> None:
-    assert dumped(raw) == expected
+    assert canonical_json(raw) == expected
 
 
 def test_booleans_and_strings_are_no_numbers() -> None:
-    assert len({dumped("[1]"), dumped("[true]"), dumped('["1"]')}) == 3
+    assert len({canonical_json("[1]"), canonical_json("[true]"), canonical_json('["1"]')}) == 3
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_booleans_and_strings_are_no_numbers() -> None:
     ],
 )
 def test_the_last_complete_structure(text: str, expected: str | None) -> None:
-    assert last_structure(text) == expected
+    assert find_last_json(text) == expected
 
 
 def test_a_structure_too_long_to_vote_on_is_none_and_neither_is_a_part_of_it() -> None:
-    assert last_structure("[" + "[1], " * 200 + "[1]]") is None
+    assert find_last_json("[" + "[1], " * 200 + "[1]]") is None

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.latex import cleaned, unicode_folded
+from cogitate.strategies.answers.latex import fold_unicode, strip_layout
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from cogitate.strategies.answers.latex import cleaned, unicode_folded
     ],
 )
 def test_unicode_becomes_latex_without_changing_the_number(text: str, expected: str) -> None:
-    assert unicode_folded(text) == expected
+    assert fold_unicode(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_unicode_becomes_latex_without_changing_the_number(text: str, expected: 
     ],
 )
 def test_layout_goes_and_meaning_stays(text: str, expected: str) -> None:
-    assert cleaned(text) == expected
+    assert strip_layout(text) == expected

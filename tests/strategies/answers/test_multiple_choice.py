@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.multiple_choice import last_letter, letter, options
+from cogitate.strategies.answers.multiple_choice import find_last_letter, offered_letters, parse_letter
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from cogitate.strategies.answers.multiple_choice import last_letter, letter, opt
     ],
 )
 def test_options_are_read_from_the_question(question: str, expected: str) -> None:
-    assert options(question) == expected
+    assert offered_letters(question) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_options_are_read_from_the_question(question: str, expected: str) -> Non
 )
 @pytest.mark.parametrize("tail", ["", " "])
 def test_a_letter_is_one_letter_however_written(raw: str, tail: str) -> None:
-    assert letter(raw + tail) == "B"
+    assert parse_letter(raw + tail) == "B"
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_a_letter_is_one_letter_however_written(raw: str, tail: str) -> None:
     ],
 )
 def test_the_letter_an_answer_opens_with(raw: str, expected: str | None) -> None:
-    assert letter(raw) == expected
+    assert parse_letter(raw) == expected
 
 
 def test_a_letter_that_was_not_offered_is_none() -> None:
-    assert letter("E", "ABCD") is None
+    assert parse_letter("E", "ABCD") is None
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_a_letter_that_was_not_offered_is_none() -> None:
     ],
 )
 def test_the_last_standing_letter(text: str, expected: str | None) -> None:
-    assert last_letter(text, "ABCD") == expected
+    assert find_last_letter(text, "ABCD") == expected

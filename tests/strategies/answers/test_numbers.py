@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.answers.numbers import first_value, last_number, literal, numeric
+from cogitate.strategies.answers.numbers import find_last_number, normalize_literal, parse_first_number, to_decimal
 
 
 @pytest.mark.parametrize(
@@ -33,28 +33,28 @@ from cogitate.strategies.answers.numbers import first_value, last_number, litera
     ],
 )
 def test_a_number_has_one_spelling(text: str, expected: str | None) -> None:
-    assert literal(text) == expected
+    assert normalize_literal(text) == expected
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6))
 def test_the_spelling_keeps_the_value(number: Decimal) -> None:
-    spelled = literal(format(number, "f"))
+    spelled = normalize_literal(format(number, "f"))
     assert spelled is not None
-    assert numeric(spelled) == number
-    assert literal(spelled) == spelled
+    assert to_decimal(spelled) == number
+    assert normalize_literal(spelled) == spelled
 
 
 @pytest.mark.parametrize("key", ["10%", "x", "1, 2", r"\frac{1}{2}", "", "1e400", "NaN", "Infinity", "1_000", "٣"])
 def test_other_keys_are_no_numbers(key: str) -> None:
-    assert numeric(key) is None
+    assert to_decimal(key) is None
 
 
 def test_integers_of_five_thousand_digits_do_not_raise() -> None:
     digits = "9" * 5_000
-    assert literal(digits) == digits
-    assert numeric(digits) == Decimal(digits)
-    assert first_value(digits) == digits
-    assert last_number(digits) == digits
+    assert normalize_literal(digits) == digits
+    assert to_decimal(digits) == Decimal(digits)
+    assert parse_first_number(digits) == digits
+    assert find_last_number(digits) == digits
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_integers_of_five_thousand_digits_do_not_raise() -> None:
     ],
 )
 def test_the_last_number_as_written(text: str, expected: str | None) -> None:
-    assert last_number(text) == expected
+    assert find_last_number(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_the_last_number_as_written(text: str, expected: str | None) -> None:
     ],
 )
 def test_the_first_number_as_a_plain_decimal(text: str, expected: str | None) -> None:
-    assert first_value(text) == expected
+    assert parse_first_number(text) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.sets_and_tuples import spelled
+from cogitate.strategies.answers.sets_and_tuples import normalize_elements
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ from cogitate.strategies.answers.sets_and_tuples import spelled
     ],
 )
 def test_elements_are_spelled_one_by_one(text: str, expected: str) -> None:
-    assert spelled(text, str.upper) == expected
+    assert normalize_elements(text, str.upper) == expected
 
 
 def test_hostile_depth_is_not_followed() -> None:
-    assert spelled("(" * 1000 + "x,y" + ")" * 1000, str.upper).count("(") == 999
+    assert normalize_elements("(" * 1000 + "x,y" + ")" * 1000, str.upper).count("(") == 999

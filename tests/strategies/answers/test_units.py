@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.units import number_alone, without_units
+from cogitate.strategies.answers.units import strip_trailing_unit, strip_units
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from cogitate.strategies.answers.units import number_alone, without_units
     ],
 )
 def test_boxed_units_are_dropped_and_other_words_kept(text: str, expected: str) -> None:
-    assert without_units(text) == expected
+    assert strip_units(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_boxed_units_are_dropped_and_other_words_kept(text: str, expected: str) 
     ],
 )
 def test_a_number_of_things_is_the_number(text: str, expected: str) -> None:
-    assert number_alone(text) == expected
+    assert strip_trailing_unit(text) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers import provable
+from cogitate.strategies.answers import is_worth_proving
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from cogitate.strategies.answers import provable
     ],
 )
 def test_algebra_may_help(a: str, b: str) -> None:
-    assert provable(a, b)
-    assert provable(b, a)
+    assert is_worth_proving(a, b)
+    assert is_worth_proving(b, a)
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_algebra_may_help(a: str, b: str) -> None:
     ],
 )
 def test_algebra_cannot_help(a: str, b: str) -> None:
-    assert not provable(a, b)
-    assert not provable(b, a)
+    assert not is_worth_proving(a, b)
+    assert not is_worth_proving(b, a)

@@ -4,7 +4,7 @@ import pytest
 
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.types import Completion
-from cogitate.strategies.thinking.early_exit import SURE, agreed, boxed, confidence
+from cogitate.strategies.thinking.early_exit import DEER_THRESHOLD, is_stable, parse_probe_answer, probe_confidence
 from tests.fakes.run import QUESTION
 
 
@@ -19,7 +19,7 @@ def probe(*tokens):
     [("42} so", "42"), ("\\frac{1}{2}}", "\\frac{1}{2}"), (" } ", ""), ("42", None), ("{42}", None), ("", None)],
 )
 def test_the_answer_ends_where_the_probes_own_box_does(text, answer):
-    assert boxed(text) == answer
+    assert parse_probe_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_the_answer_ends_where_the_probes_own_box_does(text, answer):
     ],
 )
 def test_how_sure_an_answer_is_counts_its_own_tokens_however_few(tokens, sure):
-    assert confidence(probe(*tokens)) == pytest.approx(sure)
+    assert probe_confidence(probe(*tokens)) == pytest.approx(sure)
 
 
 def test_an_answer_without_log_probabilities_is_not_sure():
-    assert confidence(Completion(prompt=QUESTION, text="42}", finish="stop")) == 0.0 < SURE
+    assert probe_confidence(Completion(prompt=QUESTION, text="42}", finish="stop")) == 0.0 < DEER_THRESHOLD
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_an_answer_without_log_probabilities_is_not_sure():
     ],
 )
 def test_probes_agree_when_three_in_a_row_say_the_same_and_do_not_doubt_it(answers, over):
-    assert agreed(answers) is over
+    assert is_stable(answers) is over

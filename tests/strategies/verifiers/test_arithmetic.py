@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.types import Completion, Prompt
-from cogitate.strategies.verifiers.arithmetic import Unreadable, equations, evaluate
-from cogitate.strategies.verifiers.programmatic import Programmatic, checked, steps_of
+from cogitate.strategies.verifiers.arithmetic import NotAnExpression, check_equations, evaluate
+from cogitate.strategies.verifiers.programmatic import Programmatic, score_steps, split_steps
 
 
 @pytest.mark.parametrize(
@@ -88,43 +88,43 @@ from cogitate.strategies.verifiers.programmatic import Programmatic, checked, st
     ],
 )
 def test_equations_are_found_and_checked(text, verdicts):
-    assert list(equations(text)) == verdicts
+    assert list(check_equations(text)) == verdicts
 
 
 @given(st.integers(-999, 999), st.integers(1, 999), st.sampled_from("+-*"))
 def test_what_python_holds_true_holds(a, b, operator):
     value = {"+": a + b, "-": a - b, "*": a * b}[operator]
-    assert list(equations(f"{a} {operator} {b} = {value}")) == [True]
-    assert list(equations(f"{a} {operator} {b} = {value + 1}")) == [False]
+    assert list(check_equations(f"{a} {operator} {b} = {value}")) == [True]
+    assert list(check_equations(f"{a} {operator} {b} = {value + 1}")) == [False]
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_failing(text):
-    assert all(isinstance(verdict, bool) for verdict in equations(text))
+    assert all(isinstance(verdict, bool) for verdict in check_equations(text))
 
 
 @pytest.mark.parametrize("tokens", [[], ["+"], ["("], ["1", "2"], [")"], ["a"]])
 def test_what_is_no_expression_is_unreadable(tokens):
-    with pytest.raises(Unreadable):
+    with pytest.raises(NotAnExpression):
         evaluate(tokens)
 
 
 @pytest.mark.parametrize("unit", ["(", "1+", "=", "1=", "9" * 5000, "((1)", "-", "1 x ", "%of", "2^"])
 def test_hostile_text_takes_bounded_time(unit):
     start = time.process_time()
-    list(equations(unit * (20_000 // len(unit))))
+    list(check_equations(unit * (20_000 // len(unit))))
     assert time.process_time() - start < 2
 
 
 def test_every_equation_moves_the_score_of_its_step():
-    assert checked(["no equation"]) == [0.5]
-    assert checked(["1+1=2"]) == [0.75]
-    assert checked(["1+1=3"]) == [0.25]
-    assert checked(["1+1=2", "words", "2+2=5"]) == [0.75, 0.75, 0.5]
+    assert score_steps(["no equation"]) == [0.5]
+    assert score_steps(["1+1=2"]) == [0.75]
+    assert score_steps(["1+1=3"]) == [0.25]
+    assert score_steps(["1+1=2", "words", "2+2=5"]) == [0.75, 0.75, 0.5]
 
 
 def test_a_trailing_separator_makes_no_empty_step():
-    assert steps_of("a\n\nb\n\n") == ["a", "b"] and steps_of("\n\n") == []
+    assert split_steps("a\n\nb\n\n") == ["a", "b"] and split_steps("\n\n") == []
 
 
 async def test_it_judges_each_solution_by_its_steps_and_asks_nobody():

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from cogitate.strategies.beam_search import BeamSearch
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
 from cogitate.strategies.particle_filter import ParticleFilter
-from cogitate.strategies.verifiers.countdown import UNKNOWN, Countdown, game_of
-from tests.fakes.run import run_of, solve
-from tests.fakes.scripted import ScriptedEngine
+from cogitate.strategies.verifiers.countdown import UNKNOWN_SCORE, Countdown, parse_game
+from tests.fakes.run import build_session, solve
 
 GYM = (
     "Calculate {target} using all of these numbers: {numbers}.\nEach number may be used at most once.\n\nFinal answer "
@@ -42,7 +42,7 @@ def judged(*steps, ended=False, question=GAME):
     ],
 )
 def test_the_wordings_of_reasoning_gym_are_read(question, numbers, target):
-    game = game_of(question)
+    game = parse_game(question)
     assert game and list(game.numbers) == numbers and game.target == target
 
 
@@ -57,8 +57,8 @@ def test_the_wordings_of_reasoning_gym_are_read(question, numbers, target):
     ],
 )
 def test_of_anything_else_it_knows_nothing(question):
-    assert game_of(question) is None
-    assert judged("1 + 1 = 2", question=Prompt((Message("user", question),))) == [UNKNOWN]
+    assert parse_game(question) is None
+    assert judged("1 + 1 = 2", question=Prompt((Message("user", question),))) == [UNKNOWN_SCORE]
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def solved(strategy, count):
     chance = random.Random(7)
     right = 0
     for question, numbers in games(count, random.Random(11)):
-        run = run_of(player(numbers, chance), sampling=Sampling(max_tokens=200, seed=1))
-        right += solve(strategy, run, prompt=question).outcome.score == 1
+        session = build_session(player(numbers, chance), sampling=Sampling(max_tokens=200, seed=1))
+        right += solve(strategy, session, prompt=question).outcome.score == 1
     return right / count
 
 

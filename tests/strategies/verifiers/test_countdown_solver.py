@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogitate.strategies.verifiers.countdown_solver import ratio, reachable
+from cogitate.strategies.verifiers.countdown_solver import is_reachable, reduce_ratio
 
 
 def brute(numbers: tuple[Fraction, ...]) -> set[Fraction]:
@@ -26,7 +26,7 @@ def test_it_is_brute_force(numbers, data):
     pairs = tuple(sorted((number, 1) for number in numbers))
     some = data.draw(st.lists(st.sampled_from(sorted(made)), min_size=1, max_size=20))
     for value in [*some, *map(Fraction, range(-30, 70)), *(Fraction(at, 6) for at in range(-30, 30))]:
-        assert reachable(pairs, value.as_integer_ratio()) is (value in made)
+        assert is_reachable(pairs, value.as_integer_ratio()) is (value in made)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_it_is_brute_force(numbers, data):
     ],
 )
 def test_known_games(numbers, target, can):
-    assert reachable(tuple(sorted((number, 1) for number in numbers)), (target, 1)) is can
+    assert is_reachable(tuple(sorted((number, 1) for number in numbers)), (target, 1)) is can
 
 
 def test_ratios_are_in_lowest_terms_with_a_positive_denominator():
-    assert (ratio(6, -4), ratio(-6, -4), ratio(0, -7)) == ((-3, 2), (3, 2), (0, 1))
+    assert (reduce_ratio(6, -4), reduce_ratio(-6, -4), reduce_ratio(0, -7)) == ((-3, 2), (3, 2), (0, 1))

@@ -4,11 +4,11 @@ import pytest
 
 from cogitate.strategies.best_of_n import BestOfN
 from cogitate.strategies.core.programs import NoPrograms
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers import BUILT_IN
-from tests.fakes.run import QUESTION, run_of, solve
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.run import QUESTION, build_session, solve
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_what_casts_no_vote_has_no_number(text, content, finish, score):
 
 
 def passed(name, text, **options):
-    known = BestOfN(verifier=name, **options).known({}, NoPrograms())
+    known = BestOfN(verifier=name, **options).build_verifiers({}, NoPrograms())
     (verdict,) = asyncio.run(known[name].judge(QUESTION, [Completion(prompt=QUESTION, text=text, finish="stop")], None))
     return verdict.steps == (1.0,)
 
@@ -72,7 +72,7 @@ def test_a_check_stands_before_a_judge_that_costs_tokens():
             "No": -2.0,
         },
     )
-    run, strategy = run_of(engine), BestOfN(n=3, verifier="regex+judge", pattern=r"\d{4}-\d{2}-\d{2}")
-    run.verifiers = strategy.known(run.verifiers, NoPrograms())
-    assert solve(strategy, run).outcome.completion.text == "on 2024-05-02"
-    assert usage(run.trace).verifier == 2
+    session, strategy = build_session(engine), BestOfN(n=3, verifier="regex+judge", pattern=r"\d{4}-\d{2}-\d{2}")
+    session.verifiers = strategy.build_verifiers(session.verifiers, NoPrograms())
+    assert solve(strategy, session).outcome.completion.text == "on 2024-05-02"
+    assert usage(session.trace).verifier == 2

@@ -3,17 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
+from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Aborted, Proposed, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
-from cogitate.strategies.voting.confidence import ALTERNATIVES
-from tests.fakes.run import events, run_of, solve
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.run import build_session, events, solve
 
 SURE, UNSURE = -9.0, -1.0
 """Chosen tokens' log-probabilities on the scripted engine: the less likely its alternatives, the surer."""
 WORDS = "word " * 40
-SAMPLING = Sampling(max_tokens=100, logprobs=ALTERNATIVES, seed=3)
+SAMPLING = Sampling(max_tokens=100, logprobs=TOP_ALTERNATIVES, seed=3)
 
 
 def saying(*answers):
@@ -27,26 +27,26 @@ def engine_of(answers, sure, **options):
 
 
 def voted(engine, **options):
-    run = run_of(engine, sampling=SAMPLING)
+    session = build_session(engine, sampling=SAMPLING)
     options = {"weights": "confidence", "stop_rule": "none", "floor": "high"} | options
-    return solve(SelfConsistency(n=len(engine.replies), **options), run), run
+    return solve(SelfConsistency(n=len(engine.replies), **options), session), session
 
 
 def test_a_hopeless_trace_is_ended_as_it_is_decoded_and_does_not_vote():
     engine = engine_of(["42", "42", "42", "41", "41", "41", "41", "41"], [None] * 3 + [10] * 5)
-    finished, run = voted(engine, warmup=3)
+    finished, session = voted(engine, warmup=3)
     assert finished.outcome.answer.raw == "42" and finished.outcome.agreement == 1
-    ended = [event.completion for event in events(run, Aborted)]
+    ended = [event.completion for event in events(session, Aborted)]
     assert [made.finish for made in ended] == ["unsure"] * 5 and finished.stopped == "completed"
     assert all(10 < made.completion_tokens < 30 for made in ended)
 
 
 def test_what_was_decoded_of_it_stays_on_the_bill():
     engine = engine_of(["42", "42", "41", "41"], [None, None, 10, 30])
-    finished, run = voted(engine, warmup=2)
-    spent = usage(run.trace)
+    finished, session = voted(engine, warmup=2)
+    spent = usage(session.trace)
     assert spent.completion == engine.decoded and spent.aborted == sum(
-        event.completion.completion_tokens for event in events(run, Aborted)
+        event.completion.completion_tokens for event in events(session, Aborted)
     )
     assert spent.aborted > 0 and engine.cancelled == 0
 
@@ -54,17 +54,17 @@ def test_what_was_decoded_of_it_stays_on_the_bill():
 def test_the_window_fits_short_answers():
     """The paper's 2048 tokens would never fire on 41."""
     engine = engine_of(["42", "42", "41"], [None, None, 0])
-    _, run = voted(engine, warmup=2)
-    assert [event.completion.completion_tokens for event in events(run, Aborted)] == [16]
+    _, session = voted(engine, warmup=2)
+    assert [event.completion.completion_tokens for event in events(session, Aborted)] == [16]
 
 
 def test_a_boxed_answer_in_an_ended_trace_is_no_vote():
     early = "\\boxed{41} " + WORDS
     doubts = lambda call, at: UNSURE if call >= 1 else SURE  # noqa: E731
     engine = ScriptedEngine([*saying("42"), early, early], logprob_at=doubts)
-    finished, run = voted(engine, warmup=1)
-    assert len(events(run, Aborted)) == 2 and finished.outcome.answer.raw == "42"
-    assert all(other.answer is None for other in finished.outcome.others)
+    finished, session = voted(engine, warmup=1)
+    assert len(events(session, Aborted)) == 2 and finished.outcome.answer.raw == "42"
+    assert all(other.answer is None for other in finished.outcome.alternatives)
 
 
 def test_who_doubts_in_the_warm_up_does_not_vote_either():
@@ -77,7 +77,7 @@ def warm_up(floor):
     """Ten of a warm-up, each less sure than the one before; who of them votes."""
     engine = ScriptedEngine(saying(*range(1, 11)), logprob_at=lambda call, at: -9.0 + call / 10)
     finished, _ = voted(engine, warmup=10, floor=floor)
-    shown = [finished.outcome, *finished.outcome.others]
+    shown = [finished.outcome, *finished.outcome.alternatives]
     return {int(outcome.answer.raw) for outcome in shown if outcome.answer}
 
 
@@ -118,15 +118,15 @@ def test_consensus_counts_weight_and_not_heads():
 
 def test_a_deadline_answers_by_those_above_the_floor():
     engine = engine_of(["41", "41", "42", "42"], [5, 5, None, None])
-    _, run = voted(engine, warmup=3, floor="low")
-    assert events(run, Proposed)[-1].outcome.answer.raw == "42"
+    _, session = voted(engine, warmup=3, floor="low")
+    assert events(session, Proposed)[-1].outcome.answer.raw == "42"
 
 
 def test_the_same_seed_ends_the_same_traces():
     def told():
         engine = ScriptedEngine(saying(*"12121212"), logprob_at=lambda call, at: -9 + (call * 7 + at * 3) % 5)
-        finished, run = voted(engine, warmup=4)
-        return finished.outcome.answer, [event.completion.index for event in events(run, Aborted)]
+        finished, session = voted(engine, warmup=4)
+        return finished.outcome.answer, [event.completion.index for event in events(session, Aborted)]
 
     assert told() == told()
 
@@ -134,8 +134,8 @@ def test_the_same_seed_ends_the_same_traces():
 def test_no_sample_of_the_warm_up_has_a_floor_and_every_later_one_has():
     engine = engine_of("11111111", [None] * 8)
     voted(engine, warmup=3)
-    assert [sampling.floor is not None for _, sampling in engine.calls] == [False] * 3 + [True] * 5
-    assert len({sampling.floor for _, sampling in engine.calls[3:]}) == 1
+    assert [sampling.confidence_threshold is not None for _, sampling in engine.calls] == [False] * 3 + [True] * 5
+    assert len({sampling.confidence_threshold for _, sampling in engine.calls[3:]}) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,15 @@ def test_no_sample_of_the_warm_up_has_a_floor_and_every_later_one_has():
     ],
 )
 def test_the_waves(n, options, waves):
-    assert SelfConsistency(**{"n": n, "floor": "high"} | options if "floor" not in options else {"n": n}).waves == waves
+    assert (
+        SelfConsistency(**{"n": n, "floor": "high"} | options if "floor" not in options else {"n": n}).wave_sizes
+        == waves
+    )
 
 
 def test_a_floor_needs_log_probabilities_whatever_votes_weigh():
     strategy = SelfConsistency(floor="low")
-    assert strategy.needs == {"logprobs"} and strategy.logprobs == ALTERNATIVES
+    assert strategy.needs == {"logprobs"} and strategy.logprobs == TOP_ALTERNATIVES
     assert SelfConsistency(floor="low", weights="p_true").needs == {"logprobs", "continue"}
     assert SelfConsistency().logprobs is None
 
@@ -163,4 +166,4 @@ def test_a_floor_needs_log_probabilities_whatever_votes_weigh():
 def test_a_warm_up_for_nothing_is_refused():
     with pytest.raises(ValidationError, match="warmup is for"):
         SelfConsistency(warmup=4)
-    assert SelfConsistency(warmup=4, stop_rule="consensus").first == 4
+    assert SelfConsistency(warmup=4, stop_rule="consensus").warmup_samples == 4

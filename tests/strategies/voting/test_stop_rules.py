@@ -11,7 +11,7 @@ from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.types import Completion, Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
-from cogitate.strategies.voting.stop_rules import COUNTED, lead_kept, majority_posterior, reduce_steps, settled
+from cogitate.strategies.voting.stop_rules import MAX_COUNTED_VOTES, is_settled, lead_probability, majority_posterior
 
 
 def outcome(index, key, score=None, logprob=None, text="text", finish="stop"):
@@ -25,7 +25,7 @@ def outcomes(votes):
 
 
 def tally(candidates, *weight):
-    return Ballot.of(candidates).ranked(*weight)
+    return Ballot.of(candidates).rank_blocs(*weight)
 
 
 def keys(blocs):
@@ -96,48 +96,39 @@ def urn(first, second, others, remaining):
 
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
 def test_the_chance_to_keep_the_lead_is_the_urns(first, second, others, remaining):
-    assert lead_kept(first, second, others, remaining) == pytest.approx(float(urn(first, second, others, remaining)))
+    assert lead_probability(first, second, others, remaining) == pytest.approx(
+        float(urn(first, second, others, remaining))
+    )
 
 
 def test_without_an_end_to_the_vote_the_chance_to_keep_the_lead_is_the_posterior():
-    assert lead_kept(3, 1, 0, 600) == pytest.approx(majority_posterior(3, 1), abs=0.01)
+    assert lead_probability(3, 1, 0, 600) == pytest.approx(majority_posterior(3, 1), abs=0.01)
 
 
-@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, COUNTED))
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, MAX_COUNTED_VOTES))
 def test_a_lead_that_cannot_be_lost_is_kept(first, second, others, remaining):
-    chance = lead_kept(first, second, others, remaining)
+    chance = lead_probability(first, second, others, remaining)
     assert 0 <= chance <= 1 + 1e-12 and (first - second <= remaining or chance == pytest.approx(1))
 
 
 @pytest.mark.parametrize(("n", "agreeing"), [(4, 3), (8, 3), (16, 3), (32, 4), (64, 4), (256, 4)])
 def test_predictive_needs_fewer_that_agree_the_sooner_the_vote_ends(n, agreeing):
-    at = next(k for k in range(1, n) if settled("predictive", tally(outcomes(["a"] * k)), n - k, 0.95))
+    at = next(k for k in range(1, n) if is_settled("predictive", tally(outcomes(["a"] * k)), n - k, 0.95))
     assert at == agreeing
-    assert not settled("predictive", [], n, 0.95)
+    assert not is_settled("predictive", [], n, 0.95)
 
 
 def test_settled_by_certainty_leaves_no_way_to_overtake_nor_to_tie():
     blocs = tally(outcomes("aab"))
-    assert not settled("certain", blocs, 1, 0.95)
-    assert settled("certain", blocs, 0, 0.95)
-    assert settled("certain", tally(outcomes("aaa")), 2, 0.95)
-    assert not settled("none", tally(outcomes("aaa")), 0, 0.95)
-    assert not settled("beta", [], 0, 0.95)
+    assert not is_settled("certain", blocs, 1, 0.95)
+    assert is_settled("certain", blocs, 0, 0.95)
+    assert is_settled("certain", tally(outcomes("aaa")), 2, 0.95)
+    assert not is_settled("none", tally(outcomes("aaa")), 0, 0.95)
+    assert not is_settled("beta", [], 0, 0.95)
 
 
 def test_abstentions_are_no_runner_up():
-    assert settled("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)
-
-
-@pytest.mark.parametrize(("how", "expected"), [("last", 0.4), ("min", 0.4), ("prod", 0.9 * 0.5 * 0.4), ("mean", 0.6)])
-def test_step_scores_reduce(how, expected):
-    assert reduce_steps([0.9, 0.5, 0.4], how) == pytest.approx(expected)
-
-
-@given(st.lists(st.floats(), max_size=5), st.sampled_from(["last", "min", "prod", "mean"]))
-def test_a_score_is_always_a_number_between_0_and_1(steps, how):
-    score = reduce_steps(steps, how)
-    assert 0.0 <= score <= 1.0 if steps else score is None
+    assert is_settled("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)
 
 
 def test_best_prefers_scores_then_likelihood_then_order():

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from cogitate.strategies.voting.ballot import Ballot, score_of
-from cogitate.strategies.voting.stop_rules import settled
-from cogitate.strategies.voting.weights import Scale, leads, tempered, unanimous
-from tests.fakes.run import run_of, solve
-from tests.fakes.scripted import ScriptedEngine
+from cogitate.strategies.voting.stop_rules import is_settled
+from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, softmax_numerator, unanimous_answer
+from tests.fakes.run import build_session, solve
 from tests.strategies.voting.test_stop_rules import outcome, outcomes
 
 
@@ -45,33 +45,35 @@ def vote(**options):
 
 def test_a_sure_minority_outweighs_an_unsure_majority():
     engine = ScriptedEngine(boxed(41, 41, 42), labels=sure_of(_41=0.1, _42=0.9))
-    finished = solve(vote(n=3, weights="p_true", softmax_temperature=0.2), run_of(engine))
+    finished = solve(vote(n=3, weights="p_true", softmax_temperature=0.2), build_session(engine))
     assert finished.outcome.answer.raw == "42" and finished.outcome.score == pytest.approx(0.9)
-    assert solve(vote(n=3, weights="p_true", softmax_temperature=100.0), run_of(engine)).outcome.answer.raw == "41"
+    assert (
+        solve(vote(n=3, weights="p_true", softmax_temperature=100.0), build_session(engine)).outcome.answer.raw == "41"
+    )
 
 
 def test_the_probe_goes_on_from_the_samples_own_tokens():
     engine = ScriptedEngine(boxed(42), labels=sure_of(_42=0.9))
-    solve(vote(n=1, weights="p_true"), run_of(engine))
+    solve(vote(n=1, weights="p_true"), build_session(engine))
     (sampled, _), (probed, sampling) = engine.calls
-    assert probed.messages is sampled.messages and probed.pieces[0].ids and probed.prefix.endswith("confidence: (")
+    assert probed.messages is sampled.messages and probed.segments[0].ids and probed.prefix.endswith("confidence: (")
     assert sampling.labels == ("1", "0") and sampling.max_tokens == 1 and sampling.temperature == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1)), min_size=1, max_size=12), st.floats(0.05, 5))
 def test_probabilities_weigh_as_their_softmax_does(votes, temperature):
     total = sum(math.exp(p / temperature) for _, p in votes)
-    ours = sum(tempered(p, temperature) for _, p in votes)
+    ours = sum(softmax_numerator(p, temperature) for _, p in votes)
     for _, p in votes:
-        assert tempered(p, temperature) / ours == pytest.approx(math.exp(p / temperature) / total)
-        assert 0 <= tempered(p, temperature) <= 1
+        assert softmax_numerator(p, temperature) / ours == pytest.approx(math.exp(p / temperature) / total)
+        assert 0 <= softmax_numerator(p, temperature) <= 1
 
 
 def test_who_abstains_is_not_asked_and_weighs_nothing():
     engine = ScriptedEngine(boxed(None, None, 42), labels=sure_of(_42=0.01))
-    run = run_of(engine)
-    assert solve(vote(n=3, weights="p_true"), run).outcome.answer.raw == "42"
-    assert len(engine.calls) == 4 and usage(run.trace).verifier == 1
+    session = build_session(engine)
+    assert solve(vote(n=3, weights="p_true"), session).outcome.answer.raw == "42"
+    assert len(engine.calls) == 4 and usage(session.trace).verifier == 1
 
 
 def test_a_lost_probe_is_neither_for_nor_against():
@@ -81,7 +83,7 @@ def test_a_lost_probe_is_neither_for_nor_against():
 
     answers = iter([41, 41, 42])
     engine = ScriptedEngine(script, labels=lambda prompt: {"1": math.log(0.7), "0": math.log(0.3)})
-    assert solve(vote(n=3, weights="p_true"), run_of(engine)).outcome.answer.raw == "41"
+    assert solve(vote(n=3, weights="p_true"), build_session(engine)).outcome.answer.raw == "41"
 
 
 def test_where_every_probe_is_lost_or_says_neither_all_weigh_the_same():
@@ -89,32 +91,32 @@ def test_where_every_probe_is_lost_or_says_neither_all_weigh_the_same():
         return SampleFailed("gone") if sampling.labels else next(replies)
 
     replies = iter(boxed(41, 42, 42))
-    assert solve(vote(n=3, weights="p_true"), run_of(ScriptedEngine(script))).outcome.answer.raw == "42"
+    assert solve(vote(n=3, weights="p_true"), build_session(ScriptedEngine(script))).outcome.answer.raw == "42"
     mute = ScriptedEngine(boxed(41, 42, 42), labels=lambda prompt: {})
-    assert solve(vote(n=3, weights="p_true"), run_of(mute)).outcome.answer.raw == "42"
+    assert solve(vote(n=3, weights="p_true"), build_session(mute)).outcome.answer.raw == "42"
 
 
 @pytest.mark.parametrize("lost", [(), SampleFailed("gone")])
 def test_a_vote_goes_on_where_verdicts_are_lost(lost):
     """Those of one answer, or a whole round of them: they weigh as the others do, or as likely right as wrong."""
     engine = ScriptedEngine(["a \\boxed{1}", "b \\boxed{2}", "c \\boxed{2}"])
-    run = run_of(engine, opinion=lambda text: lost if "b" in text else 0.6)
+    session = build_session(engine, score_text=lambda text: lost if "b" in text else 0.6)
     strategy = SelfConsistency(n=3, weights="verifier", verifier="scripted", stop_rule="none")
-    outcome = solve(strategy, run).outcome
-    assert outcome.answer.raw == "2" and len(outcome.others) == 2
+    outcome = solve(strategy, session).outcome
+    assert outcome.answer.raw == "2" and len(outcome.alternatives) == 2
 
 
 def test_a_verifiers_scores_add_up():
     weigh = {"{41}": 0.3, "{42}": 0.9}
-    run = run_of(ScriptedEngine(boxed(41, 41, 42)), opinion=lambda text: weigh[text[-4:]])
-    assert solve(vote(n=3, weights="verifier", verifier="scripted"), run).outcome.answer.raw == "42"
+    session = build_session(ScriptedEngine(boxed(41, 41, 42)), score_text=lambda text: weigh[text[-4:]])
+    assert solve(vote(n=3, weights="verifier", verifier="scripted"), session).outcome.answer.raw == "42"
     assert SelfConsistency(weights="verifier").verifiers == ("judge",) and SelfConsistency().verifiers == ()
 
 
 def test_the_models_confidence_weighs():
     engine = ScriptedEngine(boxed(41, 41, 42), logprob=lambda call: -9.0 if call == 2 else -1.0)
-    run = run_of(engine, sampling=Sampling(max_tokens=50, logprobs=5))
-    assert solve(vote(n=3, weights="confidence"), run).outcome.answer.raw == "42"
+    session = build_session(engine, sampling=Sampling(max_tokens=50, logprobs=5))
+    assert solve(vote(n=3, weights="confidence"), session).outcome.answer.raw == "42"
     assert SelfConsistency(weights="confidence").logprobs == 5 and SelfConsistency().logprobs is None
 
 
@@ -141,17 +143,17 @@ def test_options_that_do_not_fit_together_are_refused(options):
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1)), min_size=1, max_size=6), st.integers(0, 3))
 def test_a_weighted_leader_that_is_safe_stays_ahead_whatever_comes(votes, remaining):
     ballot = Ballot.of(outcome(at, key, score) for at, (key, score) in enumerate(votes))
-    if leads(ballot, score_of, remaining):
-        leader = ballot.ranked(score_of)[0].members[0].answer.key
+    if is_lead_safe(ballot, score_of, remaining):
+        leader = ballot.rank_blocs(score_of)[0].members[0].answer.key
         for more in itertools.product("abc", repeat=remaining):
             later = [outcome(90 + at, key, 1.0) for at, key in enumerate(more)]
-            assert Ballot.of([*ballot.votes, *later]).ranked(score_of)[0].members[0].answer.key == leader
+            assert Ballot.of([*ballot.votes, *later]).rank_blocs(score_of)[0].members[0].answer.key == leader
 
 
 def test_counts_are_no_safe_leader_where_votes_weigh():
     ballot = Ballot.of([outcome(at, "a", 0.1) for at in range(5)])
-    assert not leads(ballot, score_of, 3) and leads(Ballot.of([outcome(0, "a", 1.0)]), score_of, 0)
-    assert not leads(Ballot(), score_of, 0)
+    assert not is_lead_safe(ballot, score_of, 3) and is_lead_safe(Ballot.of([outcome(0, "a", 1.0)]), score_of, 0)
+    assert not is_lead_safe(Ballot(), score_of, 0)
 
 
 def test_certain_never_changes_a_weighted_result():
@@ -166,14 +168,14 @@ def test_certain_never_changes_a_weighted_result():
 
         def solved(rule, replies=replies, opinion=opinion):
             strategy = SelfConsistency(n=6, stop_rule=rule, weights="verifier", verifier="scripted")
-            return solve(strategy, run_of(ScriptedEngine(replies), opinion=opinion)).outcome.answer.raw
+            return solve(strategy, build_session(ScriptedEngine(replies), score_text=opinion)).outcome.answer.raw
 
         assert solved("certain") == solved("none")
 
 
 def test_a_weighted_vote_stops_early_where_weight_and_count_agree():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.02 * (1 + call), labels=sure_of(_42=0.9))
-    finished = solve(SelfConsistency(n=16, weights="p_true"), run_of(engine))
+    finished = solve(SelfConsistency(n=16, weights="p_true"), build_session(engine))
     assert finished.stopped == "decided" and len(candidates_of(engine)) <= 10, "the 6 that begin, and one for each vote"
 
 
@@ -181,8 +183,8 @@ def test_and_goes_on_where_they_differ():
     weigh = {"{41}": 0.05, "{42}": 1.0}
     replies = boxed(41, 41, 42, 41, 41, 41, 41, 41)
     engine = ScriptedEngine(replies, pace=lambda call: 0.001 + 0.003 * call)
-    run = run_of(engine, opinion=lambda text: weigh[text[-4:]])
-    finished = solve(SelfConsistency(n=8, weights="verifier", verifier="scripted"), run)
+    session = build_session(engine, score_text=lambda text: weigh[text[-4:]])
+    finished = solve(SelfConsistency(n=8, weights="verifier", verifier="scripted"), session)
     assert finished.outcome.answer.raw == "42" and engine.finished == 8
 
 
@@ -190,7 +192,7 @@ def test_and_goes_on_where_they_differ():
 def test_the_cost_is_a_bound_and_is_reached(weights):
     engine = ScriptedEngine(["a b c d \\boxed{1} and more words without end"])
     strategy = vote(n=5, weights=weights)
-    solve(strategy, run_of(engine, sampling=Sampling(max_tokens=6)))
+    solve(strategy, build_session(engine, sampling=Sampling(max_tokens=6)))
     assert engine.decoded == strategy.cost(6) == 35
     assert strategy.in_flight == 5
 
@@ -204,16 +206,16 @@ def test_the_order_never_matters_to_a_weighted_vote(votes, chance):
 
 
 def test_a_window_is_unanimous_only_where_all_of_it_answers():
-    assert unanimous(outcomes("aaa")) == "a"
-    assert unanimous(outcomes("aab")) is None and unanimous(outcomes(["a", "a", None])) is None
-    assert unanimous(outcomes([None, None])) is None
+    assert unanimous_answer(outcomes("aaa")) == "a"
+    assert unanimous_answer(outcomes("aab")) is None and unanimous_answer(outcomes(["a", "a", None])) is None
+    assert unanimous_answer(outcomes([None, None])) is None
 
 
 def windows(n, *answers, window=3, **options):
     engine = ScriptedEngine(boxed(*answers))
-    run = run_of(engine, sampling=Sampling(max_tokens=50, seed=1))
+    session = build_session(engine, sampling=Sampling(max_tokens=50, seed=1))
     strategy = SelfConsistency(n=n, stop_rule="windows", window=window, **options)
-    return solve(strategy, run).outcome, engine
+    return solve(strategy, session).outcome, engine
 
 
 def test_a_unanimous_window_returns_its_own_answer_not_the_majoritys():
@@ -252,8 +254,8 @@ def test_windows_equal_the_sequential_rule_however_many_are_in_flight():
 def sequential(answers, strategy):
     """A rule that is asked after each vote, by the book: how many samples it takes."""
     for size in range(1, len(answers) + 1):
-        blocs = Ballot.of(outcomes(answers[:size])).ranked()
-        if settled(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
+        blocs = Ballot.of(outcomes(answers[:size])).rank_blocs()
+        if is_settled(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
             return size
     return len(answers)
 
@@ -265,13 +267,13 @@ def test_rolling_concurrency_takes_what_the_sequential_rule_takes_and_begins_few
     for answers in itertools.product("12", repeat=7):
         strategy = SelfConsistency(n=7, stop_rule=rule, concurrency=lanes)
         engine = ScriptedEngine(boxed(*answers))
-        finished = solve(strategy, run_of(engine, sampling=Sampling(max_tokens=50, seed=1)))
+        finished = solve(strategy, build_session(engine, sampling=Sampling(max_tokens=50, seed=1)))
         taken = sequential(answers, strategy)
         assert taken <= len(engine.calls) <= taken + lanes
-        expected = Ballot.of(outcomes(answers[:taken])).ranked()[0].members[0].answer.key
+        expected = Ballot.of(outcomes(answers[:taken])).rank_blocs()[0].members[0].answer.key
         assert finished.outcome.answer.raw == expected
 
 
 def test_without_weights_a_vote_weighs_1():
-    run = run_of(ScriptedEngine(["x"]))
-    assert Scale(run, "none").weight(outcome(0, "a")) == 1
+    session = build_session(ScriptedEngine(["x"]))
+    assert VoteWeights(session, "none").weight(outcome(0, "a")) == 1
