@@ -20,7 +20,8 @@ from cogitate.server.engine.vllm.plugin import MARKER
 
 PLUGIN = "cogitate"
 """Name of our entry point, as in VLLM_PLUGINS."""
-TIMEOUT_SECONDS = 60.0
+RPC_TIMEOUT_SECONDS = 60.0
+SHUTDOWN_SECONDS = 15.0
 
 
 def check_this_process() -> None:
@@ -33,11 +34,11 @@ def check_this_process() -> None:
 async def check_workers(llm: AsyncLLM) -> None:
     """Ask every worker of an engine. Raises CannotStart if one has not loaded our plugin, after stopping the engine."""
     try:
-        await llm.collective_rpc(MARKER, timeout=TIMEOUT_SECONDS)
+        await llm.collective_rpc(MARKER, timeout=RPC_TIMEOUT_SECONDS)
     except EngineDeadError:
         raise
     except Exception as error:
-        await asyncio.to_thread(llm.shutdown)
+        await asyncio.to_thread(llm.shutdown, SHUTDOWN_SECONDS)
         raise CannotStart(explain_missing_plugin("the engine's process")) from error
 
 

@@ -1,14 +1,15 @@
-"""Prompts that do not fit the model's context: the client's own, and those that a strategy makes of its candidates."""
+"""Prompts that exceed the model's context: the client's, and those that a strategy builds from its candidates."""
 
 from functools import partial
 
 import pytest
 
+from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
 
 CONTEXT = 300
-"""Words, as the scripted engine counts. Every candidate has nearly as many."""
+"""In words, the scripted engine's tokens. Every candidate is nearly as long."""
 SHORT = partial(ScriptedBackend, max_model_len=CONTEXT)
 LONG = "so " * 250
 STRATEGIES = [
@@ -22,27 +23,27 @@ STRATEGIES = [
 ]
 
 
-def named(strategy: dict[str, object]) -> str:
+def to_id(strategy: dict[str, object]) -> str:
     return "-".join(map(str, strategy.values()))
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
-def test_what_a_strategy_cannot_ask_costs_that_call_alone(strategy: dict[str, object]):
-    """It answers with what it has, and the bill has every candidate."""
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=to_id)
+def test_a_strategy_answers_without_the_calls_whose_prompts_are_too_long(strategy: dict[str, object]):
+    """The usage includes every candidate."""
     engine = ScriptedEngine([f"{LONG}\\boxed{{{answer}}}" for answer in (41, 42, 43)])
     with live(engine, backend=SHORT) as server:
-        answered = server.ask(strategy=strategy, max_tokens=280)
-    assert answered.status_code == 200, answered.text
-    body = answered.json()
+        response = server.ask(strategy=strategy, max_tokens=280)
+    assert response.status_code == 200, response.text
+    body = response.json()
     assert body["cogitate"]["answer"] in {"41", "42", "43"}
     assert body["usage"]["completion_tokens"] == engine.decoded >= 250
 
 
-@pytest.mark.parametrize("strategy", [None, *STRATEGIES], ids=lambda strategy: named(strategy) if strategy else "none")
-def test_a_question_that_is_too_long_is_the_clients_error(strategy: dict[str, object] | None):
+@pytest.mark.parametrize("strategy", [None, *STRATEGIES], ids=lambda strategy: to_id(strategy) if strategy else "none")
+def test_a_question_that_is_too_long_is_a_400_before_anything_is_decoded(strategy: dict[str, object] | None):
     engine = ScriptedEngine(["\\boxed{42}"])
     with live(engine, backend=SHORT) as server:
         chosen = {"strategy": strategy} if strategy else {}
-        refused = server.ask(messages=[{"role": "user", "content": "word " * CONTEXT}], **chosen)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+        response = server.ask(messages=[{"role": "user", "content": "word " * CONTEXT}], **chosen)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
     assert not engine.calls

