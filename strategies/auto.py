@@ -1,19 +1,21 @@
-"""Auto: spends where a first wave of samples disagrees. Snell et al., 2024, arXiv:2408.03314, predict a question's
-difficulty and choose by it; here the wave's agreement stands for the difficulty, and confidence settles a close vote.
+"""Auto: samples more where a first wave of samples disagrees.
 
-| what is seen                                        | what is done                                  |
+Snell et al., 2024, arXiv:2408.03314, predict a question's difficulty and choose by it; here the agreement of a first
+wave estimates the difficulty, and the samples' likelihood decides a close vote.
+
+| observation                                         | action                                        |
 |-----------------------------------------------------|-----------------------------------------------|
 | first wave (WAVE): ENOUGH that its leader wins of n | stop                                          |
-| the same while others wait, UNDER_LOAD of it        | stop, and say so                              |
+| the same under load, with UNDER_LOAD for ENOUGH     | stop, and record that load was shed           |
 | first wave, an answer is read, the vote is open     | more votes, WAVE in flight, until ENOUGH or n |
 | n votes, the leader's share at least MAJORITY       | stop: the majority                            |
-| n votes, no majority, leader also the likeliest     | stop: the leader                              |
-| n votes, no majority, leader not the likeliest      | one synthesis of the answers votes, too       |
+| n votes, no majority, the leader is the likeliest   | stop: the leader                              |
+| n votes, no majority, the leader is not likeliest   | one synthesis of the answers votes as well    |
 | first wave, no answer can be read in any of it      | one synthesis of the texts                    |
-| others wait, or too few tokens are left             | no synthesis: the best so far                 |
+| under load, or too few tokens left                  | no synthesis: the best so far                 |
 
-A synthesis is one vote among others: served in their place it lost a 0.5B model 12 points of 38 on GSM8K
-(deploy/results/reasoning.md). n is the ceiling, and reasoning_effort sets it where n is left open. Deviation: no
+A synthesis is one more vote: returned instead of the vote it cost a 0.5B model 12 points of 38 on GSM8K
+(deploy/results/reasoning.md). n is the maximum, and reasoning_effort sets it where n is not given. Deviation: no
 search, which needs a step verifier.
 """
 
@@ -31,17 +33,18 @@ from cogitate.strategies.search.population import (
     write_final_answer,
 )
 from cogitate.strategies.voting.ballot import Ballot, likelihood
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_settled
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, may_stop
 
 WAVE = 3
-"""The least number of samples that can settle a vote of 16 at ENOUGH, by agreeing (votes.lead_kept: 0.956)."""
+"""The fewest samples that can settle a vote of 16 at ENOUGH by agreeing (stop_rules.lead_probability: 0.956)."""
 ENOUGH = 0.95
-"""Adaptive-Consistency's default (arXiv:2305.11860), here of the chance that the leader wins the vote of n."""
+"""Adaptive-Consistency's default (arXiv:2305.11860), here for the probability that the leader wins the vote of n."""
 MAJORITY = 0.5
 """Ours, untuned: above it no other answer can have more votes."""
-SHOWN = 8
+MAX_SYNTHESIS_CANDIDATES = 8
 """Candidates that a synthesis reads: one GenSelect window (arXiv:2507.17797)."""
 DECISIONS = [line.strip() for line in (__doc__ or "").splitlines() if line.startswith("| ")][1:]
+"""The rows of the table above, for the JSON schema and the documentation."""
 
 
 class Auto(Options):
@@ -54,10 +57,15 @@ class Auto(Options):
         }
     )
     paper: ClassVar[str] = "arXiv:2408.03314"
+    when: ClassVar[str] = "questions of any kind, easy ones cheaply"
+    when_not: ClassVar[str] = (
+        "uniformly hard questions, which need all n votes; tasks with a step verifier, which it does not use"
+    )
+    cost_note: ClassVar[str] = "4 answers where they agree, at most n + 1"
     version: ClassVar[int] = 3
 
     name: Literal["auto"] = "auto"
-    n: int = Field(default=16, ge=1, le=256, description="Samples at most")
+    n: int = Field(default=16, ge=1, le=256, description="Maximum number of samples.")
 
     @property
     def candidates(self) -> int:
@@ -76,54 +84,58 @@ class Auto(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         ballot = Ballot()
-        await self.vote(prompt, min(WAVE, self.n), ballot, run, wave=True)
-        decided = self.decided(ballot, run)
+        await self.collect_votes(prompt, min(WAVE, self.n), ballot, run, first_wave=True)
+        decided = self.is_decided(ballot, run)
         open_vote = bool(ballot.blocs) and not decided
         missing = self.n - ballot.size if open_vote else max(0, run.request.answers - ballot.size)
         if missing:
-            await self.vote(prompt, missing, ballot, run)
+            await self.collect_votes(prompt, missing, ballot, run)
         elif decided:
             run.budget.spared += self.n - ballot.size
-        if self.torn(ballot) and self.affordable(ballot, run):
+        if self.is_undecidable(ballot) and self.can_afford_synthesis(ballot, run):
             if not ballot.blocs:
-                return await write_final_answer(prompt, spread(ballot), ballot.votes, run)
-            for vote in await synthesise_groups(prompt, [spread(ballot)], run):
+                return await write_final_answer(prompt, select_distinct(ballot), ballot.votes, run)
+            for vote in await synthesise_groups(prompt, [select_distinct(ballot)], run):
                 ballot.cast(vote)
         return ballot.ranking()
 
-    async def vote(self, prompt: Prompt, n: int, ballot: Ballot, run: Run, *, wave: bool = False) -> None:
-        """n more votes; behind the first wave, fewer once it is decided."""
-        async with run.race(prompt, n, concurrency=WAVE, surplus=not wave) as arrivals:
-            async for completion in arrivals:
-                ballot.cast(Outcome(completion, await run.read(completion)))
+    async def collect_votes(
+        self, prompt: Prompt, n: int, ballot: Ballot, run: Run, *, first_wave: bool = False
+    ) -> None:
+        """Cast n more votes; after the first wave, fewer once the vote is decided."""
+        async with run.race(prompt, n, concurrency=WAVE, surplus=not first_wave) as samples:
+            async for sample in samples:
+                ballot.cast(Outcome(sample, await run.read(sample)))
                 run.propose(ballot.winner())
-                if not wave and ballot.size >= run.request.answers and self.decided(ballot, run):
+                if not first_wave and ballot.size >= run.request.answers and self.is_decided(ballot, run):
                     break
 
-    def decided(self, ballot: Ballot, run: Run) -> bool:
-        blocs, left = ballot.rank_blocs(), self.n - ballot.size
-        if is_settled("predictive", blocs, left, ENOUGH):
+    def is_decided(self, ballot: Ballot, run: Run) -> bool:
+        """Return whether the leader will probably win the vote of n; under load a lower probability is enough."""
+        blocs, remaining = ballot.rank_blocs(), self.n - ballot.size
+        if may_stop("predictive", blocs, remaining, ENOUGH):
             return True
-        enough = is_settled("predictive", blocs, left, CONFIDENCE_UNDER_LOAD)
-        return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
+        enough_under_load = may_stop("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        return enough_under_load and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
-    def torn(self, ballot: Ballot) -> bool:
-        """Neither agreement nor confidence says which one: no majority, and another answer is the likeliest."""
+    def is_undecidable(self, ballot: Ballot) -> bool:
+        """Return whether neither agreement nor likelihood selects an answer: no majority, and a rival is likelier."""
         if ballot.size < 2 or largest_share(ballot.votes) == 1:
             return False
         if not ballot.blocs:
-            return bool(spread(ballot))
-        first, *others = ballot.rank_blocs()
-        majority = len(first.members) >= MAJORITY * ballot.size
-        return not majority and any(other.likelihood >= first.likelihood for other in others)
+            return bool(select_distinct(ballot))
+        leader, *rivals = ballot.rank_blocs()
+        majority = len(leader.members) >= MAJORITY * ballot.size
+        return not majority and any(rival.likelihood >= leader.likelihood for rival in rivals)
 
-    def affordable(self, ballot: Ballot, run: Run) -> bool:
-        """Nobody waits, and the tokens left are enough for an answer as long as the longest so far."""
+    def can_afford_synthesis(self, ballot: Ballot, run: Run) -> bool:
+        """Return whether no other request waits, and the longest answer so far fits into the tokens left."""
         longest = max(vote.completion.completion_tokens for vote in ballot.votes)
         return not run.budget.under_load() and (run.budget.tokens_left is None or run.budget.tokens_left >= longest)
 
 
-def spread(ballot: Ballot) -> list[Outcome]:
-    """One candidate for each answer, the commonest first; where none can be read, the likeliest texts."""
+def select_distinct(ballot: Ballot) -> list[Outcome]:
+    """Return one candidate for each answer, the most frequent first; without answers, the likeliest complete texts."""
     heads = [bloc.representative for bloc in ballot.rank_blocs()]
-    return (heads or sorted(complete_candidates(ballot.abstentions), key=likelihood, reverse=True))[:SHOWN]
+    texts = sorted(complete_candidates(ballot.abstentions), key=likelihood, reverse=True)
+    return (heads or texts)[:MAX_SYNTHESIS_CANDIDATES]

@@ -1,13 +1,13 @@
 """Beam search over reasoning steps, guided by a step verifier. Snell et al., 2024, arXiv:2408.03314, section 5.2.
 
-`lookahead` judges a step by where it leads: it is followed greedily, what was rolled out is scored, and the
-step alone is kept.
+`lookahead` scores a step by where it leads: it is continued greedily, the rollout is scored, and only the step is
+retained.
 
-Deviations: a beam that ends early gives up its slot but competes with its score at the end, so that there are never
-more than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and the others have its
-leaves; where all are lost that grew from beams that were not, as many are written to their ends as answers are missing;
-an answer with score 1 ends the search, once there are as many as are asked for; the whole prefix is scored anew at each
-step, as process reward models were trained to.
+Deviations: a beam that ends early frees its slot but competes with its score at the end, so that there are never more
+than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and its leaves go to the
+rest; where all beams are lost that grew from beams that were not, as many are completed as answers are missing; an
+answer with score 1 ends the search once there are as many answers as requested; the whole prefix is scored again at
+each step, as process reward models were trained to.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,15 @@ from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answe
 
 
 class BeamSearch(BranchingOptions):
-    """Extend partial solutions step by step, keeping the ones the verifier likes best."""
+    """Extend partial solutions step by step, retaining those with the highest verifier scores."""
 
     paper: ClassVar[str] = "arXiv:2408.03314"
+    when: ClassVar[str] = "long solutions, with a step verifier"
+    when_not: ClassVar[str] = (
+        "easy questions, where all beams look alike; a verifier that was not trained on unfinished solutions; a model "
+        "that does not separate its steps by blank lines"
+    )
+    cost_note: ClassVar[str] = "about n answers, one verdict per step; each step of lookahead as much again"
     version: ClassVar[int] = 7
 
     name: Literal["beam_search"] = "beam_search"
@@ -31,12 +37,12 @@ class BeamSearch(BranchingOptions):
         default=0,
         ge=0,
         le=4,
-        description="Further steps a step is judged by (k in the paper); 0 where the verifier is exact about "
-        "unfinished solutions",
+        description="Steps of rollout that a step is scored with (k in the paper); 0 where the verifier is exact on "
+        "unfinished solutions.",
     )
 
     def cost(self, max_tokens: int) -> int:
-        """Each step is decoded once, and up to `lookahead` more are rolled out behind it."""
+        """Each step is decoded once, and rolled out by up to `lookahead` more."""
         return super().cost(max_tokens) + self.n * 2 * max_tokens * self.lookahead
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
@@ -46,9 +52,9 @@ class BeamSearch(BranchingOptions):
             last = lost or depth == self.max_steps - 1
             children = await self.expand(slots, run, last=last, lookahead=self.lookahead)
             beams = [beam for beam in children if beam]
-            done = sorted((*done, *(beam for beam in beams if beam.done)), key=worth, reverse=True)[: self.n]
-            going = {beam.text: beam for beam in beams if not beam.done}
-            alive = sorted(going.values(), key=worth, reverse=True)
+            done = sorted((*done, *(beam for beam in beams if beam.done)), key=beam_score, reverse=True)[: self.n]
+            unfinished = {beam.text: beam for beam in beams if not beam.done}
+            alive = sorted(unfinished.values(), key=beam_score, reverse=True)
             run.propose(await select_best(done or alive or frontier, run))
             lost = depth > 0 and bool(promising(frontier)) and not promising(beams)
             missing = max(0, run.request.answers - len(done))
@@ -60,9 +66,9 @@ class BeamSearch(BranchingOptions):
 
 
 def promising(beams: Sequence[Path]) -> list[Path]:
-    """Those that the verifier has not given up."""
+    """Return the beams whose score is not 0."""
     return [beam for beam in beams if beam.score_or_prior > 0]
 
 
-def worth(beam: Path) -> float:
+def beam_score(beam: Path) -> float:
     return beam.score_or_prior

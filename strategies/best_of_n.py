@@ -1,4 +1,4 @@
-"""Best-of-N: sample N solutions and let a verifier choose. Cobbe et al., 2021, arXiv:2110.14168.
+"""Best-of-N: samples N solutions and selects one by a verifier. Cobbe et al., 2021, arXiv:2110.14168.
 
 `weighted` adds the scores of the solutions that agree (Li et al., 2022, arXiv:2206.02336): it degrades gracefully when
 the verifier is weak.
@@ -16,14 +16,20 @@ from cogitate.strategies.voting.ballot import Ballot, impute_mean, merit, rankin
 
 
 class BestOfN(VerifierOptions):
-    """Sample n answers and take the one the verifier scores highest, or the answer whose scores add up highest."""
+    """Sample n answers and take the one with the highest verifier score, or the answer with the highest sum."""
 
     temperature: ClassVar[float] = 0.8
     paper: ClassVar[str] = "arXiv:2110.14168"
+    when: ClassVar[str] = "answers that a verifier can tell apart"
+    when_not: ClassVar[str] = (
+        "no better verifier than the model itself, especially with a large n: the highest score then selects the "
+        "verifier's mistakes"
+    )
+    cost_note: ClassVar[str] = "n answers, n verdicts (of `pairwise`: at most 16n)"
 
     name: Literal["best_of_n"] = "best_of_n"
-    n: int = Field(default=8, ge=1, le=256, description="N in the paper")
-    weighted: bool = Field(default=False, description="Choose the answer with the highest sum of scores")
+    n: int = Field(default=8, ge=1, le=256, description="Number of samples (N in the paper).")
+    weighted: bool = Field(default=False, description="Choose the answer with the highest sum of scores.")
 
     @property
     def candidates(self) -> int:
@@ -39,9 +45,9 @@ class BestOfN(VerifierOptions):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         candidates, best = list[Outcome](), None
         with run.budget.set_aside(self.verdict_tokens(self.n)):
-            async with run.race(prompt, self.n) as arrivals:
-                async for completion in arrivals:
-                    candidates.append(Outcome(completion, await run.read(completion)))
+            async with run.race(prompt, self.n) as samples:
+                async for sample in samples:
+                    candidates.append(Outcome(sample, await run.read(sample)))
                     best = max(best or candidates[-1], candidates[-1], key=merit)
                     run.propose(best)
         scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)

@@ -1,8 +1,8 @@
-"""Zero-shot chain of thought: ask for the steps, then, if they end in no answer, ask for the answer.
+"""Zero-shot chain of thought: asks for the steps, then, if they end without an answer, asks for the answer.
 
-Kojima et al., 2022, arXiv:2205.11916. Deviations: the second, short call is made only when no answer can be read from
-the first, out of what max_tokens leaves, and never behind a text that the client binds (stop, bad_words, logit_bias);
-and the trigger names no format unless the request does.
+Kojima et al., 2022, arXiv:2205.11916. Deviations: the second, short call is made only where no answer can be read from
+the first, with the tokens that max_tokens leaves, and never where the client constrains the text (stop, bad_words,
+logit_bias); and the trigger names no format unless the request does.
 """
 
 import re
@@ -14,8 +14,8 @@ from cogitate.strategies.core.prompts import THEREFORE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
 
-ANSWER_TOKENS = 32
-"""The paper's second call."""
+MAX_ANSWER_TOKENS = 32
+"""The paper's limit of the second call."""
 PROSE = re.compile(
     r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I
 )
@@ -26,6 +26,9 @@ class ChainOfThought(Options):
 
     temperature: ClassVar[float] = 0.0
     paper: ClassVar[str] = "arXiv:2205.11916"
+    when: ClassVar[str] = "one answer, with its steps; the cheapest"
+    when_not: ClassVar[str] = "a model that thinks before it answers anyway; subjective questions"
+    cost_note: ClassVar[str] = "1 answer"
     version: ClassVar[int] = 2
 
     name: Literal["chain_of_thought"] = "chain_of_thought"
@@ -34,30 +37,31 @@ class ChainOfThought(Options):
         chain = await run.generate(prompt, visible=True)
         outcome = Outcome(chain, await run.read(chain))
         run.propose(outcome)
-        left = 0 if run.request.sampling.constrained else self.left(chain, run.request.sampling.max_tokens)
-        if outcome.answer is None and left and "continue" in run.request.abilities and self.answerable(prompt):
+        sampling = run.request.sampling
+        tokens = 0 if sampling.constrained else self.answer_tokens(chain, sampling.max_tokens)
+        extractable = "continue" in run.request.abilities and self.has_short_answer(prompt)
+        if outcome.answer is None and tokens and extractable:
             run.emit_text(THEREFORE)
-            answer = await run.generate(
-                chain.continuation.prefill(THEREFORE), role="extraction", visible=True, max_tokens=left, greedy=True
-            )
-            outcome = await self.concluded(chain, answer, run)
+            question = chain.continuation.prefill(THEREFORE)
+            answer = await run.generate(question, role="extraction", visible=True, max_tokens=tokens, greedy=True)
+            outcome = await self.conclude(chain, answer, run)
         return outcome
-
-    def left(self, chain: Completion, limit: int | None) -> int:
-        """What the visible answer may still grow by: a chain that was cut off stays what it is."""
-        room = ANSWER_TOKENS if limit is None else limit - chain.completion_tokens
-        return min(room, ANSWER_TOKENS) if chain.finish == "stop" else 0
 
     def cost(self, max_tokens: int) -> int:
         return max_tokens
 
-    def answerable(self, prompt: Prompt) -> bool:
-        """Whether the question has a short answer to ask for. A poem has none, and a second call writes no box."""
+    def answer_tokens(self, chain: Completion, limit: int | None) -> int:
+        """Return the tokens of the second call; 0 after a truncated chain, which is returned as it is."""
+        left = MAX_ANSWER_TOKENS if limit is None else limit - chain.completion_tokens
+        return min(left, MAX_ANSWER_TOKENS) if chain.finish == "stop" else 0
+
+    def has_short_answer(self, prompt: Prompt) -> bool:
+        """Return whether the question has a short answer: a poem has none, and a second call writes no box."""
         return self.answer_format not in ("text", "json", "boxed") and not PROSE.match(prompt.question)
 
-    async def concluded(self, chain: Completion, answer: Completion, run: Run) -> Outcome:
-        """The chain with its conclusion written behind it. Of the answer the first line counts, as in the paper."""
-        first = answer.text.strip().split("\n")[0]
-        read = await run.read(replace(answer, text=f"The answer is {first}", finish="stop"))
-        said = replace(answer, text=THEREFORE + answer.text)
-        return Outcome(join_steps([chain, said]), read)
+    async def conclude(self, chain: Completion, answer: Completion, run: Run) -> Outcome:
+        """Return the chain with its conclusion appended. The answer is its first line, as in the paper."""
+        first_line = answer.text.strip().split("\n")[0]
+        read = await run.read(replace(answer, text=f"The answer is {first_line}", finish="stop"))
+        conclusion = replace(answer, text=THEREFORE + answer.text)
+        return Outcome(join_steps([chain, conclusion]), read)

@@ -1,14 +1,14 @@
 """Particle filtering and particle Gibbs over reasoning steps. Puri et al., 2025, arXiv:2502.01618.
 
-The population follows the verifier's odds rather than its maximum, so that one wrong verdict ends no line of thought.
-Weights are derived anew from the whole prefix, never accumulated; finished particles are drawn as all others. With more
-than one of `iterations` it is particle Gibbs: one particle of each is drawn by its odds and kept in the next, where the
-others may follow it from any step on but never displace it.
+The population follows the verifier's odds rather than its maximum, so that one wrong verdict does not end a line of
+thought. Weights are computed anew from the whole prefix, never accumulated; finished particles are drawn like the
+rest. With `iterations` above 1 it is particle Gibbs: one particle of each iteration is drawn by its odds and retained
+in the next, where other particles may branch off it at any step but never displace it.
 
-Deviations: systematic resampling, whose variance is lower than the paper's multinomial one, but not beside a particle
-that is kept, where it would not be unbiased; it waits until the effective sample size falls below `ess_threshold` of n,
-or a particle was lost; the answer is a vote by score over the particles of all iterations, where the paper takes the
-best one (`weighted` false).
+Deviations: systematic resampling, whose variance is lower than that of the paper's multinomial resampling, except
+with a retained particle, where it would be biased; resampling waits until the effective sample size falls below
+`ess_threshold` of n, or a particle was lost; the answer is a vote by score over the particles of all iterations, where
+the paper takes the best one (`weighted` false).
 """
 
 import random
@@ -26,70 +26,81 @@ from cogitate.strategies.search.trajectories import (
     extend_trajectories,
     last_paths,
     odds_weights,
-    unfinished_paths,
-    with_retained,
+    open_paths,
+    with_reference,
 )
 
 
 class ParticleFilter(StepwiseOptions):
-    """Grow n solutions step by step, drawn anew by the verifier's odds, and vote over them by score."""
+    """Grow n solutions step by step, resampled by the verifier's odds, and vote over them by score."""
 
     paper: ClassVar[str] = "arXiv:2502.01618"
+    when: ClassVar[str] = "long solutions, with a verifier that is sometimes wrong"
+    when_not: ClassVar[str] = (
+        "few particles, which soon are copies of one; a verifier that is always certain, right or wrong"
+    )
+    cost_note: ClassVar[str] = "about n answers in each iteration, one verdict per step"
 
     name: Literal["particle_filter"] = "particle_filter"
-    n: int = Field(default=8, ge=1, le=256, description="Particles")
+    n: int = Field(default=8, ge=1, le=256, description="Number of particles.")
     iterations: int = Field(
-        default=1, ge=1, le=16, description="More than one: particle Gibbs, n particles in each, of which one is kept"
+        default=1,
+        ge=1,
+        le=16,
+        description="Above 1: particle Gibbs, with n particles in each iteration, one of them retained.",
     )
-    softmax_temperature: float = Field(default=1.0, ge=0.01, le=100, description="Higher: the odds matter less")
+    softmax_temperature: float = Field(
+        default=1.0, ge=0.01, le=100, description="Temperature on the verifier's odds; higher makes them matter less."
+    )
     ess_threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Resample where the effective sample size is below this share of n"
+        default=0.5, ge=0, le=1, description="Resample where the effective sample size is below this share of n."
     )
-    weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores")
+    weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores.")
 
     @model_validator(mode="after")
-    def _grows(self) -> "ParticleFilter":
+    def _check_particles(self) -> "ParticleFilter":
         if self.iterations > 1 and self.n < 2:
-            raise ValueError("iterations need n to be 2 or more: one particle of each is kept")
+            raise ValueError("iterations above 1 need n of at least 2: one particle of each iteration is retained")
         return self
 
     def cost(self, max_tokens: int) -> int:
         return super().cost(max_tokens) * self.iterations
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        chance = random.Random(run.request.sampling.seed)  # noqa: S311 which particles are drawn is no secret
-        found, kept = list[Path](), Trajectory()
+        rng = random.Random(run.request.sampling.seed)  # noqa: S311 which particles are drawn is no secret
+        finished, retained = list[Path](), Trajectory()
         for _ in range(self.iterations):
-            lines = with_retained(await self.swept(prompt, run, chance, kept, found), kept)
-            found += last_paths(lines)
-            kept = lines[draw_multinomial(odds_weights(lines, self.softmax_temperature), 1, chance)[0]]
-        return await elect_answer(found, run, weighted=self.weighted)
+            particles = with_reference(await self.sweep(prompt, run, rng, retained, finished), retained)
+            finished += last_paths(particles)
+            weights = odds_weights(particles, self.softmax_temperature)
+            retained = particles[draw_multinomial(weights, 1, rng)[0]]
+        return await elect_answer(finished, run, weighted=self.weighted)
 
-    async def swept(
-        self, prompt: Prompt, run: Run, chance: random.Random, kept: Trajectory, found: Sequence[Path]
+    async def sweep(
+        self, prompt: Prompt, run: Run, rng: random.Random, retained: Trajectory, finished: Sequence[Path]
     ) -> list[Trajectory]:
-        """n particles from the root to their ends, less the one that is kept."""
-        lines: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(kept))
+        """Grow n particles, less the retained one, from the root to their ends."""
+        particles: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(retained))
         for depth in range(self.max_steps):
             last = depth == self.max_steps - 1
-            moved = extend_trajectories(lines, await self.expand(unfinished_paths(lines), run, last=last))
-            run.propose(await select_best([*found, *last_paths(moved or lines)], run))
-            if not moved:
+            grown = extend_trajectories(particles, await self.expand(open_paths(particles), run, last=last))
+            run.propose(await select_best([*finished, *last_paths(grown or particles)], run))
+            if not grown:
                 break
-            lines = self.resampled(moved, kept[: depth + 2], chance)
-            if not unfinished_paths(lines):
+            particles = self.resample(grown, retained[: depth + 2], rng)
+            if not open_paths(particles):
                 break
-        return lines
+        return particles
 
-    def resampled(self, lines: list[Trajectory], kept: Trajectory, chance: random.Random) -> list[Trajectory]:
-        """As many as there were, drawn with replacement from them and the kept one, as far as that was at this step.
+    def resample(self, particles: list[Trajectory], retained: Trajectory, rng: random.Random) -> list[Trajectory]:
+        """Draw as many particles with replacement, from these and the retained one as it was at this step.
 
-        As they are where enough of them count, or none goes on.
+        Returns them unchanged where the effective sample size is large enough, or all are finished.
         """
-        pool, size = with_retained(lines, kept), self.n - bool(kept)
+        pool, size = with_reference(particles, retained), self.n - bool(retained)
         weights = odds_weights(pool, self.softmax_temperature)
-        enough = len(lines) == size and effective_sample_size(weights) >= self.ess_threshold * self.n
-        if enough or not unfinished_paths(lines):
-            return lines
-        drawn = draw_multinomial(weights, size, chance) if kept else draw_systematic(weights, size, chance.random())
+        enough = len(particles) == size and effective_sample_size(weights) >= self.ess_threshold * self.n
+        if enough or not open_paths(particles):
+            return particles
+        drawn = draw_multinomial(weights, size, rng) if retained else draw_systematic(weights, size, rng.random())
         return [pool[at] for at in drawn]

@@ -1,8 +1,8 @@
-"""Program-aided reasoning: the model writes a program, the sandbox runs it, and the executed values vote.
+"""Program-aided reasoning: the model writes a program, the sandbox runs it, and the printed values vote.
 
-Gao et al., 2022, arXiv:2211.10435 (PAL); Chen et al., 2022, arXiv:2211.12588 (PoT). No program, an error, a timeout and
-no value abstain. Deviations: no exemplars, since the model is instructed; the vote stops as in self_consistency; and
-`chains` of thought may join an open vote, as votes for the same answers.
+Gao et al., 2022, arXiv:2211.10435 (PAL); Chen et al., 2022, arXiv:2211.12588 (PoT). A candidate without a program, with
+an error, a timeout or no value abstains. Deviations: no exemplars, since the model is instructed; the vote stops as in
+self_consistency; and `chains` of thought may join an open vote, as votes for the same answers.
 """
 
 from dataclasses import replace
@@ -16,42 +16,46 @@ from cogitate.strategies.core.prompts import PROGRAM, VALUE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, is_settled
+from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, may_stop
 
 
 class ProgramAided(Options):
     """Write n programs, run them in a sandbox, and take the value that most of them compute."""
 
     paper: ClassVar[str] = "arXiv:2211.10435"
+    when: ClassVar[str] = "arithmetic and counting; needs `--code-exec`"
+    when_not: ClassVar[str] = "what no program computes: knowledge, proofs, prose; a model that cannot program"
+    cost_note: ClassVar[str] = "at most n answers and n runs of a program, fewer once the vote is decided"
     version: ClassVar[int] = 2
 
     name: Literal["program_aided"] = "program_aided"
-    n: int = Field(default=8, ge=1, le=64, description="Programs at most; exactly n with stop_rule none")
+    n: int = Field(default=8, ge=1, le=64, description="Maximum number of programs; exactly n with `stop_rule` `none`.")
     chains: int = Field(
-        default=0, ge=0, le=64, description="Chains of thought that join a vote the programs leave open"
+        default=0, ge=0, le=64, description="Chains of thought that join a vote which the programs leave open."
     )
     stop_rule: StopRule = Field(
         default="beta",
-        description="none; certain: cannot be overtaken; beta: would probably win a vote without end; predictive: will "
-        "probably win this one of n",
+        description="When sampling stops early. `none`: never; `certain`: the leader cannot be overtaken; `beta`: the "
+        "leader is probably the majority answer of the model; `predictive`: the leader will probably win the vote of "
+        "n.",
     )
     confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="The probability at which beta and predictive stop"
+        default=0.95, gt=0.5, lt=1, description="Stop threshold: posterior probability for `beta` and `predictive`."
     )
     concurrency: int | None = Field(
         default=None,
         ge=1,
         le=64,
-        description="Samples in flight at once; null: 3/8 of n, a quarter while others wait, and at least 4 (for "
-        "predictive three quarters of that)",
+        description="Maximum samples in flight. null: 3/8 of n, or 1/4 of n under load, and at least 4 (for "
+        "`predictive` 3/4 of that).",
     )
 
     @property
     def in_flight(self) -> int:
-        return min(self.lanes(), max(self.n, self.chains))
+        return min(self.concurrency_limit(), max(self.n, self.chains))
 
-    def lanes(self, *, under_load: bool = False) -> int:
-        """Samples in flight; `under_load`: while others wait."""
+    def concurrency_limit(self, *, under_load: bool = False) -> int:
+        """Return the samples in flight; `under_load`: while other requests wait."""
         all_at_once = self.chains * (self.stop_rule == "none")
         return self.concurrency or max(default_concurrency(self.stop_rule, self.n, under_load=under_load), all_at_once)
 
@@ -66,42 +70,42 @@ class ProgramAided(Options):
     def cost(self, max_tokens: int) -> int:
         return self.candidates * max_tokens
 
+    def instruct(self, prompt: Prompt) -> Prompt:
+        """Add the client's instruction; the strategy's own differ for programs and chains, and are added in `solve`."""
+        return prompt if self.instruction is None else super().instruct(prompt)
+
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         programs = prompt.instruct(PROGRAM) if self.instruction is None else prompt
         chains = super().instruct(prompt)
         votes: list[Outcome] = []
         for question, n in ((programs, self.n), (chains, self.chains)):
-            if n and not self.decided(votes, run):
-                await self.poll(question, n, votes, run, executed=question is programs)
+            if n and not self.is_decided(votes, run):
+                await self.collect_votes(question, n, votes, run, as_program=question is programs)
         ranking = Ballot.of(merge_close_values(votes)).ranking()
-        return told(ranking) if not run.request.sampling.constrained else ranking
+        return ranking if run.request.sampling.constrained else append_value(ranking)
 
-    def instruct(self, prompt: Prompt) -> Prompt:
-        """Its two kinds of candidates are told different things, in `solve`; the client's own instruction is both's."""
-        return prompt if self.instruction is None else super().instruct(prompt)
-
-    async def poll(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, executed: bool) -> None:
-        """Casts the votes of n more candidates, until the vote is decided."""
+    async def collect_votes(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, as_program: bool) -> None:
+        """Add the votes of n more candidates, until the vote is decided."""
         surplus = self.stop_rule != "none"
-        async with run.race(prompt, n, concurrency=self.lanes, surplus=surplus) as arrivals:
-            async for candidate in arrivals:
-                votes.append(Outcome(candidate, await run.read(candidate, as_program=executed)))
+        async with run.race(prompt, n, concurrency=self.concurrency_limit, surplus=surplus) as samples:
+            async for sample in samples:
+                votes.append(Outcome(sample, await run.read(sample, as_program=as_program)))
                 run.propose(Ballot.of(merge_close_values(votes)).winner())
-                if self.decided(votes, run):
+                if self.is_decided(votes, run):
                     break
 
-    def decided(self, votes: list[Outcome], run: Run) -> bool:
-        left = self.candidates - len(votes)
-        return len(votes) >= run.request.answers and is_settled(
-            self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), left, self.confidence
+    def is_decided(self, votes: list[Outcome], run: Run) -> bool:
+        remaining = self.candidates - len(votes)
+        return len(votes) >= run.request.answers and may_stop(
+            self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), remaining, self.confidence
         )
 
 
-def told(winner: Outcome) -> Outcome:
-    """The winner with its value said plainly behind the program."""
-    made = winner.completion
+def append_value(winner: Outcome) -> Outcome:
+    """Return the winner with its value in words after the program."""
+    completion = winner.completion
     if winner.answer is None or winner.answer.rule != "program":
         return winner
-    said = VALUE.format(value=winner.answer.raw)
-    content = None if made.content is None else made.content + said
-    return replace(winner, completion=replace(made, text=made.text + said, content=content, native=None))
+    text = VALUE.format(value=winner.answer.raw)
+    content = None if completion.content is None else completion.content + text
+    return replace(winner, completion=replace(completion, text=completion.text + text, content=content, native=None))

@@ -1,17 +1,19 @@
-"""Self-consistency: sample reasoning paths, marginalise them out, keep the most common answer.
+"""Self-consistency: samples reasoning paths, marginalises them out and returns the most frequent answer.
 
-Wang et al., 2022, arXiv:2203.11171. An answer that cannot be read abstains. Stopping early follows the vote: once the
-leader cannot be overtaken (changes no result), once it is probably the majority (Aggarwal et al., arXiv:2305.11860),
-once it will probably win the vote of n (ours), once a window of samples agrees (Li et al., arXiv:2401.10480), or once
-it has nearly all weight (DeepConf's consensus). Deviations: samples do not start one by one but a few at a time, what
-still decodes is aborted, and under load a lower posterior is enough. With weights the leader by count must also lead
-by weight; certain then adds for every sample still out the most that a vote can weigh, which is why it cannot be had
-with confidence.
+Wang et al., 2022, arXiv:2203.11171. A candidate whose answer cannot be read abstains. Sampling stops early as the vote
+allows: once the leader cannot be overtaken (changes no result), once it is probably the majority (Aggarwal et al.,
+arXiv:2305.11860), once it will probably win the vote of n (ours), once a window of samples agrees (Li et al.,
+arXiv:2401.10480), or once it has nearly all weight (DeepConf's consensus).
 
-With a floor it is DeepConf online (Fu et al., 2025, arXiv:2508.15260): a warm-up runs in full, its least confident
-windows set a floor by their percentile, whoever is below it does not vote, and of the later samples those that fall
-below it are ended as they are decoded. Deviations: the window follows the answers' length, the percentile is taken over
-those of the warm-up that answer, so that at least one vote stands, and a confidence is read over 5 alternatives.
+Deviations: samples start a few at a time rather than one by one, those still decoding at the decision are aborted, and
+under load a lower posterior is enough. With weights the leader by count must also lead by weight; `certain` then adds
+the maximum weight of a vote for every outstanding sample, which is why it cannot be combined with confidence weights.
+
+With a floor it is DeepConf online (Fu et al., 2025, arXiv:2508.15260): a warm-up is decoded in full, a percentile of
+its lowest window confidences sets the threshold, samples below it do not vote, and later samples are stopped while
+they are decoded once they fall below it. Deviations: the window follows the length of the answers, the percentile is
+taken over the warm-up samples that answer, so that at least one vote stands, and a confidence is read over 5
+alternatives.
 """
 
 from typing import ClassVar, Literal
@@ -24,33 +26,43 @@ from cogitate.strategies.voting.weights import VoteWeights
 
 
 class SelfConsistency(VotingOptions):
-    """Sample n answers and take the one most of them agree on; stop as soon as the vote is decided."""
+    """Sample n answers and take the most frequent one; stop as soon as the vote is decided."""
 
     paper: ClassVar[str] = "arXiv:2203.11171"
+    when: ClassVar[str] = "questions with one short answer; the best value"
+    when_not: ClassVar[str] = (
+        "prose and code, where no two answers are equal; models whose most frequent answer is usually wrong"
+    )
+    cost_note: ClassVar[str] = (
+        "at most n answers, fewer once the vote is decided, less of those that fall below a floor; with p_true or "
+        "verifier a token more each"
+    )
 
     name: Literal["self_consistency"] = "self_consistency"
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        scale = VoteWeights(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
-        tally = Tally(self.criteria, scale)
-        floor: ConfidenceThreshold | None = None
+        weights = VoteWeights(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
+        tally = Tally(self.criteria, weights)
+        threshold: ConfidenceThreshold | None = None
         for n in self.wave_sizes:
-            if await self.poll(prompt, n, tally, floor):
+            if await self.collect_votes(prompt, n, tally, threshold, run):
                 break
-            if self.retained_share and floor is None:
-                floor = await tally.set_threshold(self.retained_share)
+            if self.warmup_share and threshold is None:
+                threshold = await tally.set_threshold(self.warmup_share)
         return await tally.build_outcome()
 
-    async def poll(self, prompt: Prompt, n: int, tally: Tally, floor: ConfidenceThreshold | None) -> bool:
-        """The votes of n more, unless it is decided before; whether it is."""
+    async def collect_votes(
+        self, prompt: Prompt, n: int, tally: Tally, threshold: ConfidenceThreshold | None, run: Run
+    ) -> bool:
+        """Cast the votes of n more samples, and return whether the vote was decided before the last."""
         surplus = self.stop_rule != "none"
         if not n:
             return False
-        async with tally.weights.run.race(
-            prompt, n, concurrency=self.concurrency_limit, surplus=surplus, threshold=floor
-        ) as arrivals:
-            async for completion in arrivals:
-                await tally.cast(completion)
-                if await tally.is_decided():
+        async with run.race(
+            prompt, n, concurrency=self.concurrency_limit, surplus=surplus, threshold=threshold
+        ) as samples:
+            async for sample in samples:
+                await tally.cast(sample)
+                if await tally.may_stop():
                     return True
         return False

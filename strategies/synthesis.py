@@ -1,10 +1,12 @@
 """Synthesis: new answers are written from several old ones, round after round.
 
-rsa: each of n new candidates is made from k of the old, drawn without replacement, `loops` times, and the answer most
-give is served (recursive self-aggregation, Venkatraman et al., 2025, arXiv:2509.26626). pacore: rounds of given widths,
-each reading all of the one before, shuffled, then one last answer (PaCoRe, arXiv:2601.05593). moa: layers of n, then
-one answer (mixture of agents on one model, Wang et al., arXiv:2406.04692). Deviations: it ends once nearly all agree or
-rsa's majority is the same for three populations, and rsa serves a member of the largest class rather than a random one.
+rsa: each of n new candidates is made from k of the old, drawn without replacement, `loops` times, and the most frequent
+answer is returned (recursive self-aggregation, Venkatraman et al., 2025, arXiv:2509.26626). pacore: rounds of given
+widths, each reading all of the previous one, shuffled, then one last answer (PaCoRe, arXiv:2601.05593). moa: layers of
+n, then one answer (mixture of agents on one model, Wang et al., arXiv:2406.04692).
+
+Deviations: it ends once nearly all agree, or rsa's majority is unchanged for three populations; and rsa returns a
+member of the largest class rather than a random one.
 """
 
 import random
@@ -26,8 +28,8 @@ from cogitate.strategies.search.population import (
 )
 from cogitate.strategies.voting.ballot import Ballot
 
-UNCHANGED = 2
-"""Loops in a row that leave the majority what it was end rsa."""
+MAX_UNCHANGED_LOOPS = 2
+"""Consecutive loops with the same majority after which rsa ends."""
 
 
 class Synthesis(Options):
@@ -35,27 +37,32 @@ class Synthesis(Options):
 
     temperature: ClassVar[float] = 1.0
     paper: ClassVar[str] = "arXiv:2509.26626"
+    when: ClassVar[str] = "hard questions on a strong model, and prose"
+    when_not: ClassVar[str] = "a weak model, which copies what it reads; a context too short for k answers and one more"
+    cost_note: ClassVar[str] = "n answers a round, each reading k others; fewer once they agree"
     version: ClassVar[int] = 2
 
     name: Literal["synthesis"] = "synthesis"
-    method: Literal["rsa", "pacore", "moa"] = Field(default="rsa", description="How the next round reads the last one")
-    n: int = Field(default=4, ge=1, le=64, description="Candidates in each round; pacore has its own widths")
-    k: int = Field(default=2, ge=1, le=16, description="Candidates that each new one of rsa is made from")
-    loops: int = Field(default=2, ge=1, le=16, description="rsa's rounds after the first, moa's layers")
+    method: Literal["rsa", "pacore", "moa"] = Field(
+        default="rsa", description="How a round reads the previous one: see the papers of `strategies/synthesis.py`."
+    )
+    n: int = Field(default=4, ge=1, le=64, description="Candidates in each round; `pacore` uses `rounds` instead.")
+    k: int = Field(default=2, ge=1, le=16, description="Candidates that each new one of `rsa` is made from.")
+    loops: int = Field(default=2, ge=1, le=16, description="Rounds of `rsa` after the first; layers of `moa`.")
     rounds: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
-        default=(4,), min_length=1, max_length=4, strict=False, description="pacore's widths"
+        default=(4,), min_length=1, max_length=4, strict=False, description="Candidates in each round of `pacore`."
     )
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """How many candidates each round makes."""
+        """The candidates of each round."""
         if self.method == "pacore":
             return self.rounds
         return (self.n,) * (self.loops + (self.method == "rsa"))
 
     @property
     def candidates(self) -> int:
-        """At least: it may end with any round."""
+        """At least these: the search may end with any round."""
         return min(self.widths)
 
     @property
@@ -68,23 +75,24 @@ class Synthesis(Options):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         first, *later = self.widths
         population = await sample_candidates(prompt, first, run)
-        chance = random.Random(run.request.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
+        rng = random.Random(run.request.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
         leaders = [identity_key(Ballot.of(population).winner())]
         for width in later:
-            shown = complete_candidates(population)
-            if not shown or largest_share(population) >= CONSENSUS_SHARE or settled(leaders):
+            pool = complete_candidates(population)
+            if not pool or largest_share(population) >= CONSENSUS_SHARE or is_stable(leaders):
                 return Ballot.of(population).ranking()
-            drawn = min(self.k, len(shown)) if self.method == "rsa" else len(shown)
-            groups = [chance.sample(shown, drawn) for _ in range(width)]
+            group_size = min(self.k, len(pool)) if self.method == "rsa" else len(pool)
+            groups = [rng.sample(pool, group_size) for _ in range(width)]
             population = await synthesise_groups(prompt, groups, run) or population
             leader = Ballot.of(population).winner()
             run.propose(leader)
             leaders.append(identity_key(leader))
-        shown = complete_candidates(population)
-        if not shown or self.method == "rsa" or largest_share(population) >= CONSENSUS_SHARE:
+        pool = complete_candidates(population)
+        if not pool or self.method == "rsa" or largest_share(population) >= CONSENSUS_SHARE:
             return Ballot.of(population).ranking()
-        return await write_final_answer(prompt, chance.sample(shown, len(shown)), population, run)
+        return await write_final_answer(prompt, rng.sample(pool, len(pool)), population, run)
 
 
-def settled(leaders: list[str]) -> bool:
-    return len(leaders) > UNCHANGED and len(set(leaders[-UNCHANGED - 1 :])) == 1
+def is_stable(leaders: list[str]) -> bool:
+    """Return whether the majority was unchanged for MAX_UNCHANGED_LOOPS loops."""
+    return len(leaders) > MAX_UNCHANGED_LOOPS and len(set(leaders[-MAX_UNCHANGED_LOOPS - 1 :])) == 1

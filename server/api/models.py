@@ -1,7 +1,5 @@
 """`GET /v1/models`, `/v1/models/{id}` and `/v1/strategies`."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Request
 
 from cogitate.server.api.openapi import ERRORS
@@ -9,7 +7,6 @@ from cogitate.server.errors import ModelNotFound
 from cogitate.server.protocol.listing import Model, ModelList, StrategyCard, StrategyList
 from cogitate.server.serving.service import Service
 from cogitate.strategies import STRATEGIES
-from cogitate.strategies.core.advice import ADVICE
 
 router = APIRouter(responses=ERRORS)
 
@@ -37,7 +34,9 @@ async def strategies() -> StrategyList:
             name=name,
             summary=(strategy.__doc__ or "").strip(),
             paper=strategy.paper,
-            **asdict(ADVICE[name]),
+            when=strategy.when,
+            when_not=strategy.when_not,
+            cost=strategy.cost_note,
             version=strategy.version,
             schema=strategy.model_json_schema(),
         )

@@ -1,34 +1,43 @@
-"""What the README says is so."""
+"""What README.md, SECURITY.md and server/README.md state is true."""
 
 import re
 
-from cogitate.server.cli import parser
-from cogitate.strategies import STRATEGIES
-from cogitate.strategies.core.advice import ADVICE
-from tests.bench.write_strategy_docs import CATALOGUE, README, catalogue, table, written
+import pytest
+
+from cogitate.server.cli import Parser, add_serve_flags
+from tests.bench.write_strategy_docs import CATALOGUE, README, build_catalogue, build_table, extract_table
 
 
-def test_the_catalogue_is_the_types():
-    assert CATALOGUE.read_text() == catalogue()
-    assert ADVICE.keys() == STRATEGIES.keys()
+def test_strategy_catalogue_matches_the_option_types():
+    assert CATALOGUE.read_text() == build_catalogue()
 
 
-def test_the_table_of_strategies_is_the_registrys():
-    assert written(README.read_text()) == table()
+def test_strategy_table_of_the_readme_matches_the_registry():
+    assert extract_table(README.read_text()) == build_table()
 
 
-def test_every_flag_it_names_exists():
-    help_text = next(iter(parser()._subparsers._group_actions)).choices["serve"].format_help()  # noqa: SLF001
-    for flag in set(re.findall(r"(--[a-z]+(?:-[a-z]+)+)", README.read_text())):
-        assert flag in help_text, flag
+@pytest.mark.parametrize(
+    ("document", "pattern", "at_least"),
+    [
+        ("README.md", r"--[a-z]+(?:-[a-z]+)+", 8),
+        ("SECURITY.md", r"(?<=`)--[a-z-]+", 6),
+        ("server/README.md", r"--[a-z]+(?:-[a-z]+)*", 2),
+    ],
+)
+def test_every_flag_of_serve_named_in_a_document_exists(document, pattern, at_least):
+    parser = Parser()
+    add_serve_flags(parser)
+    named = set(re.findall(pattern, (README.parent / document).read_text()))
+    assert len(named) >= at_least
+    assert named <= set(re.findall(r"--[a-z-]+", parser.format_help()))
 
 
-def test_every_file_it_links_to_exists():
+def test_every_file_linked_from_the_readme_exists():
     for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", README.read_text()):
         assert (README.parent / target).exists(), target
 
 
-def test_its_figures_are_those_of_the_results():
+def test_figures_of_the_readme_are_those_of_the_results():
     results = README.parent / "deploy/results"
     rows = [row for row in section("Is it fast?").splitlines() if row.startswith("| ")][1:]
     assert len(rows) == 6 and set(rows) <= set((results / "speed.md").read_text().splitlines())

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.chain_of_thought import ANSWER_TOKENS, ChainOfThought
+from cogitate.strategies.chain_of_thought import MAX_ANSWER_TOKENS, ChainOfThought
 from cogitate.strategies.core.prompts import THEREFORE
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import TextEmitted, usage
@@ -35,7 +35,7 @@ def test_the_second_call_goes_on_from_the_very_tokens_of_the_first():
     assert engine.prompt_ids(second)[: len(engine.prompt_ids(first))] == engine.prompt_ids(first)
     assert second.segments[0].ids == tuple(engine.vocabulary.encode("six sevens"))
     assert second.prefix == f"six sevens{THEREFORE}"
-    assert (sampling.max_tokens, sampling.temperature, sampling.auxiliary) == (ANSWER_TOKENS, 0.0, True)
+    assert (sampling.max_tokens, sampling.temperature, sampling.auxiliary) == (MAX_ANSWER_TOKENS, 0.0, True)
 
 
 def test_of_the_second_answer_the_first_line_counts():

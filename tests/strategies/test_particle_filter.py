@@ -229,6 +229,6 @@ def test_gibbs_cost_is_an_upper_bound():
 
 
 def test_gibbs_with_one_particle_is_rejected():
-    with pytest.raises(ValidationError, match="n to be 2 or more"):
+    with pytest.raises(ValidationError, match="n of at least 2"):
         ParticleFilter(n=1, iterations=2)
     assert ParticleFilter(n=1).iterations == 1

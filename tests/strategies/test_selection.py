@@ -6,9 +6,9 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.quoting import final_text, quote_candidates, sanitise
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Sampling, ToolCall
-from cogitate.strategies.selection import Selection, medoid, verdict
+from cogitate.strategies.selection import Selection, parse_verdict, select_medoid
 from tests.fakes.run import build_session, solve
-from tests.strategies.voting.test_stop_rules import outcome
+from tests.strategies.voting.test_ballot import outcome
 
 METHODS = ["universal", "genselect", "knockout"]
 
@@ -76,7 +76,7 @@ def test_in_a_knockout_one_order_alone_decides_nothing():
 
 
 def judgement(text, finish="stop"):
-    return verdict(replace(outcome(0, None, text=text).completion, finish=finish))
+    return parse_verdict(replace(outcome(0, None, text=text).completion, finish=finish))
 
 
 def test_the_last_verdict_behind_the_thoughts_counts():
@@ -114,4 +114,4 @@ def test_the_order_in_which_they_are_shown_follows_the_seed():
 
 def test_the_medoid_is_the_commonest_then_the_likest_then_the_earliest():
     votes = [outcome(0, "a"), outcome(1, "b"), outcome(2, "b")]
-    assert medoid(votes, votes).completion.index == 1
+    assert select_medoid(votes, votes).completion.index == 1

@@ -8,7 +8,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
-from cogitate.strategies.self_refine import NOTE_TOKENS, SelfRefine, correct
+from cogitate.strategies.self_refine import MAX_NOTE_TOKENS, SelfRefine, is_approving
 from tests.fakes.run import QUESTION, build_session, events, solve
 
 DRAFT, QUOTED = "draft \\boxed{1}", "<candidate 0>"
@@ -78,7 +78,7 @@ def test_a_draft_that_the_critic_calls_correct_stays():
     ],
 )
 def test_only_the_critics_last_verdict_counts(text, said):
-    assert correct(Completion(prompt=QUESTION, text=text, finish="stop")) is said
+    assert is_approving(Completion(prompt=QUESTION, text=text, finish="stop")) is said
 
 
 def test_a_critique_is_a_question_of_ours_and_counted_as_verifying():
@@ -88,7 +88,7 @@ def test_a_critique_is_a_question_of_ours_and_counted_as_verifying():
     (critique,) = [event.completion for event in events(session, Sampled) if event.role == "verifier"]
     assert usage(session.trace).verifier == critique.completion_tokens
     _, sampling = engine.calls[1]
-    assert sampling.auxiliary and sampling.max_tokens == NOTE_TOKENS and not engine.calls[2][1].auxiliary
+    assert sampling.auxiliary and sampling.max_tokens == MAX_NOTE_TOKENS and not engine.calls[2][1].auxiliary
     assert engine.calls[2][1] == engine.calls[0][1], "a revision is not decoded as its draft was"
 
 
@@ -159,7 +159,7 @@ def test_a_raw_prompt_of_tokens_is_refined_too():
 
 def test_what_is_declared():
     assert SelfRefine(rounds=3).cost(100) == 4 * 101 + 3 * 100
-    assert SelfRefine(rounds=1, method="verification", questions=2).cost(2000) == 2 * 2001 + 3 * NOTE_TOKENS
+    assert SelfRefine(rounds=1, method="verification", questions=2).cost(2000) == 2 * 2001 + 3 * MAX_NOTE_TOKENS
     assert SelfRefine(method="verification", questions=6).in_flight == 6 and SelfRefine().in_flight == 1
     assert SelfRefine(rounds=3, verifier="unit_tests").program_runs == 4 and SelfRefine().program_runs == 0
     assert SelfRefine().candidates == 1
