@@ -24,7 +24,7 @@ _MAX_ANNOUNCED = 8
 def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """The answer of a reply; None for an abstention."""
     reply = _after_thinking(text)
-    offered = multiple_choice.offered_letters(question[-MAX_TEXT_CHARACTERS:])
+    offered = multiple_choice.option_letters(question[-MAX_TEXT_CHARACTERS:])
     if format == "choice":
         offered = offered or multiple_choice.USUAL_LETTERS
     longest = MAX_TEXT_CHARACTERS if format in ("json", "text") else MAX_ANSWER_CHARACTERS
@@ -36,7 +36,7 @@ def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Ans
 
 def answer_from_value(raw: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """The answer of a value that a program printed; None where it is not of the requested format."""
-    offered = multiple_choice.offered_letters(question[-MAX_TEXT_CHARACTERS:]) or (
+    offered = multiple_choice.option_letters(question[-MAX_TEXT_CHARACTERS:]) or (
         multiple_choice.USUAL_LETTERS if format == "choice" else ""
     )
     key = _key(raw, format, offered) if len(raw) <= MAX_ANSWER_CHARACTERS else ""
@@ -65,11 +65,11 @@ def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -
             yield "boxed", find_last_box(reply, _boxes_of(question))
             yield from (("hash", raw) for raw in islice(find_hash_answers(reply), _MAX_ANNOUNCED))
             yield from (("phrase", raw) for raw in islice(find_announced_answers(reply, not offered), _MAX_ANNOUNCED))
-            yield from _unannounced_candidates(reply, format, question, offered)
+            yield from _fallback_candidates(reply, format, question, offered)
             yield "boxed", find_last_box(reply)
 
 
-def _unannounced_candidates(
+def _fallback_candidates(
     reply: str, format: AnswerFormat, question: str, offered: str
 ) -> Iterator[tuple[Rule, str | None]]:
     """Answers that nothing announces: the last letter or number, where the question asks for one."""

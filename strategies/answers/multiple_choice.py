@@ -18,9 +18,9 @@ _STANDING = re.compile(r"([A-J])(?<![\w'\\][A-J])(?![\w'])(?!(?<=[AI]) [a-z])")
 
 
 @lru_cache(maxsize=64)
-def offered_letters(question: str) -> str:
+def option_letters(question: str) -> str:
     """The letters that a question offers, for example `ABCD`; empty unless at least A and B are offered."""
-    letters = {letter[1] or letter[2] or letter[3] for letter in _OPTION.finditer(question)}
+    letters = {match[1] or match[2] or match[3] for match in _OPTION.finditer(question)}
     offered = "".join(takewhile(letters.__contains__, USUAL_LETTERS))
     return offered if len(offered) > 1 else ""
 

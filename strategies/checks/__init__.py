@@ -1,7 +1,7 @@
-"""What a client says an answer must look like, checked in bounded time: patterns and JSON schemas. Pure."""
+"""Checks of a reply against a client's pattern or JSON schema, in bounded time."""
 
 from cogitate.strategies.checks.json_schema import JsonSchema, parse_json_reply
 from cogitate.strategies.checks.regex import Pattern
 from cogitate.strategies.checks.schema_refs import check_refs
 
-__all__ = ["Pattern", "JsonSchema", "check_refs", "parse_json_reply"]
+__all__ = ["JsonSchema", "Pattern", "check_refs", "parse_json_reply"]

@@ -1,6 +1,12 @@
-"""JSON Schema (draft 2020-12), as much of it as clients send to have answers checked; what is not checked is refused.
+"""The subset of JSON Schema (draft 2020-12) by which answers are checked. Unsupported keywords are rejected.
 
 `format` is an annotation, as the draft has it.
+
+Why not jsonschema-rs (0.60.3): its regex engine is linear and has size limits, but evaluation has no step limit and
+holds the interpreter lock. Schemas within the size limits below can need exponentially many or very many evaluations:
+definitions that each refer twice to the next (0.10 s at 22 levels, 1.5 s at 26, doubling with each), or an `enum` of
+900 arrays over 2,000 items (0.44 s), where no other request may wait longer than 0.25 s. The evaluator here stops both
+after a fixed number of steps, within 0.03 s.
 """
 
 import json
@@ -10,9 +16,9 @@ from dataclasses import dataclass
 
 from cogitate.strategies.answers.json_answer import canonical_json, find_last_json
 from cogitate.strategies.checks.json_schema_eval import (
-    TYPES,
     NUMBER_KEYWORDS,
     SIZE_KEYWORDS,
+    TYPES,
     Evaluation,
     StepLimitExceeded,
     as_list,
@@ -21,63 +27,73 @@ from cogitate.strategies.checks.regex import MAX_STATES, MAX_TEXT_CHARACTERS, Pa
 from cogitate.strategies.checks.schema_refs import check_refs, collect_nodes, resolve_pointer
 
 MAX_SCHEMA_CHARACTERS = 64_000
-"""Signs, written as JSON."""
+"""As JSON."""
 MAX_SCHEMA_NODES = 1000
-"""Objects and lists in a schema."""
+"""Objects and arrays."""
 MAX_SCHEMA_DEPTH = 64
-"""Schemas within each other."""
+"""Nested subschemas."""
 ANNOTATIONS = frozenset(
     {"title", "description", "default", "examples", "format", "deprecated", "readOnly", "writeOnly"}
     | {"$schema", "$id", "$comment"}
 )
-LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-MAPPINGS = ("properties", "patternProperties", "$defs", "definitions")
-SINGLE = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
-ARGUMENTS: Mapping[str, Sequence[str]] = {
+LIST_KEYWORDS = ("allOf", "anyOf", "oneOf", "prefixItems")
+"""Keywords whose argument is an array of schemas."""
+MAPPING_KEYWORDS = ("properties", "patternProperties", "$defs", "definitions")
+"""Keywords whose argument is an object of schemas."""
+SCHEMA_KEYWORDS = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
+"""Keywords whose argument is a schema."""
+ARGUMENT_TYPES: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(NUMBER_KEYWORDS, ("number",)),
     **dict.fromkeys(SIZE_KEYWORDS, ("integer",)),
-    **dict.fromkeys((*LISTS, "enum", "required"), ("array",)),
-    **dict.fromkeys(MAPPINGS, ("object",)),
-    **dict.fromkeys(SINGLE, ("object", "boolean")),
+    **dict.fromkeys((*LIST_KEYWORDS, "enum", "required"), ("array",)),
+    **dict.fromkeys(MAPPING_KEYWORDS, ("object",)),
+    **dict.fromkeys(SCHEMA_KEYWORDS, ("object", "boolean")),
     **dict.fromkeys(("pattern", "$ref"), ("string",)),
     "type": ("string", "array"),
     "uniqueItems": ("boolean",),
     "const": tuple(TYPES),
 }
-"""The keywords that are checked, and what each may be given."""
+"""The supported keywords, with the types of their arguments."""
 _FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """Raises ValueError, with what is wrong, for what is none or holds more than is checked."""
+    """A validated schema. Raises ValueError for an invalid schema, an unsupported keyword, or one above the limits."""
 
     root: Mapping[str, object]
-    """Its numbers are written as those of the values are: 18.0 is 18."""
+    """Numbers are normalised as in parsed replies: 18.0 is 18."""
 
     def __post_init__(self) -> None:
-        written = json.dumps(self.root)
-        if len(written) > MAX_SCHEMA_CHARACTERS or len(collect_nodes(self.root)) > MAX_SCHEMA_NODES:
+        serialized = json.dumps(self.root)
+        if len(serialized) > MAX_SCHEMA_CHARACTERS or len(collect_nodes(self.root)) > MAX_SCHEMA_NODES:
             raise ValueError(
-                f"a schema may hold {MAX_SCHEMA_CHARACTERS} signs, and {MAX_SCHEMA_NODES} objects and lists"
+                f"schema too large: at most {MAX_SCHEMA_CHARACTERS:,} characters and {MAX_SCHEMA_NODES:,} objects or "
+                "arrays"
             )
         check_refs(dict(self.root))
         if sum(map(estimate_states, collect_patterns(self.root))) > MAX_STATES:
-            raise ValueError(f"all patterns of a schema together may hold {MAX_STATES} signs, repetitions counted")
+            raise ValueError(
+                f"patterns of the schema too large: together at most {MAX_STATES:,} states, counted repetitions "
+                "multiplied out"
+            )
         for part in (self.root, *collect_ref_targets(self.root)):
             check_schema(part, 0)
-        object.__setattr__(self, "root", json.loads(canonical_json(written) or "{}"))
+        object.__setattr__(self, "root", json.loads(canonical_json(serialized) or "{}"))
 
     def is_valid(self, value: object) -> bool:
-        """Whether the value conforms; one that takes more than a purse of steps to check does not."""
+        """Whether the value conforms; False where the check exceeds its step limit."""
         try:
-            return Evaluation(self.root).fits(value, self.root, 0)
+            return Evaluation(self.root).is_valid(value, self.root, 0)
         except StepLimitExceeded:
             return False
 
 
 def parse_json_reply(reply: str) -> tuple[object] | None:
-    """The value that a reply is, fenced or bare, else the last object or array in it; numbers without needless .0."""
+    """The value of a reply that is JSON, bare or fenced, else of the last object or array in it.
+
+    Numbers are normalised: 18.0 is 18. None where the reply contains no JSON or is above MAX_TEXT_CHARACTERS.
+    """
     bare = reply.strip()
     if len(bare) > MAX_TEXT_CHARACTERS:
         return None
@@ -89,51 +105,51 @@ def parse_json_reply(reply: str) -> tuple[object] | None:
 
 
 def collect_patterns(root: object) -> list[str]:
-    """Whatever may be one, anywhere in a schema."""
-    held = [node for node in collect_nodes(root) if isinstance(node, Mapping)]
-    several = [node["patternProperties"] for node in held if isinstance(node.get("patternProperties"), Mapping)]
-    alone = [node["pattern"] for node in held if isinstance(node.get("pattern"), str)]
-    return [*alone, *(source for sources in several for source in sources)]
+    """Every string in the schema that may be used as a pattern."""
+    mappings = [node for node in collect_nodes(root) if isinstance(node, Mapping)]
+    properties = [node["patternProperties"] for node in mappings if isinstance(node.get("patternProperties"), Mapping)]
+    patterns = [node["pattern"] for node in mappings if isinstance(node.get("pattern"), str)]
+    return [*patterns, *(source for sources in properties for source in sources)]
 
 
 def collect_ref_targets(root: Mapping[str, object]) -> list[object]:
-    """What a schema refers to, each part once: it may be somewhere that no keyword calls a schema."""
+    """The targets of all references, each once. They may be parts that no keyword declares to be a schema."""
     pointers = [node.get("$ref") for node in collect_nodes(root) if isinstance(node, Mapping)]
-    parts = [resolve_pointer(root, pointer) for pointer in pointers if isinstance(pointer, str)]
-    return list({id(part): part for part in parts}.values())
+    targets = [resolve_pointer(root, pointer) for pointer in pointers if isinstance(pointer, str)]
+    return list({id(target): target for target in targets}.values())
 
 
 def check_schema(schema: object, depth: int) -> None:
-    """Raises ValueError."""
+    """Raises ValueError unless the schema and its subschemas are valid and supported."""
     if depth > MAX_SCHEMA_DEPTH:
-        raise ValueError(f"a schema may be nested {MAX_SCHEMA_DEPTH} deep")
+        raise ValueError(f"schema nested too deeply: at most {MAX_SCHEMA_DEPTH} levels")
     if isinstance(schema, bool):
         return
     if not isinstance(schema, Mapping):
-        raise ValueError("a schema is an object, true or false")
+        raise ValueError("a schema must be an object, true or false")
     for keyword, argument in schema.items():
         if keyword in ANNOTATIONS:
             continue
-        if not is_supported(keyword, argument):
-            raise ValueError(f"{str(keyword)[:64]} is not checked here, or not with this value")
-        for inner in subschemas(keyword, argument):
-            check_schema(inner, depth + 1)
+        if not supports_keyword(keyword, argument):
+            raise ValueError(f"unsupported schema keyword {str(keyword)[:64]}, or unsupported value for it")
+        for subschema in subschemas(keyword, argument):
+            check_schema(subschema, depth + 1)
 
 
 def subschemas(keyword: str, argument: object) -> Iterator[object]:
-    """The schemas that a keyword holds."""
-    if keyword in SINGLE:
+    """Yields the schemas in a keyword's argument."""
+    if keyword in SCHEMA_KEYWORDS:
         yield argument
-    elif keyword in LISTS:
+    elif keyword in LIST_KEYWORDS:
         yield from as_list(argument)
-    elif keyword in MAPPINGS and isinstance(argument, Mapping):
+    elif keyword in MAPPING_KEYWORDS and isinstance(argument, Mapping):
         yield from argument.values()
 
 
-def is_supported(keyword: str, argument: object) -> bool:
-    """Whether it is a keyword that is checked here, with an argument of its kind. Raises ValueError for a pattern."""
-    kind = ARGUMENTS.get(keyword)
-    if kind is None or not any(TYPES[name](argument) for name in kind):
+def supports_keyword(keyword: str, argument: object) -> bool:
+    """Whether the keyword is supported with an argument of this type. Raises ValueError for an invalid pattern."""
+    types = ARGUMENT_TYPES.get(keyword)
+    if types is None or not any(TYPES[name](argument) for name in types):
         return False
     match keyword:
         case "type":

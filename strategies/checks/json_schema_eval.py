@@ -1,4 +1,4 @@
-"""One value against one schema, in a bounded number of steps: both come from outside."""
+"""Evaluates one value against one schema in a bounded number of steps: both come from outside."""
 
 import json
 import operator
@@ -11,9 +11,9 @@ from cogitate.strategies.checks.schema_refs import resolve_pointer
 
 MAX_STEPS = 10_000
 CHARACTERS_PER_STEP = 10_000
-"""What a pattern reads in one step: its own weight times the text's length."""
+"""Characters that one step serialises, or that it matches times the states of the pattern."""
 MAX_DEPTH = 100
-"""Checks within each other."""
+"""Nested evaluations."""
 TYPES: Mapping[str, Callable[[object], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
@@ -41,153 +41,177 @@ SIZE_KEYWORDS: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
 
 
 def as_list(argument: object) -> Sequence[object]:
+    """The argument, in a list unless it is one."""
     return argument if isinstance(argument, list) else [argument]
 
 
 class StepLimitExceeded(Exception):
-    """The check took more steps than it may."""
+    """The evaluation needs more steps, or a greater depth, than it may take."""
 
 
 @dataclass(slots=True)
 class Evaluation:
-    root: Mapping[str, object]
-    left: int = MAX_STEPS
+    """One evaluation with its step limit."""
 
-    def fits(self, value: object, schema: object, depth: int) -> bool:
-        """Raises Exhausted."""
+    root: Mapping[str, object]
+    steps_left: int = MAX_STEPS
+
+    def is_valid(self, value: object, schema: object, depth: int) -> bool:
+        """Whether the value conforms to the schema. Raises StepLimitExceeded."""
         self.spend(1)
         if depth > MAX_DEPTH:
             raise StepLimitExceeded
         if not isinstance(schema, Mapping):
             return schema is not False
-        return all(self.holds(keyword, argument, value, schema, depth + 1) for keyword, argument in schema.items())
+        return all(self.satisfies(keyword, argument, value, schema, depth + 1) for keyword, argument in schema.items())
 
-    def holds(self, keyword: str, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-        """Whether one keyword is satisfied; one that is about another kind of value always is."""
+    def satisfies(
+        self, keyword: str, argument: object, value: object, schema: Mapping[str, object], depth: int
+    ) -> bool:
+        """Whether the value satisfies one keyword. A keyword for another type of value is always satisfied."""
         if keyword in NUMBER_KEYWORDS and isinstance(argument, int | float):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return True
             return NUMBER_KEYWORDS[keyword](value, argument)
         if keyword in SIZE_KEYWORDS and isinstance(argument, int):
-            kind, fits = SIZE_KEYWORDS[keyword]
-            return not isinstance(value, kind) or not isinstance(value, str | list | dict) or fits(len(value), argument)
-        return keyword not in APPLIED or APPLIED[keyword](self, argument, value, schema, depth)
+            type_, compare = SIZE_KEYWORDS[keyword]
+            if not isinstance(value, type_) or not isinstance(value, str | list | dict):
+                return True
+            return compare(len(value), argument)
+        return keyword not in RULES or RULES[keyword](self, argument, value, schema, depth)
 
     def spend(self, steps: int) -> None:
-        self.left -= steps
-        if self.left < 0:
+        """Counts steps. Raises StepLimitExceeded."""
+        self.steps_left -= steps
+        if self.steps_left < 0:
             raise StepLimitExceeded
 
-    def found(self, pattern: str, text: str) -> bool:
+    def is_match(self, pattern: str, text: str) -> bool:
+        """Whether the pattern matches somewhere in the text."""
         expression = Pattern(pattern)
         self.spend(1 + expression.states * len(text) // CHARACTERS_PER_STEP)
         return expression.is_match(text)
 
-    def spelt(self, value: object) -> str:
-        """One spelling for what is equal."""
+    def serialize(self, value: object) -> str:
+        """The same string for equal values."""
         text = json.dumps(value, sort_keys=True)
         self.spend(1 + len(text) // CHARACTERS_PER_STEP)
         return text
 
-    def sorts(self, value: object, schemas: object, depth: int) -> Iterator[bool]:
-        return (self.fits(value, inner, depth) for inner in as_list(schemas))
+    def evaluate_each(self, value: object, schemas: object, depth: int) -> Iterator[bool]:
+        """Yields for each schema whether the value conforms."""
+        return (self.is_valid(value, schema, depth) for schema in as_list(schemas))
 
-    def others(self, value: Mapping[str, object], schema: Mapping[str, object]) -> list[object]:
-        """The values of those properties that no other keyword of the schema speaks of."""
-        named, patterns = schema.get("properties"), schema.get("patternProperties")
-        names = named if isinstance(named, Mapping) else {}
+    def additional_values(self, value: Mapping[str, object], schema: Mapping[str, object]) -> list[object]:
+        """The values of the properties that neither `properties` nor `patternProperties` covers."""
+        properties, patterns = schema.get("properties"), schema.get("patternProperties")
+        names = properties if isinstance(properties, Mapping) else {}
         sources = patterns if isinstance(patterns, Mapping) else {}
         return [
-            held
-            for name, held in value.items()
-            if name not in names and not any(self.found(source, name) for source in sources)
+            item
+            for name, item in value.items()
+            if name not in names and not any(self.is_match(source, name) for source in sources)
         ]
 
 
 Rule = Callable[[Evaluation, object, object, Mapping[str, object], int], bool]
+"""Takes the evaluation, the keyword's argument, the value, the schema around the keyword and the depth."""
 
 
 def _type(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return any(TYPES[str(kind)](value) for kind in as_list(argument))
+    return any(TYPES[str(name)](value) for name in as_list(argument))
 
 
 def _enum(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    own = check.spelt(value)
-    return any(check.spelt(other) == own for other in as_list(argument))
+    serialized = check.serialize(value)
+    return any(check.serialize(member) == serialized for member in as_list(argument))
 
 
-def _reference(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return check.fits(value, check.root if argument == "#" else resolve_pointer(check.root, str(argument)), depth)
+def _ref(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    return check.is_valid(value, check.root if argument == "#" else resolve_pointer(check.root, str(argument)), depth)
 
 
-def _choice(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    """if, then and else."""
-    return check.fits(value, schema.get("then" if check.fits(value, argument, depth) else "else", True), depth)
+def _if(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    branch = "then" if check.is_valid(value, argument, depth) else "else"
+    return check.is_valid(value, schema.get(branch, True), depth)
 
 
-def _unique(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return argument is not True or not isinstance(value, list) or len(set(map(check.spelt, value))) == len(value)
+def _unique_items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+    if argument is not True or not isinstance(value, list):
+        return True
+    return len(set(map(check.serialize, value))) == len(value)
 
 
 def _items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    before = len(as_list(schema.get("prefixItems", [])))
-    return not isinstance(value, list) or all(check.fits(item, argument, depth) for item in value[before:])
+    prefix = len(as_list(schema.get("prefixItems", [])))
+    return not isinstance(value, list) or all(check.is_valid(item, argument, depth) for item in value[prefix:])
 
 
-def _first_items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
+def _prefix_items(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     pairs = zip(value, as_list(argument), strict=False) if isinstance(value, list) else ()
-    return all(check.fits(item, inner, depth) for item, inner in pairs)
+    return all(check.is_valid(item, item_schema, depth) for item, item_schema in pairs)
 
 
 def _contains(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return not isinstance(value, list) or any(check.fits(item, argument, depth) for item in value)
+    return not isinstance(value, list) or any(check.is_valid(item, argument, depth) for item in value)
 
 
 def _properties(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
     if not isinstance(value, dict) or not isinstance(argument, Mapping):
         return True
-    return all(check.fits(value[name], inner, depth) for name, inner in argument.items() if name in value)
+    return all(check.is_valid(value[name], inner, depth) for name, inner in argument.items() if name in value)
 
 
-def _alike(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    """patternProperties."""
+def _pattern_properties(
+    check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int
+) -> bool:
     if not isinstance(value, dict) or not isinstance(argument, Mapping):
         return True
-    pairs = [(held, inner) for source, inner in argument.items() for n, held in value.items() if check.found(source, n)]
-    return all(check.fits(held, inner, depth) for held, inner in pairs)
+    pairs = [
+        (item, inner)
+        for source, inner in argument.items()
+        for name, item in value.items()
+        if check.is_match(source, name)
+    ]
+    return all(check.is_valid(item, inner, depth) for item, inner in pairs)
 
 
-def _others(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    others = check.others(value, schema) if isinstance(value, dict) else []
-    return all(check.fits(held, argument, depth) for held in others)
+def _additional_properties(
+    check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int
+) -> bool:
+    items = check.additional_values(value, schema) if isinstance(value, dict) else []
+    return all(check.is_valid(item, argument, depth) for item in items)
 
 
-def _names(check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int) -> bool:
-    return not isinstance(value, dict) or all(check.fits(name, argument, depth) for name in value)
+def _property_names(
+    check: Evaluation, argument: object, value: object, schema: Mapping[str, object], depth: int
+) -> bool:
+    return not isinstance(value, dict) or all(check.is_valid(name, argument, depth) for name in value)
 
 
-APPLIED: Mapping[str, Rule] = {
+RULES: Mapping[str, Rule] = {
     "type": _type,
     "enum": _enum,
-    "const": lambda check, argument, value, schema, depth: check.spelt(argument) == check.spelt(value),
+    "const": lambda check, argument, value, schema, depth: check.serialize(argument) == check.serialize(value),
     "pattern": lambda check, argument, value, schema, depth: (
-        not isinstance(value, str) or check.found(str(argument), value)
+        not isinstance(value, str) or check.is_match(str(argument), value)
     ),
     "required": lambda check, argument, value, schema, depth: (
         not isinstance(value, dict) or all(name in value for name in as_list(argument))
     ),
-    "uniqueItems": _unique,
-    "$ref": _reference,
-    "allOf": lambda check, argument, value, schema, depth: all(check.sorts(value, argument, depth)),
-    "anyOf": lambda check, argument, value, schema, depth: any(check.sorts(value, argument, depth)),
-    "oneOf": lambda check, argument, value, schema, depth: sum(check.sorts(value, argument, depth)) == 1,
-    "not": lambda check, argument, value, schema, depth: not check.fits(value, argument, depth),
-    "if": _choice,
+    "uniqueItems": _unique_items,
+    "$ref": _ref,
+    "allOf": lambda check, argument, value, schema, depth: all(check.evaluate_each(value, argument, depth)),
+    "anyOf": lambda check, argument, value, schema, depth: any(check.evaluate_each(value, argument, depth)),
+    "oneOf": lambda check, argument, value, schema, depth: sum(check.evaluate_each(value, argument, depth)) == 1,
+    "not": lambda check, argument, value, schema, depth: not check.is_valid(value, argument, depth),
+    "if": _if,
     "items": _items,
-    "prefixItems": _first_items,
+    "prefixItems": _prefix_items,
     "contains": _contains,
     "properties": _properties,
-    "patternProperties": _alike,
-    "additionalProperties": _others,
-    "propertyNames": _names,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+    "propertyNames": _property_names,
 }
+"""Keywords beyond NUMBER_KEYWORDS and SIZE_KEYWORDS. `then` and `else` are read by `if`."""

@@ -1,35 +1,35 @@
-"""JSON schemas that clients send: they refer to nothing outside themselves, and not to themselves alone.
+"""`$ref` in clients' JSON schemas: references stay inside the schema and lead somewhere.
 
-A grammar made of a schema that only leads back to itself admits no text at all, and ends its request in an error of the
-engine's; a reference to another document would be left out without a word.
+A grammar compiled from a schema that only refers back to itself admits no text, and ends its request with an engine
+error; a reference to another document would be ignored silently.
 """
 
 
 def check_refs(schema: dict[str, object]) -> dict[str, object]:
-    """The schema. Raises ValueError."""
+    """Returns the schema. Raises ValueError for a reference to another document or back to itself."""
     for node in collect_nodes(schema):
-        seen = list[str]()
+        visited = list[str]()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
             if pointer != "#" and not pointer.startswith("#/"):
-                raise ValueError("a schema may refer only to its own parts (#/...)")
-            if pointer in seen:
-                raise ValueError("a schema's references lead only back to themselves")
-            seen.append(pointer)
+                raise ValueError("a schema may refer only to its own parts: $ref must be # or start with #/")
+            if pointer in visited:
+                raise ValueError("a schema must not contain references that lead only back to themselves")
+            visited.append(pointer)
             node = resolve_pointer(schema, pointer)
     return schema
 
 
 def collect_nodes(schema: object) -> list[object]:
-    """Every dict and list in it, itself first."""
-    found = [schema]
-    for node in found:
-        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        found += [part for part in inner if isinstance(part, dict | list)]
-    return found
+    """Every dict and list in the schema, itself first."""
+    nodes = [schema]
+    for node in nodes:
+        children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        nodes += [child for child in children if isinstance(child, dict | list)]
+    return nodes
 
 
 def resolve_pointer(schema: object, pointer: str) -> object:
-    """What a pointer leads to; None where there is nothing."""
+    """The part that a JSON pointer such as `#/$defs/a` leads to; None where there is none."""
     for step in pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         if isinstance(schema, list):

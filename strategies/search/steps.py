@@ -11,7 +11,7 @@ from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
-from cogitate.strategies.voting.ballot import Ballot, mean_of_known, ranking, score_of
+from cogitate.strategies.voting.ballot import Ballot, mean_available, ranking, score_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Path:
         own = fallback if self.score is None else self.score
         return replace(self, score=own if score is None else score)
 
-    def tokens_left(self, limit: int | None) -> int | None:
+    def remaining_tokens(self, limit: int | None) -> int | None:
         """The tokens of `limit` that this path has not used; None for no limit."""
         return limit if limit is None or not self.solution else limit - self.solution.completion_tokens
 
@@ -102,7 +102,7 @@ class StepwiseOptions(VerifierOptions):
         rolled_out = await roll_out(list(changed.values()), run, lookahead)
         solutions = [path.solution for path in rolled_out if path.solution]
         scores = dict(zip(changed, await run.score(self.verifiers[0], solutions, self.aggregation), strict=True))
-        return [path and path.with_score(scores.get(path.text), mean_of_known(scores.values())) for path in extended]
+        return [path and path.with_score(scores.get(path.text), mean_available(scores.values())) for path in extended]
 
 
 class BranchingOptions(StepwiseOptions):
@@ -128,7 +128,7 @@ async def extend_paths(paths: Sequence[Path], run: Run, *, last: bool, greedy: b
     Raises SampleFailed where all first steps were lost; later losses give None.
     """
     limit = run.request.sampling.max_tokens
-    limits = [path.tokens_left(limit) for path in paths]
+    limits = [path.remaining_tokens(limit) for path in paths]
     try:
         steps = await run.generate_each(
             [path.prompt for path in paths],

@@ -14,7 +14,7 @@ def last_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
     return [trajectory[-1] for trajectory in trajectories]
 
 
-def unfinished_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
+def open_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
     """The current states that are not done."""
     return [path for path in last_paths(trajectories) if not path.done]
 
@@ -35,6 +35,6 @@ def odds_weights(trajectories: Iterable[Trajectory], temperature: float) -> list
     return odds([path.score_or_prior for path in last_paths(trajectories)], temperature)
 
 
-def with_retained(trajectories: Sequence[Trajectory], retained: Trajectory) -> list[Trajectory]:
+def with_reference(trajectories: Sequence[Trajectory], retained: Trajectory) -> list[Trajectory]:
     """The trajectories and the retained one, if there is one."""
     return [*trajectories, retained] if retained else list(trajectories)

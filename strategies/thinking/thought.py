@@ -25,15 +25,15 @@ class Thought:
     """The part of the inserted text that announces the answer; empty before `conclude`."""
 
     @property
-    def tokens_used(self) -> int:
+    def token_count(self) -> int:
         """Tokens decoded so far."""
         return sum(completion.completion_tokens for completion in self.completions)
 
     @property
-    def tokens_left(self) -> int | None:
+    def remaining_tokens(self) -> int | None:
         """Tokens that max_tokens and the budget leave; None for no limit."""
         limit = self.run.request.sampling.max_tokens
-        return smallest_limit(None if limit is None else limit - self.tokens_used, self.run.budget.tokens_left)
+        return smallest_limit(None if limit is None else limit - self.token_count, self.run.budget.tokens_left)
 
     def append_text(self, text: str, *, thinking: bool = False) -> None:
         """Inserts text; `thinking` marks it as reasoning where the engine separates it."""
@@ -87,7 +87,7 @@ class Thought:
             replace(completion, text=self.pending_text + completion.text, content=None, native=None)
         )
         self.pending_text = ""
-        self.run.propose(Outcome(self.joined_completion))
+        self.run.propose(Outcome(self.full_completion))
         return completion
 
     def _detect_tags(self, completion: Completion) -> None:
@@ -97,14 +97,14 @@ class Thought:
         )
 
     @property
-    def joined_completion(self) -> Completion:
+    def full_completion(self) -> Completion:
         """All completions and inserted text as one completion."""
         joined = join_steps(self.completions)
         return replace(joined, text=joined.text + self.pending_text) if self.pending_text else joined
 
     async def build_outcome(self) -> Outcome:
         """Reads the answer from the text after the label; from the complete text where nothing follows the label."""
-        last, joined = self.completions[-1], self.joined_completion
+        last, joined = self.completions[-1], self.full_completion
         after_label = (
             last.text.rpartition(self.answer_label)[2] if self.answer_label and self.answer_label in last.text else ""
         )

@@ -44,7 +44,7 @@ def completeness(outcome: Outcome) -> int:
     return 1 + (outcome.completion.finish == "stop") if final_text(outcome.completion) else 0
 
 
-def mean_of_known(scores: Iterable[float | None]) -> float | None:
+def mean_available(scores: Iterable[float | None]) -> float | None:
     """The mean of the scores that are not None; None where there is none."""
     known = [score for score in scores if score is not None]
     return math.fsum(known) / len(known) if known else None
@@ -52,7 +52,7 @@ def mean_of_known(scores: Iterable[float | None]) -> float | None:
 
 def impute_mean(scores: Sequence[float | None]) -> list[float | None]:
     """Replaces missing scores with the mean of the known ones; returns the scores unchanged where none is known."""
-    mean = mean_of_known(scores)
+    mean = mean_available(scores)
     return [mean if score is None else score for score in scores]
 
 

@@ -20,7 +20,7 @@ MIN_WINDOW_TOKENS, MAX_WINDOW_TOKENS = 16, 2048
 """Bounds of the window; 2048 is the paper's fixed window."""
 WINDOWS_PER_ANSWER = 8
 """The median answer length divided by this is the window."""
-RETAINED_SHARE = {"low": 0.1, "high": 0.9}
+WARMUP_SHARE = {"low": 0.1, "high": 0.9}
 """The share of the warm-up samples that stays above the confidence threshold: the paper's eta for DeepConf-low and
 DeepConf-high.
 """

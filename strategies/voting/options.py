@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
 from cogitate.strategies.verifiers.options import VerifierOptions
-from cogitate.strategies.voting.confidence import RETAINED_SHARE
+from cogitate.strategies.voting.confidence import WARMUP_SHARE
 from cogitate.strategies.voting.stop_rules import VoteRule, default_concurrency
 from cogitate.strategies.voting.tally import StopCriteria
 from cogitate.strategies.voting.weights import WeightKind
@@ -97,9 +97,9 @@ class VotingOptions(VerifierOptions):
         return (self.n,) if self.floor == "none" else (self.warmup_samples, self.n - self.warmup_samples)
 
     @property
-    def retained_share(self) -> float | None:
+    def warmup_share(self) -> float | None:
         """The share of the warm-up that stays above the confidence threshold; None without a threshold."""
-        return RETAINED_SHARE.get(self.floor)
+        return WARMUP_SHARE.get(self.floor)
 
     def concurrency_limit(self, *, under_load: bool = False) -> int:
         """The most samples in flight; `under_load`: while other requests wait for the engine."""

@@ -21,7 +21,7 @@ infinitely many votes, which is less certain.
 """
 
 
-def is_settled(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
+def may_stop(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
     """Whether the vote may stop with `remaining` samples outstanding.
 
     - `certain`: the leader cannot be overtaken.

@@ -7,7 +7,7 @@ from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Outcome
 from cogitate.strategies.voting.ballot import Ballot, Bloc, Weight
 from cogitate.strategies.voting.confidence import lowest_confidence, percentile, window_length
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, is_settled
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, may_stop
 from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, leader_share, unanimous_answer
 
 
@@ -54,7 +54,7 @@ class Tally:
         scored = await self.weights.attach_scores(self.ballot)
         return scored.ranking(self.weights.weight)
 
-    async def is_decided(self) -> bool:
+    async def may_stop(self) -> bool:
         """Whether the vote may stop. Weights are computed only where the counts allow a decision."""
         if self.criteria.stop_rule == "none" or self.ballot.size < self.weights.run.request.answers:
             return False
@@ -69,7 +69,7 @@ class Tally:
                 )
             case "certain" if self.weights.kind != "none":
                 return bool(blocs) and len(blocs[0].members) > remaining and await self.is_weighted_lead_safe(remaining)
-        enough = self.is_decided_by_count(blocs, remaining)
+        enough = self.may_stop_by_count(blocs, remaining)
         return enough and (self.weights.kind == "none" or await self.leads_by_weight(blocs[0]))
 
     async def measure_consensus(self) -> float:
@@ -87,12 +87,12 @@ class Tally:
         scored = await self.weights.attach_scores(self.ballot)
         return scored.rank_blocs(self.weights.weight)[0].first_index == leader.first_index
 
-    def is_decided_by_count(self, blocs: Sequence[Bloc], remaining: int) -> bool:
+    def may_stop_by_count(self, blocs: Sequence[Bloc], remaining: int) -> bool:
         """Whether the counts decide the vote. Under load a lower confidence is enough."""
         run, rule = self.weights.run, self.criteria.stop_rule
-        if is_settled(rule, blocs, remaining, self.criteria.confidence):
+        if may_stop(rule, blocs, remaining, self.criteria.confidence):
             return True
-        enough = self.criteria.relax_under_load and is_settled(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        enough = self.criteria.relax_under_load and may_stop(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
         return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:

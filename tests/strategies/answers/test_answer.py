@@ -6,7 +6,7 @@ from cogitate.strategies.answers import Answer
 from cogitate.strategies.answers.answer import is_placeholder
 
 
-def test_an_answer_is_a_frozen_value() -> None:
+def test_answer_is_frozen() -> None:
     answer = Answer(r"\frac12", r"\frac{1}{2}", "boxed")
     assert answer == Answer(r"\frac12", r"\frac{1}{2}", "boxed")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -15,10 +15,10 @@ def test_an_answer_is_a_frozen_value() -> None:
 
 
 @pytest.mark.parametrize("raw", ["", " ", "...", "[your answer]", "<answer>", r"\phantom{2}", "$", "?", "Your answer"])
-def test_an_echoed_instruction_is_a_placeholder(raw: str) -> None:
+def test_repeated_instructions_are_placeholders(raw: str) -> None:
     assert is_placeholder(raw)
 
 
 @pytest.mark.parametrize("raw", ["0", "x", "yes", "[1]", "the answer key"])
-def test_an_answer_is_no_placeholder(raw: str) -> None:
+def test_answers_are_not_placeholders(raw: str) -> None:
     assert not is_placeholder(raw)

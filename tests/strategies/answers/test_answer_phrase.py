@@ -21,7 +21,7 @@ from cogitate.strategies.answers.answer_phrase import find_announced_answers, fi
         ("####\n18", []),
     ],
 )
-def test_four_hashes_announce_an_answer_unless_they_head_a_section(text: str, expected: list[str]) -> None:
+def test_four_hashes_announce_an_answer_unless_they_start_a_heading(text: str, expected: list[str]) -> None:
     assert list(find_hash_answers(text)) == expected
 
 
@@ -66,7 +66,7 @@ def test_four_hashes_announce_an_answer_unless_they_head_a_section(text: str, ex
         ("The answer is 2**3", "2**3"),
     ],
 )
-def test_the_last_announced_answer(text: str, expected: str) -> None:
+def test_last_announced_answer_comes_first(text: str, expected: str) -> None:
     assert next(find_announced_answers(text)) == expected
 
 
@@ -74,20 +74,20 @@ def test_the_last_announced_answer(text: str, expected: str) -> None:
     "text",
     ["", "I know the answer", "answers: 5", "a: 5", "Plan A: 5", "AA: 5", "Answer:", "The answer is as follows:"],
 )
-def test_nothing_announced(text: str) -> None:
+def test_text_without_answer_label_yields_nothing(text: str) -> None:
     assert list(find_announced_answers(text)) == []
 
 
-def test_an_option_line_announces_nothing() -> None:
+def test_option_a_is_not_an_answer_label() -> None:
     assert list(find_announced_answers("A: Paris\nB: Rome", initial_a=False)) == []
 
 
-def test_only_the_last_labels_are_tried() -> None:
+def test_number_of_labels_is_limited() -> None:
     assert len(list(find_announced_answers("Answer: 5\n" * 1000))) == 32
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [(" **5.** ", "5"), ("$$5$$", "5"), ("__x__", "x"), ("$\t5\t$", "5"), ("$", "")]
 )
-def test_decoration_is_removed(value: str, expected: str) -> None:
+def test_strip_markup_removes_decoration(value: str, expected: str) -> None:
     assert strip_markup(value) == expected

@@ -25,7 +25,7 @@ from cogitate.strategies.answers.boxed import find_boxes, find_last_box
         ("", []),
     ],
 )
-def test_only_balanced_boxes_count(text: str, expected: list[str]) -> None:
+def test_unbalanced_boxes_are_left_out(text: str, expected: list[str]) -> None:
     assert find_boxes(text) == expected
 
 
@@ -40,5 +40,5 @@ def test_only_balanced_boxes_count(text: str, expected: list[str]) -> None:
         ("", [], None),
     ],
 )
-def test_the_last_box_with_content_of_its_own(text: str, echoed: list[str], expected: str | None) -> None:
+def test_last_box_skips_placeholders_and_echoes(text: str, echoed: list[str], expected: str | None) -> None:
     assert find_last_box(text, frozenset(echoed)) == expected

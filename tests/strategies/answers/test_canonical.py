@@ -59,7 +59,7 @@ NOTATION = st.lists(
         ["(-1, 2)", "(-1.0, +2)"],
     ],
 )
-def test_one_answer_many_spellings(group: list[str]) -> None:
+def test_spellings_of_one_answer_have_one_key(group: list[str]) -> None:
     assert {spelling: canonical(spelling) for spelling in group} == dict.fromkeys(group, group[0])
 
 
@@ -85,7 +85,7 @@ def test_one_answer_many_spellings(group: list[str]) -> None:
         ["A", "B"],
     ],
 )
-def test_different_answers_stay_different(group: list[str]) -> None:
+def test_different_answers_have_different_keys(group: list[str]) -> None:
     assert len({canonical(answer) for answer in group}) == len(group)
 
 
@@ -115,27 +115,27 @@ def test_different_answers_stay_different(group: list[str]) -> None:
         (" " + "x " * 2_000, "text", "x " * 1_999 + "x"),
     ],
 )
-def test_each_format_has_its_own_form(raw: str, format: AnswerFormat, expected: str) -> None:
+def test_canonical_form_by_format(raw: str, format: AnswerFormat, expected: str) -> None:
     assert canonical(raw, format) == expected
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @given(raw=st.text(max_size=60) | NOTATION)
-def test_it_never_raises_and_is_idempotent(format: AnswerFormat, raw: str) -> None:
+def test_canonical_never_raises_and_is_idempotent(format: AnswerFormat, raw: str) -> None:
     once = canonical(raw, format)
     assert canonical(once, format) == once
     assert once == once.strip()
 
 
 @given(number=st.decimals(allow_nan=False, allow_infinity=False, places=4), format=st.sampled_from(["auto", "number"]))
-def test_a_number_is_its_own_key(number: object, format: AnswerFormat) -> None:
+def test_numbers_are_their_own_keys(number: object, format: AnswerFormat) -> None:
     assert to_decimal(canonical(f"{number:f}", format)) == number
 
 
 @given(
     st.lists(st.integers(-9, 9), min_size=1, max_size=6).flatmap(lambda xs: st.tuples(st.just(xs), st.permutations(xs)))
 )
-def test_the_order_of_a_set_does_not_matter(pair: tuple[list[int], list[int]]) -> None:
+def test_order_of_set_elements_does_not_change_the_key(pair: tuple[list[int], list[int]]) -> None:
     one, other = (canonical(rf"\{{{', '.join(map(str, items))}\}}") for items in pair)
     assert one == other
 
@@ -144,7 +144,7 @@ def test_the_order_of_a_set_does_not_matter(pair: tuple[list[int], list[int]]) -
     "unit",
     ["1", "1,", "111,", "(", "{", "[]", "1 ", "1/", r"\frac", r"1\text{a}", "^ ", "- ", "ab ", ".", "$", "=", '{"a":'],
 )
-def test_hostile_answers_take_bounded_time(unit: str) -> None:
+def test_canonical_form_of_hostile_answers_takes_bounded_time(unit: str) -> None:
     """CPU time, with room for a slow machine."""
     start = time.process_time()
     for format in FORMATS:

@@ -41,7 +41,7 @@ MEGABYTE = 1_000_000
         ("x" * MEGABYTE + r"\boxed{4}", "", "4", "4", "boxed"),
     ],
 )
-def test_auto_takes_the_first_rule_that_reads_something(
+def test_auto_format_uses_the_first_rule_that_finds_an_answer(
     text: str, question: str, raw: str, key: str, rule: Rule
 ) -> None:
     answer = extract(text, question=question)
@@ -76,7 +76,7 @@ def test_auto_takes_the_first_rule_that_reads_something(
         ("x" * 501 + "9" * 501, "number", "", None, None),
     ],
 )
-def test_a_format_reads_only_its_kind(
+def test_each_format_reads_only_its_kind_of_answer(
     text: str, format: AnswerFormat, question: str, key: str | None, rule: Rule | None
 ) -> None:
     answer = extract(text, format, question)
@@ -96,7 +96,7 @@ def test_a_format_reads_only_its_kind(
         ("def f(): return 3", "Write a function to calculate how many days are left."),
     ],
 )
-def test_no_answer_is_an_abstention(text: str, question: str) -> None:
+def test_reply_without_answer_is_an_abstention(text: str, question: str) -> None:
     assert extract(text, question=question) is None
 
 
@@ -111,7 +111,7 @@ def test_no_answer_is_an_abstention(text: str, question: str) -> None:
     ).map("".join),
     question=st.sampled_from(["", PLANETS, COUNT, r"\boxed{1}"]),
 )
-def test_any_text_gives_a_bounded_answer_or_none(format: AnswerFormat, text: str, question: str) -> None:
+def test_extract_returns_a_bounded_answer_or_none_for_any_text(format: AnswerFormat, text: str, question: str) -> None:
     answer = extract(text, format, question)
     if answer:
         assert 0 < len(answer.raw) <= (20_000 if format in ("json", "text") else 500)
@@ -155,8 +155,8 @@ HOSTILE += [
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_hostile_text_is_read_in_bounded_time(unit: str) -> None:
-    """CPU time, with room for a slow machine: a rule that is quadratic in its 20,000 characters takes many seconds."""
+def test_extract_reads_hostile_text_in_bounded_time(unit: str) -> None:
+    """CPU time, with room for a slow machine: a rule quadratic in 20,000 characters takes many seconds."""
     start = time.process_time()
     for format in FORMATS:
         extract((unit * 20_000)[:20_000], format, unit * 100)
@@ -165,8 +165,8 @@ def test_hostile_text_is_read_in_bounded_time(unit: str) -> None:
 
 
 @pytest.mark.parametrize("size", [400, 600, 15_000])
-def test_a_long_object_is_an_answer_where_json_is_asked_for(size):
-    said = json.dumps({"city": "Rome", "why": "x" * size})
-    for text in (said, f"Here it is: {said}", f"```json\n{said}\n```"):
-        assert extract(text, "json").raw == said
+def test_json_format_reads_long_objects(size):
+    value = json.dumps({"city": "Rome", "why": "x" * size})
+    for text in (value, f"Here it is: {value}", f"```json\n{value}\n```"):
+        assert extract(text, "json").raw == value
     assert extract(json.dumps({"why": "x" * 20_000}), "json") is None

@@ -1,4 +1,4 @@
-"""Reading an answer takes a few milliseconds whatever the text is: it is done on the event loop, once a sample."""
+"""Reading an answer takes milliseconds for any text (fault list T13): it runs on the event loop for each sample."""
 
 import time
 from typing import get_args
@@ -8,39 +8,39 @@ import pytest
 from cogitate.strategies.answers import AnswerFormat, extract
 
 QUESTION = "How many? (A) one (B) two (C) three"
-SAID = ("(", r"\boxed{", r"\boxed{1}", r"\frac{1}{", "{}", "}", '{"a":1}', "{'a':", '["a",', "[", '"', "\\")
-SAID += ("Answer: ", "the answer is A ", "answer ", "A: 1\n", "(A) (B) ", "A ", "#### ", "$", "-", "**", "\n", " ")
-SAID += ("1,", "1/", "1 ", "1.", "1e5 ", "x_1\n", "<think>", r"\text{a}", "so the answer is: \\boxed{")
-LONGEST = 0.02
-"""Seconds, on a machine that does much else; what is quadratic takes longer by far."""
+UNITS = ("(", r"\boxed{", r"\boxed{1}", r"\frac{1}{", "{}", "}", '{"a":1}', "{'a':", '["a",', "[", '"', "\\")
+UNITS += ("Answer: ", "the answer is A ", "answer ", "A: 1\n", "(A) (B) ", "A ", "#### ", "$", "-", "**", "\n", " ")
+UNITS += ("1,", "1/", "1 ", "1.", "1e5 ", "x_1\n", "<think>", r"\text{a}", "so the answer is: \\boxed{")
+MAX_SECONDS = 0.02
+"""Thread CPU time, with room for a busy machine; quadratic rules take far longer."""
 
 
 @pytest.mark.parametrize("format", get_args(AnswerFormat))
-@pytest.mark.parametrize("said", SAID)
-def test_no_text_takes_long_to_read(said: str, format: AnswerFormat) -> None:
-    text = "answer 1 \\boxed{" + said * (20_000 // len(said))
-    assert min(timed(text, format) for _ in range(5)) <= LONGEST
+@pytest.mark.parametrize("unit", UNITS)
+def test_extract_stays_within_milliseconds_for_any_text(unit: str, format: AnswerFormat) -> None:
+    text = "answer 1 \\boxed{" + unit * (20_000 // len(unit))
+    assert min(measure_seconds(text, format) for _ in range(5)) <= MAX_SECONDS
 
 
-def timed(text: str, format: AnswerFormat) -> float:
-    began = time.thread_time()
+def measure_seconds(text: str, format: AnswerFormat) -> float:
+    start = time.thread_time()
     extract(text, format, QUESTION)
-    return time.thread_time() - began
+    return time.thread_time() - start
 
 
-def test_after_too_many_marks_nothing_is_read() -> None:
+def test_text_with_too_many_braces_is_not_read() -> None:
     assert extract('{"a": 1}' + "{}" * 9_000 + '{"a": 1}', "json") is None
     assert extract(r"\boxed{1}" + "{}" * 9_000 + r"\boxed{2}", "boxed") is not None
     assert extract(r"\boxed{" + "{}" * 9_000 + "}", "boxed") is None
 
 
-def test_the_last_number_is_found_however_far_up_and_however_long_its_line() -> None:
-    assert found("it is 42\n" + "nothing more\n" * 1_000) == "42"
-    assert found("it is 42 " + "nothing more " * 1_000) == "42"
-    assert found("1 " * 5_000 + "42") == "42"
-    assert found("1,234\nx_1\n" + "x_2 " * 100) == "1,234"
+def test_last_number_is_found_far_from_the_end_and_in_long_lines() -> None:
+    assert extract_number("it is 42\n" + "nothing more\n" * 1_000) == "42"
+    assert extract_number("it is 42 " + "nothing more " * 1_000) == "42"
+    assert extract_number("1 " * 5_000 + "42") == "42"
+    assert extract_number("1,234\nx_1\n" + "x_2 " * 100) == "1,234"
 
 
-def found(text: str) -> str | None:
+def extract_number(text: str) -> str | None:
     answer = extract(text, "number")
     return answer.raw if answer else None

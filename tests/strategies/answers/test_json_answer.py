@@ -19,11 +19,11 @@ from cogitate.strategies.answers.json_answer import canonical_json, find_last_js
         ("[" * 100_000, None),
     ],
 )
-def test_one_dump_for_equal_values(raw: str, expected: str | None) -> None:
+def test_equal_values_have_equal_canonical_json(raw: str, expected: str | None) -> None:
     assert canonical_json(raw) == expected
 
 
-def test_booleans_and_strings_are_no_numbers() -> None:
+def test_booleans_and_strings_differ_from_numbers() -> None:
     assert len({canonical_json("[1]"), canonical_json("[true]"), canonical_json('["1"]')}) == 3
 
 
@@ -50,9 +50,9 @@ def test_booleans_and_strings_are_no_numbers() -> None:
         ('"just text"', None),
     ],
 )
-def test_the_last_complete_structure(text: str, expected: str | None) -> None:
+def test_last_complete_object_or_array_is_found(text: str, expected: str | None) -> None:
     assert find_last_json(text) == expected
 
 
-def test_a_structure_too_long_to_vote_on_is_none_and_neither_is_a_part_of_it() -> None:
+def test_too_long_json_is_skipped_with_all_its_parts() -> None:
     assert find_last_json("[" + "[1], " * 200 + "[1]]") is None

@@ -20,7 +20,7 @@ from cogitate.strategies.answers.latex import fold_unicode, strip_layout
         ("it’s", "it's"),
     ],
 )
-def test_unicode_becomes_latex_without_changing_the_number(text: str, expected: str) -> None:
+def test_unicode_notation_becomes_latex(text: str, expected: str) -> None:
     assert fold_unicode(text) == expected
 
 
@@ -61,5 +61,5 @@ def test_unicode_becomes_latex_without_changing_the_number(text: str, expected: 
         (r"5\text{ cm}", r"5\text{ cm}"),
     ],
 )
-def test_layout_goes_and_meaning_stays(text: str, expected: str) -> None:
+def test_strip_layout_keeps_the_meaning(text: str, expected: str) -> None:
     assert strip_layout(text) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.multiple_choice import find_last_letter, offered_letters, parse_letter
+from cogitate.strategies.answers.multiple_choice import find_last_letter, option_letters, parse_letter
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ from cogitate.strategies.answers.multiple_choice import find_last_letter, offere
         ("", ""),
     ],
 )
-def test_options_are_read_from_the_question(question: str, expected: str) -> None:
-    assert offered_letters(question) == expected
+def test_option_letters_are_read_from_the_question(question: str, expected: str) -> None:
+    assert option_letters(question) == expected
 
 
 @pytest.mark.parametrize(
     "raw", ["B", "(B)", "B.", "B)", "(b)", "b", "b)", "[B]", "**B**", r"\text{(B)}", "$B$", "B: 12"]
 )
 @pytest.mark.parametrize("tail", ["", " "])
-def test_a_letter_is_one_letter_however_written(raw: str, tail: str) -> None:
+def test_letter_is_parsed_in_every_spelling(raw: str, tail: str) -> None:
     assert parse_letter(raw + tail) == "B"
 
 
@@ -52,11 +52,11 @@ def test_a_letter_is_one_letter_however_written(raw: str, tail: str) -> None:
         ("", None),
     ],
 )
-def test_the_letter_an_answer_opens_with(raw: str, expected: str | None) -> None:
+def test_parse_letter_reads_the_start_of_the_answer(raw: str, expected: str | None) -> None:
     assert parse_letter(raw) == expected
 
 
-def test_a_letter_that_was_not_offered_is_none() -> None:
+def test_letter_outside_the_options_is_none() -> None:
     assert parse_letter("E", "ABCD") is None
 
 
@@ -72,5 +72,5 @@ def test_a_letter_that_was_not_offered_is_none() -> None:
         ("none", None),
     ],
 )
-def test_the_last_standing_letter(text: str, expected: str | None) -> None:
+def test_last_standalone_letter(text: str, expected: str | None) -> None:
     assert find_last_letter(text, "ABCD") == expected

@@ -32,12 +32,12 @@ from cogitate.strategies.answers.numbers import find_last_number, normalize_lite
         ("x", None),
     ],
 )
-def test_a_number_has_one_spelling(text: str, expected: str | None) -> None:
+def test_decimal_literal_has_one_canonical_spelling(text: str, expected: str | None) -> None:
     assert normalize_literal(text) == expected
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6))
-def test_the_spelling_keeps_the_value(number: Decimal) -> None:
+def test_canonical_spelling_preserves_the_value(number: Decimal) -> None:
     spelled = normalize_literal(format(number, "f"))
     assert spelled is not None
     assert to_decimal(spelled) == number
@@ -45,7 +45,7 @@ def test_the_spelling_keeps_the_value(number: Decimal) -> None:
 
 
 @pytest.mark.parametrize("key", ["10%", "x", "1, 2", r"\frac{1}{2}", "", "1e400", "NaN", "Infinity", "1_000", "٣"])
-def test_other_keys_are_no_numbers(key: str) -> None:
+def test_non_numeric_keys_have_no_decimal_value(key: str) -> None:
     assert to_decimal(key) is None
 
 
@@ -80,7 +80,7 @@ def test_integers_of_five_thousand_digits_do_not_raise() -> None:
         ("none", None),
     ],
 )
-def test_the_last_number_as_written(text: str, expected: str | None) -> None:
+def test_last_number_is_returned_as_written(text: str, expected: str | None) -> None:
     assert find_last_number(text) == expected
 
 
@@ -110,5 +110,5 @@ def test_the_last_number_as_written(text: str, expected: str | None) -> None:
         ("none", None),
     ],
 )
-def test_the_first_number_as_a_plain_decimal(text: str, expected: str | None) -> None:
+def test_first_number_becomes_a_plain_decimal(text: str, expected: str | None) -> None:
     assert parse_first_number(text) == expected

@@ -27,7 +27,7 @@ from cogitate.strategies.answers import asks_for_number
         "John can write a letter in 5 minutes. How many letters does he write in an hour? Write your answer below.",
     ],
 )
-def test_a_number_is_plainly_asked_for(question: str) -> None:
+def test_questions_for_a_number_are_detected(question: str) -> None:
     assert asks_for_number(question)
 
 
@@ -49,9 +49,9 @@ def test_a_number_is_plainly_asked_for(question: str) -> None:
         "Prove that the sum of two odd numbers is even.",
     ],
 )
-def test_a_number_is_not_plainly_asked_for(question: str) -> None:
+def test_other_questions_do_not_ask_for_a_number(question: str) -> None:
     assert not asks_for_number(question)
 
 
-def test_only_the_end_of_a_long_question_counts() -> None:
+def test_only_the_end_of_a_long_question_is_read() -> None:
     assert asks_for_number("Write a poem. " + "x" * 10_000 + " How many?")

@@ -29,9 +29,9 @@ from cogitate.strategies.answers.sets_and_tuples import normalize_elements
         ("", ""),
     ],
 )
-def test_elements_are_spelled_one_by_one(text: str, expected: str) -> None:
+def test_elements_are_normalised_individually(text: str, expected: str) -> None:
     assert normalize_elements(text, str.upper) == expected
 
 
-def test_hostile_depth_is_not_followed() -> None:
+def test_nesting_depth_is_limited() -> None:
     assert normalize_elements("(" * 1000 + "x,y" + ")" * 1000, str.upper).count("(") == 999

@@ -22,7 +22,7 @@ from cogitate.strategies.answers.units import strip_trailing_unit, strip_units
         (r"x\text{ is even}", "x is even"),
     ],
 )
-def test_boxed_units_are_dropped_and_other_words_kept(text: str, expected: str) -> None:
+def test_strip_units_removes_units_but_no_other_words(text: str, expected: str) -> None:
     assert strip_units(text) == expected
 
 
@@ -45,5 +45,5 @@ def test_boxed_units_are_dropped_and_other_words_kept(text: str, expected: str) 
         ("5", "5"),
     ],
 )
-def test_a_number_of_things_is_the_number(text: str, expected: str) -> None:
+def test_trailing_unit_words_are_removed(text: str, expected: str) -> None:
     assert strip_trailing_unit(text) == expected

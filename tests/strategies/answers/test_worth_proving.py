@@ -14,7 +14,7 @@ from cogitate.strategies.answers import is_worth_proving
         ("(1, 2)", r"(1, \frac{4}{2})"),
     ],
 )
-def test_algebra_may_help(a: str, b: str) -> None:
+def test_expressions_that_may_be_equal_are_worth_proving(a: str, b: str) -> None:
     assert is_worth_proving(a, b)
     assert is_worth_proving(b, a)
 
@@ -35,6 +35,6 @@ def test_algebra_may_help(a: str, b: str) -> None:
         ("1+" * 100 + "1", "101"),
     ],
 )
-def test_algebra_cannot_help(a: str, b: str) -> None:
+def test_keys_that_cannot_be_equal_are_not_worth_proving(a: str, b: str) -> None:
     assert not is_worth_proving(a, b)
     assert not is_worth_proving(b, a)

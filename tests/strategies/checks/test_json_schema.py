@@ -1,4 +1,4 @@
-"""The schemas we check, against the reference implementation, and against those who mean harm."""
+"""JSON Schema checks against the reference implementation and against hostile schemas (fault list T13)."""
 
 import json
 import time
@@ -23,25 +23,25 @@ LEAVES = st.one_of(
     st.builds(lambda v: {"enum": v}, st.lists(VALUES, min_size=1, max_size=3)),
     st.builds(lambda v: {"const": v}, VALUES),
     st.sampled_from(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]).flatmap(
-        lambda word: st.builds(lambda bound: {word: bound}, st.integers(-2, 2))
+        lambda keyword: st.builds(lambda bound: {keyword: bound}, st.integers(-2, 2))
     ),
     st.sampled_from([{"multipleOf": 2}, {"multipleOf": 0.5}, {"pattern": "^a"}, {"uniqueItems": True}]),
     st.sampled_from(["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"]).flatmap(
-        lambda word: st.builds(lambda bound: {word: bound}, SIZE)
+        lambda keyword: st.builds(lambda bound: {keyword: bound}, SIZE)
     ),
     st.builds(lambda names: {"required": names}, st.lists(st.sampled_from("abc"), max_size=2, unique=True)),
     st.just({"$ref": "#/$defs/d"}),
 )
 
 
-def wider(inner):
+def nest_schemas(inner):
     named = st.dictionaries(st.sampled_from("abc"), inner, max_size=2)
     single = ["items", "not", "contains", "additionalProperties", "propertyNames"]
     several = ["allOf", "anyOf", "oneOf", "prefixItems"]
     return st.one_of(
-        st.sampled_from(single).flatmap(lambda word: st.builds(lambda part: {word: part}, inner)),
+        st.sampled_from(single).flatmap(lambda keyword: st.builds(lambda part: {keyword: part}, inner)),
         st.sampled_from(several).flatmap(
-            lambda word: st.builds(lambda parts: {word: parts}, st.lists(inner, min_size=1, max_size=2))
+            lambda keyword: st.builds(lambda parts: {keyword: parts}, st.lists(inner, min_size=1, max_size=2))
         ),
         st.builds(lambda a, b, c: {"if": a, "then": b, "else": c}, inner, inner, inner),
         st.builds(lambda a, b: {"properties": a, "additionalProperties": b}, named, inner),
@@ -50,11 +50,11 @@ def wider(inner):
     )
 
 
-SCHEMAS = st.recursive(LEAVES, wider, max_leaves=5)
+SCHEMAS = st.recursive(LEAVES, nest_schemas, max_leaves=5)
 
 
 @given(SCHEMAS, VALUES)
-def test_it_says_what_the_reference_implementation_says(schema, value):
+def test_validation_equals_the_reference_implementation(schema, value):
     root = {"$defs": {"d": {"type": "integer"}}, "allOf": [schema]}
     expected = jsonschema_rs.Draft202012Validator(root).is_valid(value)
     assert JsonSchema(root).is_valid(json.loads(json.dumps(value))) == expected
@@ -89,27 +89,27 @@ def test_it_says_what_the_reference_implementation_says(schema, value):
         {"typ": "string"},
     ],
 )
-def test_what_is_not_checked_here_is_refused(schema):
-    with pytest.raises(ValueError, match="checked here|understood|schema"):
+def test_unsupported_schemas_are_rejected(schema):
+    with pytest.raises(ValueError, match="unsupported schema keyword|invalid pattern|a schema m"):
         JsonSchema(schema)
 
 
-def test_a_schema_is_bounded_in_size_and_depth():
+def test_schema_size_and_depth_are_limited():
     deep = {}
     for _ in range(70):
         deep = {"items": deep}
-    with pytest.raises(ValueError, match="nested"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         JsonSchema(deep)
-    with pytest.raises(ValueError, match="may hold"):
+    with pytest.raises(ValueError, match="schema too large"):
         JsonSchema({"anyOf": [{} for _ in range(1001)]})
-    with pytest.raises(ValueError, match="may hold"):
+    with pytest.raises(ValueError, match="schema too large"):
         JsonSchema({"enum": [*range(100_000)]})
 
 
-@pytest.mark.parametrize("word", ["pattern", "patternProperties"])
-def test_the_patterns_of_a_schema_are_bounded_together(word):
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
+def test_total_size_of_a_schemas_patterns_is_limited(keyword):
     sources = [f"a{{{99 + at}}}" for at in range(10)]
-    several = {"anyOf": [{word: source if word == "pattern" else {source: {}}} for source in sources]}
+    several = {"anyOf": [{keyword: source if keyword == "pattern" else {source: {}}} for source in sources]}
     with pytest.raises(ValueError, match="together"):
         JsonSchema(several)
     assert JsonSchema({"anyOf": several["anyOf"][:9]})
@@ -127,15 +127,15 @@ def test_the_patterns_of_a_schema_are_bounded_together(word):
         ({"uniqueItems": True}, list(range(11_000))),
     ],
 )
-def test_what_takes_too_long_has_not_passed(schema, value):
-    """All of these would conform."""
+def test_check_above_the_step_limit_fails_in_bounded_time(schema, value):
+    """All of these values would conform without a step limit."""
     start = time.process_time()
     assert not JsonSchema(schema).is_valid(value)
     assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
-    ("schema", "right", "wrong"),
+    ("schema", "valid", "invalid"),
     [
         ({"minimum": 2}, ["1", 2, None], [1, 1.5]),
         ({"exclusiveMaximum": 2}, [1, True], [2]),
@@ -155,18 +155,18 @@ def test_what_takes_too_long_has_not_passed(schema, value):
         ({"not": True}, [], [1]),
     ],
 )
-def test_each_keyword_by_hand(schema, right, wrong):
-    values = [json.loads(json.dumps(value)) for value in right]
+def test_supported_keywords(schema, valid, invalid):
+    values = [json.loads(json.dumps(value)) for value in valid]
     assert all(map(JsonSchema(schema).is_valid, values))
-    assert not any(JsonSchema(schema).is_valid(*parse_json_reply(json.dumps(value))) for value in wrong)
+    assert not any(JsonSchema(schema).is_valid(*parse_json_reply(json.dumps(value))) for value in invalid)
 
 
-def test_a_tree_may_refer_to_itself():
+def test_recursive_schema_is_supported():
     tree = JsonSchema({"type": "object", "properties": {"next": {"$ref": "#"}}, "additionalProperties": False})
     assert tree.is_valid({"next": {"next": {}}}) and not tree.is_valid({"next": {"nex": {}}})
 
 
-def test_numbers_that_are_equal_are_the_same_and_true_is_no_number():
+def test_equal_numbers_match_and_booleans_are_not_numbers():
     assert JsonSchema({"const": 1.0}).is_valid(1) and JsonSchema({"enum": [18.0]}).is_valid(18)
     assert not JsonSchema({"const": 1}).is_valid(True) and not JsonSchema({"type": "integer"}).is_valid(False)
     assert JsonSchema({"multipleOf": 0.1}).is_valid(0.3) and JsonSchema({"multipleOf": 3}).is_valid(10**30 * 3)
@@ -188,5 +188,5 @@ def test_numbers_that_are_equal_are_the_same_and_true_is_no_number():
         ('"' + "x" * 900 + '"', ("x" * 900,)),
     ],
 )
-def test_the_json_of_a_reply_is_found(reply, value):
+def test_json_is_parsed_from_a_reply(reply, value):
     assert parse_json_reply(reply) == value

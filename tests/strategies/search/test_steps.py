@@ -1,4 +1,4 @@
-"""What the step-wise searches share."""
+"""Behaviour that all step-wise searches share."""
 
 import random
 
@@ -24,8 +24,8 @@ each_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 
 
 @each_search
-def test_an_empty_last_step_is_not_judged(search):
-    """The model ends its turn behind the blank line: the step before keeps its score."""
+def test_empty_last_step_is_not_judged(search):
+    """The model ends its turn after the separator: the previous step keeps its score."""
     asked = []
     engine = tree({"": ["\\boxed{1}" + STEP_SEPARATOR], "\\boxed{1}" + STEP_SEPARATOR: [""]})
     session = build_session(engine, score_text=lambda text: asked.append(text) or 0.7)
@@ -36,8 +36,8 @@ def test_an_empty_last_step_is_not_judged(search):
 
 @each_search
 @pytest.mark.parametrize("before", ["", "First, think of 7." + STEP_SEPARATOR])
-def test_a_blank_line_too_many_ends_no_path(search, before):
-    """It is a step that says nothing new: it is not judged, and the path goes on."""
+def test_single_blank_step_does_not_end_a_path(search, before):
+    """The blank step adds no text: it is not judged, and the path continues."""
     asked, end = [], "So it is \\boxed{42}."
     engine = tree({"": [before or STEP_SEPARATOR], before: [STEP_SEPARATOR], before + STEP_SEPARATOR: [end]})
     finished = solve(search(), build_session(engine, score_text=lambda text: asked.append(text) or 0.7))
@@ -47,12 +47,12 @@ def test_a_blank_line_too_many_ends_no_path(search, before):
 
 @each_search
 @pytest.mark.parametrize("before", ["", "First, think of 7." + STEP_SEPARATOR])
-def test_who_says_nothing_twice_is_cut_off_there(search, before):
-    asked, says = (
-        [],
-        {before + STEP_SEPARATOR * steps: [STEP_SEPARATOR] for steps in range(9)} | ({"": [before]} if before else {}),
+def test_second_blank_step_truncates_the_path(search, before):
+    asked = []
+    replies = {before + STEP_SEPARATOR * steps: [STEP_SEPARATOR] for steps in range(9)} | (
+        {"": [before]} if before else {}
     )
-    engine = tree(says)
+    engine = tree(replies)
     outcome = solve(search(), build_session(engine, score_text=lambda text: asked.append(text) or 0.6)).outcome
     assert outcome.completion.text == before + STEP_SEPARATOR * 2 and outcome.completion.finish == "length"
     assert set(asked) == ({before} if before else set()) and len(engine.calls) <= 2 * (2 + bool(before))
@@ -63,7 +63,7 @@ GONE = SampleFailed("the judge is gone")
 
 @each_search
 @pytest.mark.parametrize("lost", [(), GONE], ids=["one", "all"])
-def test_a_step_whose_verdict_is_lost_keeps_its_score_and_the_search_goes_on(search, lost):
+def test_path_keeps_its_score_where_a_verdict_is_lost(search, lost):
     first = "Let us take 6 of 7." + STEP_SEPARATOR
     engine = tree(
         {"": [first], first: ["Add." + STEP_SEPARATOR], f"{first}Add.{STEP_SEPARATOR}": ["It is \\boxed{42}."]}
@@ -75,15 +75,15 @@ def test_a_step_whose_verdict_is_lost_keeps_its_score_and_the_search_goes_on(sea
 
 @each_search
 @pytest.mark.parametrize("lost", [(), GONE], ids=["each", "all"])
-def test_where_no_verdict_comes_the_search_ends_with_a_whole_answer(search, lost):
+def test_search_returns_a_complete_answer_without_any_verdict(search, lost):
     engine = tree({"": ["Take 6." + STEP_SEPARATOR], "Take 6." + STEP_SEPARATOR: ["It is \\boxed{42}."]})
     outcome = solve(search(), build_session(engine, score_text=lambda text: lost)).outcome
     assert outcome.answer.raw == "42" and outcome.score is None
 
 
 @each_search
-def test_a_path_that_would_go_on_is_cut_off_and_does_not_answer_by_its_last_number(search):
-    """All that would follow is lost."""
+def test_unfinished_path_counts_as_truncated_and_does_not_vote_by_its_last_number(search):
+    """All further steps are lost."""
     engine = tree(
         {"": ["We need 6 times 7." + STEP_SEPARATOR], "We need 6 times 7." + STEP_SEPARATOR: [SampleFailed("gone")]}
     )
@@ -92,8 +92,8 @@ def test_a_path_that_would_go_on_is_cut_off_and_does_not_answer_by_its_last_numb
 
 
 @each_search
-def test_a_path_never_outgrows_max_tokens(search):
-    """Its last token may be the very one that ends a step."""
+def test_path_never_exceeds_max_tokens(search):
+    """The last token allowed is the separator of a step."""
     engine = tree({"": ["a b" + STEP_SEPARATOR], "a b" + STEP_SEPARATOR: ["never"]})
     session = build_session(engine, score_text=lambda text: 0.5, sampling=Sampling(max_tokens=3))
     completion = solve(search(), session).outcome.completion
@@ -101,13 +101,13 @@ def test_a_path_never_outgrows_max_tokens(search):
 
 
 @each_search
-def test_an_engine_that_makes_nothing_at_all_is_an_error(search):
+def test_search_raises_where_every_first_step_is_lost(search):
     with pytest.raises(SampleFailed):
         solve(search(), build_session(ScriptedEngine([SampleFailed("gone")])))
 
 
 @each_search
-def test_paths_of_the_same_text_are_judged_once(search):
+def test_paths_with_equal_text_are_judged_once(search):
     asked = []
     engine = tree({"": ["same" + STEP_SEPARATOR], "same" + STEP_SEPARATOR: ["end"]})
     solve(search(), build_session(engine, score_text=lambda text: asked.append(text) or 0.5))
@@ -115,7 +115,7 @@ def test_paths_of_the_same_text_are_judged_once(search):
 
 
 @each_search
-def test_it_declares_what_it_takes(search):
+def test_step_search_declares_cost_and_needs(search):
     strategy = search(max_steps=5)
     assert strategy.stepwise and strategy.needs == {"continue"} and strategy.candidates == 2
     assert strategy.cost(100) == 2 * (2 * 100 + 5)
@@ -123,20 +123,18 @@ def test_it_declares_what_it_takes(search):
 
 
 @each_search
-@pytest.mark.parametrize("chance", range(20))
-def test_on_random_trees_every_answer_is_ranked_and_the_bill_kept(search, chance):
-    """Steps of any length, ends and losses anywhere."""
-    dice = random.Random(chance)
+@pytest.mark.parametrize("seed", range(20))
+def test_random_trees_rank_every_answer_within_the_cost(search, seed):
+    """Steps of any length, with random ends and losses."""
+    rng = random.Random(seed)
 
     def reply(prompt, sampling):
-        if dice.random() < 0.1 and prompt.prefix:
+        if rng.random() < 0.1 and prompt.prefix:
             return SampleFailed("gone")
-        return " ".join("abc"[: dice.randint(0, 3)]) + dice.choice([STEP_SEPARATOR, STEP_SEPARATOR, " \\boxed{1}", ""])
+        return " ".join("abc"[: rng.randint(0, 3)]) + rng.choice([STEP_SEPARATOR, STEP_SEPARATOR, " \\boxed{1}", ""])
 
     engine = ScriptedEngine(reply)
-    session = build_session(
-        engine, score_text=lambda text: dice.random(), sampling=Sampling(max_tokens=20, seed=chance)
-    )
+    session = build_session(engine, score_text=lambda text: rng.random(), sampling=Sampling(max_tokens=20, seed=seed))
     strategy = search(max_steps=6)
     outcome = solve(strategy, session).outcome
     ranked = [outcome, *outcome.alternatives]

@@ -18,12 +18,12 @@ def probe(*tokens):
     ("text", "answer"),
     [("42} so", "42"), ("\\frac{1}{2}}", "\\frac{1}{2}"), (" } ", ""), ("42", None), ("{42}", None), ("", None)],
 )
-def test_the_answer_ends_where_the_probes_own_box_does(text, answer):
+def test_probe_answer_ends_at_the_brace_that_closes_the_probe(text, answer):
     assert parse_probe_answer(text) == answer
 
 
 @pytest.mark.parametrize(
-    ("tokens", "sure"),
+    ("tokens", "confidence"),
     [
         ([("42", 0.99), ("}", 0.1), (" so", 0.1)], 0.99),
         ([("42}", 0.97)], 0.97),
@@ -34,16 +34,16 @@ def test_the_answer_ends_where_the_probes_own_box_does(text, answer):
         ([], 0.0),
     ],
 )
-def test_how_sure_an_answer_is_counts_its_own_tokens_however_few(tokens, sure):
-    assert probe_confidence(probe(*tokens)) == pytest.approx(sure)
+def test_probe_confidence_uses_only_the_tokens_of_the_answer(tokens, confidence):
+    assert probe_confidence(probe(*tokens)) == pytest.approx(confidence)
 
 
-def test_an_answer_without_log_probabilities_is_not_sure():
+def test_probe_without_logprobs_has_confidence_0():
     assert probe_confidence(Completion(prompt=QUESTION, text="42}", finish="stop")) == 0.0 < DEER_THRESHOLD
 
 
 @pytest.mark.parametrize(
-    ("answers", "over"),
+    ("answers", "stable"),
     [
         (["1", "1", "1"], True),
         (["2", "1", "1", "1"], True),
@@ -57,5 +57,5 @@ def test_an_answer_without_log_probabilities_is_not_sure():
         ([], False),
     ],
 )
-def test_probes_agree_when_three_in_a_row_say_the_same_and_do_not_doubt_it(answers, over):
-    assert is_stable(answers) is over
+def test_probes_are_stable_after_three_equal_answers_without_doubt(answers, stable):
+    assert is_stable(answers) is stable

@@ -19,14 +19,14 @@ GYM = (
 STEP = "\n\n"
 
 
-def asked(numbers, target):
+def build_question(numbers, target):
     return Prompt((Message("user", GYM.format(target=target, numbers=", ".join(map(str, numbers)))),))
 
 
-GAME = asked([6, 61, 94, 4], 309)  # 94 * 4 - 61 - 6
+GAME = build_question([6, 61, 94, 4], 309)  # 94 * 4 - 61 - 6
 
 
-def judged(*steps, ended=False, question=GAME):
+def judge_steps(*steps, ended=False, question=GAME):
     text = STEP.join(steps) + ("" if ended else STEP)
     solution = Completion(prompt=question, text=text, finish="stop", stopped_by=None if ended else STEP)
     (verdict,) = asyncio.run(Countdown().judge(question, [solution], None))
@@ -41,7 +41,7 @@ def judged(*steps, ended=False, question=GAME):
         (GAME.question, [6, 61, 94, 4], 309),
     ],
 )
-def test_the_wordings_of_reasoning_gym_are_read(question, numbers, target):
+def test_reasoning_gym_questions_are_parsed(question, numbers, target):
     game = parse_game(question)
     assert game and list(game.numbers) == numbers and game.target == target
 
@@ -56,13 +56,13 @@ def test_the_wordings_of_reasoning_gym_are_read(question, numbers, target):
         "make 5 of 5",
     ],
 )
-def test_of_anything_else_it_knows_nothing(question):
+def test_other_questions_score_one_half(question):
     assert parse_game(question) is None
-    assert judged("1 + 1 = 2", question=Prompt((Message("user", question),))) == [UNKNOWN_SCORE]
+    assert judge_steps("1 + 1 = 2", question=Prompt((Message("user", question),))) == [UNKNOWN_SCORE]
 
 
 @pytest.mark.parametrize(
-    ("steps", "marks"),
+    ("steps", "scores"),
     [
         (["Let us see."], [1]),
         (["94 * 4 = 376"], [1]),
@@ -79,25 +79,25 @@ def test_of_anything_else_it_knows_nothing(question):
         (["94 * 4 = 376", "4 * 94 + 61 = 437"], [1, 0]),  # 437 and 6 make no 309
         (["61 + 6 = 67", "94 * 4 = 376", "94 * 4 - (61 + 6) = 309"], [1, 1, 1]),
         (["94 * 4 = 376", "94 * 4 - 94 = 282"], [1, 0]),  # one 94 only
-        (["94 * 4 = 376", "So 94 * 4 = 376."], [1, 1]),  # said again
+        (["94 * 4 = 376", "So 94 * 4 = 376."], [1, 1]),  # lines again
         (["6 - 61 = -55", "94 * 4 = 376", "-55 + 376 = 321"], [0, 0, 0]),
         (["61 - 94 * 4 = -315", "-315 + 6 = -309"], [1, 1]),  # -(61 - 94 * 4 + 6)
         (["376 = 94 * 4"], [1]),
         (["94 * 4 - 61 - 6 = 309"], [1]),
         (["94 * 4 = 377 (left: 6, 61, 377)"], [0]),
         (["94 * 4 = 376 (left: 6, 61, 376)", "376 - 61 = 315 (left: 6, 315)"], [1, 1]),
-        (["94 * 5 = 470", "94 * 4 - 61 - 6 = 309"], [0, 1]),  # the whole solution after all
+        (["94 * 5 = 470", "94 * 4 - 61 - 6 = 309"], [0, 1]),  # the complete solution at the end
         (["94 * 4 = 376 = 375 + 1"], [1]),
         (["x + 4 = 10"], [1]),
         (["4 / 0 = 6"], [1]),
     ],
 )
-def test_positions(steps, marks):
-    assert judged(*steps) == marks
+def test_steps_are_scored_by_whether_the_target_is_reachable(steps, scores):
+    assert judge_steps(*steps) == scores
 
 
 @pytest.mark.parametrize(
-    ("answer", "right"),
+    ("answer", "correct"),
     [
         ("94*4 - 61 - 6", 1),
         ("(94 * 4) - (61 + 6)", 1),
@@ -113,23 +113,23 @@ def test_positions(steps, marks):
         ("(" * 500, 0),
     ],
 )
-def test_an_answer_is_right_or_it_is_not(answer, right):
-    assert judged("94 * 4 = 376", f"It is \\boxed{{{answer}}}.", ended=True) == [1, right]
-    assert judged(f"It is \\boxed{{{answer}}}.") == [right]
+def test_final_answer_scores_1_or_0(answer, correct):
+    assert judge_steps("94 * 4 = 376", f"It is \\boxed{{{answer}}}.", ended=True) == [1, correct]
+    assert judge_steps(f"It is \\boxed{{{answer}}}.") == [correct]
 
 
-def test_an_end_without_an_answer_is_wrong_wherever_it_stands():
-    assert judged("94 * 4 = 376", "I give up.", ended=True) == [1, 0]
-    assert judged("", ended=True) == [0]
+def test_ended_solution_without_answer_scores_0():
+    assert judge_steps("94 * 4 = 376", "I give up.", ended=True) == [1, 0]
+    assert judge_steps("", ended=True) == [0]
 
 
 @given(st.text(max_size=300) | st.text("0123456789+-*/()= \n\\boxed{}", max_size=300), st.booleans())
-def test_any_text_is_scored_without_failing(text, ended):
-    assert all(mark in (0.0, 1.0) for mark in judged(text, ended=ended))
+def test_countdown_never_raises_for_any_text(text, ended):
+    assert all(mark in (0.0, 1.0) for mark in judge_steps(text, ended=ended))
 
 
-async def test_the_loop_goes_on_while_it_searches():
-    question = asked([53, 59, 61, 67, 71, 73], 999_983)
+async def test_event_loop_is_not_blocked_while_solving():
+    question = build_question([53, 59, 61, 67, 71, 73], 999_983)
     solution = Completion(prompt=question, text="Hm." + STEP, finish="stop", stopped_by=STEP)
     judging, ticks = asyncio.ensure_future(Countdown().judge(question, [solution], None)), 0
     while not judging.done():
@@ -138,8 +138,8 @@ async def test_the_loop_goes_on_while_it_searches():
     assert ticks > 3 and judging.result()[0].steps == (0.0,)
 
 
-def moved(hand, line):
-    """The hand, of numbers with how they came about, after one move."""
+def apply_move(hand, line):
+    """The hand after one move: numbers with the expressions that made them."""
     a, operator, b, _, value = line.split()
     rest, used = list(hand), []
     for number in (int(a), int(b)):
@@ -148,52 +148,52 @@ def moved(hand, line):
     return [*rest, (int(value), f"({used[0][1]} {operator} {used[1][1]})")]
 
 
-def move(hand, chance):
-    """A random one among those that leave whole numbers above 0."""
+def random_move(hand, chance):
+    """A random move that leaves a positive integer."""
     (a, _), (b, _) = chance.sample(hand, 2)
     results = {"+": a + b, "-": a - b, "*": a * b, "/": a // b if a % b == 0 else 0}
     operator = chance.choice([operator for operator, value in results.items() if value > 0])
     return f"{a} {operator} {b} = {results[operator]}"
 
 
-def player(numbers, chance):
-    """Plays at random from wherever it is told to go on, a move a step, and boxes what came of it."""
+def build_player(numbers, chance):
+    """Plays random moves from the given prefix, one per step, and boxes the expression."""
 
     def script(prompt, sampling):
-        hand, said = [(number, str(number)) for number in numbers], []
+        hand, lines = [(number, str(number)) for number in numbers], []
         for line in filter(None, prompt.prefix.split(STEP)):
-            hand = moved(hand, line)
+            hand = apply_move(hand, line)
         while len(hand) > 1:
-            said.append(move(hand, chance))
-            hand = moved(hand, said[-1])
-        return STEP.join([*said, f"\\boxed{{{hand[0][1]}}}"])
+            lines.append(random_move(hand, chance))
+            hand = apply_move(hand, lines[-1])
+        return STEP.join([*lines, f"\\boxed{{{hand[0][1]}}}"])
 
     return ScriptedEngine(script)
 
 
-def games(count, chance):
-    """Solvable ones of five numbers: a player plays, and what came out is the target."""
+def sample_games(count, chance):
+    """Solvable games of five numbers: the result of random play is the target."""
     while count:
         numbers = [chance.randint(1, 25) for _ in range(5)]
         hand = [(number, str(number)) for number in numbers]
         while len(hand) > 1:
-            hand = moved(hand, move(hand, chance))
+            hand = apply_move(hand, random_move(hand, chance))
         if 100 <= hand[0][0] <= 999:
             count -= 1
-            yield asked(numbers, hand[0][0]), numbers
+            yield build_question(numbers, hand[0][0]), numbers
 
 
-def solved(strategy, count):
+def count_solved(strategy, count):
     chance = random.Random(7)
-    right = 0
-    for question, numbers in games(count, random.Random(11)):
-        session = build_session(player(numbers, chance), sampling=Sampling(max_tokens=200, seed=1))
-        right += solve(strategy, session, prompt=question).outcome.score == 1
-    return right / count
+    correct = 0
+    for question, numbers in sample_games(count, random.Random(11)):
+        session = build_session(build_player(numbers, chance), sampling=Sampling(max_tokens=200, seed=1))
+        correct += solve(strategy, session, prompt=question).outcome.score == 1
+    return correct / count
 
 
-def test_searches_that_it_guides_find_what_sixteen_samples_do_not():
+def test_guided_searches_solve_more_games_than_sixteen_samples():
     count = 6
-    sampled = solved(BestOfN(n=16, verifier="countdown"), count)
+    sampled = count_solved(BestOfN(n=16, verifier="countdown"), count)
     for search in (ParticleFilter(n=16, verifier="countdown"), BeamSearch(n=16, verifier="countdown")):
-        assert solved(search, count) >= sampled + 0.1
+        assert count_solved(search, count) >= sampled + 0.1

@@ -8,25 +8,25 @@ from hypothesis import strategies as st
 from cogitate.strategies.verifiers.countdown_solver import is_reachable, reduce_ratio
 
 
-def brute(numbers: tuple[Fraction, ...]) -> set[Fraction]:
-    """All that the numbers make: any two of them are put together, in every way, until one is left."""
+def enumerate_values(numbers: tuple[Fraction, ...]) -> set[Fraction]:
+    """All values of the numbers: any two are combined, in every way, until one is left."""
     if len(numbers) == 1:
         return {numbers[0]}
-    made = set()
+    values = set()
     for a, b, *rest in permutations(numbers):
         for value in {a + b, a - b, a * b, *([a / b] if b else [])}:
-            made |= brute((value, *rest))
-    return made
+            values |= enumerate_values((value, *rest))
+    return values
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(-3, 12), min_size=1, max_size=4), st.data())
-def test_it_is_brute_force(numbers, data):
-    made = brute(tuple(map(Fraction, numbers)))
+def test_solver_equals_brute_force(numbers, data):
+    values = enumerate_values(tuple(map(Fraction, numbers)))
     pairs = tuple(sorted((number, 1) for number in numbers))
-    some = data.draw(st.lists(st.sampled_from(sorted(made)), min_size=1, max_size=20))
+    some = data.draw(st.lists(st.sampled_from(sorted(values)), min_size=1, max_size=20))
     for value in [*some, *map(Fraction, range(-30, 70)), *(Fraction(at, 6) for at in range(-30, 30))]:
-        assert is_reachable(pairs, value.as_integer_ratio()) is (value in made)
+        assert is_reachable(pairs, value.as_integer_ratio()) is (value in values)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_it_is_brute_force(numbers, data):
         ((2, 2, 2, 2, 2, 2), 65, False),
     ],
 )
-def test_known_games(numbers, target, can):
+def test_known_games_are_decided(numbers, target, can):
     assert is_reachable(tuple(sorted((number, 1) for number in numbers)), (target, 1)) is can
 
 

@@ -15,7 +15,7 @@ from tests.fakes.run import QUESTION, build_session, solve
     ("name", "text", "score"),
     [("number", "so \\boxed{42}", 1.0), ("number", "no idea", 0.0), ("json", 'a {"x": 1}', 1.0), ("json", "{x", 0.0)],
 )
-def test_an_answer_has_the_form_or_has_not(name, text, score):
+def test_number_and_json_checks_read_the_answer(name, text, score):
     solution = Completion(prompt=QUESTION, text=text, finish="stop")
     (verdict,) = asyncio.run(BUILT_IN[name].judge(QUESTION, [solution], None))
     assert verdict.steps == (score,)
@@ -30,15 +30,17 @@ def test_an_answer_has_the_form_or_has_not(name, text, score):
         ("42", None, "unsure", 0.0),
     ],
 )
-def test_what_casts_no_vote_has_no_number(text, content, finish, score):
+def test_number_check_follows_the_rules_of_the_vote(text, content, finish, score):
     solution = Completion(prompt=QUESTION, text=text, content=content, finish=finish)
     (verdict,) = asyncio.run(BUILT_IN["number"].judge(QUESTION, [solution], None))
     assert verdict.steps == (score,)
 
 
-def passed(name, text, **options):
-    known = BestOfN(verifier=name, **options).build_verifiers({}, NoPrograms())
-    (verdict,) = asyncio.run(known[name].judge(QUESTION, [Completion(prompt=QUESTION, text=text, finish="stop")], None))
+def run_check(name, text, **options):
+    verifiers = BestOfN(verifier=name, **options).build_verifiers({}, NoPrograms())
+    (verdict,) = asyncio.run(
+        verifiers[name].judge(QUESTION, [Completion(prompt=QUESTION, text=text, finish="stop")], None)
+    )
     return verdict.steps == (1.0,)
 
 
@@ -51,19 +53,19 @@ def passed(name, text, **options):
         ("<think>2024-05-01", False),
     ],
 )
-def test_a_pattern_is_looked_for_in_what_is_said_after_the_thinking(text, passes):
-    assert passed("regex", text, pattern=r"\d{4}-\d{2}-\d{2}") == passes
+def test_regex_check_searches_the_final_text(text, passes):
+    assert run_check("regex", text, pattern=r"\d{4}-\d{2}-\d{2}") == passes
 
 
 @pytest.mark.parametrize(
     ("text", "passes"), [('{"x": 1}', True), ('so {"x": 1} it is', True), ('{"x": "1"}', False), ("x is 1", False)]
 )
-def test_a_schema_is_held_against_the_json_of_the_reply(text, passes):
+def test_json_schema_check_validates_the_json_of_the_reply(text, passes):
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    assert passed("json_schema", text, json_schema=schema) == passes
+    assert run_check("json_schema", text, json_schema=schema) == passes
 
 
-def test_a_check_stands_before_a_judge_that_costs_tokens():
+def test_format_check_precedes_a_judge_in_a_chain():
     replies = iter(["in May", "on 2024-05-01", "on 2024-05-02"])
     engine = ScriptedEngine(
         lambda prompt, sampling: "Yes" if sampling.labels else next(replies),

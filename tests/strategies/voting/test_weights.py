@@ -1,4 +1,4 @@
-"""What a vote weighs, and when a weighted vote may stop."""
+"""Vote weights, and when a weighted vote may stop."""
 
 import itertools
 import math
@@ -15,22 +15,22 @@ from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from cogitate.strategies.voting.ballot import Ballot, score_of
-from cogitate.strategies.voting.stop_rules import is_settled
+from cogitate.strategies.voting.stop_rules import may_stop
 from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, softmax_numerator, unanimous_answer
 from tests.fakes.run import build_session, solve
-from tests.strategies.voting.test_stop_rules import outcome, outcomes
+from tests.strategies.voting.test_ballot import outcome, outcomes
 
 
-def boxed(*answers):
+def box_each(*answers):
     return [f"so \\boxed{{{answer}}}" if answer else "I cannot say" for answer in answers]
 
 
-def candidates_of(engine):
+def parse_candidates(engine):
     return [prompt for prompt, sampling in engine.calls if not sampling.labels]
 
 
-def sure_of(**belief):
-    """Labels for the probe: how sure the model says it is of the answer that stands before it."""
+def build_verdicts(**belief):
+    """Label log-probabilities for the P(True) prompt, by the answer in front of it."""
 
     def labels(prompt):
         (p,) = (p for answer, p in belief.items() if f"{{{answer[1:]}}}" in prompt.prefix)
@@ -43,8 +43,8 @@ def vote(**options):
     return SelfConsistency(stop_rule="none", **options)
 
 
-def test_a_sure_minority_outweighs_an_unsure_majority():
-    engine = ScriptedEngine(boxed(41, 41, 42), labels=sure_of(_41=0.1, _42=0.9))
+def test_confident_minority_outweighs_an_uncertain_majority():
+    engine = ScriptedEngine(box_each(41, 41, 42), labels=build_verdicts(_41=0.1, _42=0.9))
     finished = solve(vote(n=3, weights="p_true", softmax_temperature=0.2), build_session(engine))
     assert finished.outcome.answer.raw == "42" and finished.outcome.score == pytest.approx(0.9)
     assert (
@@ -52,8 +52,8 @@ def test_a_sure_minority_outweighs_an_unsure_majority():
     )
 
 
-def test_the_probe_goes_on_from_the_samples_own_tokens():
-    engine = ScriptedEngine(boxed(42), labels=sure_of(_42=0.9))
+def test_p_true_prompt_continues_the_samples_token_ids():
+    engine = ScriptedEngine(box_each(42), labels=build_verdicts(_42=0.9))
     solve(vote(n=1, weights="p_true"), build_session(engine))
     (sampled, _), (probed, sampling) = engine.calls
     assert probed.messages is sampled.messages and probed.segments[0].ids and probed.prefix.endswith("confidence: (")
@@ -61,7 +61,7 @@ def test_the_probe_goes_on_from_the_samples_own_tokens():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1)), min_size=1, max_size=12), st.floats(0.05, 5))
-def test_probabilities_weigh_as_their_softmax_does(votes, temperature):
+def test_p_true_weights_equal_a_softmax(votes, temperature):
     total = sum(math.exp(p / temperature) for _, p in votes)
     ours = sum(softmax_numerator(p, temperature) for _, p in votes)
     for _, p in votes:
@@ -69,36 +69,36 @@ def test_probabilities_weigh_as_their_softmax_does(votes, temperature):
         assert 0 <= softmax_numerator(p, temperature) <= 1
 
 
-def test_who_abstains_is_not_asked_and_weighs_nothing():
-    engine = ScriptedEngine(boxed(None, None, 42), labels=sure_of(_42=0.01))
+def test_abstentions_are_not_scored_and_have_no_weight():
+    engine = ScriptedEngine(box_each(None, None, 42), labels=build_verdicts(_42=0.01))
     session = build_session(engine)
     assert solve(vote(n=3, weights="p_true"), session).outcome.answer.raw == "42"
     assert len(engine.calls) == 4 and usage(session.trace).verifier == 1
 
 
-def test_a_lost_probe_is_neither_for_nor_against():
+def test_lost_verdict_counts_as_the_mean_of_the_rest():
     def script(prompt, sampling):
         lost = sampling.labels and "{41}" in prompt.prefix
-        return SampleFailed("gone") if lost else boxed(next(answers) if not sampling.labels else 42)[0]
+        return SampleFailed("gone") if lost else box_each(next(answers) if not sampling.labels else 42)[0]
 
     answers = iter([41, 41, 42])
     engine = ScriptedEngine(script, labels=lambda prompt: {"1": math.log(0.7), "0": math.log(0.3)})
     assert solve(vote(n=3, weights="p_true"), build_session(engine)).outcome.answer.raw == "41"
 
 
-def test_where_every_probe_is_lost_or_says_neither_all_weigh_the_same():
+def test_weights_are_equal_where_every_verdict_is_lost_or_names_no_label():
     def script(prompt, sampling):
         return SampleFailed("gone") if sampling.labels else next(replies)
 
-    replies = iter(boxed(41, 42, 42))
+    replies = iter(box_each(41, 42, 42))
     assert solve(vote(n=3, weights="p_true"), build_session(ScriptedEngine(script))).outcome.answer.raw == "42"
-    mute = ScriptedEngine(boxed(41, 42, 42), labels=lambda prompt: {})
+    mute = ScriptedEngine(box_each(41, 42, 42), labels=lambda prompt: {})
     assert solve(vote(n=3, weights="p_true"), build_session(mute)).outcome.answer.raw == "42"
 
 
 @pytest.mark.parametrize("lost", [(), SampleFailed("gone")])
-def test_a_vote_goes_on_where_verdicts_are_lost(lost):
-    """Those of one answer, or a whole round of them: they weigh as the others do, or as likely right as wrong."""
+def test_vote_continues_where_verifier_verdicts_are_lost(lost):
+    """Verdicts of one answer, or of all: they count as the mean of the rest, or as 0.5."""
     engine = ScriptedEngine(["a \\boxed{1}", "b \\boxed{2}", "c \\boxed{2}"])
     session = build_session(engine, score_text=lambda text: lost if "b" in text else 0.6)
     strategy = SelfConsistency(n=3, weights="verifier", verifier="scripted", stop_rule="none")
@@ -106,21 +106,21 @@ def test_a_vote_goes_on_where_verdicts_are_lost(lost):
     assert outcome.answer.raw == "2" and len(outcome.alternatives) == 2
 
 
-def test_a_verifiers_scores_add_up():
-    weigh = {"{41}": 0.3, "{42}": 0.9}
-    session = build_session(ScriptedEngine(boxed(41, 41, 42)), score_text=lambda text: weigh[text[-4:]])
+def test_verifier_scores_are_summed_per_answer():
+    scores = {"{41}": 0.3, "{42}": 0.9}
+    session = build_session(ScriptedEngine(box_each(41, 41, 42)), score_text=lambda text: scores[text[-4:]])
     assert solve(vote(n=3, weights="verifier", verifier="scripted"), session).outcome.answer.raw == "42"
     assert SelfConsistency(weights="verifier").verifiers == ("judge",) and SelfConsistency().verifiers == ()
 
 
-def test_the_models_confidence_weighs():
-    engine = ScriptedEngine(boxed(41, 41, 42), logprob=lambda call: -9.0 if call == 2 else -1.0)
+def test_confidence_weights_decide_the_vote():
+    engine = ScriptedEngine(box_each(41, 41, 42), logprob=lambda call: -9.0 if call == 2 else -1.0)
     session = build_session(engine, sampling=Sampling(max_tokens=50, logprobs=5))
     assert solve(vote(n=3, weights="confidence"), session).outcome.answer.raw == "42"
     assert SelfConsistency(weights="confidence").logprobs == 5 and SelfConsistency().logprobs is None
 
 
-def test_what_weights_need_of_the_engine():
+def test_weights_declare_the_engine_abilities_they_need():
     assert SelfConsistency().needs == frozenset()
     assert SelfConsistency(weights="confidence").needs == {"logprobs"}
     assert SelfConsistency(weights="p_true").needs == {"continue", "logprobs"}
@@ -135,13 +135,13 @@ def test_what_weights_need_of_the_engine():
         {"aggregation": "min"},
     ],
 )
-def test_options_that_do_not_fit_together_are_refused(options):
+def test_contradictory_voting_options_are_rejected(options):
     with pytest.raises(ValidationError):
         SelfConsistency(**options)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1)), min_size=1, max_size=6), st.integers(0, 3))
-def test_a_weighted_leader_that_is_safe_stays_ahead_whatever_comes(votes, remaining):
+def test_safe_weighted_lead_survives_any_remaining_votes(votes, remaining):
     ballot = Ballot.of(outcome(at, key, score) for at, (key, score) in enumerate(votes))
     if is_lead_safe(ballot, score_of, remaining):
         leader = ballot.rank_blocs(score_of)[0].members[0].answer.key
@@ -150,13 +150,13 @@ def test_a_weighted_leader_that_is_safe_stays_ahead_whatever_comes(votes, remain
             assert Ballot.of([*ballot.votes, *later]).rank_blocs(score_of)[0].members[0].answer.key == leader
 
 
-def test_counts_are_no_safe_leader_where_votes_weigh():
+def test_lead_by_count_is_not_safe_in_a_weighted_vote():
     ballot = Ballot.of([outcome(at, "a", 0.1) for at in range(5)])
     assert not is_lead_safe(ballot, score_of, 3) and is_lead_safe(Ballot.of([outcome(0, "a", 1.0)]), score_of, 0)
     assert not is_lead_safe(Ballot(), score_of, 0)
 
 
-def test_certain_never_changes_a_weighted_result():
+def test_certain_does_not_change_a_weighted_result():
     chance = random.Random(11)
     for _ in range(60):
         votes = [chance.choice("12") for _ in range(6)]
@@ -166,30 +166,30 @@ def test_certain_never_changes_a_weighted_result():
         def opinion(text, opinions=opinions):
             return opinions[text[:3]]
 
-        def solved(rule, replies=replies, opinion=opinion):
+        def solve_with(rule, replies=replies, opinion=opinion):
             strategy = SelfConsistency(n=6, stop_rule=rule, weights="verifier", verifier="scripted")
             return solve(strategy, build_session(ScriptedEngine(replies), score_text=opinion)).outcome.answer.raw
 
-        assert solved("certain") == solved("none")
+        assert solve_with("certain") == solve_with("none")
 
 
-def test_a_weighted_vote_stops_early_where_weight_and_count_agree():
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.02 * (1 + call), labels=sure_of(_42=0.9))
+def test_weighted_vote_stops_early_where_weight_and_count_agree():
+    engine = ScriptedEngine(box_each(42), pace=lambda call: 0.02 * (1 + call), labels=build_verdicts(_42=0.9))
     finished = solve(SelfConsistency(n=16, weights="p_true"), build_session(engine))
-    assert finished.stopped == "decided" and len(candidates_of(engine)) <= 10, "the 6 that begin, and one for each vote"
+    assert finished.stopped == "decided" and len(parse_candidates(engine)) <= 10, "6 start, and one more per vote"
 
 
-def test_and_goes_on_where_they_differ():
-    weigh = {"{41}": 0.05, "{42}": 1.0}
-    replies = boxed(41, 41, 42, 41, 41, 41, 41, 41)
+def test_weighted_vote_continues_where_weight_and_count_differ():
+    scores = {"{41}": 0.05, "{42}": 1.0}
+    replies = box_each(41, 41, 42, 41, 41, 41, 41, 41)
     engine = ScriptedEngine(replies, pace=lambda call: 0.001 + 0.003 * call)
-    session = build_session(engine, score_text=lambda text: weigh[text[-4:]])
+    session = build_session(engine, score_text=lambda text: scores[text[-4:]])
     finished = solve(SelfConsistency(n=8, weights="verifier", verifier="scripted"), session)
     assert finished.outcome.answer.raw == "42" and engine.finished == 8
 
 
 @pytest.mark.parametrize("weights", ["p_true", "verifier"])
-def test_the_cost_is_a_bound_and_is_reached(weights):
+def test_vote_cost_is_a_tight_upper_bound(weights):
     engine = ScriptedEngine(["a b c d \\boxed{1} and more words without end"])
     strategy = vote(n=5, weights=weights)
     solve(strategy, build_session(engine, sampling=Sampling(max_tokens=6)))
@@ -198,82 +198,82 @@ def test_the_cost_is_a_bound_and_is_reached(weights):
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.floats(0, 1)), min_size=1), st.randoms())
-def test_the_order_never_matters_to_a_weighted_vote(votes, chance):
+def test_weighted_vote_does_not_depend_on_arrival_order(votes, chance):
     ballots = [outcome(at, key, score) for at, (key, score) in enumerate(votes)]
     shuffled = list(ballots)
     chance.shuffle(shuffled)
     assert Ballot.of(ballots).ranking(score_of) == Ballot.of(shuffled).ranking(score_of)
 
 
-def test_a_window_is_unanimous_only_where_all_of_it_answers():
+def test_window_with_an_abstention_is_not_unanimous():
     assert unanimous_answer(outcomes("aaa")) == "a"
     assert unanimous_answer(outcomes("aab")) is None and unanimous_answer(outcomes(["a", "a", None])) is None
     assert unanimous_answer(outcomes([None, None])) is None
 
 
-def windows(n, *answers, window=3, **options):
-    engine = ScriptedEngine(boxed(*answers))
+def run_windows_vote(n, *answers, window=3, **options):
+    engine = ScriptedEngine(box_each(*answers))
     session = build_session(engine, sampling=Sampling(max_tokens=50, seed=1))
     strategy = SelfConsistency(n=n, stop_rule="windows", window=window, **options)
     return solve(strategy, session).outcome, engine
 
 
-def test_a_unanimous_window_returns_its_own_answer_not_the_majoritys():
-    outcome, engine = windows(9, 7, 7, 8, 7, 7, 8, 8, 8, 8)
+def test_unanimous_window_wins_over_the_majority():
+    outcome, engine = run_windows_vote(9, 7, 7, 8, 7, 7, 8, 8, 8, 8)
     assert outcome.answer.raw == "8" and outcome.agreement == pytest.approx(5 / 9)
-    outcome, engine = windows(9, 7, 7, 7, 8)
+    outcome, engine = run_windows_vote(9, 7, 7, 7, 8)
     assert outcome.answer.raw == "7" and len(engine.calls) <= 6
 
 
-def test_without_a_unanimous_window_the_majority_decides():
-    outcome, engine = windows(8, 7, 8, 7, 7, None, 7, 8, 8)
+def test_majority_decides_without_a_unanimous_window():
+    outcome, engine = run_windows_vote(8, 7, 8, 7, 7, None, 7, 8, 8)
     assert outcome.answer.raw == "7" and engine.finished == 8
 
 
-def test_windows_follow_each_other_and_do_not_slide():
-    outcome, engine = windows(6, 7, 8, 8, 8, 7, 7)
+def test_windows_are_consecutive_and_do_not_overlap():
+    outcome, engine = run_windows_vote(6, 7, 8, 8, 8, 7, 7)
     assert engine.finished == 6 and outcome.answer.raw in ("7", "8")
 
 
 def first_window(answers, size):
-    """ESC by the book: one window after the other."""
+    """Early-stopping self-consistency done sequentially: one window after the other."""
     for start in range(0, len(answers) - size + 1, size):
         if len(set(answers[start : start + size])) == 1 and answers[start]:
             return answers[start]
     return None
 
 
-def test_windows_equal_the_sequential_rule_however_many_are_in_flight():
+def test_windows_rule_is_independent_of_concurrency():
     for answers in itertools.product("12", repeat=6):
         expected = first_window(answers, 2)
-        for lanes in (1, 2, 6):
-            outcome, _ = windows(6, *answers, window=2, concurrency=lanes)
+        for concurrency in (1, 2, 6):
+            outcome, _ = run_windows_vote(6, *answers, window=2, concurrency=concurrency)
             assert expected is None or outcome.answer.raw == expected
 
 
-def sequential(answers, strategy):
-    """A rule that is asked after each vote, by the book: how many samples it takes."""
+def count_sequential(answers, strategy):
+    """The samples that a rule needs when it is applied after every single vote."""
     for size in range(1, len(answers) + 1):
         blocs = Ballot.of(outcomes(answers[:size])).rank_blocs()
-        if is_settled(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
+        if may_stop(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
             return size
     return len(answers)
 
 
 @pytest.mark.parametrize("rule", ["certain", "beta", "predictive"])
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_rolling_concurrency_takes_what_the_sequential_rule_takes_and_begins_few_more(rule, lanes):
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_concurrent_vote_uses_the_samples_of_the_sequential_rule(rule, concurrency):
     """Brute force: every sequence of seven votes for two answers."""
     for answers in itertools.product("12", repeat=7):
-        strategy = SelfConsistency(n=7, stop_rule=rule, concurrency=lanes)
-        engine = ScriptedEngine(boxed(*answers))
+        strategy = SelfConsistency(n=7, stop_rule=rule, concurrency=concurrency)
+        engine = ScriptedEngine(box_each(*answers))
         finished = solve(strategy, build_session(engine, sampling=Sampling(max_tokens=50, seed=1)))
-        taken = sequential(answers, strategy)
-        assert taken <= len(engine.calls) <= taken + lanes
+        taken = count_sequential(answers, strategy)
+        assert taken <= len(engine.calls) <= taken + concurrency
         expected = Ballot.of(outcomes(answers[:taken])).rank_blocs()[0].members[0].answer.key
         assert finished.outcome.answer.raw == expected
 
 
-def test_without_weights_a_vote_weighs_1():
+def test_votes_without_weights_count_1():
     session = build_session(ScriptedEngine(["x"]))
     assert VoteWeights(session, "none").weight(outcome(0, "a")) == 1

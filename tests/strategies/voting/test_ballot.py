@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogitate.strategies.answers import Answer
+from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
+
+
+def outcome(index, key, score=None, logprob=None, text="text", finish="stop"):
+    logprobs = () if logprob is None else (TokenLogprob(0, "", logprob),)
+    completion = Completion(prompt=Prompt(()), text=text, finish=finish, index=index, logprobs=logprobs)
+    return Outcome(completion, Answer(key, key, "boxed") if key else None, score)
+
+
+def outcomes(votes):
+    return [outcome(index, vote) for index, vote in enumerate(votes)]
+
+
+def tally(candidates, *weight):
+    return Ballot.of(candidates).rank_blocs(*weight)
+
+
+def keys(blocs):
+    return [bloc.members[0].answer.key for bloc in blocs]
+
+
+def test_blocs_are_ranked_by_size_without_abstentions():
+    assert keys(tally(outcomes(["a", "b", "b", None, None, None]))) == ["b", "a"]
+
+
+def test_ties_are_broken_by_likelihood_then_by_sample_index():
+    assert keys(tally([outcome(0, "a", logprob=-2.0), outcome(1, "b", logprob=-1.0)])) == ["b", "a"]
+    assert keys(tally([outcome(1, "b"), outcome(0, "a")])) == ["a", "b"]
+
+
+def test_weights_are_summed_and_weight_ties_go_to_the_larger_bloc():
+    heavy = [outcome(0, "a", 0.5), outcome(1, "b", 0.25), outcome(2, "b", 0.25)]
+    assert keys(tally(heavy, score_of)) == ["b", "a"]
+    assert keys(tally([outcome(0, "a", 0.9), *heavy[1:]], score_of)) == ["a", "b"]
+
+
+def test_representative_has_the_best_score_then_likelihood_then_length():
+    (bloc,) = tally([outcome(0, "a", 0.1), outcome(1, "a", 0.9), outcome(2, "a", 0.5)])
+    assert bloc.representative.completion.index == 1
+    (bloc,) = tally([outcome(0, "a", text="long"), outcome(1, "a", text="sh"), outcome(2, "a", text="so")])
+    assert bloc.representative.completion.index == 1
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1), st.randoms())
+def test_ballot_does_not_depend_on_arrival_order(votes, chance):
+    ballots = outcomes(votes)
+    shuffled = list(ballots)
+    chance.shuffle(shuffled)
+    assert keys(tally(ballots)) == keys(tally(shuffled))
+    assert Ballot.of(ballots).ranking() == Ballot.of(shuffled).ranking()
+    assert Ballot.of(ballots).winner().completion == Ballot.of(ballots).ranking().completion
+    assert ranking(ballots) == ranking(shuffled)
+
+
+def test_ranking_uses_score_then_likelihood_then_index():
+    assert ranking([outcome(0, "a", 0.1), outcome(1, "b", 0.2)]).completion.index == 1
+    assert ranking([outcome(0, "a", logprob=-3.0), outcome(1, "b", logprob=-1.0)]).completion.index == 1
+    assert ranking([replace(outcome(1, "b"), score=None), outcome(0, "a")]).completion.index == 0
