@@ -5,26 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cogitate.strategies import STRATEGIES
 from tests.fields.effects import changes_nothing
 from tests.fields.fields import FIELDS, Field
 from tests.fields.requests import Refused, Server, Trial
 
 PLAIN = "none"
-COLUMNS = (
-    PLAIN,
-    "chain_of_thought",
-    "self_consistency",
-    "best_of_n",
-    "beam_search",
-    "dvts",
-    "particle_filter",
-    "selection",
-    "synthesis",
-    "auto",
-    "budget_forcing",
-    "self_refine",
-    "program_aided",
-)
+COLUMNS = (PLAIN, *STRATEGIES)
 """Every strategy's answer, at temperature 0 and asked as in asking.py, is a sample as it stands, or begins with one: an
 effect on it is the field's."""
 AT_ONCE = 16
