@@ -26,8 +26,9 @@ def canonical_json(raw: str) -> str | None:
 
 
 def find_last_json(text: str, max_characters: int = MAX_ANSWER_CHARACTERS) -> str | None:
-    """The last complete JSON object or array, fenced or bare; None if it is longer than `max_characters`, or
-    missing.
+    """The last complete JSON object or array, fenced or bare.
+
+    None if there is none, or if it is longer than `max_characters`.
     """
     if sum(map(text.count, '"\\{}[]\n')) > _MAX_MARKS:
         return None

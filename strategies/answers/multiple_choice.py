@@ -26,8 +26,9 @@ def option_letters(question: str) -> str:
 
 
 def parse_letter(raw: str, offered: str = ANY_LETTER) -> str | None:
-    """The single letter that an answer starts with: `(B)`, `b)`, `B. Paris`, `option B`; None for `A and C` or `a
-    dog`.
+    """The single letter that an answer starts with.
+
+    `(B)`, `b)`, `B. Paris` and `option B` give B; `A and C` and `a dog` give None.
     """
     match = _NAMED.match(_DECORATION.sub("", raw).strip())
     if not match:

@@ -33,8 +33,9 @@ def narrow_to_fields(answer: Answer, fields: Sequence[str]) -> Answer | None:
 
 
 def canonical_fields(raw: str, fields: Sequence[str]) -> str | None:
-    """The canonical JSON of the fields, `a.b` for a nested one; of everything where `fields` is empty. None where `raw`
-    is not JSON or has none of the fields.
+    """The canonical JSON of the fields, `a.b` for a nested one; of everything where `fields` is empty.
+
+    None where `raw` is not JSON or has none of the fields.
     """
     serialized = canonical_json(raw)
     if serialized is None or not fields:

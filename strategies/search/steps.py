@@ -76,7 +76,7 @@ class StepwiseOptions(VerifierOptions):
     stepwise: ClassVar[bool] = True
 
     n: int
-    max_steps: int = Field(default=40, ge=1, le=256)
+    max_steps: int = Field(default=40, ge=1, le=256, description="Maximum number of steps per answer.")
 
     @property
     def candidates(self) -> int:

@@ -79,16 +79,15 @@ class VerifierOptions(Options):
     )
 
     def instruct(self, prompt: Prompt) -> Prompt:
-        """Adds the instruction that fits the verifier's check, unless the client set `instruction` or
-        `answer_format`.
+        """Adds the instruction that fits the verifier's check.
+
+        The client's own `instruction` or `answer_format` takes precedence.
         """
-        automatic = self.instruction is None and self.answer_format == "auto"
-        instruction = (
-            next((CHECK_INSTRUCTIONS[part] for part in self.verifier_parts if part in CHECK_INSTRUCTIONS), None)
-            if automatic
-            else None
-        )
-        return super().instruct(prompt) if instruction is None else prompt.instruct(instruction)
+        if self.instruction is None and self.answer_format == "auto":
+            for part in self.verifier_parts:
+                if part in CHECK_INSTRUCTIONS:
+                    return prompt.instruct(CHECK_INSTRUCTIONS[part])
+        return super().instruct(prompt)
 
     @property
     def verifiers(self) -> tuple[str, ...]:
@@ -117,11 +116,11 @@ class VerifierOptions(Options):
         return self.candidates if UNIT_TESTS in self.verifier_parts else 0
 
     def build_verifiers(self, served: Mapping[str, Verifier], programs: Programs) -> Mapping[str, Verifier]:
-        own: dict[str, Verifier] = {}
+        verifiers = dict(served)
         if self.tests:
-            own[UNIT_TESTS] = UnitTests(programs, self.tests)
+            verifiers[UNIT_TESTS] = UnitTests(programs, self.tests)
         if self.pattern is not None:
-            own["regex"] = build_regex_check(self.pattern)
+            verifiers["regex"] = build_regex_check(self.pattern)
         if self.json_schema is not None:
-            own["json_schema"] = build_schema_check(self.json_schema)
-        return build_chains(self.verifiers, {**served, **own})
+            verifiers["json_schema"] = build_schema_check(self.json_schema)
+        return build_chains(self.verifiers, verifiers)

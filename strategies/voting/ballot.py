@@ -28,16 +28,18 @@ def likelihood(outcome: Outcome) -> float:
 
 
 def merit(outcome: Outcome) -> tuple[bool, float, int, float, int]:
-    """Sort key of single candidates, larger is better: not stopped for low confidence, verifier score, completeness,
-    likelihood, lower sample index.
+    """Sort key of single candidates, larger is better.
+
+    In this order: not stopped for low confidence, verifier score, completeness, likelihood, lower sample index.
     """
     sure = outcome.completion.finish != "unsure"
     return sure, score_of(outcome), completeness(outcome), likelihood(outcome), -outcome.completion.index
 
 
 def completeness(outcome: Outcome) -> int:
-    """3 for a candidate with an answer, 2 for a text that ended by itself, 1 for one that was cut off, 0 for no
-    text.
+    """How complete a candidate is, from 0 to 3.
+
+    3 with an answer, 2 for a text that ended by itself, 1 for one that was cut off, 0 for no text.
     """
     if outcome.answer:
         return 3
@@ -80,14 +82,16 @@ class Bloc:
         return cls([outcome], outcome, likelihood(outcome), outcome.completion.index)
 
     def add(self, outcome: Outcome) -> None:
+        """Adds a member."""
         self.members.append(outcome)
         self.representative = max(self.representative, outcome, key=_representative_key)
         self.likelihood = max(self.likelihood, likelihood(outcome))
         self.first_index = min(self.first_index, outcome.completion.index)
 
     def sort_key(self, weight: Weight) -> tuple[float, int, float, int]:
-        """Sort key, larger wins: total weight, number of members, highest likelihood, lower sample index. Ties are
-        never broken at random.
+        """Sort key, larger wins: total weight, number of members, highest likelihood, lower sample index.
+
+        Ties are never broken at random.
         """
         count = len(self.members)
         return (
@@ -117,6 +121,7 @@ class Ballot:
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
+        """Builds a ballot of these votes."""
         ballot = cls()
         for outcome in outcomes:
             ballot.cast(outcome)
@@ -138,8 +143,9 @@ class Ballot:
         return sorted(self.blocs.values(), key=lambda bloc: bloc.sort_key(weight), reverse=True)
 
     def winner(self, weight: Weight = unit_weight) -> Outcome:
-        """The representative of the winning answer and that answer's share of the finished votes; the candidate with
-        the most merit where all abstained.
+        """The winning answer's representative, with that answer's share of the finished votes.
+
+        The candidate with the most merit where all abstained.
         """
         blocs = self.rank_blocs(weight)
         if not blocs:
@@ -148,8 +154,10 @@ class Ballot:
         return Outcome(best.completion, best.answer, best.score, len(blocs[0].members) / self.finished)
 
     def ranking(self, weight: Weight = unit_weight) -> Outcome:
-        """The winner with its alternatives: the representatives of the other answers, then the remaining members bloc
-        by bloc, then the abstentions, each group by merit.
+        """The winner with all other candidates as its ranked alternatives.
+
+        The representatives of the other answers come first, then the remaining members bloc by bloc, then the
+        abstentions, each group by merit.
         """
         blocs = self.rank_blocs(weight)
         if not blocs:

@@ -66,8 +66,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def trace_confidence(tokens: Sequence[TokenLogprob], window: int) -> float:
-    """The mean confidence of the least confident tenth of the windows, at least one; 0 where no log-probabilities were
-    reported.
+    """The mean confidence of the least confident tenth of the windows, at least one.
+
+    0 where no log-probabilities were reported.
     """
     groups = sorted(group_confidences(tokens, window))
     weakest = groups[: max(1, round(len(groups) * BOTTOM_SHARE))]

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
+from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.confidence import WARMUP_SHARE
 from cogitate.strategies.voting.stop_rules import VoteRule, default_concurrency

@@ -42,11 +42,11 @@ def may_stop(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: 
 
 
 def default_concurrency(rule: VoteRule, n: int, *, under_load: bool = False) -> int:
-    """The default number of samples in flight: 3/8 of n, so that most samples have not started when the vote is
-    decided.
+    """The default number of samples in flight.
 
-    Under load it is a quarter of n, which is slower and wastes fewer tokens. `beta` needs four samples that agree;
-    `predictive` needs three, and gets a quarter fewer. `none` runs all n at once.
+    It is 3/8 of n, so that most samples have not started when the vote is decided; under load it is a quarter of n,
+    which is slower and wastes fewer tokens. `beta` needs four samples that agree; `predictive` needs three, and gets a
+    quarter fewer. `none` runs all n at once.
     """
     if rule == "none":
         return n
@@ -55,8 +55,9 @@ def default_concurrency(rule: VoteRule, n: int, *, under_load: bool = False) -> 
 
 
 def majority_posterior(first: int, second: int) -> float:
-    """P(p > 1/2) for p ~ Beta(first + 1, second + 1), as the sum over j <= first of C(first + second + 1, j) / 2^(first
-    + second + 1).
+    """P(p > 1/2) for p ~ Beta(first + 1, second + 1).
+
+    Computed as the sum over j <= first of C(first + second + 1, j), divided by 2^(first + second + 1).
     """
     total = first + second + 1
     favourable: int = sum(math.comb(total, j) for j in range(first + 1))
@@ -65,12 +66,11 @@ def majority_posterior(first: int, second: int) -> float:
 
 @lru_cache(maxsize=10_000)
 def lead_probability(first: int, second: int, third: int, remaining: int) -> float:
-    """P(the first answer still leads the second after `remaining` more votes); `third` counts the votes for all other
-    answers.
+    """P(the first answer still leads the second after `remaining` more votes).
 
-    The posterior predictive of three shares under a uniform prior: each vote is drawn from an urn of first + 1, second
-    + 1 and third + 1 balls, and one more of its kind is put back (Polya urn). Exact: the draws that keep the lead over
-    all draws. Deviation: the second answer stands for all rivals.
+    `third` counts the votes for all other answers. The posterior predictive of three shares under a uniform prior: each
+    vote is drawn from an urn of first + 1, second + 1 and third + 1 balls, and one more of its kind is put back (Polya
+    urn). Exact: the draws that keep the lead over all draws. Deviation: the second answer stands for all rivals.
     """
     favourable = sum(
         math.comb(first + i, i) * math.comb(second + j, j) * math.comb(third + remaining - i - j, third)

@@ -96,8 +96,9 @@ class Tally:
         return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:
-        """Computes the confidence threshold that `retained_share` of the warm-up votes stays above, and withdraws the
-        votes of samples below it.
+        """Computes the confidence threshold from the warm-up and withdraws the votes below it.
+
+        `retained_share` of the voters stays above the threshold, at least one.
         """
         votes = [vote for vote in self.ballot.votes if vote.answer] or self.ballot.votes
         lengths = [len(vote.completion.logprobs) for vote in votes]

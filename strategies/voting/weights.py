@@ -85,11 +85,11 @@ class VoteWeights:
 
 async def ask_p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
     """Asks the model how sure it is of each candidate, in [0, 1]. A lost verdict counts as the mean of the others."""
-    probes = [candidate.continuation.prefill(HOW_SURE) for candidate in candidates]
+    prompts = [candidate.continuation.prefill(HOW_SURE) for candidate in candidates]
     try:
-        verdicts = await run.generate_each(probes, role="verifier", labels=SURE + UNSURE)
+        verdicts = await run.generate_each(prompts, role="verifier", labels=SURE + UNSURE)
     except SampleFailed:
-        verdicts = [None] * len(probes)
+        verdicts = [None] * len(prompts)
     return fill_missing([None if verdict is None else probability_sure(verdict) for verdict in verdicts])
 
 
@@ -105,8 +105,9 @@ def probability_sure(verdict: Completion) -> float | None:
 
 
 def softmax_numerator(probability: float, temperature: float) -> float:
-    """The numerator of the softmax of a probability. The votes of one question share the denominator; subtracting 1
-    keeps the exponent <= 0.
+    """The numerator of the softmax of a probability.
+
+    The votes of one question share the denominator; subtracting 1 keeps the exponent <= 0.
     """
     return math.exp((probability - 1) / temperature)
 
