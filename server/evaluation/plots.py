@@ -39,7 +39,7 @@ def _draw(
         matplotlib.use("Agg")
         pyplot, ticker = map(importlib.import_module, ("matplotlib.pyplot", "matplotlib.ticker"))
     except ImportError:
-        raise NoPlots("no plots, since matplotlib is missing: pip install 'cogitate[eval]'") from None
+        raise NoPlots("no plots, since matplotlib is missing: pip install matplotlib") from None
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
     for at, row in enumerate(rows):
         low, high = 100 * max(0.0, row.accuracy - row.low), 100 * max(0.0, row.high - row.accuracy)

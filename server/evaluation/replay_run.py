@@ -19,7 +19,6 @@ from cogitate.server.evaluation.baselines import (
 from cogitate.server.evaluation.comparison import Comparison, resolve_baseline
 from cogitate.server.evaluation.errors import CannotEvaluate
 from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackServer
-from cogitate.server.evaluation.lanes import each
 from cogitate.server.evaluation.local_server import ServerAddress
 from cogitate.server.evaluation.progress import Progress, note
 from cogitate.server.evaluation.provenance import replay_digest
@@ -28,6 +27,7 @@ from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.replay_engine import NotInBank
 from cogitate.server.evaluation.results import Result, Results
 from cogitate.server.evaluation.sample_bank import BadBank, Bank, balance, check_questions, check_recipe
+from cogitate.strategies.core.concurrency import for_each
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 
@@ -103,7 +103,7 @@ async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | N
             progress.advance()
 
         try:
-            await each(jobs, concurrency, measure)
+            await for_each(jobs, concurrency, measure)
         finally:
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 

@@ -55,7 +55,7 @@ def _load_gym(spec: str, size: int, seed: int) -> list[Question]:
     try:
         package = importlib.import_module("reasoning_gym")
     except ImportError:
-        raise BadTask(f"{GYM}{spec} needs the package reasoning-gym: pip install 'cogitate[eval]'") from None
+        raise BadTask(f"{GYM}{spec} needs the package reasoning-gym: pip install reasoning-gym") from None
     try:
         dataset = package.create_dataset(**{**parse_spec(spec), "size": size, "seed": seed})
     except (ValueError, TypeError, AssertionError, BadSpec) as error:

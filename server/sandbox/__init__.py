@@ -1,46 +1,60 @@
-"""Where programs run that a model wrote. README.md says what keeps them in."""
+"""Runs programs that a model wrote in a sandbox. README.md describes the sandboxes and what they guarantee."""
 
+import platform
+import sys
 from typing import get_args
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.sandbox import cleanup
-from cogitate.server.sandbox.backend import Cage, CageName
-from cogitate.server.sandbox.bwrap import bubblewrap
-from cogitate.server.sandbox.landlock import landlock
-from cogitate.server.sandbox.limits import MOST_RUNS, Limits
+from cogitate.server.sandbox.backend import BackendName, SandboxBackend
+from cogitate.server.sandbox.bwrap import open_bubblewrap
+from cogitate.server.sandbox.landlock import open_landlock
+from cogitate.server.sandbox.limits import MAX_RUNS_PER_REQUEST, Limits
 from cogitate.server.sandbox.local import LocalPrograms
-from cogitate.server.sandbox.machine import check_machine
-from cogitate.server.sandbox.quota import Rationed
+from cogitate.server.sandbox.quota import RunQuota
 from cogitate.server.sandbox.remote import RemotePrograms
-from cogitate.server.sandbox.selftest import prove
+from cogitate.server.sandbox.selftest import run_selftest
+from cogitate.server.sandbox.syscalls import MACHINE
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.programs import NoPrograms, Programs
 
-__all__ = ["MOST_RUNS", "Limits", "NoPrograms", "Rationed", "open_sandbox", "opened"]
-REMOTE = "remote:"
+__all__ = ["MAX_RUNS_PER_REQUEST", "Limits", "NoPrograms", "RunQuota", "open_programs", "open_sandbox"]
+REMOTE_PREFIX = "remote:"
 
 
 async def open_sandbox(settings: Settings) -> Programs:
-    """What --code-exec asks for, proven to hold. Raises CannotStart: never anything weaker instead."""
-    return await opened(settings.code_exec, Limits())
+    """Opens the sandbox that --code-exec names, and no weaker one in its place.
+
+    Raises CannotStart where it is unavailable or fails its self-test.
+    """
+    return await open_programs(settings.code_exec, Limits())
 
 
-async def opened(how: str, limits: Limits) -> Programs:
-    """`how` as --code-exec says it. Raises CannotStart."""
-    if how == "off":
+async def open_programs(code_exec: str, limits: Limits) -> Programs:
+    """Opens a sandbox by the value of --code-exec, and tests it. Raises CannotStart."""
+    if code_exec == "off":
         return NoPrograms()
-    cleanup.reap()
+    cleanup.remove_leftovers()
     programs: Programs
-    if how.startswith(REMOTE):
-        programs = RemotePrograms(how.removeprefix(REMOTE), limits)
+    if code_exec.startswith(REMOTE_PREFIX):
+        programs = RemotePrograms(code_exec.removeprefix(REMOTE_PREFIX), limits)
     else:
-        check_machine()
-        programs = LocalPrograms(_cage(how), limits)
-    await prove(programs, how)
+        _check_machine()
+        programs = LocalPrograms(_open_backend(code_exec), limits)
+    await run_selftest(programs, code_exec)
     return programs
 
 
-def _cage(how: str) -> Cage:
-    if how not in get_args(CageName):
-        raise CannotStart(f"--code-exec is off, bwrap, landlock or remote:/path/to.sock, not {how!r}")
-    return bubblewrap() if how == "bwrap" else landlock()
+def _check_machine() -> None:
+    """Raises CannotStart where the system calls' numbers are not those of syscalls.py."""
+    if sys.platform != "linux" or platform.machine() != MACHINE:
+        raise CannotStart(
+            f"--code-exec: programs run on Linux on {MACHINE} only, and this machine is {sys.platform} on "
+            f"{platform.machine()}; start an executor on a suitable machine, and use remote:/path/to.sock"
+        )
+
+
+def _open_backend(name: str) -> SandboxBackend:
+    if name not in get_args(BackendName):
+        raise CannotStart(f"--code-exec is off, bwrap, landlock or remote:/path/to.sock, not {name!r}")
+    return open_bubblewrap() if name == "bwrap" else open_landlock()

@@ -1,4 +1,4 @@
-"""What stands around a program: a Cage tells how to start a process that it then cannot leave."""
+"""The SandboxBackend port: how to start a process that is confined before it runs a program."""
 
 import os
 from collections.abc import Mapping
@@ -8,35 +8,38 @@ from typing import Any, Literal, Protocol
 
 from cogitate.server.sandbox.limits import Limits
 
-FIRST_USER = 0x7000_0000
-"""Above every user that systemd's conventions give to people, services and containers."""
-CageName = Literal["bwrap", "landlock"]
+FIRST_UID = 0x7000_0000
+"""Above all user ids that systemd's conventions assign to people, services and containers."""
+BackendName = Literal["bwrap", "landlock"]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class LaunchSpec:
     """How to start one confined process."""
 
     command: tuple[str, ...]
-    """Up to the interpreter and its program. The first word is a path, for there is no environment to find it with."""
+    """Ends with the interpreter and its program. The first word is a path: there is no PATH to search."""
     confinement: Mapping[str, Any]
-    """What cogitate.server.sandbox.guest.confine is told."""
+    """The argument of cogitate.server.sandbox.guest.confine."""
     descriptors: tuple[int, ...] = ()
-    """What it inherits besides its pipes."""
+    """File descriptors that it inherits besides its pipes."""
 
 
-class Cage(Protocol):
+class SandboxBackend(Protocol):
+    """One kind of sandbox on this machine."""
+
     @property
     def name(self) -> str: ...
 
-    def start(self, place: int, limits: Limits) -> AbstractContextManager[Start]:
-        """For the process at this place; no two that run at one time share one."""
+    def prepare(self, slot: int, limits: Limits) -> AbstractContextManager[LaunchSpec]:
+        """Yields how to start a process in this slot. Processes that run at the same time have different slots."""
 
 
-def confinement(limits: Limits, landlock: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+def build_confinement(limits: Limits, landlock: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """Builds what the process confines itself by; `landlock` None: bubblewrap does the rest."""
     return {"limits": asdict(limits), "landlock": landlock}
 
 
-def user_at(place: int) -> int | None:
-    """A user of its own for this place, so that limits counted by user hold; None where only root could change it."""
-    return FIRST_USER + os.getpid() % 2**18 * 256 + place if os.geteuid() == 0 else None
+def slot_user(slot: int) -> int | None:
+    """Returns a user id of the slot's own, so that limits per user hold; None where this process is not root."""
+    return FIRST_UID + os.getpid() % 2**18 * 256 + slot if os.geteuid() == 0 else None

@@ -1,7 +1,7 @@
-"""bubblewrap: namespaces in which there is nothing but Python. For bare metal and virtual machines.
+"""bubblewrap: namespaces that contain nothing but Python. For bare metal and virtual machines.
 
-The process sees /usr, three devices, and no file that it could write; no other process, no network, no /proc, no
-environment. It is pid 1 of its own pid namespace, so whatever it became dies with it, and it dies with the server.
+The process sees /usr, three devices and no writable file; no other process, no network, no /proc, no environment. It is
+pid 1 of its own pid namespace, so that all its descendants die with it, and it dies with the server.
 """
 
 import os
@@ -14,48 +14,52 @@ from pathlib import Path
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.sandbox import interpreter, seccomp
-from cogitate.server.sandbox.backend import Start, confinement, user_at
+from cogitate.server.sandbox.backend import LaunchSpec, build_confinement, slot_user
 from cogitate.server.sandbox.limits import Limits
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 NAMESPACES = ("--as-pid-1", "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent")
-"""No --new-session: the server has made one for the two processes, and kills them as one group."""
+"""Without --new-session: the server starts a session for bwrap and its child, and kills them as one process group."""
 NOBODY = ("--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox")
 
 
 @dataclass(frozen=True, slots=True)
 class Bubblewrap:
+    """Starts processes with bwrap."""
+
     program: str
-    """bwrap's path."""
-    become: str | None
-    """setpriv's path where the server is root: inside a user namespace root's processes are not counted."""
+    """Path of bwrap."""
+    setpriv: str | None
+    """Path of setpriv, where the server is root: the kernel does not count root's processes in a user namespace."""
     name: str = "bwrap"
 
     @contextmanager
-    def start(self, place: int, limits: Limits) -> Iterator[Start]:
+    def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
+        """See SandboxBackend."""
         rules = os.memfd_create("rules")
         try:
-            os.write(rules, seccomp.compiled(may_exec=True))
+            os.write(rules, seccomp.build_filter(may_exec=True))
             os.lseek(rules, 0, os.SEEK_SET)
-            yield Start(self._command(place, rules), confinement(limits), (rules,))
+            yield LaunchSpec(self._command(slot, rules), build_confinement(limits), (rules,))
         finally:
             os.close(rules)
 
-    def _command(self, place: int, rules: int) -> tuple[str, ...]:
+    def _command(self, slot: int, rules: int) -> tuple[str, ...]:
         environment = [word for pair in interpreter.ENVIRONMENT.items() for word in ("--setenv", *pair)]
-        files = (*_system(), *(word for path in DEVICES for word in ("--dev-bind", path, path)), "--remount-ro", "/")
-        within = (*NAMESPACES, *NOBODY, *files, "--chdir", "/", *environment, "--seccomp", str(rules))
-        return (*self._as(place), self.program, *within, "--", *interpreter.command())
+        devices = [word for path in DEVICES for word in ("--dev-bind", path, path)]
+        mounts = (*_system_mounts(), *devices, "--remount-ro", "/")
+        options = (*NAMESPACES, *NOBODY, *mounts, "--chdir", "/", *environment, "--seccomp", str(rules))
+        return (*self._user_command(slot), self.program, *options, "--", *interpreter.command())
 
-    def _as(self, place: int) -> tuple[str, ...]:
-        if self.become is None:
+    def _user_command(self, slot: int) -> tuple[str, ...]:
+        if self.setpriv is None:
             return ()
-        user = str(user_at(place))
-        return (self.become, "--reuid", user, "--regid", user, "--clear-groups", "--")
+        user = str(slot_user(slot))
+        return (self.setpriv, "--reuid", user, "--regid", user, "--clear-groups", "--")
 
 
-def _system() -> Iterator[str]:
-    """/usr, and the older names of its folders as this system has them: links, or folders of their own."""
+def _system_mounts() -> Iterator[str]:
+    """Mounts /usr, and /lib and /lib64 as this system has them: as links into /usr or as folders."""
     yield from ("--ro-bind", "/usr", "/usr")
     for path in map(Path, ("/lib", "/lib64")):
         if path.is_symlink():
@@ -64,15 +68,15 @@ def _system() -> Iterator[str]:
             yield from ("--ro-bind", str(path), str(path))
 
 
-def bubblewrap() -> Bubblewrap:
-    """Raises CannotStart where a program that it needs is missing."""
-    root = os.geteuid() == 0
-    return Bubblewrap(_found("bwrap", "bubblewrap"), _found("setpriv", "util-linux") if root else None)
+def open_bubblewrap() -> Bubblewrap:
+    """Raises CannotStart where a program is missing that it needs."""
+    is_root = os.geteuid() == 0
+    return Bubblewrap(_find_program("bwrap", "bubblewrap"), _find_program("setpriv", "util-linux") if is_root else None)
 
 
-def _found(program: str, package: str) -> str:
-    beside = str(Path(sys.executable).parent)
-    path = shutil.which(program) or shutil.which(program, path=beside)
+def _find_program(program: str, package: str) -> str:
+    python_folder = str(Path(sys.executable).parent)
+    path = shutil.which(program) or shutil.which(program, path=python_folder)
     if path is None:
         raise CannotStart(f"--code-exec bwrap needs the program {program}: apt-get install {package}")
     return path

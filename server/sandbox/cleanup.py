@@ -1,7 +1,7 @@
-"""What a server that was killed may have left, taken away by the next one that starts.
+"""Removes what a server that was killed may have left behind; the next server does it as it starts.
 
-Its runs die with it, all but a bubblewrap that was a millisecond old: that one waits for ever, with nothing inside. The
-baits of its start are a folder that only it would have removed.
+Sandboxed processes die with their server, except a bubblewrap in its first millisecond: it waits for ever, with nothing
+inside. The folder of the self-test's targets would also have been removed by that server alone.
 """
 
 import os
@@ -13,31 +13,31 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cogitate.server.sandbox.interpreter import OWNER
+from cogitate.server.sandbox.interpreter import OWNER_MARK
 
-PREFIX = "cogitate-canary-"
-
-
-def prefix() -> str:
-    """Of the folders that this process makes."""
-    return f"{PREFIX}{os.getpid()}-"
+FOLDER_PREFIX = "cogitate-canary-"
 
 
-def reap() -> None:
-    """End the orphans and remove the folders of servers that are no more."""
-    for pid in _orphans():
+def folder_prefix() -> str:
+    """Returns the prefix of temporary folders that this process makes."""
+    return f"{FOLDER_PREFIX}{os.getpid()}-"
+
+
+def remove_leftovers() -> None:
+    """Kills sandboxed processes and removes folders whose server no longer runs."""
+    for pid in _find_orphans():
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = re.fullmatch(rf"{PREFIX}(\d+)-\w+", folder.name)
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        owner = re.fullmatch(rf"{FOLDER_PREFIX}(\d+)-\w+", folder.name)
         if owner and not Path("/proc", owner[1]).exists() and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _orphans() -> Iterator[int]:
-    """Processes of a sandbox whose parent is neither the server that started them nor such a process itself.
+def _find_orphans() -> Iterator[int]:
+    """Yields sandboxed processes whose parent is neither the server that started them nor another sandboxed process.
 
-    Those of another pid namespace are a container's: the number in their command is none of ours.
+    Processes of another pid namespace are a container's: the server's pid in their command has another meaning here.
     """
     owners = {int(entry.name): owner for entry in Path("/proc").glob("[0-9]*") if (owner := _owner(entry))}
     for pid, owner in owners.items():
@@ -47,9 +47,10 @@ def _orphans() -> Iterator[int]:
 
 
 def _owner(entry: Path) -> int | None:
+    """The pid of the server that started a sandboxed process; None for all other processes."""
     with suppress(OSError):
         last = (entry / "cmdline").read_bytes().rstrip(b"\0").rpartition(b"\0")[2].decode(errors="replace")
-        if found := re.fullmatch(rf"{OWNER}(\d+)", last):
+        if found := re.fullmatch(rf"{OWNER_MARK}(\d+)", last):
             return int(found[1])
     return None
 

@@ -1,9 +1,9 @@
-"""Runs programs for another process.
+"""Runs programs for a server in another process.
 
     python -m cogitate.server.sandbox.executor --socket PATH --code-exec bwrap|landlock
 
-It needs no network, no secret, no right and no folder to write to but the socket's. Who may write to the socket may run
-programs; it is made for its owner and its group.
+It needs no network, no secret, no privilege and no writable folder except the socket's. Everybody who can write to the
+socket can run programs; it is writable for its owner and its group.
 """
 
 import argparse
@@ -21,101 +21,112 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.sandbox import opened
+from cogitate.server.sandbox import open_programs
 from cogitate.server.sandbox.limits import Limits
-from cogitate.server.sandbox.rpc import RAN, REQUEST, TESTED, BadMessage, Run, receive, send
+from cogitate.server.sandbox.rpc import (
+    PROGRAM_RESULT,
+    REQUEST,
+    UNIT_TEST_RESULT,
+    BadMessage,
+    RunRequest,
+    receive,
+    send,
+)
 from cogitate.strategies.core.programs import Programs
 
-PATIENCE = 5.0
-"""Seconds that a client may take to send its request, or to take its answer."""
-CONNECTIONS = 256
+IO_TIMEOUT_SECONDS = 5.0
+"""For a client to send its request, and again to read the result."""
+MAX_CONNECTIONS = 256
 _log = logging.getLogger("cogitate.sandbox")
 
 
 class Executor:
-    """Answers each connection; at most CONNECTIONS at a time, the others are hung up on."""
+    """Serves connections; beyond MAX_CONNECTIONS at a time they are closed."""
 
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
-        self._live: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._runs: set[asyncio.Task[bytes]] = set()
-        """Some are no longer anybody's: their client has left, and they are just ending."""
+        """Includes cancelled runs whose client has disconnected, until their processes are gone."""
         self._ending = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection: one request, one result."""
         task = asyncio.current_task()
         assert task is not None
-        self._live.add(task)
+        self._connections.add(task)
         try:
-            if len(self._live) <= CONNECTIONS and not self._ending:
-                await self._answer(reader, writer)
+            if len(self._connections) <= MAX_CONNECTIONS and not self._ending:
+                await self._respond(reader, writer)
         except (BadMessage, ValidationError, TimeoutError, OSError) as error:
-            _log.warning("a client was hung up on: %s", type(error).__name__)
+            _log.warning("closed a client's connection: %s", type(error).__name__)
         finally:
-            self._live.discard(task)
+            self._connections.discard(task)
             writer.close()
 
-    async def end(self) -> None:
-        """Ends what runs, and waits for it. Left to asyncio.run, which cancels every task there is, a process that is
-        just being started would be forgotten, or waited for without end."""
-        self._ending = True
-        for task in self._live:
-            task.cancel()
-        while left := self._live | self._runs:
-            await asyncio.wait(left)
+    async def shut_down(self) -> None:
+        """Cancels all runs and waits until their processes are gone.
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(PATIENCE):
+        asyncio.run would cancel every task at once, and lose or wait for ever for a process that is just being started.
+        """
+        self._ending = True
+        for task in self._connections:
+            task.cancel()
+        while tasks := self._connections | self._runs:
+            await asyncio.wait(tasks)
+
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(IO_TIMEOUT_SECONDS):
             request = await receive(reader)
-        run = asyncio.create_task(self._done(request))
+        run = asyncio.create_task(self._execute(request))
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)
-        left = asyncio.ensure_future(_left(reader))
+        disconnect = asyncio.ensure_future(_wait_for_disconnect(reader))
         try:
-            await asyncio.wait([run, left], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([run, disconnect], return_when=asyncio.FIRST_COMPLETED)
             if run.done():
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(IO_TIMEOUT_SECONDS):
                     await send(writer, run.result())
         finally:
             run.cancel()
-            left.cancel()
-            await asyncio.wait([run, left])
+            disconnect.cancel()
+            await asyncio.wait([run, disconnect])
 
-    async def _done(self, request: bytes) -> bytes:
-        match REQUEST.validate_json(request, strict=True):
-            case Run(source, stdin):
-                return RAN.dump_json(await self._programs.run(source, stdin=stdin))
-            case wanted:
-                return TESTED.dump_json(await self._programs.test(wanted.source, wanted.tests))
+    async def _execute(self, message: bytes) -> bytes:
+        match REQUEST.validate_json(message, strict=True):
+            case RunRequest(source, stdin):
+                return PROGRAM_RESULT.dump_json(await self._programs.run(source, stdin=stdin))
+            case request:
+                return UNIT_TEST_RESULT.dump_json(await self._programs.test(request.source, request.tests))
 
 
-async def _left(reader: asyncio.StreamReader) -> None:
-    """Returns when the client hangs up, or speaks out of turn."""
+async def _wait_for_disconnect(reader: asyncio.StreamReader) -> None:
+    """Returns when the client disconnects, or sends anything after its request."""
     with suppress(ConnectionError):
         await reader.read(1)
 
 
-def bound(path: Path) -> socket.socket:
-    """A socket at this path, its owner's and its group's. Takes the place of one that nobody listens on.
+def bind_socket(path: Path) -> socket.socket:
+    """Binds a socket for its owner and group at this path, and replaces one that nobody listens on.
 
     Raises CannotStart.
     """
     listener = socket.socket(socket.AF_UNIX)
     try:
-        if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_listening(path):
             path.unlink()
-        before = os.umask(0o117)
+        umask = os.umask(0o117)
         try:
             listener.bind(str(path))
         finally:
-            os.umask(before)
+            os.umask(umask)
     except OSError as error:
         listener.close()
         raise CannotStart(f"cannot listen on {path}: {error.strerror or error}") from None
     return listener
 
 
-def _answers(path: Path) -> bool:
+def _is_listening(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -124,28 +135,31 @@ def _answers(path: Path) -> bool:
     return True
 
 
-async def executed(path: Path, how: str) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
-    executor = Executor(await opened(how, Limits()))
-    server = await asyncio.start_unix_server(executor.serve, sock=bound(path))
+async def run_executor(path: Path, code_exec: str) -> None:
+    """Serves until SIGTERM or SIGINT. Raises CannotStart."""
+    executor = Executor(await open_programs(code_exec, Limits()))
+    server = await asyncio.start_unix_server(executor.serve, sock=bind_socket(path))
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    sys.stderr.write(f"cogitate: programs are run in {how}, for who asks at {path}\n")
+    sys.stderr.write(f"cogitate: ready: running programs with {code_exec}, listening on {path}\n")
     async with server:
         await end.wait()
         server.close()
-        await executor.end()
+        await executor.shut_down()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m cogitate.server.sandbox.executor", description=__doc__)
-    parser.add_argument("--socket", type=Path, required=True, help="where to listen")
-    parser.add_argument("--code-exec", choices=["bwrap", "landlock"], required=True, help="what holds the programs")
-    given = parser.parse_args(arguments)
+    """The command line of the executor."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cogitate.server.sandbox.executor", description="Runs programs for a server in another process."
+    )
+    parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket to listen on")
+    parser.add_argument("--code-exec", choices=["bwrap", "landlock"], required=True, help="sandbox for the programs")
+    args = parser.parse_args(arguments)
     try:
-        asyncio.run(executed(given.socket, given.code_exec))
-        given.socket.unlink(missing_ok=True)
+        asyncio.run(run_executor(args.socket, args.code_exec))
+        args.socket.unlink(missing_ok=True)
     except CannotStart as error:
         sys.stderr.write(f"cogitate: {error}\n")
         sys.exit(1)

@@ -1,46 +1,46 @@
-"""What one run may use."""
+"""Limits of one run of a program."""
 
 import os
 from dataclasses import dataclass, field
 
-KILO, MEGA = 1 << 10, 1 << 20
-MOST_RUNS = 64
+KIB, MIB = 1 << 10, 1 << 20
+MAX_RUNS_PER_REQUEST = 64
 
 
-def cores() -> int:
-    """Processors that this process may use."""
+def available_cores() -> int:
+    """Returns the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds, bytes and counts. The kernel holds all but `wall`, `output` and `input`, which the server holds.
+    """Limits in seconds, bytes and counts. The server enforces `wall`, `output` and `input`, the kernel all others.
 
-    A run is one process: fork is refused, so `memory` and `cpu` are its whole share. A test has two, judge and
-    candidate. No folder is writable; `file` stands behind that, should one ever be.
+    A run is one process, since fork is refused, so that `memory` and `cpu` bound all of it. A test has two processes,
+    judge and candidate. No folder is writable; `file` is a second line of defence.
     """
 
     wall: float = 5.0
-    """Seconds from the start of the process to its death."""
+    """Seconds from the start of the process to its end."""
     cpu: int = 5
     """Seconds of processor time."""
-    memory: int = 512 * MEGA
+    memory: int = 512 * MIB
     """Bytes of address space."""
     processes: int = 32
     """Threads, which the kernel counts as processes."""
     files: int = 64
     """Open file descriptors."""
-    file: int = 16 * MEGA
+    file: int = 16 * MIB
     """Bytes of one file."""
-    output: int = 64 * KILO
-    """Bytes: stdout and stderr of a program together; one answer of a candidate."""
-    source: int = 64 * KILO
-    """Bytes of a program, in UTF-8."""
-    input: int = MEGA
+    output: int = 64 * KIB
+    """Bytes of stdout and stderr of a program together; of one answer of a candidate."""
+    source: int = 64 * KIB
+    """Bytes of a program in UTF-8."""
+    input: int = MIB
     """Bytes of a program's stdin; of all tests of one candidate; of one call."""
     tests: int = 1000
-    """Tests for one candidate."""
-    runs: int = MOST_RUNS
-    """Runs for one request; testing one candidate is one run."""
-    concurrency: int = field(default_factory=cores)
-    """Runs at a time, 128 at most; the others wait."""
+    """Tests of one candidate."""
+    runs: int = MAX_RUNS_PER_REQUEST
+    """Runs per request; testing one candidate is one run."""
+    concurrency: int = field(default_factory=available_cores)
+    """Concurrent runs, at most 128; further runs wait."""

@@ -1,64 +1,69 @@
-"""The Programs port over a cage on this machine."""
+"""The Programs port with a sandbox on this machine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from cogitate.server.sandbox.backend import Cage
+from cogitate.server.sandbox.backend import SandboxBackend
 from cogitate.server.sandbox.limits import Limits
-from cogitate.server.sandbox.run_program import ran
-from cogitate.server.sandbox.run_tests import tried
-from cogitate.strategies.core.programs import Ran, Tested
+from cogitate.server.sandbox.run_program import run_program
+from cogitate.server.sandbox.run_tests import run_tests
+from cogitate.strategies.core.programs import ProgramResult, UnitTestResult
 
-MOST_AT_ONCE = 128
+MAX_CONCURRENCY = 128
 
 
 class LocalPrograms:
-    """At most `limits.concurrency` runs at a time; the others wait their turn. It keeps nothing between runs."""
+    """Runs at most `limits.concurrency` programs at a time; further runs wait. Runs share no state."""
 
-    def __init__(self, cage: Cage, limits: Limits) -> None:
-        self._cage, self._limits = cage, limits
-        seats = min(limits.concurrency, MOST_AT_ONCE)
-        self._turn = asyncio.Semaphore(seats)
-        self._free = list(range(seats))
+    def __init__(self, backend: SandboxBackend, limits: Limits) -> None:
+        self._backend, self._limits = backend, limits
+        slots = min(limits.concurrency, MAX_CONCURRENCY)
+        self._available = asyncio.Semaphore(slots)
+        self._free = list(range(slots))
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
-        if why := refusal(self._limits, source, stdin):
-            return Ran("", "refused", 0.0, why)
-        async with self._seat() as seat:
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
+        """See Programs."""
+        if violation := find_violation(self._limits, source, stdin):
+            return ProgramResult("", "refused", 0.0, violation)
+        async with self._slot() as slot:
             try:
-                return await ran(self._cage, 2 * seat, self._limits, source, stdin.encode())
+                return await run_program(self._backend, 2 * slot, self._limits, source, stdin.encode())
             except OSError as error:
-                return Ran("", "refused", 0.0, f"the system has no process to give: {error.strerror}")
+                return ProgramResult("", "refused", 0.0, _no_process(error))
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
-        if why := refusal(self._limits, source, *tests):
-            return Tested((False,) * len(tests), "refused", 0.0, why)
-        async with self._seat() as seat:
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+        """See Programs."""
+        if violation := find_violation(self._limits, source, *tests):
+            return UnitTestResult((False,) * len(tests), "refused", 0.0, violation)
+        async with self._slot() as slot:
             try:
-                return await tried(self._cage, (2 * seat, 2 * seat + 1), self._limits, source, tests)
+                return await run_tests(self._backend, (2 * slot, 2 * slot + 1), self._limits, source, tests)
             except OSError as error:
-                why = f"the system has no process to give: {error.strerror}"
-                return Tested((False,) * len(tests), "refused", 0.0, why)
+                return UnitTestResult((False,) * len(tests), "refused", 0.0, _no_process(error))
 
     @asynccontextmanager
-    async def _seat(self) -> AsyncIterator[int]:
-        async with self._turn:
-            seat = self._free.pop()
+    async def _slot(self) -> AsyncIterator[int]:
+        async with self._available:
+            slot = self._free.pop()
             try:
-                yield seat
+                yield slot
             finally:
-                self._free.append(seat)
+                self._free.append(slot)
 
 
-def refusal(limits: Limits, source: str, *inputs: str) -> str:
-    """Why this is not even started; empty if it is."""
+def _no_process(error: OSError) -> str:
+    return f"the system cannot start a process: {error.strerror}"
+
+
+def find_violation(limits: Limits, source: str, *inputs: str) -> str:
+    """Returns which limit the program or its inputs exceed, in words; empty where they exceed none."""
     try:
-        size, more = len(source.encode()), sum(len(text.encode()) for text in inputs)
+        size, input_size = len(source.encode()), sum(len(text.encode()) for text in inputs)
     except UnicodeEncodeError:
-        return "not Unicode text: it holds half a character"
+        return "not Unicode text: it contains a lone surrogate"
     if size > limits.source:
-        return f"a program of {size} bytes; at most {limits.source} are run"
-    if more > limits.input:
-        return f"{more} bytes of input or tests; at most {limits.input} are taken"
-    return f"{len(inputs)} tests; at most {limits.tests} are taken" if len(inputs) > limits.tests else ""
+        return f"the program has {size} bytes; at most {limits.source} are allowed"
+    if input_size > limits.input:
+        return f"the input or tests have {input_size} bytes; at most {limits.input} are allowed"
+    return f"there are {len(inputs)} tests; at most {limits.tests} are allowed" if len(inputs) > limits.tests else ""

@@ -1,4 +1,4 @@
-"""One sandboxed process as the server sees it: two or three pipes, and a certain end."""
+"""One sandboxed process as the server sees it: its pipes, and an end that is certain."""
 
 import asyncio
 import marshal
@@ -11,24 +11,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cogitate.server.sandbox import interpreter
-from cogitate.server.sandbox.backend import Cage
+from cogitate.server.sandbox.backend import SandboxBackend
 from cogitate.server.sandbox.limits import Limits
 
-GRACE = 1.0
-"""Seconds that the kernel may take for the end of what was killed."""
-LEFT = (BrokenPipeError, ConnectionResetError)
-"""What writing to a process that has ended raises."""
+EXIT_TIMEOUT_SECONDS = 1.0
+"""For the kernel to end a process after SIGKILL."""
+PROCESS_ENDED = (BrokenPipeError, ConnectionResetError)
+"""Raised by writing to a process that has ended."""
+Role = Literal["program", "candidate", "judge"]
 
 
-class Lost(Exception):
-    """It ended, or sent something longer than it may."""
+class ProcessLost(Exception):
+    """The process has ended, or sent a message that is too long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class SandboxProcess:
+    """A process with pipes; messages on them are framed by their length, as in guest/frames.py."""
+
     process: Process
-    handle: int | None
-    """Its pidfd, which never comes to mean another process; None for one that ended at once."""
+    pidfd: int | None
+    """Refers to this process also after its pid is reused; None where it ended at once."""
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
@@ -40,112 +43,119 @@ class Child:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    async def receive(self, most: int) -> bytes:
-        """One message of at most so many bytes. Raises Lost."""
+    async def receive(self, max_bytes: int) -> bytes:
+        """Reads one message. Raises ProcessLost."""
         try:
             size = int.from_bytes(await self.stdout.readexactly(4), "big")
-            if size > most:
-                raise Lost
+            if size > max_bytes:
+                raise ProcessLost
             return await self.stdout.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionResetError):
-            raise Lost from None
+            raise ProcessLost from None
 
     async def send(self, message: bytes) -> None:
-        """Raises Lost."""
+        """Writes one message. Raises ProcessLost."""
         try:
             await self.write(len(message).to_bytes(4, "big") + message)
-        except LEFT:
-            raise Lost from None
+        except PROCESS_ENDED:
+            raise ProcessLost from None
 
     async def write(self, data: bytes) -> None:
-        """Raises one of LEFT when it has ended."""
+        """Writes to stdin. Raises one of PROCESS_ENDED."""
         if self.stdin.is_closing():  # uvloop's transports raise RuntimeError, asyncio's nothing
             raise BrokenPipeError
         self.stdin.write(data)
         await self.stdin.drain()
 
-    async def hang_up(self) -> None:
-        """The end of what it can read."""
+    async def close_stdin(self) -> None:
+        """Closes stdin: the process reads end of file."""
         self.stdin.close()
-        # uvloop's pipes go both ways: one who writes into its own stdin breaks ours, with a TypeError of uvloop's own.
-        with suppress(*LEFT, TypeError):
+        # uvloop's pipes are bidirectional: a process that writes into its own stdin breaks ours, and uvloop raises
+        # TypeError.
+        with suppress(*PROCESS_ENDED, TypeError):
             await self.stdin.wait_closed()
 
     def kill(self) -> None:
-        # Not Process.kill, which reaps a process that has ended behind its watcher's back.
-        if self.handle is not None:
+        """Sends SIGKILL to the process and its group."""
+        # Not Process.kill: it reaps a process that has ended, and asyncio's child watcher then misses its exit status.
+        if self.pidfd is not None:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-                # What bubblewrap has just begun does not die with it yet, but is of its group still.
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+                # A child that bubblewrap has just forked does not die with it yet, but is in its process group.
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    async def gone(self) -> None:
-        """Wait until the system has forgotten it, after a kill, and the pipes are closed."""
+    async def wait_until_gone(self) -> None:
+        """Waits, after a kill, until the process is reaped and its pipes are closed."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
                 for pipe in (self.process.stdout, self.process.stderr):
                     while pipe is not None and await pipe.read(1 << 16):
                         pass
-                await self.hang_up()
+                await self.close_stdin()
                 await self.process.wait()
 
 
-Role = Literal["program", "candidate", "judge"]
-
-
 @asynccontextmanager
-async def child(cage: Cage, place: int, limits: Limits, role: Role, job: dict[str, Any]) -> AsyncIterator[Child]:
-    """One that has been told its job, and is killed on leaving. OSError when the system has no process to give."""
-    # A start that is cancelled half-way would leave its pipes open: it is let go on, and then ended.
-    starting = asyncio.ensure_future(_started(cage, place, limits, role))
+async def open_process(
+    backend: SandboxBackend, slot: int, limits: Limits, role: Role, job: dict[str, Any]
+) -> AsyncIterator[SandboxProcess]:
+    """Starts a process, sends it its job, and kills it when the block is left.
+
+    `role`: the module of guest/ to run, and `job` the argument of its `main`. Raises OSError where the system cannot
+    start a process.
+    """
+    # Cancelling a start half-way would leave its pipes open: the start is completed, and the process then ended.
+    starting = asyncio.ensure_future(_start(backend, slot, limits, role))
     try:
-        started, confinement = await asyncio.shield(starting)
+        process, confinement = await asyncio.shield(starting)
         modules = interpreter.modules(main=role, landlock=confinement["landlock"] is not None)
-        told: Any = (modules, confinement, f"{interpreter.INSIDE}.{role}", job)
-        if await started.stdout.read(1):
-            with suppress(Lost):
-                await started.send(marshal.dumps(told, 2))
-        yield started
+        message: Any = (modules, confinement, f"{interpreter.GUEST_PACKAGE}.{role}", job)
+        if await process.stdout.read(1):
+            with suppress(ProcessLost):
+                await process.send(marshal.dumps(message, 2))
+        yield process
     finally:
-        await _certainly(_ended(starting))
+        await _run_to_end(_end(starting))
 
 
-async def _started(cage: Cage, place: int, limits: Limits, role: Role) -> tuple[Child, Mapping[str, Any]]:
-    with cage.start(place, limits) as start:
+async def _start(
+    backend: SandboxBackend, slot: int, limits: Limits, role: Role
+) -> tuple[SandboxProcess, Mapping[str, Any]]:
+    with backend.prepare(slot, limits) as spec:
         process = await asyncio.create_subprocess_exec(
-            *start.command,
+            *spec.command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE if role == "program" else DEVNULL,
             env=interpreter.ENVIRONMENT,
             cwd="/",
-            pass_fds=start.descriptors,
+            pass_fds=spec.descriptors,
             start_new_session=True,
         )
     try:
-        handle = os.pidfd_open(process.pid)
+        pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
-        handle = None
-    return Child(process, handle), start.confinement
+        pidfd = None
+    return SandboxProcess(process, pidfd), spec.confinement
 
 
-async def _ended(starting: asyncio.Future[tuple[Child, Mapping[str, Any]]]) -> None:
+async def _end(starting: asyncio.Future[tuple[SandboxProcess, Mapping[str, Any]]]) -> None:
     with suppress(OSError):
-        started, _ = await starting
-        started.kill()
-        await started.gone()
-        if started.handle is not None:
-            os.close(started.handle)
+        process, _ = await starting
+        process.kill()
+        await process.wait_until_gone()
+        if process.pidfd is not None:
+            os.close(process.pidfd)
 
 
-async def _certainly(work: Coroutine[object, object, None]) -> None:
-    """To its end, which is near, whoever is cancelled meanwhile; then the cancel goes on."""
+async def _run_to_end(work: Coroutine[object, object, None]) -> None:
+    """Runs short work to its end also where the caller is cancelled meanwhile; then raises the CancelledError."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.shield(task)
-        except asyncio.CancelledError as again:
-            cancelled = again
+        except asyncio.CancelledError as error:
+            cancelled = error
     if cancelled is not None:
         raise cancelled

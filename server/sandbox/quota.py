@@ -1,28 +1,35 @@
-"""One request's share of a sandbox."""
+"""The limit of runs per request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.strategies.core.programs import Programs, Ran, Tested
+from cogitate.strategies.core.programs import ProgramResult, Programs, UnitTestResult
 
-WHY = "this request has had all the runs that one request may have"
+EXHAUSTED = "the request has used all the program runs that one request may have"
 
 
 @dataclass(slots=True)
-class Rationed:
-    """Made anew for each request: lets `left` runs through, tests of a candidate among them, and refuses the rest."""
+class RunQuota:
+    """The Programs port for one request: passes on `remaining` runs, and refuses further ones.
+
+    Testing a candidate counts as one run.
+    """
 
     programs: Programs
-    left: int
+    remaining: int
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
-        return await self.programs.run(source, stdin=stdin) if self._spent() else Ran("", "refused", 0.0, WHY)
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
+        """See Programs."""
+        if self._take():
+            return await self.programs.run(source, stdin=stdin)
+        return ProgramResult("", "refused", 0.0, EXHAUSTED)
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
-        if self._spent():
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+        """See Programs."""
+        if self._take():
             return await self.programs.test(source, tests)
-        return Tested((False,) * len(tests), "refused", 0.0, WHY)
+        return UnitTestResult((False,) * len(tests), "refused", 0.0, EXHAUSTED)
 
-    def _spent(self) -> bool:
-        self.left -= 1
-        return self.left >= 0
+    def _take(self) -> bool:
+        self.remaining -= 1
+        return self.remaining >= 0

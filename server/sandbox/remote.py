@@ -1,4 +1,4 @@
-"""The Programs port over an executor behind a Unix socket, so that this process needs no right to run anything."""
+"""The Programs port over an executor's Unix socket, so that the server needs no right to run anything."""
 
 import asyncio
 import logging
@@ -9,61 +9,74 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from cogitate.server.sandbox.limits import Limits
-from cogitate.server.sandbox.local import refusal
-from cogitate.server.sandbox.rpc import RAN, REQUEST, TESTED, BadMessage, Run, TestAll, receive, send
-from cogitate.strategies.core.programs import Ran, Tested
+from cogitate.server.sandbox.local import find_violation
+from cogitate.server.sandbox.rpc import (
+    PROGRAM_RESULT,
+    REQUEST,
+    UNIT_TEST_RESULT,
+    BadMessage,
+    RunRequest,
+    UnitTestRequest,
+    receive,
+    send,
+)
+from cogitate.strategies.core.programs import ProgramResult, UnitTestResult
 
-PATIENCE = 60.0
-"""Seconds that an executor may take beyond the run itself, which may have to wait for its turn."""
-T = TypeVar("T", Ran, Tested)
+WAIT_TIMEOUT_SECONDS = 60.0
+"""Added to the time of the run itself, which may have to wait for a free slot."""
+T = TypeVar("T", ProgramResult, UnitTestResult)
 _log = logging.getLogger("cogitate.sandbox")
 
 
-class NoAnswer(Exception):
-    """The executor cannot be reached, or said something that it should not."""
+class ExecutorError(Exception):
+    """The executor cannot be reached, or sent a malformed result."""
 
 
 class RemotePrograms:
-    """The executor holds its own limits; these only save it what it would refuse."""
+    """Sends programs to an executor, which enforces limits of its own; these avoid requests that it would refuse."""
 
-    def __init__(self, path: str, limits: Limits, patience: float = PATIENCE) -> None:
-        self._path, self._limits, self._patience = path, limits, patience
+    def __init__(self, path: str, limits: Limits, timeout: float = WAIT_TIMEOUT_SECONDS) -> None:
+        """`path`: of the socket. `timeout`: seconds in addition to `limits.wall`."""
+        self._path, self._limits, self._timeout = path, limits, timeout
 
-    async def run(self, source: str, *, stdin: str = "") -> Ran:
-        if why := refusal(self._limits, source, stdin):
-            return Ran("", "refused", 0.0, why)
+    async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
+        """See Programs."""
+        if violation := find_violation(self._limits, source, stdin):
+            return ProgramResult("", "refused", 0.0, violation)
         try:
-            return await self._asked(Run(source, stdin), RAN)
-        except NoAnswer as error:
-            return Ran("", "refused", 0.0, str(error))
+            return await self._call(RunRequest(source, stdin), PROGRAM_RESULT)
+        except ExecutorError as error:
+            return ProgramResult("", "refused", 0.0, str(error))
 
-    async def test(self, source: str, tests: Sequence[str]) -> Tested:
+    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+        """See Programs."""
         failed = (False,) * len(tests)
-        if why := refusal(self._limits, source, *tests):
-            return Tested(failed, "refused", 0.0, why)
+        if violation := find_violation(self._limits, source, *tests):
+            return UnitTestResult(failed, "refused", 0.0, violation)
         try:
-            answer = await self._asked(TestAll(source, tuple(tests)), TESTED)
-        except NoAnswer as error:
-            return Tested(failed, "refused", 0.0, str(error))
-        return answer if len(answer.passed) == len(tests) else Tested(failed, "error", answer.seconds)
+            result = await self._call(UnitTestRequest(source, tuple(tests)), UNIT_TEST_RESULT)
+        except ExecutorError as error:
+            return UnitTestResult(failed, "refused", 0.0, str(error))
+        return result if len(result.passed) == len(tests) else UnitTestResult(failed, "error", result.seconds)
 
-    async def _asked(self, request: Run | TestAll, answer: TypeAdapter[T]) -> T:
+    async def _call(self, request: RunRequest | UnitTestRequest, result: TypeAdapter[T]) -> T:
+        """Raises ExecutorError."""
         try:
-            async with asyncio.timeout(self._limits.wall + self._patience):
-                return answer.validate_json(await self._exchanged(REQUEST.dump_json(request)), strict=True)
+            async with asyncio.timeout(self._limits.wall + self._timeout):
+                return result.validate_json(await self._exchange(REQUEST.dump_json(request)), strict=True)
         except (BadMessage, ValidationError, TimeoutError) as error:
-            raise self._lost("gave no answer", error) from error
+            raise self._log_error("returned no valid result", error) from error
         except OSError as error:
-            raise self._lost(f"cannot be reached: {error.strerror}", error) from error
+            raise self._log_error(f"cannot be reached: {error.strerror}", error) from error
 
-    def _lost(self, what: str, error: Exception) -> NoAnswer:
+    def _log_error(self, what: str, error: Exception) -> ExecutorError:
         _log.warning("the executor at %s %s (%s)", self._path, what, type(error).__name__)
-        return NoAnswer(f"the executor {what}")
+        return ExecutorError(f"the executor {what}")
 
-    async def _exchanged(self, request: bytes) -> bytes:
+    async def _exchange(self, message: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(self._path)
         try:
-            await send(writer, request)
+            await send(writer, message)
             return await receive(reader)
         finally:
             writer.close()

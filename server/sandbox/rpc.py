@@ -1,6 +1,6 @@
-"""What an executor and its clients say to each other: a connection for each run, a message each way, then the end.
+"""The protocol between a server and an executor: one connection per run, with one request and one result.
 
-A message is 4 bytes of length and as many bytes of JSON. Hanging up before the answer kills the run.
+A message is 4 bytes of length, big-endian, and as many bytes of JSON. Disconnecting before the result kills the run.
 """
 
 import asyncio
@@ -9,47 +9,52 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from cogitate.server.sandbox.limits import MEGA
-from cogitate.strategies.core.programs import Ran, Tested
+from cogitate.server.sandbox.limits import MIB
+from cogitate.strategies.core.programs import ProgramResult, UnitTestResult
 
-MOST = 8 * MEGA
-"""Bytes of one message: more than any that the limits let through."""
+MAX_MESSAGE_BYTES = 8 * MIB
+"""More than any message within the limits of a run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRequest:
+    """Runs a program."""
+
     source: str
     stdin: str
     kind: Literal["run"] = "run"
 
 
 @dataclass(frozen=True, slots=True)
-class TestAll:
+class UnitTestRequest:
+    """Tests a candidate."""
+
     source: str
     tests: tuple[str, ...]
     kind: Literal["test"] = "test"
 
 
-REQUEST: TypeAdapter[Run | TestAll] = TypeAdapter(Run | TestAll)
-RAN = TypeAdapter(Ran)
-TESTED = TypeAdapter(Tested)
+REQUEST: TypeAdapter[RunRequest | UnitTestRequest] = TypeAdapter(RunRequest | UnitTestRequest)
+PROGRAM_RESULT = TypeAdapter(ProgramResult)
+UNIT_TEST_RESULT = TypeAdapter(UnitTestResult)
 
 
 class BadMessage(Exception):
-    """It is too long, or ends too early."""
+    """A message is too long, or the connection ended within it."""
 
 
 async def receive(reader: asyncio.StreamReader) -> bytes:
-    """Raises BadMessage."""
+    """Reads one message. Raises BadMessage."""
     try:
         size = int.from_bytes(await reader.readexactly(4), "big")
-        if size > MOST:
-            raise BadMessage(f"a message of {size} bytes")
+        if size > MAX_MESSAGE_BYTES:
+            raise BadMessage(f"a message of {size} bytes; at most {MAX_MESSAGE_BYTES} are allowed")
         return await reader.readexactly(size)
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise BadMessage("the connection ended within a message") from error
 
 
 async def send(writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Writes one message."""
     writer.write(len(message).to_bytes(4, "big") + message)
     await writer.drain()

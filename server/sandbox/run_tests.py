@@ -1,7 +1,6 @@
-"""One candidate's trial: two sandboxed processes, and between them the server, which carries their messages.
+"""Tests one candidate in two sandboxed processes, judge and candidate; the server passes their messages on.
 
-The judge asks and gives verdicts; the candidate answers. What the candidate sends is handed on as it came and is never
-read here.
+The judge sends calls and verdicts, the candidate answers. The candidate's messages are passed on unread.
 """
 
 import asyncio
@@ -11,74 +10,82 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cogitate.server.sandbox.backend import Cage
+from cogitate.server.sandbox.backend import SandboxBackend
 from cogitate.server.sandbox.limits import Limits
-from cogitate.server.sandbox.process import Child, Lost, child
-from cogitate.strategies.core.programs import Reason, Tested
+from cogitate.server.sandbox.process import ProcessLost, SandboxProcess, open_process
+from cogitate.strategies.core.programs import Reason, UnitTestResult
 
-LAST_WORDS = 0.25
-"""Seconds that a candidate may take to end once it is asked no more."""
+CANDIDATE_EXIT_SECONDS = 0.25
+"""For a candidate to end once its input is closed."""
 
 
 @dataclass(slots=True)
-class Trial:
+class UnitTestRun:
+    """The state of one run: verdicts so far, and whether the candidate still answers."""
+
     limits: Limits
     verdicts: list[bool | None]
+    """One per test; None: not decided yet."""
     candidate_lost: bool = field(default=False)
 
-    async def held(self, judge: Child, candidate: Child) -> None:
-        """Until every test has its verdict, or the judge is lost."""
-        with suppress(Lost):
+    async def relay(self, judge: SandboxProcess, candidate: SandboxProcess) -> None:
+        """Passes messages on until every test has a verdict, or the judge is lost."""
+        with suppress(ProcessLost):
             while None in self.verdicts:
                 message = await judge.receive(2 * self.limits.input)
                 if message.startswith(b"C"):
-                    await judge.send(await self._answered(candidate, message[1:]))
+                    await judge.send(await self._call(candidate, message[1:]))
                 else:
-                    self._note(message[1:])
-        if await _spoke_again(candidate):
+                    self._record(message[1:])
+        if await _wrote_more(candidate):
             self.verdicts[:] = [False] * len(self.verdicts)
 
-    async def _answered(self, candidate: Child, call: bytes) -> bytes:
-        """Empty from the first time that there is no answer."""
+    async def _call(self, candidate: SandboxProcess, call: bytes) -> bytes:
+        """Returns the candidate's answer; empty from its first failure to answer on."""
         if not self.candidate_lost:
             try:
                 await candidate.send(call)
                 return await candidate.receive(self.limits.output)
-            except Lost:
+            except ProcessLost:
                 self.candidate_lost = True
         return b""
 
-    def _note(self, verdict: bytes) -> None:
-        """The judge runs tests that we do not know either: only a verdict on the next test counts."""
+    def _record(self, message: bytes) -> None:
+        """Records a verdict. The judge runs untrusted tests too: only a verdict on the next test is accepted.
+
+        Raises ProcessLost.
+        """
         try:
-            said = json.loads(verdict)
+            verdict = json.loads(message)
         except (ValueError, RecursionError):
-            raise Lost from None
-        if not (isinstance(said, dict) and said.get("test") == self.verdicts.index(None)):
-            raise Lost
-        self.verdicts[self.verdicts.index(None)] = said.get("passed") is True
+            raise ProcessLost from None
+        if not (isinstance(verdict, dict) and verdict.get("test") == self.verdicts.index(None)):
+            raise ProcessLost
+        self.verdicts[self.verdicts.index(None)] = verdict.get("passed") is True
 
 
-async def _spoke_again(candidate: Child) -> bool:
-    """Whether it has said something that it was not asked."""
+async def _wrote_more(candidate: SandboxProcess) -> bool:
+    """Whether the candidate has written anything besides its answers."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(LAST_WORDS):
-            await candidate.hang_up()
+        async with asyncio.timeout(CANDIDATE_EXIT_SECONDS):
+            await candidate.close_stdin()
             return bool(await candidate.stdout.read(1))
     return False
 
 
-async def tried(cage: Cage, places: tuple[int, int], limits: Limits, source: str, tests: Sequence[str]) -> Tested:
-    """OSError when the system has no process to give."""
+async def run_tests(
+    backend: SandboxBackend, slots: tuple[int, int], limits: Limits, source: str, tests: Sequence[str]
+) -> UnitTestResult:
+    """Tests a candidate. Raises OSError where the system cannot start a process."""
     began = time.perf_counter()
-    trial = Trial(limits, [None] * len(tests))
+    run = UnitTestRun(limits, [None] * len(tests))
     reason: Reason = "timeout"
     with suppress(TimeoutError):
         async with (
             asyncio.timeout(limits.wall),
-            child(cage, places[0], limits, "candidate", {"source": source}) as candidate,
-            child(cage, places[1], limits, "judge", {"tests": list(tests)}) as judge,
+            open_process(backend, slots[0], limits, "candidate", {"source": source}) as candidate,
+            open_process(backend, slots[1], limits, "judge", {"tests": list(tests)}) as judge,
         ):
-            await trial.held(judge, candidate)
-            reason = "error" if trial.candidate_lost or None in trial.verdicts else "ok"
-    return Tested(tuple(verdict is True for verdict in trial.verdicts), reason, time.perf_counter() - began)
+            await run.relay(judge, candidate)
+            reason = "error" if run.candidate_lost or None in run.verdicts else "ok"
+    return UnitTestResult(tuple(verdict is True for verdict in run.verdicts), reason, time.perf_counter() - began)

@@ -1,8 +1,8 @@
-"""The system calls of x86-64 that a Python program has a use for. Whatever is not here does not exist in the sandbox.
+"""The system calls of x86-64 that Python programs need. All others return ENOSYS in the sandbox.
 
-Left out on purpose: everything that makes a process, a file or a socket with a name, that names another process, that
-changes a file's owner, mode, times or attributes (Landlock does not cover those), shared memory with names, and all of
-mount, ptrace, bpf, io_uring, keyctl, userfaultfd, perf, memfd, namespaces and modules.
+Left out on purpose: calls that make a process, a named file or a named socket; that take another process as an
+argument; that change a file's owner, mode, times or attributes (Landlock does not cover these);
+named shared memory; and all of mount, ptrace, bpf, io_uring, keyctl, userfaultfd, perf, memfd, namespaces and modules.
 """
 
 MACHINE = "x86_64"
@@ -34,19 +34,24 @@ SELF = {
     "clock_getres": 229, "exit_group": 231, "set_robust_list": 273, "getcpu": 309, "getrandom": 318, "rseq": 334,
 }  # fmt: skip
 SOCKETS = {"sendto": 44, "recvfrom": 45, "shutdown": 48, "getsockname": 51, "getpeername": 52, "getsockopt": 55}
-"""On socket pairs, the only sockets there are: asyncio wakes itself through one."""
+"""For socket pairs, the only sockets in the sandbox: asyncio uses one to wake its event loop."""
 ALWAYS = {**FILES, **WAITING, **MEMORY, **SIGNALS, **SELF, **SOCKETS}
 EXECVE = 59
 
 Condition = tuple[int, int, tuple[int, ...]]
-"""Which argument, which of its bits, and the values that these may have."""
+"""An argument's index, a mask of its bits, and the values that the masked bits may have."""
 CLONE_THREAD = 0x10000
 CLONE_NEW = 0x7E020080
-"""Every flag of clone that makes a namespace."""
-SOMETIMES: dict[str, tuple[int, tuple[Condition, ...]]] = {
-    "clone": (56, ((0, CLONE_NEW | CLONE_THREAD, (CLONE_THREAD,)),)),  # threads, no processes
-    "ioctl": (16, ((1, 0xFFFFFFFF, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),)),  # reads, blocking, cloexec
-    "prctl": (157, ((0, 0xFFFFFFFF, (15, 16)),)),  # a thread's name
-    "prlimit64": (302, ((0, 0xFFFFFFFF, (0,)),)),  # one's own
-    "socketpair": (53, ((0, 0xFFFFFFFF, (1,)), (1, 0xF, (1,)))),  # Unix streams: a datagram could be sent to a name
+"""All flags of clone that make a namespace."""
+CONDITIONAL: dict[str, tuple[int, tuple[Condition, ...]]] = {
+    # Threads, no processes.
+    "clone": (56, ((0, CLONE_NEW | CLONE_THREAD, (CLONE_THREAD,)),)),
+    # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
+    "ioctl": (16, ((1, 0xFFFFFFFF, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),)),
+    # PR_SET_NAME and PR_GET_NAME: a thread's name.
+    "prctl": (157, ((0, 0xFFFFFFFF, (15, 16)),)),
+    # The calling process's own limits.
+    "prlimit64": (302, ((0, 0xFFFFFFFF, (0,)),)),
+    # Unix streams: a datagram could be sent to any name.
+    "socketpair": (53, ((0, 0xFFFFFFFF, (1,)), (1, 0xF, (1,)))),
 }

@@ -11,8 +11,8 @@ import statistics
 import time
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.sandbox import Limits, interpreter, opened
-from cogitate.server.sandbox.limits import cores
+from cogitate.server.sandbox import Limits, interpreter, open_programs
+from cogitate.server.sandbox.limits import available_cores
 from cogitate.strategies.core.programs import Programs
 from tests.bench.report import Table, say, spread
 
@@ -62,7 +62,7 @@ async def rate(programs: Programs, runs: int, *, tests: bool) -> float:
 
 async def measured(table: Table, how: str, runs: int) -> None:
     try:
-        programs = await opened(how, Limits())
+        programs = await open_programs(how, Limits())
     except CannotStart as error:
         say(f"{how}: not measured: {error}")
         return
@@ -74,7 +74,7 @@ async def measured(table: Table, how: str, runs: int) -> None:
     for tests, what in ((False, "programs"), (True, f"candidates, {len(TESTS)} tests each")):
         a_second = await rate(programs, runs, tests=tests)
         met = a_second >= RUNS_A_SECOND
-        table.add(f"{how}: {what}, {cores()} at a time", f"{a_second:.1f} a second", f">= {RUNS_A_SECOND:.0f}", met)
+        table.add(f"{how}: {what}, {available_cores()} at a time", f"{a_second:.1f} a second", f">= {RUNS_A_SECOND:.0f}", met)
 
 
 async def compared(runs: int) -> None:

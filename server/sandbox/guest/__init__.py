@@ -1,1 +1,1 @@
-"""What runs inside: plain Python of the standard library, 3.9 or later, sent as source to an interpreter under /usr."""
+"""Code that runs inside the sandbox: standard library only, Python 3.9 or later, sent as source to an interpreter."""

@@ -1,8 +1,10 @@
-"""The first code of a sandboxed process, given to `python -c`: it reads the rest from stdin, up to the first byte that
-belongs to the program. It says that it is there first: whoever is told a job already dies with the server.
+"""The first code of a sandboxed process, the argument of `python -c`: reads the other modules from stdin and runs them.
 
-Sent are 4 bytes of length, and then, in marshal's form, which needs no import: the modules by name and source, the
-confinement, the name of the module to run, and its job.
+It reads no byte beyond its message: the rest of stdin is the program's. Before it reads it writes one byte, which tells
+the server that the process will die with the server, and that it can be sent its job.
+
+The message is 4 bytes of length, big-endian, and then in marshal's format, which needs no import: the modules as names
+and sources, the confinement, the name of the module to run, and its job.
 """
 
 import marshal
@@ -11,14 +13,14 @@ import sys
 import types
 
 
-def _exactly(size: int) -> bytes:
-    got = b""
-    while len(got) < size:
-        got += os.read(0, size - len(got)) or os._exit(0)  # the sender is gone
-    return got
+def _read_exactly(size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += os.read(0, size - len(data)) or os._exit(0)  # the server is gone
+    return data
 
 
-def _known(name: str, source: str) -> types.ModuleType:
+def _load(name: str, source: str) -> types.ModuleType:
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(source, "<" + name + ">", "exec"), module.__dict__)
     return module
@@ -28,10 +30,10 @@ def boot() -> None:
     sys.argv = [""]
     os.write(1, b".")
     sys.path[:] = [entry for entry in sys.path if entry]
-    modules, confinement, main, job = marshal.loads(_exactly(int.from_bytes(_exactly(4), "big")))
-    known = {name: _known(name, source) for name, source in modules}
-    known["cogitate.server.sandbox.guest.confine"].__dict__["confine"](confinement)
-    known[main].__dict__["main"](job)
+    modules, confinement, main, job = marshal.loads(_read_exactly(int.from_bytes(_read_exactly(4), "big")))
+    loaded = {name: _load(name, source) for name, source in modules}
+    loaded["cogitate.server.sandbox.guest.confine"].__dict__["confine"](confinement)
+    loaded[main].__dict__["main"](job)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What a sandboxed process gives up before it sees the first line of a program; none of it can be had back.
+"""Confines a sandboxed process before it runs the first line of a program; no right can be regained.
 
-bubblewrap has done most of it already, so its processes only take their limits here.
+Under bubblewrap most of it is done already, and the process only sets its limits.
 """
 
 import os
@@ -9,28 +9,28 @@ from typing import Any
 
 
 def confine(confinement: "dict[str, Any]") -> None:
-    """`limits` for all; `landlock`: what the process does on top of them where no bubblewrap stands around it."""
+    """Applies `limits`, and `landlock` where that is not None and bubblewrap does not confine the process."""
     if confinement["landlock"] is None:
         _limit(confinement["limits"], 0)
         return
-    from cogitate.server.sandbox.guest.landlock import become, lock
+    from cogitate.server.sandbox.guest.landlock import drop_privileges, restrict
 
-    others = become(confinement["landlock"])
-    _limit(confinement["limits"], others)
-    lock(confinement["landlock"])
+    user_tasks = drop_privileges(confinement["landlock"])
+    _limit(confinement["limits"], user_tasks)
+    restrict(confinement["landlock"])
 
 
-def _limit(limits: "dict[str, int]", others: int) -> None:
-    """`others`: tasks of the same user, which the kernel counts as ours."""
-    for what, most in (
+def _limit(limits: "dict[str, int]", user_tasks: int) -> None:
+    """`user_tasks`: tasks that the same user runs elsewhere, which the kernel counts too."""
+    for kind, limit in (
         (resource.RLIMIT_AS, limits["memory"]),
         (resource.RLIMIT_CPU, limits["cpu"]),
         (resource.RLIMIT_FSIZE, limits["file"]),
         (resource.RLIMIT_NOFILE, limits["files"]),
-        (resource.RLIMIT_NPROC, limits["processes"] + others),
+        (resource.RLIMIT_NPROC, limits["processes"] + user_tasks),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(what)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        hard = resource.getrlimit(kind)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
     os.chdir("/")

@@ -1,60 +1,61 @@
-"""Plain values as tagged JSON: the only thing that crosses between a candidate and its judge.
+"""Plain values as tagged JSON: all that a candidate and its judge exchange.
 
-None, True, False and text are themselves; everything else is a list that begins with its tag. Integers and floats are
-hexadecimal, thus exact and of any size. Subclasses are written as what they extend; what is read is always the plain
-type, so no code of the writer's ever runs in the reader.
+None, True, False and text stand for themselves; any other value is a list that begins with a tag. Integers and floats
+are hexadecimal, and thus exact and of any size. An instance of a subclass is written as the plain type that it extends,
+and read as that type, so that no code of the writer runs in the reader.
 """
 
 import json
 import math
 from typing import Any
 
-DEPTH = 64
+MAX_DEPTH = 64
 Value = Any
-"""A plain value, or one that is tagged: what JSON can say."""
+"""A plain value, or its tagged form, which JSON can represent."""
 
 
 class Malformed(Exception):
-    """Not a value that can cross."""
+    """Not a plain value, or not the tagged form of one."""
 
 
-def written(value: Value) -> bytes:
-    return json.dumps(_tagged(value, 0)).encode()
+def encode(value: Value) -> bytes:
+    """Returns a value's tagged form as JSON. Raises Malformed."""
+    return json.dumps(_tag(value, 0)).encode()
 
 
-def read(text: bytes) -> Value:
-    """The JSON of a message, its values still tagged. Raises Malformed."""
+def decode(text: bytes) -> Value:
+    """Parses JSON, and leaves its values tagged. Raises Malformed."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Malformed("not JSON") from error
+        raise Malformed("not valid JSON") from error
 
 
-def _tagged(value: Value, depth: int) -> Value:
-    if depth > DEPTH:
+def _tag(value: Value, depth: int) -> Value:
+    if depth > MAX_DEPTH:
         raise Malformed("nested too deeply")
     if value is None or isinstance(value, (bool, str)):
         return _text(str.__str__(value)) if isinstance(value, str) else value
     for kind, tag, write in _WRITERS:
         if isinstance(value, kind):
             return [tag, write(value, depth + 1)]
-    raise Malformed("no plain value: " + type(value).__name__)
+    raise Malformed("not a plain value: " + type(value).__name__)
 
 
 def _text(text: str) -> Value:
     try:
         text.encode()
-    except UnicodeEncodeError:  # JSON would join two halves of a character
+    except UnicodeEncodeError:  # JSON would join two lone surrogates
         return ["str", text.encode("utf-8", "surrogatepass").hex()]
     return text
 
 
 def _items(values: Value, depth: int) -> Value:
-    return [_tagged(value, depth) for value in values]
+    return [_tag(value, depth) for value in values]
 
 
 def _pairs(values: Value, depth: int) -> Value:
-    return [[_tagged(key, depth), _tagged(value, depth)] for key, value in values.items()]
+    return [[_tag(key, depth), _tag(value, depth)] for key, value in values.items()]
 
 
 _WRITERS: Any = (
@@ -68,24 +69,27 @@ _WRITERS: Any = (
 )
 
 
-def plain(tagged: Value, *, finite: bool) -> Value:
-    """The value. `finite`: no NaN and no infinity, which no comparison can be trusted with. Raises Malformed."""
+def untag(tagged: Value, *, finite: bool) -> Value:
+    """Returns the value of a tagged form.
+
+    `finite`: rejects NaN and infinity, whose comparisons would mislead a test. Raises Malformed.
+    """
     try:
-        return _plain(tagged, 0, finite)
+        return _untag(tagged, 0, finite)
     except (TypeError, ValueError, OverflowError) as error:
         raise Malformed("not a value") from error
 
 
-def _plain(tagged: Value, depth: int, finite: bool) -> Value:
+def _untag(tagged: Value, depth: int, finite: bool) -> Value:
     if tagged is None or isinstance(tagged, (bool, str)):
         return tagged
     tag, content = tagged
-    if depth > DEPTH:
+    if depth > MAX_DEPTH:
         raise Malformed("nested too deeply")
     if tag == "dict":
-        return {_plain(key, depth + 1, finite): _plain(value, depth + 1, finite) for key, value in content}
+        return {_untag(key, depth + 1, finite): _untag(value, depth + 1, finite) for key, value in content}
     if tag in _COLLECTIONS:
-        return _COLLECTIONS[tag]([_plain(item, depth + 1, finite) for item in content])
+        return _COLLECTIONS[tag]([_untag(item, depth + 1, finite) for item in content])
     return _scalar(tag, content, finite)
 
 

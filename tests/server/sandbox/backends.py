@@ -1,4 +1,4 @@
-"""The backends that this machine can run, and one that holds nothing, to see that the attacks are real."""
+"""Sandbox backends that this machine can run, and one without isolation, which shows that the attacks are real."""
 
 import asyncio
 import os
@@ -10,36 +10,39 @@ from pathlib import Path
 import psutil
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.sandbox import Limits, interpreter, opened
-from cogitate.server.sandbox.backend import Start, confinement
-from cogitate.server.sandbox.interpreter import OWNER
+from cogitate.server.sandbox import Limits, interpreter, open_programs
+from cogitate.server.sandbox.backend import LaunchSpec, build_confinement
+from cogitate.server.sandbox.interpreter import OWNER_MARK
 
-QUICK = Limits(wall=2.0, cpu=1)
+SHORT_LIMITS = Limits(wall=2.0, cpu=1)
 
 
-class Bare:
-    """No isolation at all: the interpreter as it is, with limits alone."""
+class Unconfined:
+    """A backend without isolation: the plain interpreter with limits only."""
 
     name = "bare"
 
     @contextmanager
-    def start(self, place: int, limits: Limits) -> Iterator[Start]:
-        yield Start(interpreter.command(), confinement(limits))
+    def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
+        yield LaunchSpec(interpreter.command(), build_confinement(limits))
 
 
 @cache
-def reason_not_to(how: str) -> str:
-    """Why this machine cannot run this backend; empty if it can."""
+def unavailable_reason(how: str) -> str:
+    """Returns why this machine cannot run this backend; empty if it can."""
     try:
-        asyncio.run(opened(how, Limits()))
+        asyncio.run(open_programs(how, Limits()))
     except CannotStart as error:
         return str(error)
     return ""
 
 
-def sandboxed(owner: int | None = None) -> list[psutil.Process]:
-    """Every process of this server's sandbox, bubblewrap's own among them; by default of this process's."""
-    mark = f"{OWNER}{owner or os.getpid()}\0".encode()
+def find_processes(owner: int | None = None) -> list[psutil.Process]:
+    """Returns all processes of a server's sandbox, including bubblewrap's own.
+
+    `owner`: the server's pid; by default this process's.
+    """
+    mark = f"{OWNER_MARK}{owner or os.getpid()}\0".encode()
     found = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError, psutil.NoSuchProcess):
@@ -48,19 +51,19 @@ def sandboxed(owner: int | None = None) -> list[psutil.Process]:
     return found
 
 
-async def none_left(seconds: float = 1.0, owner: int | None = None) -> bool:
-    """Whether all of them are gone within so many seconds."""
+async def wait_until_none(seconds: float = 1.0, owner: int | None = None) -> bool:
+    """Whether all sandboxed processes are gone within so many seconds."""
     for _ in range(int(seconds / 0.02)):
-        if not sandboxed(owner):
+        if not find_processes(owner):
             return True
         await asyncio.sleep(0.02)
-    return not sandboxed(owner)
+    return not find_processes(owner)
 
 
-async def started(count: int, owner: int | None = None, seconds: float = 10.0) -> list[psutil.Process]:
-    """As soon as there are so many of them."""
+async def wait_for_processes(count: int, owner: int | None = None, seconds: float = 10.0) -> list[psutil.Process]:
+    """Returns the sandboxed processes as soon as there are `count` of them."""
     for _ in range(int(seconds / 0.01)):
-        if len(found := sandboxed(owner)) >= count:
+        if len(found := find_processes(owner)) >= count:
             return found
         await asyncio.sleep(0.01)
-    raise AssertionError("nothing was started")
+    raise AssertionError("too few processes were started")

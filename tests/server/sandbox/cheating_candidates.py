@@ -1,4 +1,4 @@
-"""Candidates that do not solve the task, which is f(x) = x * x + 1, and want a verdict that they do."""
+"""Candidates that do not solve the task, f(x) = x * x + 1, and try to get a passing verdict."""
 
 TESTS = ("assert f(3) == 10", "assert f(12) == 145", "import math\nassert math.isclose(f(5), 26)")
 HONEST = "def f(x): return x * x + 1"

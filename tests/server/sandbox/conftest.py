@@ -1,26 +1,26 @@
-"""`how`: the name of each backend in turn, those left out that this machine cannot run; `cage` and `programs`: it."""
+"""Fixtures for each backend that this machine can run: its name `how`, the backend `cage`, and `programs` over it."""
 
 import pytest
 
-from cogitate.server.sandbox.backend import Cage
-from cogitate.server.sandbox.bwrap import bubblewrap
-from cogitate.server.sandbox.landlock import landlock
+from cogitate.server.sandbox.backend import SandboxBackend
+from cogitate.server.sandbox.bwrap import open_bubblewrap
+from cogitate.server.sandbox.landlock import open_landlock
 from cogitate.server.sandbox.local import LocalPrograms
-from tests.server.sandbox.backends import QUICK, reason_not_to
+from tests.server.sandbox.backends import SHORT_LIMITS, unavailable_reason
 
 
 @pytest.fixture(params=["bwrap", "landlock"])
 def how(request: pytest.FixtureRequest) -> str:
-    if why := reason_not_to(request.param):
+    if why := unavailable_reason(request.param):
         pytest.skip(f"NOT TESTED IN {request.param}: {why}")
     return str(request.param)
 
 
 @pytest.fixture
-def cage(how: str) -> Cage:
-    return bubblewrap() if how == "bwrap" else landlock()
+def cage(how: str) -> SandboxBackend:
+    return open_bubblewrap() if how == "bwrap" else open_landlock()
 
 
 @pytest.fixture
-def programs(cage: Cage) -> LocalPrograms:
-    return LocalPrograms(cage, QUICK)
+def programs(cage: SandboxBackend) -> LocalPrograms:
+    return LocalPrograms(cage, SHORT_LIMITS)

@@ -1,4 +1,4 @@
-"""Candidates that solve their task, each with tests as people and models write them."""
+"""Candidates that solve their task, with tests as people and models write them."""
 
 HONEST: dict[str, tuple[str, list[str]]] = {
     "sum": ("def f(a, b): return a + b", ["assert f(1, 2) == 3", "assert f(-1, 1) == 0", "assert f(a=2, b=3) == 5"]),

@@ -1,4 +1,4 @@
-"""Nothing stays behind: no process, no file, whatever runs are left by and however the server ends."""
+"""Nothing is left behind, no process and no file, however runs and the server end."""
 
 import asyncio
 import os
@@ -15,18 +15,18 @@ import psutil
 import pytest
 
 from cogitate.server.sandbox import Limits
-from cogitate.server.sandbox.backend import Cage
-from cogitate.server.sandbox.cleanup import reap
-from cogitate.server.sandbox.interpreter import OWNER
+from cogitate.server.sandbox.backend import SandboxBackend
+from cogitate.server.sandbox.cleanup import remove_leftovers
+from cogitate.server.sandbox.interpreter import OWNER_MARK
 from cogitate.server.sandbox.local import LocalPrograms
-from tests.server.sandbox.backends import none_left, sandboxed, started
+from tests.server.sandbox.backends import find_processes, wait_for_processes, wait_until_none
 
 SERVER = """
 import asyncio, sys
-from server.sandbox import Limits, opened
+from cogitate.server.sandbox import Limits, open_programs
 
 async def main():
-    programs = await opened(sys.argv[1], Limits(wall=30, cpu=30, concurrency=3))
+    programs = await open_programs(sys.argv[1], Limits(wall=30, cpu=30, concurrency=3))
     print("ready", flush=True)
     async with asyncio.TaskGroup() as group:
         group.create_task(programs.run("import time; time.sleep(60)"))
@@ -35,8 +35,8 @@ async def main():
 
 asyncio.run(main())
 """
-AT_ONCE = 5
-"""Servers: each waits more than it computes."""
+CONCURRENT_SERVERS = 5
+"""Each waits more than it computes."""
 PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run")
 MIXED = (
     "print(1)",
@@ -75,12 +75,12 @@ async def many(programs: LocalPrograms, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.faults)])
-async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: str, cage: Cage, count: int):
+async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: str, cage: SandboxBackend, count: int):
     programs = LocalPrograms(cage, Limits(wall=0.5, cpu=1))
     await programs.run("print(1)")
     before = files(), processes(), len(os.listdir("/proc/self/fd"))
     await many(programs, count)
-    alive = not await none_left()
+    alive = not await wait_until_none()
     ours = {
         name for name in files() - before[0] if "cogitate" in name or "escaped" in name or name.split("/")[-1].isdigit()
     }
@@ -91,9 +91,9 @@ async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: s
     assert (await programs.run("print(1)")).ok
 
 
-async def summed(count: int, one: Callable[[int], Awaitable[int]]) -> int:
-    """Of so many servers, a few at a time."""
-    lanes = asyncio.Semaphore(AT_ONCE)
+async def sum_over_servers(count: int, one: Callable[[int], Awaitable[int]]) -> int:
+    """Returns the sum of `one` over `count` servers, a few at a time."""
+    lanes = asyncio.Semaphore(CONCURRENT_SERVERS)
 
     async def each(number: int) -> int:
         async with lanes:
@@ -105,81 +105,81 @@ async def summed(count: int, one: Callable[[int], Awaitable[int]]) -> int:
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
-async def test_a_server_that_is_killed_takes_its_runs_with_it(bar, how: str, count: int):
+async def test_runs_die_with_a_killed_server(bar, how: str, count: int):
     async def one(number: int) -> int:
         async with serving(how) as server:
-            await started(4, server.pid)
+            await wait_for_processes(4, server.pid)
             server.send_signal(signal.SIGKILL)
-        return 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+        return 0 if await wait_until_none(1.0, server.pid) else len(find_processes(server.pid))
 
-    left = await summed(count, one)
+    left = await sum_over_servers(count, one)
     bar("T43", f"{how}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
-async def test_killed_while_its_runs_begin_it_leaves_nothing_after_the_next_start(bar, how: str, count: int):
+async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, how: str, count: int):
     async def one(number: int) -> int:
         async with serving(how) as server:
             await asyncio.sleep(number % 25 * 0.003)
             server.send_signal(signal.SIGKILL)
         await asyncio.sleep(0.1)
-        reap()
-        return 0 if await none_left(1.0, server.pid) else len(sandboxed(server.pid))
+        remove_leftovers()
+        return 0 if await wait_until_none(1.0, server.pid) else len(find_processes(server.pid))
 
-    left = await summed(count, one)
+    left = await sum_over_servers(count, one)
     what = f"{how}: alive after the next start, {count} servers killed while runs began"
     bar("T43", what, f"{left}", "0", not left)
 
 
-async def test_what_lives_is_not_reaped(programs: LocalPrograms):
+async def test_cleanup_spares_running_programs(programs: LocalPrograms):
     task = asyncio.create_task(programs.run("import time; time.sleep(0.5); print(1)"))
     await asyncio.sleep(0.2)
-    reap()
+    remove_leftovers()
     assert (await task).ok
 
 
-def begun(how: str) -> "subprocess.Popen[str]":
+def start_server(how: str) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", SERVER, how], stdout=subprocess.PIPE, text=True)
 
 
 @asynccontextmanager
 async def serving(how: str) -> AsyncIterator["subprocess.Popen[str]"]:
-    """A server that is ready to start three runs, and then does."""
-    with begun(how) as server:
+    """Yields a server that is ready to start three runs, and then does."""
+    with start_server(how) as server:
         assert server.stdout is not None and await asyncio.to_thread(server.stdout.readline) == "ready\n"
         yield server
 
 
-BAIT = """
+OPEN_TARGETS = """
 import time
-from cogitate.server.sandbox.selftest import bait
-with bait() as laid:
-    print(laid.file, flush=True)
+from cogitate.server.sandbox.selftest import open_targets
+with open_targets() as targets:
+    print(targets.file, flush=True)
     time.sleep(60)
 """
 
 
-def test_baits_of_a_killed_server_are_taken_away_by_the_next_start():
-    with subprocess.Popen([sys.executable, "-c", BAIT], stdout=subprocess.PIPE, text=True) as server:
+def test_next_start_removes_the_targets_folder_of_a_killed_server():
+    with subprocess.Popen([sys.executable, "-c", OPEN_TARGETS], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         left = Path(server.stdout.readline().strip()).parent
-        reap()
+        remove_leftovers()
         assert left.exists()  # its owner lives
         server.kill()
-    reap()
+    remove_leftovers()
     assert not left.exists()
 
 
-def test_what_a_container_runs_is_not_reaped():
-    """The number in its command is of another pid namespace, where its parent lives."""
-    mark = ("sh", "-c", 'exec "$0" -c "import time; time.sleep(60)" "$1$2"', sys.executable, OWNER, "7")
+def test_cleanup_spares_processes_of_another_pid_namespace():
+    """The server's pid in its command is of another pid namespace, where the server lives."""
+    mark = ("sh", "-c", 'exec "$0" -c "import time; time.sleep(60)" "$1$2"', sys.executable, OWNER_MARK, "7")
     with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *mark]) as container:
         eventually = time.monotonic() + 5
-        while not (inside := sandboxed(7)) and time.monotonic() < eventually and container.poll() is None:
+        while not (inside := find_processes(7)) and time.monotonic() < eventually and container.poll() is None:
             time.sleep(0.02)
         if not inside:
             container.kill()
             pytest.skip("no pid namespace can be made here")
-        reap()
+        remove_leftovers()
         assert container.poll() is None and inside[0].is_running()
         container.kill()

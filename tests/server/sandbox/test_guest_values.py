@@ -1,4 +1,4 @@
-"""What crosses between a candidate and its judge: every plain value, exactly, and nothing else."""
+"""Values that a candidate and its judge exchange: every plain value exactly, and nothing else."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.server.sandbox.guest.values import DEPTH, Malformed, plain, read, written
+from cogitate.server.sandbox.guest.values import MAX_DEPTH, Malformed, decode, encode, untag
 
 SCALARS = (
     st.none()
@@ -26,29 +26,29 @@ VALUES = st.recursive(
 )
 
 
-def crossed(value: Any) -> Any:
-    return plain(read(written(value)), finite=True)
+def round_trip(value: Any) -> Any:
+    return untag(decode(encode(value)), finite=True)
 
 
-def same(a: Any, b: Any) -> bool:
+def is_same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b and repr(type(a)) == repr(type(b))
 
 
 @given(VALUES)
-def test_a_plain_value_crosses_unchanged(value: Any):
-    assert same(crossed(value), value)
+def test_plain_values_round_trip(value: Any):
+    assert is_same(round_trip(value), value)
 
 
 @given(st.text() | st.text(alphabet="\ud800\udfff\0"))
-def test_text_of_any_kind_crosses(text: str):
-    assert crossed(text) == text
+def test_text_with_surrogates_and_nul_round_trips(text: str):
+    assert round_trip(text) == text
 
 
-def test_numbers_are_exact():
-    assert crossed(10**5000) == 10**5000
-    assert math.copysign(1, crossed(-0.0)) == -1
-    assert crossed(0.1) == 0.1 and crossed(5e-324) == 5e-324
-    assert type(crossed(True)) is bool and type(crossed(1)) is int and type(crossed(1.0)) is float
+def test_numbers_round_trip_exactly():
+    assert round_trip(10**5000) == 10**5000
+    assert math.copysign(1, round_trip(-0.0)) == -1
+    assert round_trip(0.1) == 0.1 and round_trip(5e-324) == 5e-324
+    assert type(round_trip(True)) is bool and type(round_trip(1)) is int and type(round_trip(1.0)) is float
 
 
 class Lying(int):
@@ -62,43 +62,43 @@ class Lying(int):
         return "2a"
 
 
-def test_what_is_read_is_the_plain_type():
-    assert type(crossed(Lying(7))) is int
-    assert crossed(Lying(7)) == 7
+def test_subclass_instance_is_read_as_its_plain_type():
+    assert type(round_trip(Lying(7))) is int
+    assert round_trip(Lying(7)) == 7
 
 
 @pytest.mark.parametrize("value", [object(), len, range(3), iter([]), 1j, {1: object()}, [lambda: 1], type])
-def test_anything_else_does_not_cross(value: object):
+def test_other_values_are_malformed(value: object):
     with pytest.raises(Malformed):
-        written(value)
+        encode(value)
 
 
-def test_depth_is_bounded_both_ways():
+def test_depth_is_limited_in_both_directions():
     value: Any = 1
-    for _ in range(DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         value = [value]
     with pytest.raises(Malformed):
-        written(value)
+        encode(value)
     tagged: Any = ["int", "1"]
-    for _ in range(DEPTH + 2):
+    for _ in range(MAX_DEPTH + 2):
         tagged = ["list", [tagged]]
     with pytest.raises(Malformed):
-        plain(tagged, finite=True)
+        untag(tagged, finite=True)
 
 
-def test_a_value_within_itself_does_not_cross():
+def test_cyclic_value_is_malformed():
     value: list[Any] = []
     value.append(value)
     with pytest.raises(Malformed):
-        written(value)
+        encode(value)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_only_finite_numbers_are_answers(number: float):
-    tagged = read(written([number]))
-    assert repr(plain(tagged, finite=False)) == repr([number])
+def test_nan_and_infinity_are_rejected_as_answers(number: float):
+    tagged = decode(encode([number]))
+    assert repr(untag(tagged, finite=False)) == repr([number])
     with pytest.raises(Malformed):
-        plain(tagged, finite=True)
+        untag(tagged, finite=True)
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ def test_only_finite_numbers_are_answers(number: float):
         b'["list", [1]]', b'[["list"], []]', b'["tuple", 5]',
     ],
 )  # fmt: skip
-def test_what_no_writer_wrote_is_malformed(text: bytes):
+def test_malformed_messages_raise_malformed(text: bytes):
     with pytest.raises(Malformed):
-        plain(read(text), finite=True)
+        untag(decode(text), finite=True)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text() | st.floats() | st.integers(), lambda inner: st.lists(inner)))
-def test_any_json_at_all_is_a_plain_value_or_malformed(tagged: Any):
+def test_any_json_is_a_plain_value_or_malformed(tagged: Any):
     try:
-        value = plain(read(json.dumps(tagged).encode()), finite=True)
+        value = untag(decode(json.dumps(tagged).encode()), finite=True)
     except Malformed:
         return
     assert type(value) in (type(None), bool, int, float, str, bytes, list, tuple, set, dict)

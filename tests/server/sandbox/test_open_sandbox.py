@@ -1,4 +1,4 @@
-"""--code-exec: what is opened is what was asked for and was seen to hold, or the server does not start."""
+"""--code-exec: the named sandbox is opened and passes its self-test, or the server does not start."""
 
 import os
 import subprocess
@@ -14,18 +14,18 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.sandbox import Limits, Rationed, open_sandbox, opened
-from cogitate.server.sandbox.backend import Cage, Start, confinement
+from cogitate.server.sandbox import Limits, RunQuota, open_programs, open_sandbox
+from cogitate.server.sandbox.backend import LaunchSpec, SandboxBackend, build_confinement
 from cogitate.server.sandbox.bwrap import Bubblewrap
 from cogitate.server.sandbox.local import LocalPrograms
-from cogitate.server.sandbox.selftest import bait, escapes, prove
+from cogitate.server.sandbox.selftest import build_probe, open_targets, run_selftest
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.programs import Programs, ProgramsOff
 from tests.resilience.server_process import Server
-from tests.server.sandbox.backends import QUICK, Bare, none_left
+from tests.server.sandbox.backends import SHORT_LIMITS, Unconfined, wait_until_none
 
 
-async def test_off_is_the_default_and_runs_nothing():
+async def test_default_is_off_and_runs_nothing():
     programs = await open_sandbox(Settings())
     with pytest.raises(ProgramsOff, match="--code-exec off"):
         await programs.run("print(1)")
@@ -33,42 +33,42 @@ async def test_off_is_the_default_and_runs_nothing():
         await programs.test("def f(): pass", ["f()"])
 
 
-@pytest.mark.parametrize("said", ["on", "", "docker", "remote:", "bwrap ", "landlock,bwrap"])
-def test_a_setting_that_means_nothing_is_refused(said: str):
+@pytest.mark.parametrize("value", ["on", "", "docker", "remote:", "bwrap ", "landlock,bwrap"])
+def test_unknown_value_raises_validation_error(value: str):
     with pytest.raises(ValidationError):
-        Settings(code_exec=said)
+        Settings(code_exec=value)
 
 
-async def test_what_is_asked_for_is_opened_within_two_seconds(how: str):
+async def test_sandbox_opens_within_two_seconds(how: str):
     began = time.perf_counter()
     programs = await open_sandbox(Settings(code_exec=how))
     assert time.perf_counter() - began < 2
     assert (await programs.run("print(6 * 7)")).stdout == "42\n"
-    assert await none_left()
+    assert await wait_until_none()
 
 
 @pytest.mark.parametrize("how", ["remote:/nowhere/at/all.sock", "magic"])
-async def test_what_is_not_there_is_never_replaced(how: str):
-    with pytest.raises(CannotStart, match="--code-exec") as told:
-        await opened(how, Limits())
-    assert "\n" not in str(told.value)
+async def test_unavailable_sandbox_raises_cannot_start(how: str):
+    with pytest.raises(CannotStart, match="--code-exec") as raised:
+        await open_programs(how, Limits())
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("how", ["remote:/nowhere/at/all.sock", "bwrap"])
-def test_t5_a_server_whose_sandbox_is_not_there_does_not_start(bar, how: str):
+def test_server_with_unavailable_sandbox_does_not_start(bar, how: str):
     with Server(flags=("--code-exec", how), environment={"PATH": "/nowhere"}, ready=False) as server:
         status = server.ended(30)
-        said = server.output
-    named = "--code-exec" in said and "Traceback" not in said and "ready:" not in said
+        output = server.output
+    named = "--code-exec" in output and "Traceback" not in output and "ready:" not in output
     bar(
         "T5", f"--code-exec {how}, which is not there: exit", f"{status}", "not 0, with its name", status != 0 and named
     )
 
 
-async def test_a_bwrap_that_does_not_work_says_why(tmp_path: Path):
+async def test_broken_bwrap_is_reported_with_its_message(tmp_path: Path):
     broken = write_script(tmp_path / "bwrap", "echo 'bwrap: No permissions to create new namespace' >&2; exit 1")
     with pytest.raises(CannotStart, match="runs no program: bwrap: No permissions"):
-        await prove(LocalPrograms(Bubblewrap(str(broken), None), QUICK), "bwrap")
+        await run_selftest(LocalPrograms(Bubblewrap(str(broken), None), SHORT_LIMITS), "bwrap")
 
 
 def write_script(path: Path, text: str) -> Path:
@@ -77,71 +77,73 @@ def write_script(path: Path, text: str) -> Path:
     return path
 
 
-async def test_no_isolation_is_seen_through():
-    with pytest.raises(CannotStart, match="does not hold: .*/etc/passwd.*a connection to a port.*a process of its own"):
-        await prove(LocalPrograms(Bare(), QUICK), "bare")
+async def test_selftest_fails_without_isolation():
+    with pytest.raises(
+        CannotStart, match="does not isolate programs: .*/etc/passwd.*a connection to a port.*a process of its own"
+    ):
+        await run_selftest(LocalPrograms(Unconfined(), SHORT_LIMITS), "bare")
 
 
 @dataclass(frozen=True, slots=True)
-class Torn:
-    """A cage with one hole: everything of landlock's but one part."""
+class Weakened:
+    """The landlock backend with one part disabled."""
 
-    cage: Cage
+    cage: SandboxBackend
     without: str
 
     @property
     def name(self) -> str:
-        return "torn"
+        return "weakened"
 
     @contextmanager
-    def start(self, place: int, limits: Limits) -> Iterator[Start]:
-        with self.cage.start(place, limits) as start:
-            own = dict(start.confinement["landlock"])
-            own |= {"paths": [("/", 0xF)]} if self.without == "paths" else {"filter": ALLOW_ALL}
-            yield Start(start.command, confinement(limits, own))
+    def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
+        with self.cage.prepare(slot, limits) as spec:
+            rules = dict(spec.confinement["landlock"])
+            rules |= {"paths": [("/", 0xF)]} if self.without == "paths" else {"filter": ALLOW_ALL}
+            yield LaunchSpec(spec.command, build_confinement(limits, rules))
 
 
 ALLOW_ALL = bytes.fromhex("0600000000 00ff7f".replace(" ", ""))
 
 
 @pytest.mark.parametrize(("without", "found"), [("paths", "/etc/passwd"), ("filter", "a process of its own")])
-async def test_one_hole_is_enough_to_stay_shut(how: str, cage: Cage, without: str, found: str):
+async def test_selftest_fails_where_one_part_is_disabled(how: str, cage: SandboxBackend, without: str, found: str):
     if how != "landlock":
-        pytest.skip("bubblewrap's namespaces cannot be had in part")
+        pytest.skip("bubblewrap has no parts that can be disabled")
     with pytest.raises(CannotStart, match=found):
-        await prove(LocalPrograms(Torn(cage, without), QUICK), "torn")
+        await run_selftest(LocalPrograms(Weakened(cage, without), SHORT_LIMITS), "weakened")
 
 
-async def test_a_limit_that_does_not_hold_is_seen(cage: Cage):
+async def test_selftest_fails_where_the_memory_limit_is_too_high(cage: SandboxBackend):
     with pytest.raises(CannotStart, match="768 MB of memory"):
-        await prove(LocalPrograms(cage, Limits(memory=4 << 30)), "loose")
+        await run_selftest(LocalPrograms(cage, Limits(memory=4 << 30)), "loose")
 
 
-def test_the_canaries_leave_nothing():
-    with bait() as laid:
-        assert Path(laid.file).read_text() == "canary"
-        assert escapes(laid).startswith(f'BAIT = {{"pid": {os.getpid()}')
-    assert not Path(laid.file).parent.exists()
+def test_targets_are_removed():
+    with open_targets() as targets:
+        assert Path(targets.file).read_text() == "canary"
+        assert build_probe(targets).startswith(f'TARGETS = {{"pid": {os.getpid()}')
+    assert not Path(targets.file).parent.exists()
 
 
-async def test_a_request_has_a_ration(programs: Programs):
-    mine, yours = Rationed(programs, 2), Rationed(programs, 1)
-    assert (await mine.run("print(1)")).ok
-    assert (await mine.test("def f(): return 1", ["assert f()"])).passed == (True,)
-    assert (await mine.run("print(1)")).reason == "refused"
-    assert (await mine.test("def f(): return 1", ["assert f()"])).passed == (False,)
-    assert (await yours.run("print(1)")).ok
+async def test_quota_limits_runs_per_request(programs: Programs):
+    first, second = RunQuota(programs, 2), RunQuota(programs, 1)
+    assert (await first.run("print(1)")).ok
+    assert (await first.test("def f(): return 1", ["assert f()"])).passed == (True,)
+    assert (await first.run("print(1)")).reason == "refused"
+    assert (await first.test("def f(): return 1", ["assert f()"])).passed == (False,)
+    assert (await second.run("print(1)")).ok
 
 
-def test_what_runs_inside_needs_none_of_our_packages():
-    """Each module, imported by an interpreter that has nothing but the standard library."""
-    inside = Path(sys.modules["cogitate.server.sandbox"].__path__[0]) / "guest"
-    names = sorted(path.stem for path in inside.glob("*.py") if path.stem not in ("__init__", "boot"))
+def test_guest_modules_import_the_standard_library_only():
+    """Imports each module with an interpreter that has the standard library only."""
+    guest = Path(sys.modules["cogitate.server.sandbox"].__path__[0]) / "guest"
+    names = sorted(path.stem for path in guest.glob("*.py") if path.stem not in ("__init__", "boot"))
     script = "import sys\nsys.path.insert(0, sys.argv[1])\n" + "\n".join(
         f"import cogitate.server.sandbox.guest.{name}" for name in names
     )
-    root = inside.parent / "nothing"
-    command = [sys.executable, "-I", "-S", "-c", BARE_PACKAGES + script, str(root), str(inside)]
+    root = guest.parent / "nothing"
+    command = [sys.executable, "-I", "-S", "-c", BARE_PACKAGES + script, str(root), str(guest)]
     assert subprocess.run(command, capture_output=True, text=True).stderr == ""
 
 
@@ -153,26 +155,29 @@ for name in ("cogitate", "cogitate.server", "cogitate.server.sandbox", "cogitate
 """
 
 
-def test_a_server_that_is_not_root_holds_them_too(how: str):
-    """Where it cannot give each run a user of its own."""
+def test_unprivileged_server_opens_the_sandbox(how: str):
+    """Such a server cannot give each run a user of its own."""
     python, packages = Path("/usr/bin/python3"), str(Path(psutil.__file__).parents[1])
     version = subprocess.run([python, "-c", PRINT_VERSION], capture_output=True, text=True).stdout.strip()
     if os.geteuid() != 0 or version != str(sys.version_info[:2]):
-        pytest.skip("needs root, to become somebody else, and the same Python under /usr")
-    somebody = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", str(python), "-B", "-c"]
-    told = subprocess.run(
-        [*somebody, OPEN, how], env={"PYTHONPATH": f"{os.getcwd()}:{packages}"}, capture_output=True, text=True
+        pytest.skip("needs root, to change to another user, and the same Python under /usr")
+    command = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", str(python), "-B", "-c"]
+    raised = subprocess.run(
+        [*command, OPEN, how],
+        env={"PYTHONPATH": f"{os.getcwd()}/deploy/package:{packages}"},
+        capture_output=True,
+        text=True,
     )
-    assert (told.stdout, told.stderr) == ("12345\n" if how == "landlock" else "65534\n", "")
+    assert (raised.stdout, raised.stderr) == ("12345\n" if how == "landlock" else "65534\n", "")
 
 
 PRINT_VERSION = "import sys; print(sys.version_info[:2])"
 OPEN = """
 import asyncio, sys
-from server.sandbox import Limits, opened
+from cogitate.server.sandbox import Limits, open_programs
 
 async def main():
-    programs = await opened(sys.argv[1], Limits())
+    programs = await open_programs(sys.argv[1], Limits())
     print(end=(await programs.run("import os; print(os.getuid())")).stdout)
 
 asyncio.run(main())

@@ -1,13 +1,13 @@
-"""A verdict is earned by answers: nothing that a candidate does to its own process makes a test pass."""
+"""Verdicts need answers: nothing that a candidate does to its own process makes a test pass."""
 
 import asyncio
 
 import pytest
 
 from cogitate.server.sandbox import Limits
-from cogitate.server.sandbox.backend import Cage
+from cogitate.server.sandbox.backend import SandboxBackend
 from cogitate.server.sandbox.local import LocalPrograms
-from tests.server.sandbox.backends import none_left
+from tests.server.sandbox.backends import wait_until_none
 from tests.server.sandbox.cheating_candidates import CHEATS, TESTS
 from tests.server.sandbox.cheating_candidates import HONEST as SOLUTION
 from tests.server.sandbox.honest_candidates import HONEST
@@ -18,23 +18,23 @@ SHORT = Limits(wall=2.0, cpu=1)
 
 
 @pytest.fixture
-def programs(cage: Cage) -> LocalPrograms:
+def programs(cage: SandboxBackend) -> LocalPrograms:
     return LocalPrograms(cage, SHORT)
 
 
-def test_there_are_forty_of_each():
+def test_there_are_at_least_forty_cheats_and_honest_candidates():
     assert len(CHEATS) >= 40 and len(HONEST) >= 40
 
 
 @pytest.mark.parametrize("name", CHEATS)
-async def test_a_cheat_passes_nothing(bar, how: str, programs: LocalPrograms, name: str):
+async def test_cheating_candidate_passes_no_test(bar, how: str, programs: LocalPrograms, name: str):
     tested = await programs.test(CHEATS[name], TESTS)
     won = sum(tested.passed)
     bar("T12", f"{how}: tests that a cheat passes: {name}", f"{won} of {len(TESTS)}", "0", not won)
 
 
 @pytest.mark.parametrize("name", HONEST)
-async def test_an_honest_solution_passes_everything(bar, how: str, programs: LocalPrograms, name: str):
+async def test_honest_candidate_passes_all_tests(bar, how: str, programs: LocalPrograms, name: str):
     source, tests = HONEST[name]
     tested = await programs.test(source, tests)
     good = all(tested.passed) and len(tested.passed) == len(tests) and tested.reason == "ok"
@@ -42,10 +42,10 @@ async def test_an_honest_solution_passes_everything(bar, how: str, programs: Loc
     bar("T12", f"{how}: tests that an honest solution passes: {name}", figure, "all, ok", good)
 
 
-async def test_the_solution_passes_and_a_near_miss_does_only_where_it_is_right(programs: LocalPrograms):
+async def test_partial_solution_passes_only_the_tests_it_solves(programs: LocalPrograms):
     assert (await programs.test(SOLUTION, TESTS)).passed == (True, True, True)
-    near = await programs.test("def f(x): return 10 if x == 3 else 0", TESTS)
-    assert near.passed == (True, False, False)
+    partial = await programs.test("def f(x): return 10 if x == 3 else 0", TESTS)
+    assert partial.passed == (True, False, False)
 
 
 @pytest.mark.parametrize(
@@ -66,49 +66,47 @@ async def test_the_solution_passes_and_a_near_miss_does_only_where_it_is_right(p
         "while True: f(1)",
     ],
 )
-async def test_a_test_that_shows_nothing_does_not_pass(programs: LocalPrograms, test: str):
+async def test_test_without_a_valid_answer_does_not_pass(programs: LocalPrograms, test: str):
     tested = await programs.test(SOLUTION, [test])
     assert tested.passed == (False,)
 
 
 @pytest.mark.parametrize(
-    "swallow",
+    "catch_all",
     ["try:\n  f(1)\nexcept BaseException: pass", "import contextlib\nwith contextlib.suppress(BaseException): f(1)"],
 )
 @pytest.mark.parametrize(
     "lost", ["import os; os._exit(0)", "return float('nan')", "return object()", "raise SystemExit", "pass\ndel f"]
 )
-async def test_an_answer_that_cannot_be_relied_on_fails_the_test_that_swallows_it(
-    programs: LocalPrograms, swallow: str, lost: str
-):
-    tested = await programs.test(f"def f(x): {lost}\ndef g(): return 1", [f"{swallow}\nassert g() == 1", swallow])
+async def test_invalid_answer_fails_a_test_that_catches_everything(programs: LocalPrograms, catch_all: str, lost: str):
+    tested = await programs.test(f"def f(x): {lost}\ndef g(): return 1", [f"{catch_all}\nassert g() == 1", catch_all])
     assert tested.passed == (False, False)
 
 
-async def test_arguments_are_copies_so_that_nothing_is_forged_through_them(programs: LocalPrograms):
+async def test_candidate_cannot_change_the_judges_arguments(programs: LocalPrograms):
     cheat = "def f(x):\n  x.clear()\n  return []"
     tested = await programs.test(cheat, ["x = [2, 1]\nassert f(x) == sorted(x)"])
     assert tested.passed == (False,)
 
 
-async def test_each_test_stands_alone(programs: LocalPrograms):
+async def test_tests_share_no_variables(programs: LocalPrograms):
     tested = await programs.test("def f(): return 1", ["x = f(); assert x", "assert x == 1", "assert f() == 1"])
     assert tested.passed == (True, False, True)
 
 
-async def test_verdicts_from_before_a_crash_are_kept(programs: LocalPrograms):
+async def test_verdicts_before_a_crash_count(programs: LocalPrograms):
     tested = await programs.test(
         "def f(x): return x or __import__('sys').exit()", ["assert f(1) == 1", "assert f(0) == 0", "assert f(2)"]
     )
     assert tested.passed == (True, False, False)
 
 
-async def test_no_tests_are_no_verdicts(programs: LocalPrograms):
+async def test_no_tests_give_no_verdicts(programs: LocalPrograms):
     assert (await programs.test("def f(): pass", [])).passed == ()
 
 
-async def test_one_candidate_never_sees_another(programs: LocalPrograms):
+async def test_concurrent_candidates_are_separate(programs: LocalPrograms):
     async with asyncio.TaskGroup() as group:
-        told = [group.create_task(programs.test(f"def f(): return {n}", [f"assert f() == {n}"])) for n in range(12)]
-    assert all(task.result().passed == (True,) for task in told)
-    assert await none_left()
+        tasks = [group.create_task(programs.test(f"def f(): return {n}", [f"assert f() == {n}"])) for n in range(12)]
+    assert all(task.result().passed == (True,) for task in tasks)
+    assert await wait_until_none()

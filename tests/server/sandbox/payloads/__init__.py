@@ -1,7 +1,7 @@
-"""Attempts to get out, by name. Each is a program that calls `escaped()` when it has got what it must not have.
+"""Escape attempts by name. Each is a program that calls `escaped()` when it has reached something outside.
 
-`BAIT` is a dictionary of what lies outside; `libc` is there for system calls. Whatever a program prints is searched for
-the canary as well. Those marked `tame` may be run without a sandbox too, where they must succeed.
+`TARGETS` is a dictionary of what lies outside; `libc` is for raw system calls. The output of a program is also searched
+for the canary. Those marked `tame` may run without a sandbox too, where they must succeed.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def call(number, *arguments):
     return libc.syscall(number, *arguments)
 
 def there(number, *arguments):
-    '''A system call that does more than say no such call, or not you.'''
+    '''Whether the system call does anything but return ENOSYS or EPERM.'''
     return call(number, *arguments) >= 0 or ctypes.get_errno() not in (1, 38)
 """
 
@@ -29,8 +29,8 @@ class Payload:
     source: str
     tame: bool = False
 
-    def program(self, bait: object) -> str:
-        return f"BAIT = {bait!r}\n{PRELUDE}\n{self.source}"
+    def program(self, targets: object) -> str:
+        return f"TARGETS = {targets!r}\n{PRELUDE}\n{self.source}"
 
 
 def tame(**sources: str) -> list[Payload]:

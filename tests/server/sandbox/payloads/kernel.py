@@ -1,4 +1,4 @@
-"""Corners of the kernel that a program has no business in."""
+"""Parts of the kernel that programs do not need."""
 
 from tests.server.sandbox.payloads import Payload, tame, wild
 
@@ -37,6 +37,6 @@ escaped()""",
 )
 SPLIT = tame(
     a_pidfd_of_itself="there(434, os.getpid(), 0) and escaped()",
-    affinity_of_the_server="os.sched_setaffinity(BAIT['pid'], os.sched_getaffinity(0)); escaped()",
+    affinity_of_the_server="os.sched_setaffinity(TARGETS['pid'], os.sched_getaffinity(0)); escaped()",
 )
 PAYLOADS = [*CALLS, *TRICKS, OLD_CALLS, *SPLIT]

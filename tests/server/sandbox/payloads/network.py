@@ -1,12 +1,14 @@
-"""Reaching anything outside, or being reached."""
+"""Connecting to anything outside, and accepting connections."""
 
 from tests.server.sandbox.payloads import tame, wild
 
 LOCAL = tame(
-    loopback="socket.create_connection(('127.0.0.1', BAIT['port']), 1); escaped()",
-    a_datagram="socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', BAIT['udp'])); escaped()",
-    a_unix_socket="s = socket.socket(socket.AF_UNIX); s.connect(BAIT['unix']); escaped()",
-    an_abstract_socket="s = socket.socket(socket.AF_UNIX); s.connect('\\0' + BAIT['abstract']); escaped()",
+    loopback="socket.create_connection(('127.0.0.1', TARGETS['port']), 1); escaped()",
+    a_datagram="""
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', TARGETS['udp']))
+escaped()""",
+    a_unix_socket="s = socket.socket(socket.AF_UNIX); s.connect(TARGETS['unix']); escaped()",
+    an_abstract_socket="s = socket.socket(socket.AF_UNIX); s.connect('\\0' + TARGETS['abstract']); escaped()",
     a_unix_datagram="a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); escaped()",
     listening="s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); escaped()",
     netlink="socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); escaped()",

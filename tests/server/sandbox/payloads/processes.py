@@ -1,12 +1,12 @@
-"""Touching other processes, and outliving one's own."""
+"""Reaching other processes, and outliving the run."""
 
 from tests.server.sandbox.payloads import tame, wild
 
-OTHERS = tame(
-    a_signal="os.kill(BAIT['pid'], 0); escaped()",
-    a_handle="os.pidfd_open(BAIT['pid']); escaped()",
-    limits_of_the_server="import resource; resource.prlimit(BAIT['pid'], resource.RLIMIT_NOFILE); escaped()",
-    priority_of_the_server="os.getpriority(os.PRIO_PROCESS, BAIT['pid']); escaped()",
+CALM = tame(
+    a_signal="os.kill(TARGETS['pid'], 0); escaped()",
+    a_handle="os.pidfd_open(TARGETS['pid']); escaped()",
+    limits_of_the_server="import resource; resource.prlimit(TARGETS['pid'], resource.RLIMIT_NOFILE); escaped()",
+    priority_of_the_server="os.getpriority(os.PRIO_PROCESS, TARGETS['pid']); escaped()",
     a_child="os.fork() or os._exit(0); escaped()",
     a_program="import subprocess; subprocess.run(['/usr/bin/true'], check=True); escaped()",
     a_pool="import multiprocessing; multiprocessing.Pool(2); escaped()",
@@ -18,9 +18,9 @@ OTHERS = tame(
 WILD = wild(
     signal_to_all="os.kill(-1, signal.SIGUSR2)",
     signal_to_its_parent="os.getppid() and (os.kill(os.getppid(), 0), escaped())",
-    tracing="there(101, 16, BAIT['pid'], 0, 0) and escaped()",
-    reading_memory="there(310, BAIT['pid'], 0, 0, 0, 0, 0) and escaped()",
-    writing_memory="there(311, BAIT['pid'], 0, 0, 0, 0, 0) and escaped()",
+    tracing="there(101, 16, TARGETS['pid'], 0, 0) and escaped()",
+    reading_memory="there(310, TARGETS['pid'], 0, 0, 0, 0, 0) and escaped()",
+    writing_memory="there(311, TARGETS['pid'], 0, 0, 0, 0, 0) and escaped()",
     a_copied_descriptor="there(438, 3, 0, 0) and escaped()",
     a_daemon="""
 if os.fork() == 0:
@@ -35,4 +35,4 @@ while True:
     no_death_with_the_parent="libc.prctl(1, 0, 0, 0, 0) == 0 and escaped()",
     another_session="os.setsid(); os.setpgid(0, 0)\nescaped()",
 )
-PAYLOADS = OTHERS + WILD
+PAYLOADS = CALM + WILD

@@ -1,19 +1,19 @@
-"""Using more than one's share. `escaped()` here means that a limit did not hold."""
+"""Exceeding the limits. `escaped()` here means that a limit was not enforced."""
 
 from tests.server.sandbox.payloads import wild
 
 PAYLOADS = wild(
     ten_gigabytes="bytearray(10 << 30); escaped()",
-    memory_by_and_by="kept = []\nwhile sum(map(len, kept)) < 1 << 30: kept.append(bytearray(16 << 20))\nescaped()",
-    memory_by_mmap="import mmap; kept = [mmap.mmap(-1, 1 << 28) for _ in range(8)]; escaped()",
+    memory_by_and_by="used = []\nwhile sum(map(len, used)) < 1 << 30: used.append(bytearray(16 << 20))\nescaped()",
+    memory_by_mmap="import mmap; used = [mmap.mmap(-1, 1 << 28) for _ in range(8)]; escaped()",
     memory_in_threads="""
-kept = []
+used = []
 def take():
-    try: kept.append(bytearray(100 << 20))
+    try: used.append(bytearray(100 << 20))
     except MemoryError: pass
 threads = [threading.Thread(target=take) for _ in range(8)]
 [thread.start() for thread in threads]; [thread.join() for thread in threads]
-sum(map(len, kept)) > 512 << 20 and escaped()""",
+sum(map(len, used)) > 512 << 20 and escaped()""",
     larger_limits="""
 import resource
 for what in range(16):
@@ -21,8 +21,8 @@ for what in range(16):
         resource.setrlimit(what, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         what in (0, 1, 4, 6, 7, 9) and escaped(what)
     except (OSError, ValueError): pass""",
-    descriptors="kept = [os.dup(0) for _ in range(70)]; escaped()",
-    pipes="kept = [os.pipe() for _ in range(40)]; escaped()",
+    descriptors="used = [os.dup(0) for _ in range(70)]; escaped()",
+    pipes="used = [os.pipe() for _ in range(40)]; escaped()",
     threads="""
 for _ in range(40): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()
 escaped(); os._exit(0)""",
