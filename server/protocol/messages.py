@@ -5,8 +5,19 @@ An answer that is sent back unchanged is valid, as servers write it and as OpenA
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
 
+from cogitate.strategies import parse
 from cogitate.strategies.core.types import Message
 
 Text = Annotated[str, Field(max_length=1_000_000)]
@@ -43,7 +54,14 @@ def _expand_name(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-StrategyField = Annotated[dict[str, Any], BeforeValidator(_expand_name)]
+class _StrategySchema:
+    """Documents the field by the options of every strategy; `planning` validates it, where presets are known."""
+
+    def __get_pydantic_json_schema__(self, schema: dict[str, Any], handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(parse.core_schema)]}
+
+
+StrategyField = Annotated[dict[str, Any], BeforeValidator(_expand_name), _StrategySchema()]
 
 
 Ignored = Annotated[Any, Field(exclude=True)]
