@@ -1,19 +1,38 @@
-"""Prometheus, as a fold over a finished trace. Labels come from closed sets only."""
+"""Prometheus metrics. Labels have a closed set of values, so that no client can create series."""
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from cogitate.server.planning.plan import Plan
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Finished, Sampled, TextEmitted, Trace, Usage
+from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.trace import (
+    CANDIDATE_ROLES,
+    Aborted,
+    Finished,
+    Sampled,
+    Stopped,
+    TextEmitted,
+    Trace,
+    Usage,
+)
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SHARES = tuple(share / 10 for share in range(1, 11))
+SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SHARE_BUCKETS = tuple(share / 10 for share in range(1, 11))
+CACHE_RESULTS = ("hit", "miss", "joined", "stored", "corrupt", "unavailable")
+TOKEN_KINDS = ("prompt", "cached", "generated", "aborted", "verifier")
 
 
 @dataclass(slots=True)
 class Metrics:
+    """The server's own metrics, in a registry of their own. Times are in seconds.
+
+    The series of counters by strategy and by cache result exist from the start, with the value 0, so that the first
+    event of a kind is an increase and not a new series.
+    """
+
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
@@ -30,38 +49,27 @@ class Metrics:
     stalled: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
-        to = self.registry
-        by = ["strategy"]
-        self.requests = Counter(
-            "cogitate_requests", "Requests answered", ["endpoint", "strategy", "status"], registry=to
-        )
-        self.seconds = Histogram(
-            "cogitate_request_seconds", "From request to last byte", ["endpoint", *by], buckets=SECONDS, registry=to
-        )
-        self.first_token = Histogram(
-            "cogitate_time_to_first_token_seconds", "To the first decoded result", by, buckets=SECONDS, registry=to
-        )
-        self.tokens = Counter("cogitate_tokens", "Tokens by kind", [*by, "kind"], registry=to)
-        self.candidates = Histogram("cogitate_candidates", "Candidates finished", by, buckets=COUNTS, registry=to)
-        self.agreement = Histogram("cogitate_agreement", "Share of the answer", by, buckets=SHARES, registry=to)
-        self.stopped = Counter("cogitate_stopped", "Why searches ended", [*by, "reason"], registry=to)
-        self.cache = Counter("cogitate_cache", "Answers looked up and kept", ["result"], registry=to)
-        self.in_flight = Gauge("cogitate_requests_in_flight", "Requests being answered", registry=to)
-        self.running = Gauge("cogitate_engine_running", "Sequences being decoded", registry=to)
-        self.waiting = Gauge("cogitate_engine_waiting", "Sequences waiting for a turn or in the engine", registry=to)
-        self.stalled = Gauge("cogitate_engine_stalled", "1 while an engine with work makes no tokens", registry=to)
-        self.ready = Gauge("cogitate_ready", "1 when requests are taken", registry=to)
+        self._create_request_metrics()
+        self._create_search_metrics()
+        self._create_gauges()
+        for result in CACHE_RESULTS:
+            self.cache.labels(result)
+        for strategy in STRATEGIES:
+            for kind in TOKEN_KINDS:
+                self.tokens.labels(strategy, kind)
+            for reason in get_args(Stopped):
+                self.stopped.labels(strategy, reason)
 
     def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
-        """Takes in one request, whatever it was."""
+        """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response."""
         self.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
         self.seconds.labels(endpoint, strategy).observe(seconds)
 
-    def observe(self, plan: Plan, trace: Trace, spent: Usage) -> None:
-        """Takes in what one strategy request did, finished or not."""
+    def observe(self, plan: Plan, trace: Trace, usage: Usage) -> None:
+        """Counts what a search did, whether it finished or not."""
         name = plan.strategy_name
-        kinds = {"prompt": spent.prompt, "cached": spent.cached, "generated": spent.completion}
-        for kind, count in {**kinds, "aborted": spent.aborted, "verifier": spent.verifier}.items():
+        counts = usage.prompt, usage.cached, usage.completion, usage.aborted, usage.verifier
+        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
             self.tokens.labels(name, kind).inc(count)
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | TextEmitted)]
         if decoded:
@@ -74,5 +82,51 @@ class Metrics:
                     self.agreement.labels(name).observe(event.outcome.agreement)
 
     def exposition(self) -> bytes:
-        """Ours, and what the engine itself reports in this process."""
+        """Returns these metrics and those that the engine reports in this process, in Prometheus's text format."""
         return generate_latest(self.registry) + generate_latest(REGISTRY)
+
+    def _create_request_metrics(self) -> None:
+        registry = self.registry
+        self.requests = Counter(
+            "cogitate_requests", "Requests answered", ["endpoint", "strategy", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "cogitate_request_seconds",
+            "Seconds from the request to the last byte of the response",
+            ["endpoint", "strategy"],
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.cache = Counter("cogitate_cache", "Cache look-ups, writes and faults", ["result"], registry=registry)
+
+    def _create_search_metrics(self) -> None:
+        registry, labels = self.registry, ["strategy"]
+        self.first_token = Histogram(
+            "cogitate_time_to_first_token_seconds",
+            "Seconds from the start of a search to its first decoded result",
+            labels,
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.tokens = Counter("cogitate_tokens", "Tokens by kind", [*labels, "kind"], registry=registry)
+        self.candidates = Histogram(
+            "cogitate_candidates", "Finished candidates of a search", labels, buckets=COUNT_BUCKETS, registry=registry
+        )
+        self.agreement = Histogram(
+            "cogitate_agreement",
+            "Share of the votes that the answer of a search has",
+            labels,
+            buckets=SHARE_BUCKETS,
+            registry=registry,
+        )
+        self.stopped = Counter("cogitate_stopped", "Why searches ended", [*labels, "reason"], registry=registry)
+
+    def _create_gauges(self) -> None:
+        registry = self.registry
+        self.in_flight = Gauge("cogitate_requests_in_flight", "Requests being answered", registry=registry)
+        self.running = Gauge("cogitate_engine_running", "Sequences being decoded", registry=registry)
+        self.waiting = Gauge(
+            "cogitate_engine_waiting", "Sequences waiting for a slot or in the engine's queue", registry=registry
+        )
+        self.stalled = Gauge("cogitate_engine_stalled", "1 while a busy engine makes no tokens", registry=registry)
+        self.ready = Gauge("cogitate_ready", "1 while requests are accepted", registry=registry)

@@ -1,8 +1,8 @@
-"""Who decodes next. An engine runs so many generations at once; what waits for one of them is served fairly.
+"""A fair queue for generation slots: round-robin over tenants, then over the requests of a tenant.
 
-Tenants take turns, and of a tenant the requests take turns, so that a request of 256 samples holds up a plain chat by
-one generation and not by 256. (Round-robin in both: deficit round-robin, Shreedhar and Varghese, 1995, where all work
-costs one.) What is admitted is bounded in the same measure, before anything is tokenised.
+An engine runs a limited number of generations at once. Because of the turns, a request for 256 samples delays a plain
+chat by one generation and not by 256. (Deficit round-robin, Shreedhar and Varghese, 1995, in the case that all work
+costs one.) Admission is bounded in generations too, before anything is tokenised.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ Queue = deque["asyncio.Future[None]"]
 
 @dataclass(slots=True)
 class Slots:
-    """`capacity`: generations at once. `queue`: how many more may be admitted to wait."""
+    """`capacity`: how many generations run at once. `queue`: how many more may be admitted to wait."""
 
     capacity: int
     queue: int
     busy: int = 0
     admitted: int = 0
-    """Generations that the requests under way may want at once."""
+    """How many generations the admitted requests may want at once."""
     _admitted_by_key: Counter[str] = field(default_factory=Counter)
-    """What is admitted of a key."""
     _waiting: "OrderedDict[str, OrderedDict[str, Queue]]" = field(default_factory=OrderedDict)
+    """Waiting generations by tenant and request, the next in turn first."""
 
     @property
     def waiting(self) -> int:
@@ -35,30 +35,34 @@ class Slots:
 
     @property
     def is_contended(self) -> bool:
-        """Somebody waits."""
+        """Whether a generation waits for a slot."""
         return bool(self._waiting)
 
-    def admit(self, width: int, key: str = "", most: int | None = None) -> None:
-        """Takes in a request that may want `width` generations at once; to be given back by `leave`.
+    def admit(self, width: int, key: str = "", key_limit: int | None = None) -> None:
+        """Admits a request that may want `width` generations at once, until `leave`.
 
-        `most`: what the key may have in flight, which no request alone exceeds. Raises Overloaded. A request wider than
-        all there is may come when it is alone.
+        `key_limit`: how many generations the key may have in flight. A request wider than capacity and queue together
+        is admitted only where it is the only one. Raises Overloaded.
         """
-        if most is not None and self._admitted_by_key[key] + width > most:
-            raise Overloaded(f"This key may have {most} generations in flight, and this request wants {width} more.")
+        if key_limit is not None and self._admitted_by_key[key] + width > key_limit:
+            raise Overloaded(
+                f"This key may have {key_limit} generations in flight, and this request wants {width} more; "
+                "try again when another of its requests has ended."
+            )
         if self.admitted and self.admitted + width > self.capacity + self.queue:
             raise Overloaded("Too many generations are in flight; try again soon.")
         self.admitted += width
         self._admitted_by_key[key] += width
 
     def leave(self, width: int, key: str = "") -> None:
+        """Gives back what `admit` took."""
         self.admitted -= width
         self._admitted_by_key[key] -= width
         if not self._admitted_by_key[key]:
             del self._admitted_by_key[key]
 
     def slot(self, tenant: str, request: str) -> "SlotLease":
-        """`async with`: one generation, from its turn on until the block is left."""
+        """Returns a context manager that waits for the request's turn and has one slot until the block ends."""
         return SlotLease(self, tenant, request)
 
     async def acquire(self, tenant: str, request: str) -> None:
@@ -78,24 +82,24 @@ class Slots:
                 self.release()
             elif turn in queue:
                 queue.remove(turn)
-                self._tidy(tenant, request)
+                self._drop_empty(tenant, request)
             raise
 
     def release(self) -> None:
-        """The slot goes to the next in turn, or is free. Who has just been cancelled is passed over."""
+        """Passes a slot to the next in turn that was not cancelled, or frees it."""
         while self._waiting:
             tenant, requests = next(iter(self._waiting.items()))
             request, queue = next(iter(requests.items()))
             turn = queue.popleft()
             self._waiting.move_to_end(tenant)
             requests.move_to_end(request)
-            self._tidy(tenant, request)
+            self._drop_empty(tenant, request)
             if not turn.done():
                 turn.set_result(None)
                 return
         self.busy -= 1
 
-    def _tidy(self, tenant: str, request: str) -> None:
+    def _drop_empty(self, tenant: str, request: str) -> None:
         requests = self._waiting[tenant]
         if not requests[request]:
             del requests[request]
@@ -105,6 +109,8 @@ class Slots:
 
 @dataclass(slots=True)
 class SlotLease:
+    """One slot for the length of an `async with` block."""
+
     slots: Slots
     tenant: str
     request: str
@@ -118,7 +124,7 @@ class SlotLease:
 
 @dataclass(frozen=True, slots=True)
 class QueuedEngine:
-    """An engine whose every decode waits for its turn."""
+    """An engine whose every decode waits for a slot."""
 
     engine: Engine
     slots: Slots

@@ -5,6 +5,7 @@ of the request while it runs, and afterwards that digest with the rendered respo
 Failures are not recorded, so that a retry runs anew. Where Redis does not serve, each process knows its own keys only.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ MAX_ENTRIES = 256
 """Keys that a process remembers."""
 TTL_SECONDS = 600
 """How long a key is remembered from its first use."""
+MISMATCH_SECONDS = 0.5
+"""How long another request must have the key before this one is refused.
+
+A request that failed gives up its key in the background, a moment after its client has the response.
+"""
 DIGEST_BYTES = hashlib.sha256().digest_size
 NUMBER_CHARACTERS = 32
 KEY_REUSED = "This Idempotency-Key was used with another request body."
@@ -62,14 +68,12 @@ class Idempotency:
     )
     """By tenant and key."""
 
-    def open_attempt(self, plan: Plan, key: str | None, path: str, *, stream: bool) -> "Attempt | None":
-        """Returns the attempt to answer `plan` under its Idempotency-Key; None without a key.
+    def open_attempt(self, plan: Plan, key: str, path: str, *, stream: bool) -> "Attempt":
+        """Returns the attempt to answer `plan` under its Idempotency-Key.
 
         The same key at another endpoint, or streamed and not, counts as another request. Raises BadRequest for a key of
         a wrong length.
         """
-        if key is None:
-            return None
         if not 0 < len(key) <= MAX_KEY_CHARACTERS:
             raise BadRequest(
                 f"Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} characters long.", param="Idempotency-Key"
@@ -114,8 +118,8 @@ class Attempt:
     def look_up(self) -> Job[Replay]:
         """Starts a job that waits for the response of another process to this key.
 
-        Its result is empty where this process shall answer. Its failure is IdempotencyKeyReused where the key belongs to another
-        request; that and Overloaded may be raised at once, too.
+        Its result is empty where this process shall answer. It fails with IdempotencyKeyReused where the key belongs to
+        another request. Raises that at once where this process knows the key, and Overloaded.
         """
         log = EventLog[str]()
         if not self.idempotency.flights.cache.shared or self.find_original():
@@ -146,25 +150,32 @@ class Attempt:
         return f"{self.name}:running"
 
     async def _wait_for_replay(self) -> Replay:
-        flights = self.idempotency.flights
+        flights, loop = self.idempotency.flights, asyncio.get_running_loop()
+        first_mismatch: float | None = None
 
         async def check_running() -> None:
-            if running := await flights.cache.get(self._running_name):
-                self._check_digest(running)
+            nonlocal first_mismatch
+            running = await flights.cache.get(self._running_name)
+            if not running or self._matches(running):
+                first_mismatch = None
+            elif first_mismatch is None:
+                first_mismatch = loop.time()
+            elif loop.time() - first_mismatch > MISMATCH_SECONDS:
+                raise IdempotencyKeyReused(KEY_REUSED)
 
         found = await flights.wait(self.name, check_running)
         if found is None:
             self.has_claim = True
             return Replay()
-        self._check_digest(found)
+        if not self._matches(found):
+            raise IdempotencyKeyReused(KEY_REUSED)
         replay = Replay.parse(found)
         self.idempotency.traces.link(self.plan, replay.number)
         return replay
 
-    def _check_digest(self, value: bytes) -> None:
-        """Raises IdempotencyKeyReused where a value in the cache is of another request."""
-        if value[:DIGEST_BYTES] != self.digest:
-            raise IdempotencyKeyReused(KEY_REUSED)
+    def _matches(self, value: bytes) -> bool:
+        """Whether a value in the cache belongs to this request."""
+        return value[:DIGEST_BYTES] == self.digest
 
     async def _store(self, job: Job[Any], render: Callable[[], Awaitable[bytes]]) -> None:
         flights = self.idempotency.flights

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -30,14 +31,16 @@ class PlainRelay:
 
     def start(self, plan: Plan) -> Job[Body]:
         """Starts a job. A stream's result is empty: its lines are in the job's record. Raises ApiError."""
-        return self.jobs.start(EventLog[str](), lambda job: self._run(plan, job))
+        return self.jobs.start(EventLog[str](), partial(self._run, plan))
 
     async def _run(self, plan: Plan, job: Job[Body]) -> Body:
+        if plan.key is None:
+            return await self._call_engine(plan, job)
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.found_elsewhere is not None:
                 return self.traces.adopt(plan, orjson.loads(flight.found_elsewhere))
             body = await self._call_engine(plan, job)
-            flight.result = dumps(body) if body and plan.key else None
+            flight.result = dumps(body) if body else None
         return body
 
     async def _call_engine(self, plan: Plan, job: Job[Body]) -> Body:

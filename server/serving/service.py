@@ -5,17 +5,16 @@ from typing import Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
-from cogitate.server.engine import Backend, Body
+from cogitate.server.engine import Backend
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.trace_store import TraceStore
-from cogitate.server.planning.plan import Plan
 from cogitate.server.sandbox import open_sandbox
 from cogitate.server.serving.dispatch import Dispatcher
 from cogitate.server.serving.fair_queue import Slots
-from cogitate.server.serving.idempotency import Attempt, Idempotency
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.idempotency import Idempotency
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.server.serving.relay import PlainRelay
 from cogitate.server.serving.run_strategy import StrategyRunner
@@ -62,18 +61,16 @@ class Service:
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
         salts = CacheSalts(secret) if (secret := settings.cache_secret) else CacheSalts()
         relay = PlainRelay(backend, self.jobs, self.slots, salts, flights, self.traces)
-        self._runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
-        self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self._runner, relay)
-
-    @property
-    def verifiers(self) -> Mapping[str, Verifier]:
-        """All verifiers by name."""
-        return self._runner.verifiers
+        self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
+        self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay)
+        self.verifiers: Mapping[str, Verifier] = {}
+        """All verifiers by name, once the engine is loaded."""
 
     async def open(self) -> None:
         """Tests the sandbox and loads the engine. Raises CannotStart, or whatever else the engine raises."""
-        self._runner.programs = await open_sandbox(self.settings)
+        self.runner.programs = await open_sandbox(self.settings)
         await self.backend.open()
+        self.verifiers = self.runner.verifiers
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         self.ready = True
 
@@ -85,10 +82,6 @@ class Service:
             raise NotReady("The model is still loading.")
         if self.watchdog.stalled:
             raise NotReady("The engine makes no tokens.", code="engine_stalled")
-
-    async def answer(self, plan: Plan, attempt: Attempt | None = None) -> tuple[Plan, Job[Body]]:
-        """Returns the job that answers the plan, and the plan to render its answer with. Raises ApiError."""
-        return await self.dispatcher.answer(plan, attempt)
 
     async def close(self) -> None:
         """Drains the jobs, then closes every part."""

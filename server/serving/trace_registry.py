@@ -16,6 +16,8 @@ from cogitate.strategies.core.trace import Trace, usage
 MAX_LINKS = 3
 """Origins that are followed: a request joined a job, whose answer came from another process or from the cache."""
 
+ANSWER_ID_PREFIXES = ("chatcmpl-", "cmpl-")
+
 
 @dataclass(frozen=True, slots=True)
 class TraceRegistry:
@@ -53,18 +55,25 @@ class TraceRegistry:
         return origin.number if origin else plan.number
 
     async def fetch(self, caller: Caller) -> bytes | None:
-        """Returns the trace, as JSON, of the tenant's request or answer that `caller.request_id` names."""
-        origin, found = None, caller.request_id
-        for _ in range(MAX_LINKS):
-            link = await self.store.fetch_origin((caller.tenant, found))
-            if link is None or link.number == found:
-                break
-            origin, found = link, link.number
-        name = caller.tenant, answer_number(found)
+        """Returns the trace, as JSON, of the tenant's request or answer whose id is `caller.request_id`."""
+        origin, number = await self._resolve(caller.tenant, caller.request_id)
+        if origin is None and number.startswith(ANSWER_ID_PREFIXES):
+            origin, number = await self._resolve(caller.tenant, answer_number(number))
+        name = caller.tenant, number
         trace = self._find_running(name) or await self.store.fetch_trace(name)
         if trace is not None:
             return trace.render(caller)
         return dump_cached_trace(caller, origin) if origin and not origin.is_own else None
+
+    async def _resolve(self, tenant: str, request_id: str) -> tuple[Origin | None, str]:
+        """Follows the origins of a request; returns the last one, and the number that it leads to."""
+        origin, number = None, request_id
+        for _ in range(MAX_LINKS):
+            link = await self.store.fetch_origin((tenant, number))
+            if link is None or link.number == number:
+                break
+            origin, number = link, link.number
+        return origin, number
 
     def _put_origin(self, plan: Plan, number: str) -> None:
         name, origin = plan.caller.name, Origin.of(plan, number)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 0.1
 MAX_CALL_SECONDS = 1.0
-"""Twice the timeout, and what a busy test machine adds (pauses of half a second were seen). Without a timeout, a call to
-a Redis that hangs would never return."""
+"""Twice the timeout, and what a busy test machine adds (pauses of half a second were seen). Without a timeout, a call
+to a Redis that hangs would never return."""
 PATIENT_SECONDS = 5.0
 """A timeout for tests in which only the answers matter."""
 

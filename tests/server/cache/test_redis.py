@@ -1,4 +1,4 @@
-"""The cache in a real Redis: what is written there, and what is found there that is not ours."""
+"""The cache in a real Redis: what it writes, and how it treats foreign values."""
 
 import pickle
 import random
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.fakes.redis_server"]
 
 
-async def test_every_key_is_ours_by_name_and_lives_for_the_ttl(redis_server: "RedisServer") -> None:
+async def test_every_key_has_our_prefix_and_the_time_to_live(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, _):
         for n in range(20):
             await cache.put(f"{n:064x}", b"{}")
@@ -30,7 +30,7 @@ async def test_every_key_is_ours_by_name_and_lives_for_the_ttl(redis_server: "Re
         assert 55 < redis_server.do("TTL", name) <= 60
 
 
-async def test_putting_again_renews_the_ttl(redis_server: "RedisServer") -> None:
+async def test_putting_a_key_again_renews_its_time_to_live(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, _):
         await cache.put("a", b"1")
         redis_server.do("PERSIST", PREFIX + "a")
@@ -39,17 +39,17 @@ async def test_putting_again_renews_the_ttl(redis_server: "RedisServer") -> None
 
 
 @pytest.mark.parametrize("ttl", [0, -1])
-def test_a_ttl_below_a_second_is_refused(ttl: int) -> None:
+def test_a_time_to_live_below_one_second_raises_value_error(ttl: int) -> None:
     with pytest.raises(ValueError, match="at least one second"):
         open_cache("redis://127.0.0.1", ttl=ttl, on_fault=lambda _: None)
 
 
-def test_an_empty_secret_is_refused() -> None:
+def test_an_empty_secret_raises_value_error() -> None:
     with pytest.raises(ValueError, match="secret is empty"):
         open_cache("redis://127.0.0.1", ttl=1, on_fault=lambda _: None, secret=b"")
 
 
-async def test_a_flush_is_a_miss_and_no_fault(redis_server: "RedisServer") -> None:
+async def test_after_a_flush_a_get_is_a_miss_without_a_fault(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("FLUSHALL")
@@ -57,7 +57,7 @@ async def test_a_flush_is_a_miss_and_no_fault(redis_server: "RedisServer") -> No
         assert not faults
 
 
-async def test_four_commands_are_all_it_needs(redis_server: "RedisServer") -> None:
+async def test_the_cache_needs_four_commands_only(redis_server: "RedisServer") -> None:
     redis_server.do("ACL", "SETUSER", "cache", "on", ">pw", f"~{PREFIX}*", "+getrange", "+exists", "+set", "+unlink")
     async with open_redis_cache(redis_server.url.replace("//", "//cache:pw@")) as (cache, faults):
         await cache.put("a", b"1")
@@ -68,25 +68,25 @@ async def test_four_commands_are_all_it_needs(redis_server: "RedisServer") -> No
         assert faults == ["corrupt"]
 
 
-def untouched(folder: Path) -> bool:
+def is_empty(folder: Path) -> bool:
     return not list(folder.iterdir())
 
 
 def noise(rng: random.Random, tmp_path: Path) -> list[bytes]:
-    """Values to find under `a`: anything but an envelope sealed for it without a secret."""
-    whole = seal("a", b'{"answer": "72"}', None)
+    """Values for the key `a`: anything but an envelope sealed for it without a secret."""
+    valid = seal("a", b'{"answer": "72"}', None)
     values = [rng.randbytes(rng.randrange(300)) for _ in range(200)]
     values += [MARK + rng.randbytes(rng.randrange(300)) for _ in range(50)]
-    values += [whole[:n] for n in range(len(whole))]
-    values += [whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :] for n in range(len(whole))]
-    values += [whole.replace(b":1\n", b":2\n"), whole + b" ", b"\n" + whole, b'{"answer": "72"}', b"[" * 100_000]
+    values += [valid[:n] for n in range(len(valid))]
+    values += [valid[:n] + bytes([valid[n] ^ 1]) + valid[n + 1 :] for n in range(len(valid))]
+    values += [valid.replace(b":1\n", b":2\n"), valid + b" ", b"\n" + valid, b'{"answer": "72"}', b"[" * 100_000]
     values += [seal("b", b'{"answer": "72"}', None), seal("a", b'{"answer": "72"}', b"somebody's secret")]
     values += [pickle.dumps(Canary(tmp_path / "canary")), f"cos\nsystem\n(S'touch {tmp_path}/canary'\ntR.".encode()]
     return values
 
 
 @pytest.mark.parametrize("secret", [None, b"s" * 32], ids=["unsigned", "signed"])
-async def test_garbage_is_a_miss_deleted_and_counted(
+async def test_a_foreign_value_is_a_miss_and_is_deleted_and_counted(
     redis_server: "RedisServer", tmp_path: Path, secret: bytes | None
 ) -> None:
     values = noise(random.Random(17), tmp_path)
@@ -98,10 +98,10 @@ async def test_garbage_is_a_miss_deleted_and_counted(
             assert faults == ["corrupt"] * n, value
         await cache.put("a", b"1")
         assert await cache.get("a") == b"1"
-    assert untouched(tmp_path)
+    assert is_empty(tmp_path)
 
 
-async def test_without_the_secret_nothing_can_be_forged(redis_server: "RedisServer") -> None:
+async def test_an_answer_cannot_be_forged_without_the_secret(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url, secret=b"s" * 32) as (cache, faults):
         for forgery in (seal("a", b"forged", None), seal("a", b"forged", b"guess")):
             redis_server.do("SET", cache._name("a"), forgery)
@@ -112,7 +112,7 @@ async def test_without_the_secret_nothing_can_be_forged(redis_server: "RedisServ
 @pytest.mark.parametrize(
     "command", [("LPUSH", "x"), ("SADD", "x"), ("HSET", "x", "y"), ("ZADD", "1", "x"), ("XADD", "*", "x", "y")]
 )
-async def test_another_type_is_a_miss_deleted_and_counted(
+async def test_a_value_of_another_redis_type_is_a_miss_and_is_deleted_and_counted(
     redis_server: "RedisServer", command: tuple[str, ...]
 ) -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
@@ -125,7 +125,7 @@ async def test_another_type_is_a_miss_deleted_and_counted(
         assert await cache.get("a") == b"1"
 
 
-async def test_a_valid_envelope_under_another_key_is_not_served(redis_server: "RedisServer") -> None:
+async def test_a_valid_envelope_copied_to_another_key_is_a_miss(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"the answer to a")
         redis_server.do("COPY", PREFIX + "a", PREFIX + "b")
@@ -134,7 +134,7 @@ async def test_a_valid_envelope_under_another_key_is_not_served(redis_server: "R
         assert await cache.get("a") == b"the answer to a"
 
 
-async def test_half_a_gigabyte_is_never_fetched(redis_server: "RedisServer") -> None:
+async def test_a_foreign_value_of_half_a_gigabyte_is_not_transferred(redis_server: "RedisServer") -> None:
     redis_server.do("SETRANGE", PREFIX + "a", (512 << 20) - 9, "the end")
     async with open_redis_cache(redis_server.url) as (cache, faults):
         before = int(redis_server.do("INFO", "stats")["total_net_output_bytes"])
@@ -144,7 +144,7 @@ async def test_half_a_gigabyte_is_never_fetched(redis_server: "RedisServer") -> 
         assert not redis_server.do("EXISTS", PREFIX + "a")
 
 
-async def test_the_largest_value_is_kept_and_one_byte_more_is_not(redis_server: "RedisServer") -> None:
+async def test_the_largest_value_is_stored_and_one_byte_more_is_not(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"x" * (4 << 20))
         await cache.put("b", b"x" * ((4 << 20) + 1))

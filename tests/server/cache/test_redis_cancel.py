@@ -1,4 +1,4 @@
-"""Callers of the cache in Redis who leave: the next ones get their own answers, and nothing leaks."""
+"""Cancelled calls of the cache in Redis: later calls get their own answers, and no connection leaks."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import pytest
 
 from cogitate.server.cache import RedisCache
 from cogitate.server.cache.redis_client import MAX_CONNECTIONS
-from tests.fakes.redis_cache import open_redis_cache, count_sockets
+from tests.fakes.redis_cache import count_sockets, open_redis_cache
 
 if TYPE_CHECKING:
     from tests.fakes.redis_server import RedisServer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.fakes.redis_server"]
 
 
-async def test_a_cancelled_get_does_not_leave_its_answer_to_the_next(redis_server: "RedisServer") -> None:
+async def test_a_get_does_not_receive_the_answer_to_a_cancelled_one(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"the answer to a")
         await cache.put("b", b"the answer to b")
@@ -40,7 +40,7 @@ async def visit(cache: RedisCache, key: str, *, puts: bool) -> None:
     assert await cache.get(key) in {None, key.encode()}
 
 
-async def test_callers_who_leave_at_any_moment_harm_nobody(redis_url: str) -> None:
+async def test_cancellations_at_any_moment_do_not_affect_later_calls(redis_url: str) -> None:
     rng = random.Random(5)
     keys = [secrets.token_hex(32) for _ in range(20)]
     async with open_redis_cache(redis_url) as (cache, faults):
@@ -50,19 +50,19 @@ async def test_callers_who_leave_at_any_moment_harm_nobody(redis_url: str) -> No
                 await asyncio.sleep(rng.random() / 2000)
                 if rng.random() < 0.5:
                     one.cancel()
-            left = [result for result in await settled(visits) if result is not None]
+            left = [result for result in await wait_for_results(visits) if result is not None]
             assert all(isinstance(reason, asyncio.CancelledError) for reason in left), left
         for key in keys:
             await visit(cache, key, puts=True)
         assert not faults
 
 
-async def settled(visits: list[asyncio.Task[None]]) -> list[BaseException | None]:
+async def wait_for_results(visits: list[asyncio.Task[None]]) -> list[BaseException | None]:
     await asyncio.wait(visits)
     return [asyncio.CancelledError() if one.cancelled() else one.exception() for one in visits]
 
 
-async def test_cancelling_is_never_swallowed(redis_server: "RedisServer") -> None:
+async def test_every_cancelled_call_raises_cancelled_error(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url, limit=0.02) as (cache, _):
         for n in range(100):
             call: Callable[[], Awaitable[object]] = (

@@ -1,4 +1,4 @@
-"""The cache when Redis does not do its part: down, frozen, slow, read-only, full, or locked."""
+"""The cache with a Redis that is down, hung, slow, read-only, full or protected by a password."""
 
 import asyncio
 import logging
@@ -10,20 +10,20 @@ import pytest
 from cogitate.server.cache import RedisCache
 from cogitate.server.cache.redis import PREFIX
 from cogitate.server.cache.redis_client import MAX_CONNECTIONS
-from tests.fakes.redis_cache import MAX_CALL_SECONDS, TIMEOUT_SECONDS, open_redis_cache, count_sockets, measure_seconds
+from tests.fakes.redis_cache import MAX_CALL_SECONDS, TIMEOUT_SECONDS, count_sockets, measure_seconds, open_redis_cache
 
 if TYPE_CHECKING:
     from tests.fakes.redis_server import RedisServer
 
 pytest_plugins = ["tests.fakes.redis_server"]
 
-RESUME = 10.0
+MAX_RESUME_SECONDS = 10.0
 
 
-async def hits_resume(cache: RedisCache, key: str, value: bytes) -> float:
-    """Seconds until puts and gets are served again."""
+async def wait_for_hits(cache: RedisCache, key: str, value: bytes) -> float:
+    """Returns the seconds until puts and gets are served again."""
     before = time.perf_counter()
-    while time.perf_counter() - before < RESUME:
+    while time.perf_counter() - before < MAX_RESUME_SECONDS:
         await cache.put(key, value)
         if await cache.get(key) == value:
             return time.perf_counter() - before
@@ -31,7 +31,7 @@ async def hits_resume(cache: RedisCache, key: str, value: bytes) -> float:
     pytest.fail("no hit ten seconds after the end of the fault")
 
 
-async def test_redis_down_costs_next_to_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_calls_to_an_unreachable_redis_fail_fast_and_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async with open_redis_cache("redis://:hunter2@127.0.0.1:1/0") as (cache, faults):
         took = [await measure_seconds(cache.get(f"{n}")) for n in range(500)]
         took += [await measure_seconds(cache.put(f"{n}", b"1")) for n in range(500)]
@@ -39,14 +39,14 @@ async def test_redis_down_costs_next_to_nothing(caplog: pytest.LogCaptureFixture
     assert sum(took) < 0.5
     assert faults == ["unavailable"] * 1000
     assert [record.getMessage() for record in caplog.records] == [
-        f"Cannot {doing} Redis at 127.0.0.1:1 (ConnectionError): going on without."
+        f"Cannot {doing} Redis at 127.0.0.1:1 (ConnectionError): continuing without."
         for doing in ("read from", "write to")
     ]
 
 
 @pytest.mark.slow
 @pytest.mark.alone
-async def test_a_frozen_redis_adds_a_bounded_wait_to_a_few(
+async def test_a_hung_redis_delays_few_calls_and_each_within_the_limit(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "cogitate.cache")
@@ -69,7 +69,7 @@ async def test_a_frozen_redis_adds_a_bounded_wait_to_a_few(
         assert faults == ["unavailable"] * len(waits)
         assert count_sockets(redis_server) <= MAX_CONNECTIONS
         redis_server.cont()
-        assert await hits_resume(cache, "a", b"2") < RESUME
+        assert await wait_for_hits(cache, "a", b"2") < MAX_RESUME_SECONDS
         assert len(caplog.records) == 2  # gone, and back
     assert count_sockets(redis_server) == 0
 
@@ -90,13 +90,13 @@ async def test_hits_resume_after_a_crash_and_a_restart(
             assert await measure_seconds(cache.put("1", b"1")) < MAX_CALL_SECONDS
             await asyncio.sleep(0.01)
         redis_server.start()
-        assert await hits_resume(cache, "1", b"2") < RESUME
+        assert await wait_for_hits(cache, "1", b"2") < MAX_RESUME_SECONDS
         assert len(caplog.records) == 4  # reading and writing: gone, and back
         assert count_sockets(redis_server) <= MAX_CONNECTIONS
     assert count_sockets(redis_server) == 0
 
 
-async def test_a_restart_between_two_requests_is_not_noticed(redis_server: "RedisServer") -> None:
+async def test_a_restart_of_redis_between_two_calls_is_no_fault(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.kill()
@@ -108,7 +108,7 @@ async def test_a_restart_between_two_requests_is_not_noticed(redis_server: "Redi
         assert not faults
 
 
-async def test_a_slow_redis_is_left_alone(redis_server: "RedisServer") -> None:
+async def test_a_slow_redis_is_not_called_until_its_circuit_breaker_closes(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, _):
         await cache.put("a", b"1")
         redis_server.do("CLIENT", "PAUSE", "500", "ALL")
@@ -117,22 +117,24 @@ async def test_a_slow_redis_is_left_alone(redis_server: "RedisServer") -> None:
         assert sum(took) < 2 * MAX_CALL_SECONDS
 
 
-async def test_nobody_waits_for_a_claim_that_a_hung_redis_made_late(redis_server: "RedisServer") -> None:
+async def test_a_claim_that_a_hung_redis_executes_late_blocks_no_later_claim(redis_server: "RedisServer") -> None:
     async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, _):
         await cache.put("b", b"1")
         redis_server.stop()
-        assert await cache.claim("a")  # the time is up, and the command is on its way all the same
+        assert await cache.claim("a")  # the call timed out, and Redis has received the command all the same
         for _ in range(3):
-            await cache.release("a")  # and this is not
+            await cache.release("a")  # the circuit breaker is open: this one is not sent
         redis_server.cont()
-        await hits_resume(cache, "b", b"2")
+        await wait_for_hits(cache, "b", b"2")
         assert redis_server.do("EXISTS", PREFIX + "a:lock")
         assert await cache.claim("a")
         assert not await cache.claim("a")
 
 
-async def refused(cache: RedisCache, faults: list[str], caplog: pytest.LogCaptureFixture, error: str) -> None:
-    """Hits go on, writes are given up, one line says so."""
+async def check_refused_writes(
+    cache: RedisCache, faults: list[str], caplog: pytest.LogCaptureFixture, error: str
+) -> None:
+    """Checks that reads still hit, writes are given up, and one log line reports it."""
     assert await cache.get("a") == b"1"
     took = [await measure_seconds(cache.put("b", b"1")) for _ in range(100)]
     assert max(took) < MAX_CALL_SECONDS
@@ -145,35 +147,35 @@ async def refused(cache: RedisCache, faults: list[str], caplog: pytest.LogCaptur
     assert error in record.getMessage()
 
 
-async def test_a_user_who_may_only_read_still_hits(
+async def test_a_redis_user_with_read_rights_only_still_hits(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server.do("ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+@read")
     async with open_redis_cache(redis_server.url) as (writer, _):
         await writer.put("a", b"1")
     async with open_redis_cache(redis_server.url.replace("//", "//reader:hunter2@")) as (cache, faults):
-        await refused(cache, faults, caplog, "NoPermissionError")
+        await check_refused_writes(cache, faults, caplog, "NoPermissionError")
         redis_server.do("SET", PREFIX + "c", "noise")
         assert await cache.get("c") is None
         assert faults[-1] == "corrupt"
     assert "hunter2" not in caplog.text
 
 
-async def test_a_replica_still_hits(redis_server: "RedisServer", caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_read_only_replica_still_hits(redis_server: "RedisServer", caplog: pytest.LogCaptureFixture) -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("REPLICAOF", "127.0.0.1", "1")
-        await refused(cache, faults, caplog, "ReadOnlyError")
+        await check_refused_writes(cache, faults, caplog, "ReadOnlyError")
 
 
 async def test_a_full_redis_still_hits(redis_server: "RedisServer", caplog: pytest.LogCaptureFixture) -> None:
     async with open_redis_cache(redis_server.url) as (cache, faults):
         await cache.put("a", b"1")
         redis_server.do("CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction")
-        await refused(cache, faults, caplog, "OutOfMemoryError")
+        await check_refused_writes(cache, faults, caplog, "OutOfMemoryError")
 
 
-async def test_a_wrong_password_is_a_miss_and_is_not_repeated(
+async def test_a_wrong_password_is_a_miss_and_never_logged(
     redis_server: "RedisServer", caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server.do("CONFIG", "SET", "requirepass", "correct")
@@ -185,7 +187,7 @@ async def test_a_wrong_password_is_a_miss_and_is_not_repeated(
         assert "hunter2" not in caplog.text + repr(cache) + repr(vars(cache))
 
 
-def test_on_the_event_loop_that_uvicorn_brings(redis_server: "RedisServer") -> None:
+def test_timeouts_hold_on_uvloop_too(redis_server: "RedisServer") -> None:
     async def scene() -> None:
         async with open_redis_cache(redis_server.url, limit=TIMEOUT_SECONDS) as (cache, faults):
             await cache.put("a", b"1")

@@ -1,4 +1,4 @@
-"""Redis URLs: which are refused, how, and what they cannot change."""
+"""Redis URLs: which ones are refused, and which of our options a URL cannot overrule."""
 
 import secrets
 
@@ -32,7 +32,7 @@ pytest_plugins = ["tests.fakes.redis_server"]
         "unix://",
     ],
 )
-def test_a_url_that_cannot_be_meant_is_refused_in_one_line(url: str) -> None:
+def test_an_unusable_url_is_refused_in_one_line_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="^the Redis URL cannot be used") as refusal:
         open_cache(url, ttl=60, on_fault=lambda _: None)
     assert "hunter2" not in str(refusal.value)
@@ -40,7 +40,7 @@ def test_a_url_that_cannot_be_meant_is_refused_in_one_line(url: str) -> None:
     assert refusal.value.__context__ is None
 
 
-async def test_the_url_cannot_talk_us_into_waiting_or_decoding(redis_url: str) -> None:
+async def test_a_url_cannot_overrule_timeouts_protocol_or_decoding(redis_url: str) -> None:
     options = "decode_responses=1&socket_timeout=60&protocol=3&max_connections=1&retry_on_timeout=1"
     async with open_redis_cache(f"{redis_url}?{options}") as (cache, faults):
         key = secrets.token_hex(32)

@@ -1,24 +1,24 @@
-"""What the log tells of an unforeseen failure: where, never what was said."""
+"""Tracebacks in the log: where an exception was raised, never its message."""
 
 from cogitate.server.safe_traceback import format_traceback
 
 
-def failing(word: str) -> None:
+def fail(word: str) -> None:
     try:
         raise KeyError(word)
     except KeyError as error:
         raise ValueError(word) from error
 
 
-def test_it_tells_where_and_from_what_but_not_what_was_said() -> None:
+def test_a_traceback_has_the_frames_and_the_cause_but_no_message() -> None:
     try:
-        failing("canary")
+        fail("canary")
     except ValueError as error:
-        said = format_traceback(error)
-    assert said.startswith("ValueError at test_safe_traceback.py:")
-    assert "in failing < test_safe_traceback.py:" in said and ", from KeyError at " in said
-    assert "canary" not in said and "/" not in said
+        text = format_traceback(error)
+    assert text.startswith("ValueError at test_safe_traceback.py:")
+    assert "in fail < test_safe_traceback.py:" in text and ", from KeyError at " in text
+    assert "canary" not in text and "/" not in text
 
 
-def test_what_was_never_raised_has_no_frame() -> None:
+def test_an_exception_that_was_never_raised_has_no_frame() -> None:
     assert format_traceback(ValueError("canary")) == "ValueError at no frame"

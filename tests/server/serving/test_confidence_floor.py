@@ -1,10 +1,10 @@
-"""What a client sees of samples that were ended as unsure."""
+"""The confidence threshold (`floor`): how a response shows samples that fell below it, and which options it needs."""
 
 import pytest
 
 from cogitate.server.engine import ModelCard
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 from tests.server.planning.test_plan import planned, refusal
 
 WORDS = "word " * 40
@@ -12,7 +12,7 @@ VOTE = {"name": "self_consistency", "n": 4, "weights": "confidence", "stop_rule"
 
 
 @pytest.mark.live
-def test_they_are_on_the_bill_and_shown_for_what_they_are():
+def test_samples_below_the_threshold_are_billed_and_shown_as_unsure():
     engine = ScriptedEngine([WORDS + "\\boxed{42}"], logprob=lambda call: -9.0 if call < 2 else -1.0)
     with live(engine) as server:
         body = server.ask(strategy=VOTE | {"return_candidates": True}, n=4, seed=1).json()
@@ -24,14 +24,14 @@ def test_they_are_on_the_bill_and_shown_for_what_they_are():
     assert [choice["finish_reason"] for choice in body["choices"]] == ["stop", "stop", "length", "length"]
 
 
-def test_an_engine_without_log_probabilities_has_no_floor():
+def test_a_threshold_needs_an_engine_with_log_probabilities():
     blind = ModelCard("tiny", "r1", 4096, 0, frozenset({"continue", "seed"}))
     assert refusal(card=blind, strategy=VOTE | {"weights": "none"}).param == "strategy"
     assert planned(strategy=VOTE).sampling.logprobs == 5
 
 
 @pytest.mark.parametrize(
-    ("changed", "param"),
+    ("change", "param"),
     [
         ({"floor": "lowest"}, "strategy.floor"),
         ({"warmup": 0}, "strategy.warmup"),
@@ -39,10 +39,10 @@ def test_an_engine_without_log_probabilities_has_no_floor():
         ({"floor": "none"}, "strategy"),
     ],
 )
-def test_a_wrong_option_is_named(changed, param):
-    assert refusal(strategy=VOTE | changed).param == param
+def test_an_invalid_option_is_a_400_with_its_param(change, param):
+    assert refusal(strategy=VOTE | change).param == param
 
 
-def test_programs_vote_by_rules_that_look_at_counts_alone():
+def test_program_aided_accepts_only_stop_rules_on_counts():
     for rule in ("windows", "consensus"):
         assert refusal(strategy={"name": "program_aided", "stop_rule": rule}).param == "strategy.stop_rule"

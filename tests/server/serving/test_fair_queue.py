@@ -1,3 +1,5 @@
+"""The fair queue: turns of tenants and requests, admission, and cancellations."""
+
 import asyncio
 
 import pytest
@@ -9,13 +11,13 @@ from cogitate.server.serving.fair_queue import Slots
 
 
 async def work(slots, tenant, request, done, seconds=0.0):
-    async with slots.hold(tenant, request):
+    async with slots.slot(tenant, request):
         assert slots.busy <= slots.capacity
         await asyncio.sleep(seconds)
         done.append((tenant, request))
 
 
-async def test_no_more_run_than_there_are_slots():
+async def test_no_more_generations_run_than_the_capacity():
     slots, done = Slots(3, 100), []
     tasks = [asyncio.create_task(work(slots, "t", str(at), done, 0.001)) for at in range(20)]
     await asyncio.sleep(0)
@@ -24,13 +26,13 @@ async def test_no_more_run_than_there_are_slots():
     assert len(done) == 20 and (slots.busy, slots.waiting, slots.is_contended) == (0, 0, False)
 
 
-async def test_a_wide_request_holds_up_a_plain_chat_by_one_generation():
+async def test_a_wide_request_delays_a_plain_chat_by_one_generation():
     slots, done = Slots(1, 1000), []
     flood = [asyncio.create_task(work(slots, "a", "wide", done)) for _ in range(256)]
     await asyncio.sleep(0)
     chat = asyncio.create_task(work(slots, "a", "chat", done))
-    other = asyncio.create_task(work(slots, "b", "chat", done))
-    await asyncio.wait([chat, other])
+    neighbour = asyncio.create_task(work(slots, "b", "chat", done))
+    await asyncio.wait([chat, neighbour])
     assert done.index(("b", "chat")) <= 4 and done.index(("a", "chat")) <= 6
     await asyncio.wait(flood)
 
@@ -46,7 +48,7 @@ async def test_tenants_take_turns_however_many_requests_each_has():
     assert first.count("a") == first.count("b") == 10
 
 
-async def test_a_request_that_leaves_the_queue_leaves_nothing_behind():
+async def test_a_cancelled_waiter_leaves_the_queue():
     slots, done = Slots(1, 100), []
     async with slots.slot("a", "first"):
         waiting = [asyncio.create_task(work(slots, "a", "x", done)) for _ in range(5)]
@@ -59,7 +61,7 @@ async def test_a_request_that_leaves_the_queue_leaves_nothing_behind():
     assert (slots.busy, slots.waiting, len(done)) == (0, 0, 1)
 
 
-async def test_a_turn_that_comes_as_its_owner_leaves_goes_to_the_next():
+async def test_a_slot_granted_to_a_cancelled_waiter_goes_to_the_next():
     slots, done = Slots(1, 100), []
     async with slots.slot("a", "first"):
         leaver = asyncio.create_task(work(slots, "a", "leaver", done))
@@ -70,7 +72,7 @@ async def test_a_turn_that_comes_as_its_owner_leaves_goes_to_the_next():
     assert done == [("b", "stayer")] and slots.busy == 0
 
 
-def test_what_is_admitted_is_bounded_in_generations():
+def test_admission_is_bounded_in_generations():
     slots = Slots(4, 8)
     slots.admit(10)
     with pytest.raises(Overloaded) as refused:
@@ -81,7 +83,7 @@ def test_what_is_admitted_is_bounded_in_generations():
     slots.admit(9)
 
 
-def test_the_widest_request_may_come_when_it_is_alone():
+def test_a_request_wider_than_the_queue_is_admitted_when_alone():
     slots = Slots(4, 0)
     slots.admit(256)
     with pytest.raises(Overloaded):
@@ -95,7 +97,7 @@ def test_the_widest_request_may_come_when_it_is_alone():
     st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 3), st.booleans()), max_size=40),
     st.integers(1, 4),
 )
-def test_whoever_comes_and_goes_every_slot_comes_back(visits, capacity):
+def test_every_slot_is_returned_whatever_is_cancelled(visits, capacity):
     async def main():
         slots, done = Slots(capacity, 1000), []
         tasks = []

@@ -1,12 +1,12 @@
-"""Overload and fairness over a real socket: what is admitted is bounded in generations, and turns are fair."""
+"""Overload and fairness over a real socket: admission bounded in generations, and fair turns."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cogitate.server.auth.keys import create_key
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 
@@ -15,18 +15,18 @@ def wide(n):
     return {"name": "self_consistency", "n": n, "stop_rule": "none"}
 
 
-def test_no_more_generations_run_than_there_are_slots():
-    most = []
+def test_requests_together_run_no_more_generations_than_the_limit():
+    running = []
     engine = ScriptedEngine(["\\boxed{1}"], pace=0.003)
     with live(engine, max_generations=4) as server, ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(server.ask, strategy=wide(20), seed=at) for at in range(3)]
         while not all(answer.done() for answer in asked):
-            most.append(engine.running)
-        assert {answer.result().status_code for answer in asked} == {200} and max(most) == 4
+            running.append(engine.running)
+        assert {answer.result().status_code for answer in asked} == {200} and max(running) == 4
         assert (server.service.slots.busy, server.service.slots.admitted) == (0, 0)
 
 
-def test_a_wide_request_does_not_hold_up_a_plain_chat():
+def test_a_plain_chat_is_answered_before_a_wide_request():
     with live(ScriptedEngine(["one two three"], pace=0.02), max_generations=2) as server, ThreadPoolExecutor(1) as pool:
         flood = pool.submit(server.ask, timeout=3, strategy=wide(100))
         eventually(lambda: server.service.slots.waiting > 50)
@@ -37,7 +37,7 @@ def test_a_wide_request_does_not_hold_up_a_plain_chat():
         eventually(lambda: (server.service.slots.busy, server.service.slots.waiting) == (0, 0), 1)
 
 
-def test_at_overload_clients_are_told_to_come_back_before_anything_is_tokenised():
+def test_overload_is_a_429_with_retry_after_before_anything_is_tokenised():
     with live(ScriptedEngine(["x"], pace=30), max_generations=2, max_waiting_generations=6) as server:
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(server.ask, timeout=3, strategy=wide(8))
@@ -53,7 +53,7 @@ def test_at_overload_clients_are_told_to_come_back_before_anything_is_tokenised(
         assert server.service.slots.waiting == 0
 
 
-def test_tenants_take_turns(tmp_path):
+def test_one_tenant_does_not_wait_for_the_queue_of_another(tmp_path):
     first, second = (create_key(tmp_path / "keys", tenant) for tenant in "ab")
     with (
         live(ScriptedEngine(["one two"], pace=0.02), max_generations=1, api_keys_file=tmp_path / "keys") as server,

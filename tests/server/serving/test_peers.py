@@ -14,13 +14,13 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.keys import create_key
 from cogitate.server.cache import NoPeers, RedisCache
 from cogitate.server.cache.pubsub_rpc import RedisPeerRpc
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.jobs import Job, JobReader, Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import Live, eventually, live
 from tests.fakes.redis_cache import PATIENT_SECONDS
-from tests.fakes.scripted import ScriptedEngine
 
 pytest_plugins = ["tests.fakes.redis_server"]
 pytestmark = pytest.mark.live
@@ -55,6 +55,10 @@ def cancel(server: Live, name: str, **headers: str) -> httpx.Response:
 
 def get_trace(server: Live, name: str, **headers: str) -> httpx.Response:
     return httpx.get(f"{server.url}/v1/traces/{name}", headers=headers, timeout=5)
+
+
+def list_readers(server: Live) -> list[JobReader]:
+    return [reader for job in list(server.service.jobs.live) for reader in list(job.readers)]
 
 
 def test_a_request_is_cancelled_and_traced_by_id_at_another_server(redis_url):
@@ -208,7 +212,7 @@ def test_the_responses_api_is_replayed_and_its_key_is_refused_at_another_endpoin
 
 def test_a_duplicate_waits_for_the_run_at_another_server_and_can_leave_or_be_cancelled(redis_url):
     with (
-        run_servers(redis_url, answering(1, pace=0.2), answering(2)) as (first, second),
+        run_servers(redis_url, answering(1, pace=0.4), answering(2)) as (first, second),
         ThreadPoolExecutor(3) as pool,
     ):
         key = {"Idempotency-Key": "k"}
@@ -219,6 +223,7 @@ def test_a_duplicate_waits_for_the_run_at_another_server_and_can_leave_or_be_can
         named = pool.submit(second.ask, headers=key | {"X-Request-Id": "w"}, strategy=VOTE)
         with pytest.raises(httpx.TimeoutException):
             second.ask(timeout=0.2, headers=key, strategy=VOTE)
+        eventually(lambda: any(reader.caller.request_id == "w" for reader in list_readers(second)))
         assert cancel(first, "w").status_code == 200 and named.result(5).status_code == 499
         assert waiting.result(10).content == asked.result(10).content and second.engine.calls == []
 
@@ -233,7 +238,7 @@ def test_another_server_retries_a_key_whose_request_failed(redis_url):
 
 def test_a_key_whose_request_failed_may_be_used_with_another_body(redis_url):
     one = VOTE | {"n": 1}
-    failing, slow = ScriptedEngine([SampleFailed("gone")]), answering(2, pace=0.2)
+    failing, slow = ScriptedEngine([SampleFailed("gone")]), answering(2, pace=0.4)
     with (
         run_servers(redis_url, failing, slow, answering(3)) as (first, second, third),
         ThreadPoolExecutor(1) as pool,

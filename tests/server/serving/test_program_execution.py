@@ -1,4 +1,4 @@
-"""Who may have programs run, what is asked of their fields, and one that really runs."""
+"""Program execution: which keys may use it, which fields it accepts, and one program that really runs."""
 
 import pytest
 
@@ -9,10 +9,11 @@ from cogitate.server.errors import ApiError
 from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.live_server import live
-from tests.fakes.scripted import HerePrograms, ScriptedEngine
-from tests.server.sandbox.backends import reason_not_to
+from tests.fakes.programs import InProcessPrograms
+from tests.server.sandbox.backends import unavailable_reason
 from tests.strategies.test_program_aided import program
 
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
@@ -20,34 +21,34 @@ TOOL = {"type": "function", "function": {"name": "weather"}}
 ON = Settings(code_exec="bwrap")
 
 
-def planned(settings=ON, caller=Caller(), **fields):  # noqa: B008 a value
+def build(settings=ON, caller=Caller(), **fields):  # noqa: B008 a value
     request = ChatRequest.model_validate(HELLO | {"strategy": "program_aided"} | fields)
     return build_plan(request, ModelCard("tiny", "r", 4096, 0), settings, BUILT_IN, caller)
 
 
 def refusal(**options):
     with pytest.raises(ApiError) as refused:
-        planned(**options)
+        build(**options)
     return refused.value
 
 
-def test_off_is_a_400_that_says_so():
+def test_program_aided_without_code_exec_is_a_400_that_names_the_flag():
     refused = refusal(settings=Settings())
     assert (refused.status, refused.param) == (400, "strategy") and "--code-exec off" in refused.message
 
 
-def test_a_key_needs_the_right():
+def test_a_key_needs_the_code_permission():
     refused = refusal(caller=Caller("acme", "k"))
     assert refused.status == 403 and "code=true" in refused.message
-    assert planned(caller=Caller("acme", "k", limits=KeyLimits(code=True))).strategy
-    assert planned(caller=Caller()).strategy, "without a keys file there is nobody to ask"
+    assert build(caller=Caller("acme", "k", limits=KeyLimits(code=True))).strategy
+    assert build(caller=Caller()).strategy, "without a keys file there are no permissions"
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("tools", [TOOL]), ("response_format", {"type": "json_object"}), ("logprobs", True), ("n", 9)],
 )
-def test_what_a_program_cannot_honour_is_refused_by_name(field, value):
+def test_a_field_that_programs_cannot_honour_is_a_400_with_its_param(field, value):
     assert refusal(**{field: value}).param == field
 
 
@@ -55,7 +56,7 @@ TESTED = {"name": "best_of_n", "verifier": "unit_tests", "tests": ["assert f(1) 
 
 
 @pytest.mark.parametrize(
-    ("changed", "param"),
+    ("change", "param"),
     [
         ({"tests": []}, "strategy.tests"),
         ({"verifier": "programmatic"}, "strategy.tests"),
@@ -64,27 +65,27 @@ TESTED = {"name": "best_of_n", "verifier": "unit_tests", "tests": ["assert f(1) 
         ({"verifier": "unit_tests+magic"}, "strategy.verifier"),
     ],
 )
-def test_unit_tests_have_tests_and_tests_a_runner(changed, param):
-    assert refusal(strategy=TESTED | changed).param == param
-    assert planned(strategy=TESTED).strategy.program_runs == 8
+def test_the_unit_test_verifier_and_its_tests_need_each_other(change, param):
+    assert refusal(strategy=TESTED | change).param == param
+    assert build(strategy=TESTED).strategy.program_runs == 8
 
 
-def test_unit_tests_need_the_sandbox_and_the_right():
+def test_unit_tests_need_code_exec_and_the_code_permission():
     assert "--code-exec off" in refusal(settings=Settings(), strategy=TESTED).message
     assert refusal(caller=Caller("acme", "k"), strategy=TESTED).status == 403
 
 
 @pytest.mark.parametrize("options", [{"n": 65}, {"n": 0}, {"chains": 65}, {"chains": -1}, {"tests": []}])
-def test_absurd_options_are_refused(options):
+def test_an_option_out_of_range_is_a_400_with_its_param(options):
     assert refusal(strategy={"name": "program_aided"} | options).param == f"strategy.{next(iter(options))}"
 
 
 @pytest.mark.live
-def test_the_answer_is_the_value_and_the_trace_tells_of_the_runs():
+def test_the_answer_is_the_programs_value_and_the_trace_has_its_runs():
     with live(
         ScriptedEngine([program("6 * 7"), program("1 / 0")]), code_exec="bwrap", wait_until_ready=False
     ) as server:
-        if reason_not_to("bwrap"):
+        if unavailable_reason("bwrap"):
             pytest.skip("no bwrap here")
         vote = {"name": "program_aided", "n": 2, "stop_rule": "none", "return_candidates": True}
         while not server.service.ready:
@@ -100,16 +101,16 @@ def test_the_answer_is_the_value_and_the_trace_tells_of_the_runs():
 
 
 @pytest.mark.live
-def test_what_could_not_be_run_is_not_kept():
-    class Refusing(HerePrograms):
+def test_an_answer_whose_program_the_sandbox_refused_is_not_cached():
+    class Refusing(InProcessPrograms):
         async def run(self, source, *, stdin=""):
-            ran = await HerePrograms.run(self, source)
+            ran = await InProcessPrograms.run(self, source)
             return type(ran)("", "refused", 0.0, "the executor cannot be reached")
 
     with live(ScriptedEngine([program("42")])) as server:
         server.service.settings = server.service.settings.model_copy(update={"code_exec": "bwrap"})
-        server.service.programs = Refusing()
+        server.service.runner.programs = Refusing()
         first = server.ask(strategy={"name": "program_aided", "n": 1}).json()
         assert first["cogitate"]["answer"] is None
-        server.service.programs = HerePrograms()
+        server.service.runner.programs = InProcessPrograms()
         assert server.ask(strategy={"name": "program_aided", "n": 1}).json()["cogitate"]["answer"] == "42"

@@ -1,4 +1,4 @@
-"""The bill: over hundreds of mixed requests, finished, cut short, cancelled and abandoned, not one token is missing."""
+"""Usage and token metrics over hundreds of mixed requests: finished, cut short, cancelled and abandoned."""
 
 import random
 import re
@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 STEPS = "First, we think.\n\nThen we think some more.\n\nSo it is \\boxed{%d}."
@@ -38,12 +38,12 @@ def fields(chance):
     )
 
 
-def counted(server, kind):
+def read_token_count(server, kind):
     text = httpx.get(f"{server.url}/metrics").text
     return sum(float(v) for v in re.findall(rf'^cogitate_tokens_total{{kind="{kind}",.*}} (\S+)$', text, re.MULTILINE))
 
 
-def test_every_decoded_token_is_on_the_bill():
+def test_the_token_counter_equals_the_decoded_tokens():
     chance = random.Random(20261123)
     with live(engine(chance)) as server, ThreadPoolExecutor(12) as pool:
 
@@ -57,11 +57,11 @@ def test_every_decoded_token_is_on_the_bill():
         answers = list(pool.map(lambda pair: ask(*pair), asked))
         eventually(lambda: not server.service.jobs.live)
         statuses = [answer.status_code if answer else None for answer in answers]
-        assert counted(server, "generated") == server.engine.decoded > 10_000
+        assert read_token_count(server, "generated") == server.engine.decoded > 10_000
         assert statuses.count(200) > 150 and statuses.count(None) > 5
 
 
-def test_an_answers_usage_is_what_the_engine_decoded_for_it():
+def test_the_usage_of_each_answer_equals_its_decoded_tokens():
     chance = random.Random(5)
     with live(engine(chance)) as server:
         for _ in range(120):
