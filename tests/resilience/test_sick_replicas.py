@@ -80,7 +80,7 @@ async def three() -> AsyncIterator[tuple[list[FakeUpstream], list[Heard], Server
     """Replicas that hear what comes, and a server over them."""
     heard = [Heard() for _ in range(3)]
     async with AsyncExitStack() as stack:
-        fakes = [await stack.enter_async_context(FakeUpstream(hear=each, remember=0)) for each in heard]
+        fakes = [await stack.enter_async_context(FakeUpstream(on_request=each, max_recorded=0)) for each in heard]
         flags = ["--upstream-abilities", "none"]
         flags += ["--upstream-timeout", str(TIMEOUT), "--upstream-idle-timeout", str(IDLE)]
         flags += [word for fake in fakes[1:] for word in ("--upstream", fake.url)]
@@ -122,7 +122,7 @@ async def one_sick(fault: Fault, elsewhere: str, seconds: float) -> Seen:
         sick, memory, asking = fakes[0].script, server.memory, Asking(server.url)
         load = asyncio.create_task(asking.run(over))
         await asyncio.sleep(2)
-        sick.fault, sick.elsewhere, onset = fault, elsewhere, loop.time()
+        sick.fault, sick.redirect_url, onset = fault, elsewhere, loop.time()
         await asyncio.sleep(seconds)
         sick.fault, well, before = "none", loop.time(), len(heard[0].calls)
         await until(lambda: len(heard[0].calls) > before)

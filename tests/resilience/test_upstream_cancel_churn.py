@@ -90,7 +90,7 @@ async def churn(count: int) -> Churned:
         await asyncio.to_thread(server.__enter__)
         try:
             await called(server, LANES)
-            before, most = server.descriptors, fake.counters.most_in_flight
+            before, most = server.descriptors, fake.counters.max_in_flight
             await cancelled(server, count)
             await settled(server, fake)
             began = time.monotonic()

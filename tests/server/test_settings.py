@@ -1,4 +1,4 @@
-"""What the operator may say of upstreams, and where."""
+"""Settings of upstreams and of Redis, from flags, environment variables and files."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
-from cogitate.server.cli import parser
-from cogitate.server.engine.factory import remote
+from cogitate.server.cli import build_parser
+from cogitate.server.engine.factory import build_remote_backend
 from cogitate.server.settings import Settings
 
 URLS = ("http://a/v1", "http://b/v1")
@@ -24,12 +24,12 @@ def secrets(settings: Settings) -> list[str | None]:
     return [key and key.get_secret_value() for key in settings.upstream_keys]
 
 
-def test_one_key_is_for_every_upstream_and_several_are_for_one_each():
+def test_one_api_key_serves_all_upstreams_and_several_serve_one_each():
     assert secrets(remotely()) == [None, None]
     assert secrets(remotely(upstream_api_key="k")) == ["k", "k"]
     assert secrets(remotely(upstream_api_key="k, l")) == ["k", "l"]
     assert secrets(remotely(upstream_api_key=",l")) == [None, "l"]
-    with pytest.raises(ValidationError, match="neither one key nor one for each"):
+    with pytest.raises(ValidationError, match="must have one key, or one for each"):
         remotely(upstream_api_key="k,l,m")
 
 
@@ -43,32 +43,34 @@ def test_one_key_is_for_every_upstream_and_several_are_for_one_each():
         ({"engine": "openai", "upstream": "http://a/v1", "upstream_timeout": 0}, "greater than 0"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(fields, reason):
+def test_contradicting_settings_are_rejected(fields, reason):
     with pytest.raises(ValidationError, match=reason):
         Settings(**fields)
 
 
 @pytest.mark.parametrize(
-    ("said", "able"),
+    ("value", "abilities"),
     [("none", set()), ("continue, seed", {"continue", "seed"}), ("logprobs", {"logprobs"})],
 )
-def test_abilities_are_listed_or_none(said, able):
-    assert remotely(upstream_abilities=said).upstream_abilities == able
+def test_upstream_abilities_are_a_comma_separated_list_or_none(value, abilities):
+    assert remotely(upstream_abilities=value).upstream_abilities == abilities
     assert remotely().upstream_abilities is None
 
 
-def test_settings_reach_the_backend():
-    backend = remote(remotely(model="m", served_model_name="n", upstream_timeout=9, upstream_idle_timeout=3))
+def test_upstream_settings_reach_the_backend():
+    backend = build_remote_backend(
+        remotely(model="m", served_model_name="n", upstream_timeout=9, upstream_idle_timeout=3)
+    )
     assert [upstream.url for upstream in backend.upstreams] == list(URLS)
     assert (backend.model, backend.name) == ("m", "n")
-    assert (backend.patience.total, backend.patience.idle, backend.patience.connect) == (9, 3, 5)
+    assert (backend.timeouts.total, backend.timeouts.idle, backend.timeouts.connect) == (9, 3, 5)
 
 
-def test_an_upstream_is_a_flag_that_may_be_repeated_and_a_key_is_none():
+def test_upstream_flag_is_repeatable_and_an_upstream_key_has_no_flag():
     words = ["serve", "--engine", "openai", "--upstream", URLS[0], "--upstream", URLS[1]]
-    assert parser().parse_args(words).upstream == list(URLS)
+    assert build_parser().parse_args(words).upstream == list(URLS)
     with pytest.raises(SystemExit):
-        parser().parse_args([*words, "--upstream-api-key", "k"])
+        build_parser().parse_args([*words, "--upstream-api-key", "k"])
 
 
 def cogitate(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +91,7 @@ def cogitate(*words: str, **environment: str) -> subprocess.CompletedProcess[str
         (("--engine", "openai", "--upstream", "ftp://a"), 1, "cogitate: --upstream takes a base URL"),
     ],
 )
-def test_a_mistake_is_one_line(words, code, line):
+def test_wrong_flags_end_the_process_with_one_line(words, code, line):
     made = cogitate(*words, "--port", "0")
     assert (made.returncode, made.stderr.count("\n")) == (code, 1) and made.stderr.startswith(line)
 
@@ -110,16 +112,16 @@ def test_upstreams_in_the_environment_are_separated_by_commas():
         ("redis://cogitate:own@h:6379/0", "cogitate", "own"),
     ],
 )
-def test_redis_password_is_the_files_where_the_url_has_none(tmp_path: Path, url, user, password):
+def test_redis_password_comes_from_the_file_unless_the_url_has_one(tmp_path: Path, url, user, password):
     (tmp_path / "password").write_text("p@ss: /w%1\n")
-    told = parse_url(Settings(redis_url=url, redis_password_file=tmp_path / "password").cache_url)
-    assert (told.get("username"), told["password"]) == (user, password)
+    filled = parse_url(Settings(redis_url=url, redis_password_file=tmp_path / "password").cache_url)
+    assert (filled.get("username"), filled["password"]) == (user, password)
     before = parse_url(url)
-    assert {name: told[name] for name in told if name not in ("username", "password")} == {
+    assert {name: filled[name] for name in filled if name not in ("username", "password")} == {
         name: before[name] for name in before if name not in ("username", "password")
     }
 
 
 @pytest.mark.parametrize("url", ["redis://h:6379/0", "unix:///run/redis.sock", "redis://u@h"])
-def test_without_a_password_file_the_url_of_redis_is_as_it_was_given(url):
+def test_redis_url_is_unchanged_without_a_password_file(url):
     assert Settings(redis_url=url).cache_url == url

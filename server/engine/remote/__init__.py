@@ -1,22 +1,23 @@
-"""The Backend port over OpenAI-compatible replicas. It needs neither PyTorch nor vLLM.
+"""The Backend port over OpenAI-compatible upstream servers ("replicas"). It needs neither PyTorch nor vLLM.
 
-From the wire up:
+From the socket up:
 
-    wire, transport     one HTTP/1.1 connection; the connections to one host, behind httpx's transport interface
-    replica, health     one upstream, its key and its deadlines; whether it is to be used
-    replicas, reply     which replica, what is tried again, and the answer as it is read
-    asking, events      what is said to the upstream, and how its streams are taken apart
-    assembly, reading   its answer -> a Completion, every part of it checked (checks, logprobs)
-    conversation        the Engine port: samples of one request;  continuing: on from the very tokens
-    allowance           how long an answer may be
-    joint               samples that are all waited for, in one call with `n`
-    plain, watching     the upstream's own answer, passed on;  presenting: a Completion as OpenAI would write it
-    abilities, models   what the upstream can do, and what it serves;  backend: the port, and its life
+    connection, transport       one HTTP/1.1 client connection; the connection pool behind httpx's transport interface
+    replica, health             one upstream with its key and timeouts, and its response; when it is ejected
+    load_balancer, config       which replica gets a call, and retries; the operator's settings of an upstream
+    request_body                the JSON bodies of upstream calls
+    stream_parser, parse        a stream's chunks -> a body -> a Completion, every field validated (validate, logprobs)
+    request, batching           the Engine port for one request; identical samples joined in one call with `n`
+    continuation, early_stop    token-exact continuation; ending a sample whose confidence is too low
+    response_limit              how many bytes a response may have
+    passthrough, response       the upstream's own response, forwarded; a Completion as an OpenAI response
+    capabilities, model_card    what the upstream supports, and which model it serves
+    backend                     the port itself: start, shutdown, requests
 
-Everything an upstream says is untrusted. What is wrong with an answer loses that answer, never this process.
+An upstream's responses are untrusted input. An invalid response costs that one sample, never this process.
 """
 
 from cogitate.server.engine.remote.backend import RemoteBackend
-from cogitate.server.engine.remote.config import Patience, Upstream
+from cogitate.server.engine.remote.config import Timeouts, UpstreamConfig
 
-__all__ = ["Patience", "RemoteBackend", "Upstream"]
+__all__ = ["RemoteBackend", "Timeouts", "UpstreamConfig"]

@@ -9,74 +9,87 @@ from dataclasses import dataclass, field
 import orjson
 
 from cogitate.server.engine import Body, CannotStart, Conversation, Load, ModelCard
-from cogitate.server.engine.remote import capabilities, model_card, passthrough
-from cogitate.server.engine.remote.config import Path, Patience, Upstream
+from cogitate.server.engine.remote.capabilities import probe_abilities
+from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation
-from cogitate.server.engine.remote.errors import Down, Lost, Throttled
-from cogitate.server.engine.remote.load_balancer import Home, Replicas
-from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT, Model
-from cogitate.server.engine.remote.replica import Ask
-from cogitate.server.engine.remote.reply import Reply
+from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
+from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
+from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT_TOKENS, UpstreamModel, select_model
+from cogitate.server.engine.remote.passthrough import forward
+from cogitate.server.engine.remote.replica import UpstreamRequest, UpstreamResponse
 from cogitate.server.engine.remote.request import RemoteConversation
-from cogitate.server.engine.remote.request_body import Asking, Dialect
-from cogitate.server.errors import ApiError, ContextTooLong, Unready
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest, CompletionRequest
+from cogitate.server.engine.remote.request_body import Dialect, RequestBuilder
+from cogitate.server.errors import ApiError, ContextTooLong, NotReady
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Ability, Verifier
 from cogitate.strategies.core.types import Prompt
 
 log = logging.getLogger("cogitate.remote")
-AGAIN = 1.0
-"""Seconds between two looks for a replica that answers, before there is any."""
-TEMPLATE_TOKENS = 64
+RETRY_SECONDS = 1.0
+"""Delay between two attempts to list the models, until a replica responds."""
+TEMPLATE_TOKENS_PER_MESSAGE = 64
 """More than a chat template adds to a message."""
+AFFINITY_MESSAGES = 2
+"""The first messages of a chat, such as system and question, identify its conversation."""
 
 
 @dataclass(slots=True)
 class RemoteBackend:
-    """`model`: the upstream's own name for it; None: the first that it lists. `able`: None: found out."""
+    """Serves one model over its upstreams.
 
-    upstreams: Sequence[Upstream]
+    Args:
+        upstreams: At least one.
+        model: The upstreams' name of the model; None: the first that is listed.
+        name: This server's name of it; None: the same.
+        timeouts: Of every upstream call.
+        abilities: What the upstreams support; None: it is probed by `open`.
+    """
+
+    upstreams: Sequence[UpstreamConfig]
     model: str | None = None
     name: str | None = None
-    patience: Patience = field(default_factory=Patience)
-    able: frozenset[Ability] | None = None
-    replicas: Replicas = field(init=False)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    abilities: frozenset[Ability] | None = None
+    balancer: LoadBalancer = field(init=False)
     _card: ModelCard | None = None
     _dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
-        self.replicas = Replicas(self.upstreams, self.patience)
+        self.balancer = LoadBalancer(self.upstreams, self.timeouts)
 
     async def open(self) -> None:
-        """Waits for a replica that answers. Raises CannotStart for what waiting cannot mend."""
+        """Wait for a replica that responds. Raises CannotStart for what waiting cannot solve."""
         for upstream in self.upstreams:
-            upstream.check()
-        model = model_card.chosen(await self._listing(), self.model)
-        able = self.able if self.able is not None else await capabilities.found(model.name, self._asked)
-        continues = "continue" in able
-        self._dialect = Dialect(model.name, model.vllm or continues, continues, "n" in able, model.context)
-        self._card = described(model, self.name, able)
-        log.info("upstream model %s can: %s", model.name, ", ".join(sorted(able)) or "answer")
+            upstream.validate()
+        model = select_model(await self._fetch_model_list(), self.model)
+        abilities = self.abilities if self.abilities is not None else await probe_abilities(model.name, self._fetch)
+        continues = "continue" in abilities
+        self._dialect = Dialect(
+            model.name, model.is_vllm or continues, continues, "n" in abilities, model.max_model_len
+        )
+        self._card = build_model_card(model, self.name, abilities)
+        log.info("upstream model %s can: %s", model.name, ", ".join(sorted(abilities)) or "answer")
 
     async def close(self) -> None:
-        await self.replicas.close()
+        await self.balancer.close()
 
-    async def failed(self) -> str:
-        """Never: an upstream's death is not ours. Requests are refused until it is back."""
+    async def wait_for_failure(self) -> str:
+        """Never return: when all upstreams fail, requests are refused until one is back."""
         await asyncio.Event().wait()
         raise AssertionError
 
     @property
     def card(self) -> ModelCard:
         if self._card is None:
-            raise Unready("No upstream has answered yet.")
+            raise NotReady("No upstream has responded yet.")
         return self._card
 
     @property
     def dialect(self) -> Dialect:
         if self._dialect is None:
-            raise Unready("No upstream has answered yet.")
+            raise NotReady("No upstream has responded yet.")
         return self._dialect
 
     @property
@@ -84,71 +97,74 @@ class RemoteBackend:
         return {}
 
     def load(self) -> Load:
-        return Load(self.replicas.in_flight, 0)
+        return Load(self.balancer.in_flight, 0)
 
-    def pulse(self) -> object:
-        """Nothing is decoded here: an upstream that stands still is a replica to be ejected."""
+    def progress_marker(self) -> object:
+        """None: nothing is decoded here, and an upstream that stalls is a replica to be ejected."""
         return None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> Conversation:
-        home = self.replicas.home(affinity(request))
-        asking = Asking(request, self.dialect, salt)
+        affinity = self.balancer.assign(affinity_key(request))
+        builder = RequestBuilder(request, self.dialect, salt)
 
-        async def tokenise(body: bytes) -> object:
-            return await self._at(home, "tokenize", body)
+        async def tokenize(body: bytes) -> object:
+            return await self._fetch_from(affinity, "tokenize", body)
 
-        continuation = Continuation(asking, tokenise)
-        conversation = RemoteConversation(request, self.replicas, home, asking, continuation)
-        if self.dialect.continues and may_be_too_long(prompt, self.card.max_model_len):
-            conversation.prompt_tokens = await self._measured(continuation, prompt)
+        continuation = Continuation(builder, tokenize)
+        conversation = RemoteConversation(request, self.balancer, affinity, builder, continuation)
+        if self.dialect.continues and may_exceed_context(prompt, self.card.max_model_len):
+            conversation.prompt_tokens = await self._count_prompt_tokens(continuation, prompt)
         return conversation
 
-    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
-        home = self.replicas.home(affinity(request))
-        return await passthrough.answer(request, self.replicas, home, self.dialect, self.card.name, salt)
+    async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | Events:
+        affinity = self.balancer.assign(affinity_key(request))
+        return await forward(request, self.balancer, affinity, self.dialect, self.card.name, salt)
 
-    async def _measured(self, continuation: Continuation, prompt: Prompt) -> int:
-        length, longest = len(await continuation.tokens(prompt)), self.card.max_model_len
-        if length >= longest:
-            words = f"The maximum context length is {longest} tokens, and the prompt has {length}."
-            raise ContextTooLong(words, param="messages" if prompt.raw is None else "prompt")
-        return length
+    async def _count_prompt_tokens(self, continuation: Continuation, prompt: Prompt) -> int:
+        """Raises ContextTooLong where the prompt leaves no room for a token."""
+        count, limit = len(await continuation.encode(prompt)), self.card.max_model_len
+        if count >= limit:
+            message = f"The maximum context length is {limit} tokens, and the prompt has {count}."
+            raise ContextTooLong(message, param="messages" if prompt.raw is None else "prompt")
+        return count
 
-    async def _listing(self) -> object:
+    async def _fetch_model_list(self) -> object:
         while True:
             try:
-                return await self._asked("models", b"")
-            except (Lost, Down, Throttled):
-                await asyncio.sleep(AGAIN)
+                return await self._fetch("models", b"")
+            except (UpstreamFailed, UpstreamDown, UpstreamBusy):
+                await asyncio.sleep(RETRY_SECONDS)
             except ApiError as error:
                 if self.model is not None:
                     return {}
                 reason = "the upstream refuses to list its models: is COGITATE_UPSTREAM_API_KEY right?"
                 raise CannotStart(reason) from error
 
-    async def _asked(self, path: Path, body: bytes) -> object:
-        return await self._at(self.replicas.home(path.encode()), path, body)
+    async def _fetch(self, endpoint: Endpoint, body: bytes) -> object:
+        return await self._fetch_from(self.balancer.assign(endpoint.encode()), endpoint, body)
 
-    async def _at(self, home: Home, path: Path, body: bytes) -> object:
-        return await self.replicas.answer(Ask(path, body, self.replicas.until()), home, Reply.json)
-
-
-def described(model: Model, name: str | None, able: frozenset[Ability]) -> ModelCard:
-    return ModelCard(name or model.name, model.revision, model.context or DEFAULT_CONTEXT, model.created, able)
+    async def _fetch_from(self, affinity: Affinity, endpoint: Endpoint, body: bytes) -> object:
+        request = UpstreamRequest(endpoint, body, self.balancer.deadline())
+        return await self.balancer.fetch(request, affinity, UpstreamResponse.read_json)
 
 
-def affinity(request: AnyRequest | ResponsesRequest) -> bytes:
-    """What requests of one conversation have in common: its first messages."""
+def build_model_card(model: UpstreamModel, name: str | None, abilities: frozenset[Ability]) -> ModelCard:
+    context = model.max_model_len or DEFAULT_CONTEXT_TOKENS
+    return ModelCard(name or model.name, model.revision, context, model.created, abilities)
+
+
+def affinity_key(request: AnyRequest | ResponsesRequest) -> bytes:
+    """Digest of what the requests of one conversation have in common: its first messages."""
     if isinstance(request, CompletionRequest):
-        said: object = request.prompt
+        start: object = request.prompt
     else:
-        chat = request if isinstance(request, ChatRequest) else request.chat()
-        said = [(message.role, message.content) for message in chat.prompt.messages[:2]]
-    return hashlib.blake2b(orjson.dumps(said), digest_size=16).digest()
+        chat = request if isinstance(request, ChatRequest) else request.to_chat()
+        start = [(message.role, message.content) for message in chat.prompt.messages[:AFFINITY_MESSAGES]]
+    return hashlib.blake2b(orjson.dumps(start), digest_size=16).digest()
 
 
-def may_be_too_long(prompt: Prompt, longest: int) -> bool:
-    """A token is at least a byte, so most prompts need not be measured."""
+def may_exceed_context(prompt: Prompt, max_tokens: int) -> bool:
+    """Whether the prompt must be tokenised to know. A token is at least one byte, so most prompts need not be."""
     raw = len(prompt.raw.encode() if isinstance(prompt.raw, str) else prompt.raw or ())
-    size = sum(len(message.text.encode()) + TEMPLATE_TOKENS for message in prompt.messages)
-    return size + raw >= longest
+    size = sum(len(message.text.encode()) + TEMPLATE_TOKENS_PER_MESSAGE for message in prompt.messages)
+    return size + raw >= max_tokens

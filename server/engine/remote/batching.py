@@ -1,8 +1,9 @@
-"""Decodes that begin together and are all waited for: one call with `n`, where the upstream tells each one's tokens.
+"""Joins identical samples that start together into one upstream call with `n`.
 
-The prompt is sent, read and billed once, and what a call costs on either side is paid once for all. What one call would
-take away is not joined: a seed of its own, a growing text, an abort before the others' end. Where the call is lost,
-each decode is asked for alone, so that one broken answer does not take its siblings with it.
+The prompt is sent, prefilled and billed once, and the cost of a call on both sides is paid once. Samples are not joined
+where one call would take something away: a seed of their own, streamed text, an abort before the other samples end.
+This needs an upstream that reports each choice's token ids, by which every sample is billed. Where the joint call
+fails, each sample is fetched by a call of its own, so that one invalid choice does not cost the other samples.
 """
 
 import asyncio
@@ -10,96 +11,100 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cogitate.server.engine.remote.errors import Down, Lost, Throttled
+from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
 from cogitate.server.errors import ApiError
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
 
-MOST = 64
-"""Answers of one call: what hosted APIs take, and few enough that a lost one is no great loss."""
-MOST_TOKENS = 65_536
-"""Of one call: it is read in one go, a millisecond or a few."""
-COLDEST = 0.01
-"""Below this temperature vLLM takes the likeliest token, and then refuses to say it several times."""
-Made = Sequence[Completion | Lost]
-Fetch = Callable[[Prompt, Sampling, int], Awaitable[Made]]
-"""So many decodes by one call; Lost in place of one that cannot be believed. Raises ApiError."""
+MAX_SAMPLES_PER_CALL = 64
+"""What hosted APIs accept; and few enough that the loss of one call is bearable."""
+MAX_TOKENS_PER_CALL = 65_536
+"""Of all samples of one call: its body is parsed in one go, in a few milliseconds at most."""
+MIN_TEMPERATURE = 0.01
+"""Below this vLLM decodes greedily, and then rejects `n` above 1."""
+BatchResult = Sequence[Completion | UpstreamFailed]
+FetchBatch = Callable[[Prompt, Sampling, int], Awaitable[BatchResult]]
+"""Fetches `n` samples by one call; UpstreamFailed in place of an invalid one. Raises ApiError."""
 
 
-def most(sampling: Sampling) -> int:
-    """How many such decodes one call may be asked for."""
-    warm = sampling.temperature is not None and sampling.temperature >= COLDEST
-    own = sampling.seed is not None or sampling.partial or sampling.logprobs is not None or sampling.stop
-    if not sampling.together or not warm or own or sampling.until or sampling.max_tokens is None:
+def max_batch_size(sampling: Sampling) -> int:
+    """How many samples with this sampling one call may request."""
+    is_random = sampling.temperature is not None and sampling.temperature >= MIN_TEMPERATURE
+    is_own = sampling.seed is not None or sampling.reads_partial or sampling.logprobs is not None or sampling.stop
+    if not sampling.joinable or not is_random or is_own or sampling.until or sampling.max_tokens is None:
         return 1
-    return min(MOST, MOST_TOKENS // max(sampling.max_tokens, 1))
+    return min(MAX_SAMPLES_PER_CALL, MAX_TOKENS_PER_CALL // max(sampling.max_tokens, 1))
 
 
 @dataclass(slots=True)
-class Joint:
-    """One call, and those who wait for it."""
+class Batch:
+    """One joint call, and the futures of the samples that wait for it."""
 
-    fetch: Callable[[int], Awaitable[Made]]
-    seats: "list[asyncio.Future[Completion | None]]" = field(default_factory=list)
+    fetch: Callable[[int], Awaitable[BatchResult]]
+    waiters: "list[asyncio.Future[Completion | None]]" = field(default_factory=list)
     _call: "asyncio.Task[None] | None" = None
 
-    async def seat(self) -> Completion | None:
-        """A decode of the call; None where it is to be asked for alone. The last who leaves ends the call."""
-        seat: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
-        self.seats.append(seat)
+    async def join(self) -> Completion | None:
+        """Wait for one sample; None: it is to be fetched by a call of its own.
+
+        Cancelling the last waiter aborts the call before the cancellation goes on.
+        """
+        waiter: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
         try:
-            return await seat
+            return await waiter
         except asyncio.CancelledError:
-            if self._call and all(other.cancelled() for other in self.seats):
+            if self._call and all(each.cancelled() for each in self.waiters):
                 self._call.cancel()
                 with suppress(asyncio.CancelledError):
                     await self._call
             raise
 
-    def begin(self) -> None:
-        wanted = [seat for seat in self.seats if not seat.done()]
-        if wanted:
-            self._call = asyncio.get_running_loop().create_task(self._fetched(wanted))
+    def start(self) -> None:
+        """Make the call, for those who still wait."""
+        waiters = [waiter for waiter in self.waiters if not waiter.done()]
+        if waiters:
+            self._call = asyncio.get_running_loop().create_task(self._run(waiters))
 
-    async def _fetched(self, wanted: "list[asyncio.Future[Completion | None]]") -> None:
-        made: Sequence[Completion | Exception | None] = [None] * len(wanted)
-        if len(wanted) > 1:
+    async def _run(self, waiters: "list[asyncio.Future[Completion | None]]") -> None:
+        results: Sequence[Completion | Exception | None] = [None] * len(waiters)
+        if len(waiters) > 1:
             try:
-                made = await self.fetch(len(wanted))
-            except Exception as failure:  # noqa: BLE001 whatever it is, those who wait must hear of it
-                made = [None if alone(failure) else failure] * len(wanted)
-        for seat, one in zip(wanted, made, strict=True):
-            if seat.done():
+                results = await self.fetch(len(waiters))
+            except Exception as error:  # noqa: BLE001 any failure must reach the waiters
+                results = [None if is_retried_separately(error) else error] * len(waiters)
+        for waiter, result in zip(waiters, results, strict=True):
+            if waiter.done():
                 continue
-            if isinstance(one, Exception):
-                seat.set_exception(one)
+            if isinstance(result, Exception):
+                waiter.set_exception(result)
             else:
-                seat.set_result(one)
+                waiter.set_result(result)
 
 
 @dataclass(slots=True)
-class Joints:
-    """The calls of one request that are about to be made."""
+class Batcher:
+    """Collects the samples of one request that start in the same iteration of the event loop."""
 
-    fetch: Fetch
-    _open: dict[tuple[int, Sampling], Joint] = field(default_factory=dict)
+    fetch: FetchBatch
+    _open: dict[tuple[int, Sampling], Batch] = field(default_factory=dict)
 
     async def decode(self, prompt: Prompt, sampling: Sampling) -> Completion | None:
-        """One of those that begin in the same turn of the loop; None where it is to be asked for alone."""
-        if (limit := most(sampling)) < 2:
+        """Return a sample of a joint call; None: it is to be fetched by a call of its own. Raises ApiError."""
+        if (limit := max_batch_size(sampling)) < 2:
             return None
         key = (id(prompt), sampling)
-        joint = self._open.get(key)
-        if joint is None or len(joint.seats) == limit:
-            joint = self._open[key] = Joint(lambda n: self.fetch(prompt, sampling, n))
-            asyncio.get_running_loop().call_soon(self._begin, key, joint)
-        return await joint.seat()
+        batch = self._open.get(key)
+        if batch is None or len(batch.waiters) == limit:
+            batch = self._open[key] = Batch(lambda n: self.fetch(prompt, sampling, n))
+            asyncio.get_running_loop().call_soon(self._start, key, batch)
+        return await batch.join()
 
-    def _begin(self, key: tuple[int, Sampling], joint: Joint) -> None:
-        if self._open.get(key) is joint:
+    def _start(self, key: tuple[int, Sampling], batch: Batch) -> None:
+        if self._open.get(key) is batch:
             del self._open[key]
-        joint.begin()
+        batch.start()
 
 
-def alone(failure: Exception) -> bool:
-    """Whether each decode may fare better by itself, or hears then what is wrong with it."""
-    return isinstance(failure, ApiError) and not isinstance(failure, Down | Throttled)
+def is_retried_separately(error: Exception) -> bool:
+    """Whether each sample should be fetched alone: it may succeed, or report its own error."""
+    return isinstance(error, ApiError) and not isinstance(error, UpstreamDown | UpstreamBusy)

@@ -1,4 +1,4 @@
-"""What an upstream can do: asked in questions of a token or a few, and judged by what comes back."""
+"""Probes what an upstream supports, by calls of a few tokens whose responses are checked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,71 +6,73 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote.config import Path
-from cogitate.server.engine.remote.errors import Lost
-from cogitate.server.engine.remote.parse import choices, only_choice, usage
-from cogitate.server.engine.remote.validate import are_counts, mapping, sequence
+from cogitate.server.engine.remote.config import Endpoint
+from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.parse import parse_choices, parse_single_choice, parse_usage
+from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list
 from cogitate.server.errors import ApiError
 from cogitate.strategies.core.ports import Ability
 
-Question = Callable[[Path, bytes], Awaitable[object]]
-"""Asks an endpoint; the answer's JSON. Raises ApiError."""
-PROBE = [{"role": "user", "content": "Name any animal."}]
+FetchJson = Callable[[Endpoint, bytes], Awaitable[object]]
+"""Posts a body to an endpoint; returns the response's JSON. Raises ApiError."""
+Probe = Callable[[str, FetchJson], Awaitable[bool]]
+PROBE_MESSAGES = [{"role": "user", "content": "Name any animal."}]
 
 
-async def found(model: str, ask: Question) -> frozenset[Ability]:
-    checks: dict[Ability, Callable[[str, Question], Awaitable[bool]]] = {
-        "continue": continues,
-        "logprobs": reports_logprobs,
-        "seed": repeats,
-        "n": several,
+async def probe_abilities(model: str, fetch: FetchJson) -> frozenset[Ability]:
+    """Return the abilities that `model` shows. A probe that fails counts as an ability that is missing."""
+    probes: dict[Ability, Probe] = {
+        "continue": can_continue,
+        "logprobs": can_report_logprobs,
+        "seed": can_seed,
+        "n": can_batch,
     }
     async with asyncio.TaskGroup() as group:
-        tasks = {ability: group.create_task(tried(check, model, ask)) for ability, check in checks.items()}
+        tasks = {ability: group.create_task(run_probe(probe, model, fetch)) for ability, probe in probes.items()}
     return frozenset(ability for ability, task in tasks.items() if task.result())
 
 
-async def tried(check: Callable[[str, Question], Awaitable[bool]], model: str, ask: Question) -> bool:
+async def run_probe(probe: Probe, model: str, fetch: FetchJson) -> bool:
     try:
-        return await check(model, ask)
+        return await probe(model, fetch)
     except ApiError:
         return False
 
 
-async def continues(model: str, ask: Question) -> bool:
-    """It tells the tokens of a text, decodes on from them, and tells what it decoded."""
-    words = {"model": model, "prompt": "One, two, three,", "add_special_tokens": False}
-    tokens = sequence(mapping(await ask("tokenize", orjson.dumps(words))).get("tokens"))
+async def can_continue(model: str, fetch: FetchJson) -> bool:
+    """Whether it tokenises a text, continues token ids and reports the ids that it decoded."""
+    text = {"model": model, "prompt": "One, two, three,", "add_special_tokens": False}
+    tokens = as_list(as_dict(await fetch("tokenize", orjson.dumps(text))).get("tokens"))
     if not tokens or not are_counts(tokens):
         return False
     body = {"model": model, "prompt": tokens, "max_tokens": 1, "return_token_ids": True}
-    choice = only_choice(await ask("completions", orjson.dumps(body)))
-    return bool(sequence(choice.get("token_ids")))
+    choice = parse_single_choice(await fetch("completions", orjson.dumps(body)))
+    return bool(as_list(choice.get("token_ids")))
 
 
-async def reports_logprobs(model: str, ask: Question) -> bool:
-    choice = await chat(model, ask, max_tokens=1, logprobs=True, top_logprobs=2)
-    entries = sequence(mapping(choice.get("logprobs")).get("content"))
-    return bool(entries) and len(sequence(mapping(entries[0]).get("top_logprobs"))) >= 2
+async def can_report_logprobs(model: str, fetch: FetchJson) -> bool:
+    choice = await fetch_choice(model, fetch, max_tokens=1, logprobs=True, top_logprobs=2)
+    entries = as_list(as_dict(choice.get("logprobs")).get("content"))
+    return bool(entries) and len(as_list(as_dict(entries[0]).get("top_logprobs"))) >= 2
 
 
-async def repeats(model: str, ask: Question) -> bool:
-    """The same seed says the same twice, with much to choose from."""
-    first, again = [await chat(model, ask, max_tokens=8, temperature=1.0, seed=20_011) for _ in range(2)]
-    said = mapping(first.get("message"))
-    if not said:
-        raise Lost("sent an answer without a message")
-    return said == mapping(again.get("message"))
+async def can_seed(model: str, fetch: FetchJson) -> bool:
+    """Whether the same seed gives the same text twice, at a temperature that leaves many choices."""
+    first, second = [await fetch_choice(model, fetch, max_tokens=8, temperature=1.0, seed=20_011) for _ in range(2)]
+    message = as_dict(first.get("message"))
+    if not message:
+        raise UpstreamFailed("returned a choice without a message")
+    return message == as_dict(second.get("message"))
 
 
-async def several(model: str, ask: Question) -> bool:
-    """It gives two answers to one call, and tells the tokens of each as it counts them."""
+async def can_batch(model: str, fetch: FetchJson) -> bool:
+    """Whether it returns two choices for n=2, and reports the ids of each in agreement with its usage."""
     fields = {"n": 2, "max_tokens": 2, "temperature": 1.0, "return_token_ids": True}
-    body = await ask("chat/completions", orjson.dumps({"model": model, "messages": PROBE, **fields}))
-    told = [len(sequence(choice.get("token_ids"))) for choice in choices(body, 2)]
-    return min(told) > 0 and usage(mapping(body).get("usage"), 4).completion == sum(told)
+    body = await fetch("chat/completions", orjson.dumps({"model": model, "messages": PROBE_MESSAGES, **fields}))
+    lengths = [len(as_list(choice.get("token_ids"))) for choice in parse_choices(body, 2)]
+    return min(lengths) > 0 and parse_usage(as_dict(body).get("usage"), 4).completion == sum(lengths)
 
 
-async def chat(model: str, ask: Question, **fields: object) -> Body:
-    body = {"model": model, "messages": PROBE, **fields}
-    return only_choice(await ask("chat/completions", orjson.dumps(body)))
+async def fetch_choice(model: str, fetch: FetchJson, **fields: object) -> Body:
+    body = {"model": model, "messages": PROBE_MESSAGES, **fields}
+    return parse_single_choice(await fetch("chat/completions", orjson.dumps(body)))

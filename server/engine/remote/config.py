@@ -1,4 +1,4 @@
-"""What the operator said of an upstream."""
+"""The operator's settings of an upstream: its URL, its key and its timeouts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,44 +8,44 @@ from pydantic import SecretStr
 
 from cogitate.server.engine import CannotStart
 
-Path = Literal["models", "chat/completions", "completions", "responses", "tokenize"]
+Endpoint = Literal["models", "chat/completions", "completions", "responses", "tokenize"]
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
-    """A base URL that ends in /v1, and the key for that host alone."""
+class UpstreamConfig:
+    """A base URL that ends in /v1, and the API key that is sent to this host only."""
 
     url: str
     key: SecretStr | None = None
 
-    def check(self) -> None:
-        """Raises CannotStart for what can never be a base URL."""
+    def validate(self) -> None:
+        """Raises CannotStart where `url` cannot be a base URL."""
         try:
             parts = urlsplit(self.url)
-            legal = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            is_legal = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
-            legal = False
+            is_legal = False
             parts = urlsplit("")
-        if not legal or parts.query or parts.fragment or parts.username:
+        if not is_legal or parts.query or parts.fragment or parts.username:
             raise CannotStart("--upstream takes a base URL such as http://127.0.0.1:8001/v1")
 
-    def at(self, path: Path) -> str:
-        """An endpoint's URL. vLLM's own endpoints are beside /v1, not below it."""
+    def endpoint_url(self, endpoint: Endpoint) -> str:
+        """The URL of an endpoint. vLLM serves /tokenize next to /v1, not below it."""
         base = self.url.rstrip("/")
-        return f"{base.removesuffix('/v1') if path == 'tokenize' else base}/{path}"
+        return f"{base.removesuffix('/v1') if endpoint == 'tokenize' else base}/{endpoint}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, in seconds."""
+class Timeouts:
+    """Timeouts of upstream calls, in seconds."""
 
     total: float = 600.0
-    """For one answer, every attempt included."""
+    """For one response, including all retries."""
     idle: float = 60.0
-    """For the next byte of an answer, and for the first one of a stream."""
+    """Between two reads of a response, and for the first byte of a stream."""
     connect: float = 5.0
 
     @property
-    def silent(self) -> float:
-        """For an answer that comes whole: as long as leaves the same again to another replica."""
+    def response_start(self) -> float:
+        """For the first byte of a response that is not streamed: half the total, so that one retry has as much."""
         return self.total / 2

@@ -1,37 +1,43 @@
-"""A sample over a replica that is watched as it grows, to be left where it falls below its floor."""
+"""Stops a streamed sample when its confidence falls below the threshold."""
 
 from dataclasses import dataclass, replace
 
-from cogitate.server.engine.remote import logprobs
-from cogitate.server.engine.remote.parse import aborted
-from cogitate.server.engine.remote.stream_parser import Assembly
+from cogitate.server.engine.remote.logprobs import parse_logprobs
+from cogitate.server.engine.remote.parse import parse_partial
+from cogitate.server.engine.remote.stream_parser import StreamParser
+from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
-from cogitate.strategies.voting.confidence import Watch
 
 
 @dataclass(slots=True)
-class Doubt:
-    watch: Watch
+class ConfidenceStop:
+    """Feeds the log-probabilities of one stream to a ConfidenceMonitor."""
+
+    monitor: ConfidenceMonitor
     top: int
     """Alternatives per token."""
-    fallen: bool = False
-    _seen: int = 0
-    """Tokens that were looked at."""
+    has_stopped: bool = False
+    _tokens_read: int = 0
 
-    def falls(self, assembly: Assembly) -> bool:
-        """Whether what came since the last look is enough to leave it. Raises Lost."""
-        fresh = {name: values[self._seen :] for name, values in assembly.logprobs.items()}
-        tokens = logprobs.read(fresh, (), self.top)
-        self._seen += len(tokens)
-        self.fallen = self.fallen or self.watch.falls(tokens)
-        return self.fallen
-
-
-def doubt(sampling: Sampling) -> Doubt | None:
-    return Doubt(Watch(sampling.floor), sampling.logprobs or 0) if sampling.floor else None
+    def should_stop(self, parser: StreamParser) -> bool:
+        """Whether the tokens since the last call end the sample. Raises UpstreamFailed."""
+        fresh = {name: values[self._tokens_read :] for name, values in parser.logprobs.items()}
+        tokens = parse_logprobs(fresh, (), self.top)
+        self._tokens_read += len(tokens)
+        self.has_stopped = self.has_stopped or self.monitor.update(tokens)
+        return self.has_stopped
 
 
-def unsure(assembly: Assembly, prompt: Prompt, sampling: Sampling) -> Completion:
-    """What there was when it was left; where the upstream counted nothing, its log-probabilities tell the tokens."""
-    made = replace(aborted(assembly.body(), prompt, sampling), finish="unsure")
-    return made if made.counted else replace(made, completion_tokens=len(made.logprobs), counted=bool(made.logprobs))
+def build_confidence_stop(sampling: Sampling) -> ConfidenceStop | None:
+    """Build the stop that `sampling` asks for; None where it has no confidence threshold."""
+    threshold = sampling.confidence_threshold
+    return ConfidenceStop(ConfidenceMonitor(threshold), sampling.logprobs or 0) if threshold else None
+
+
+def to_stopped_completion(parser: StreamParser, prompt: Prompt, sampling: Sampling) -> Completion:
+    """Build the completion of a stopped sample. Without usage its tokens are counted by their log-probabilities."""
+    partial = replace(parse_partial(parser.to_body(), prompt, sampling), finish="unsure")
+    if partial.tokens_known:
+        return partial
+    count = len(partial.logprobs)
+    return replace(partial, completion_tokens=count, tokens_known=count > 0)

@@ -1,96 +1,102 @@
-"""What goes wrong at an upstream, in our words: of its own only why a request is bad reaches a client.
+"""Failures of upstream calls. Of the upstream's own messages only the reason for a bad request reaches a client.
 
-Lost, Throttled and Down are both: for a search the loss of one sample, whose siblings go on; and where there is nothing
-else, what the client is told.
+UpstreamFailed, UpstreamBusy and UpstreamDown are each both a SampleFailed, which costs a strategy one sample while the
+other samples go on, and an ApiError, which a client gets where there is no other sample.
 """
 
 from collections.abc import Mapping
 
 import orjson
 
-from cogitate.server.engine.error_field import named
-from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, Overloaded, Unready, Upstream
+from cogitate.server.engine.error_message import find_field, is_context_too_long
+from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, NotReady, Overloaded, UpstreamError
 from cogitate.strategies.core.ports import SampleFailed
 
-LONGEST_MESSAGE = 500
-TOO_LONG = ("maximum context length", "max_model_len", "context size", "context window", "context_length_exceeded")
-LONGEST_PAUSE = 3600
-NOT_THERE = "upstream_not_found"
+MAX_MESSAGE_CHARACTERS = 500
+MAX_PARAM_CHARACTERS = 64
+MAX_RETRY_AFTER_SECONDS = 3600
+UPSTREAM_NOT_FOUND = "upstream_not_found"
+"""Error code: the upstream does not have the endpoint."""
 
 
-class Lost(SampleFailed, Upstream):
-    """The upstream did not give an answer that can be believed. `silent`: it may not be there at all."""
+class UpstreamFailed(SampleFailed, UpstreamError):
+    """The upstream returned no valid response.
 
-    def __init__(self, reason: str, *, silent: bool = False) -> None:
+    Args:
+        reason: completes the sentence "The upstream ...".
+        no_response: nothing was received, so the replica may be down.
+    """
+
+    def __init__(self, reason: str, *, no_response: bool = False) -> None:
         super().__init__(f"The upstream {reason}.")
-        self.silent = silent
+        self.no_response = no_response
 
 
-class Throttled(SampleFailed, Overloaded):
-    """Every replica that was asked has too much to do. `pause`: seconds, as the upstream said."""
+class UpstreamBusy(SampleFailed, Overloaded):
+    """Every replica that was tried returned 429. `retry_after`: seconds, from the upstream's Retry-After."""
 
-    def __init__(self, pause: int) -> None:
+    def __init__(self, retry_after: int) -> None:
         super().__init__("The upstream takes no more requests for now.")
-        self.pause = pause
-        self.headers = {"Retry-After": str(pause)}
+        self.retry_after = retry_after
+        self.headers = {"Retry-After": str(retry_after)}
 
 
-class Down(SampleFailed, Unready):
-    """No replica is to be had."""
+class UpstreamDown(SampleFailed, NotReady):
+    """No replica is available."""
 
     def __init__(self) -> None:
         super().__init__("No upstream is available.", code="upstream_down")
         self.headers = {"Retry-After": "1"}
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    """What a status other than 200 means."""
+def error_from_status(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+    """Build the error for a response whose status is not 200."""
     if status in (400, 413, 422):
-        return bad_request(body)
+        return parse_bad_request(body)
     if status == 429:
-        return Throttled(pause(headers.get("retry-after", "")))
+        return UpstreamBusy(parse_retry_after(headers.get("retry-after", "")))
     if status in (401, 403):
-        return Upstream("The upstream refuses this server's requests.", code="upstream_refused")
+        return UpstreamError("The upstream refuses this server's requests.", code="upstream_refused")
     if status in (404, 405):
-        return Upstream("The upstream does not know what it was asked.", code=NOT_THERE)
+        return UpstreamError("The upstream does not have the requested endpoint.", code=UPSTREAM_NOT_FOUND)
     if 300 <= status < 400:
-        return Lost("sent the request elsewhere, which is not followed")
-    return Lost(f"answered with status {status}")
+        return UpstreamFailed("returned a redirect, which is not followed")
+    return UpstreamFailed(f"returned status {status}")
 
 
-def bad_request(body: bytes) -> BadRequest:
-    """The upstream's own reason, shortened and cleaned of what is not text."""
+def parse_bad_request(body: bytes) -> BadRequest:
+    """Build a BadRequest with the upstream's own reason, truncated and without unprintable characters."""
     try:
-        said = orjson.loads(body)
+        payload = orjson.loads(body)
     except orjson.JSONDecodeError:
-        said = None
-    error = said.get("error", said) if isinstance(said, dict) else None
+        payload = None
+    error = payload.get("error", payload) if isinstance(payload, dict) else None
     if not isinstance(error, dict):
         error = {"message": error}
-    message = error.get("message") or error.get("detail")
-    words = plain(message) if isinstance(message, str) else "The upstream does not take this request."
+    reason = error.get("message") or error.get("detail")
+    message = to_printable(reason) if isinstance(reason, str) else "The upstream rejected this request."
     field = error.get("param")
-    param = plain(field)[:64] if isinstance(field, str) else None
-    if error.get("code") in TOO_LONG or any(mark in words for mark in TOO_LONG):
-        return ContextTooLong(words, param="messages")
-    return BadRequest(words, param=param or named(words))
+    param = to_printable(field)[:MAX_PARAM_CHARACTERS] if isinstance(field, str) else None
+    if is_context_too_long(f"{error.get('code')} {message}"):
+        return ContextTooLong(message, param="messages")
+    return BadRequest(message, param=param or find_field(message))
 
 
-def reported(error: object) -> ApiError:
-    """An error in place of a stream's first words: vLLM so tells what a status would have told."""
+def error_from_chunk(error: object) -> ApiError:
+    """Build the error that a stream sends as its first chunk: vLLM so reports what would be a status otherwise."""
     code = error.get("code") if isinstance(error, dict) else None
     if code in (400, 413, 422):
-        return bad_request(orjson.dumps({"error": error}))
-    return Lost("reported an error amid its answer")
+        return parse_bad_request(orjson.dumps({"error": error}))
+    return UpstreamFailed("returned an error while streaming")
 
 
-def plain(text: str) -> str:
-    """Printable, and short."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST_MESSAGE]).split())[
-        :LONGEST_MESSAGE
-    ]
+def to_printable(text: str) -> str:
+    """Replace unprintable characters by spaces and truncate to MAX_MESSAGE_CHARACTERS."""
+    start = text[: 4 * MAX_MESSAGE_CHARACTERS]
+    return " ".join("".join(c if c.isprintable() else " " for c in start).split())[:MAX_MESSAGE_CHARACTERS]
 
 
-def pause(said: str) -> int:
-    """Retry-After in whole seconds; 1 where it says something else."""
-    return min(max(int(said), 1), LONGEST_PAUSE) if said.isascii() and said.isdigit() and len(said) < 9 else 1
+def parse_retry_after(value: str) -> int:
+    """Return Retry-After in seconds, from 1 to MAX_RETRY_AFTER_SECONDS; 1 where it is no number of seconds."""
+    is_number = value.isascii() and value.isdigit() and len(value) < 9
+    return min(max(int(value), 1), MAX_RETRY_AFTER_SECONDS) if is_number else 1

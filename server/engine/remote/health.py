@@ -1,41 +1,49 @@
-"""Whether a replica is to be used: ejected when it keeps failing, probed, and taken back on trial."""
+"""Outlier ejection: a replica that keeps failing is ejected, probed, and returned to use on trial.
+
+This is not the circuit breaker of `server/cache`, although both count consecutive failures and back off. A breaker
+decides by the clock, alone, and lets one caller's own request through as the probe, so that a user pays for a failed
+one. Here the load balancer decides: it never ejects the last replica that responds; a background request to /models is
+the probe, and only its success ends the ejection. A failed probe does not count as a failure, a 429 is no failure but a
+pause, and a connection that is refused ejects at once.
+"""
 
 from dataclasses import dataclass
 
-FAILURES = 5
-"""In a row, until a replica is ejected."""
-FIRST_PROBE, LAST_PROBE = 1.0, 30.0
-"""Seconds between probes: doubled each time up to the last."""
+MAX_CONSECUTIVE_FAILURES = 5
+"""At this many, a replica is ejected."""
+MIN_PROBE_SECONDS, MAX_PROBE_SECONDS = 1.0, 30.0
+"""Delay before the first probe; doubled before each further one, up to the maximum."""
 
 
 @dataclass(slots=True)
 class Health:
+    """The state of one replica. It decides nothing by itself: `LoadBalancer` ejects and restores."""
+
     ejected: bool = False
-    trial: bool = False
-    """It was ejected, and has not done anything well since."""
-    failures: int = 0
-    """In a row."""
-    pause: float = FIRST_PROBE
+    on_trial: bool = False
+    """It was ejected, and no call has succeeded since."""
+    consecutive_failures: int = 0
+    probe_delay: float = MIN_PROBE_SECONDS
     """Seconds until the next probe."""
     busy_until: float = 0.0
-    """A time of the loop: it asked to be left alone until then."""
+    """Time of the event loop until which it gets no calls, because of a 429 with Retry-After."""
 
-    def succeeded(self) -> None:
-        self.failures, self.pause, self.trial = 0, FIRST_PROBE, False
+    def record_success(self) -> None:
+        self.consecutive_failures, self.probe_delay, self.on_trial = 0, MIN_PROBE_SECONDS, False
 
-    def failed(self, *, refused: bool = False) -> bool:
-        """Counts a failure. Whether this one is reason to eject: `refused` is, at once."""
-        self.failures += 1
-        return refused or self.failures >= FAILURES
+    def record_failure(self, *, refused: bool = False) -> bool:
+        """Count a failure. Returns whether the replica should be ejected; a refused connection is enough alone."""
+        self.consecutive_failures += 1
+        return refused or self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES
 
     def eject(self) -> None:
         self.ejected = True
 
-    def next_pause(self) -> float:
-        """How long to wait for the next probe."""
-        pause, self.pause = self.pause, min(self.pause * 2, LAST_PROBE)
-        return pause
+    def next_probe_delay(self) -> float:
+        """Return the seconds to wait before the next probe, and double them for the one after it."""
+        delay, self.probe_delay = self.probe_delay, min(self.probe_delay * 2, MAX_PROBE_SECONDS)
+        return delay
 
-    def restore(self) -> None:
-        """Back on trial: the next failure ejects again, and only a success ends the trial."""
-        self.ejected, self.trial, self.failures = False, True, FAILURES - 1
+    def start_trial(self) -> None:
+        """Return to use on trial: the next failure ejects again, and only a success ends the trial."""
+        self.ejected, self.on_trial, self.consecutive_failures = False, True, MAX_CONSECUTIVE_FAILURES - 1

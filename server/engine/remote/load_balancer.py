@@ -1,9 +1,10 @@
-"""Which replica is asked, what is tried again, and what becomes of the sick.
+"""Selects the replica for a call, retries failed calls, and ejects failing replicas.
 
-A conversation has a home: the replica whose cache holds its prompt. It is found by rendezvous hashing, so that a
-replica's coming and going moves only its own conversations, and passed over when it carries clearly more than the least
-loaded. Tried again is only what nobody has heard anything of yet, on another replica, and within a budget: at most a
-tenth of all calls, so that a failing upstream is not drowned in repeats. One that comes back is tried with one call.
+Calls with the same affinity key go to the replica whose prefix cache has their prompt. It is selected by rendezvous
+hashing, so that a replica that comes or goes moves only its own conversations, and is skipped when it has clearly more
+calls in flight than the least loaded one. A call is retried only while none of its response has been passed on, on
+another replica, and within a retry budget of a tenth of all calls, so that a failing upstream is not flooded with
+retries. A replica that returns to use gets one call at a time until one succeeds.
 """
 
 import asyncio
@@ -12,138 +13,154 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cogitate.server.engine.remote.config import Patience, Upstream
-from cogitate.server.engine.remote.errors import Down, Lost, Throttled
-from cogitate.server.engine.remote.replica import Ask, Replica
-from cogitate.server.engine.remote.reply import Reply
+from cogitate.server.engine.remote.config import Timeouts, UpstreamConfig
+from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
+from cogitate.server.engine.remote.replica import Replica, UpstreamRequest, UpstreamResponse
 
 T = TypeVar("T")
-ATTEMPTS = 3
-SLACK = 8
-"""Calls that a home may carry above twice the least loaded replica's."""
+MAX_ATTEMPTS = 3
+MAX_EXTRA_CALLS = 8
+"""Calls that the replica with the affinity may have in flight above twice those of the least loaded one."""
 
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Each call earns a tenth of a retry. The reserve is for the first failures after a quiet time."""
+    """Allows one retry for every ten calls. The reserve covers the first failures after a quiet time."""
 
-    share: float = 0.1
+    ratio: float = 0.1
+    """Retries earned by each call."""
     reserve: float = 10.0
-    left: float = 10.0
+    """The largest balance."""
+    balance: float = 10.0
 
     def earn(self) -> None:
-        self.left = min(self.left + self.share, self.reserve)
+        self.balance = min(self.balance + self.ratio, self.reserve)
 
     def spend(self) -> bool:
-        if self.left < 1:
+        """Take one retry from the balance; returns whether there was one."""
+        if self.balance < 1:
             return False
-        self.left -= 1
+        self.balance -= 1
         return True
 
 
 @dataclass(slots=True)
-class Home:
-    """Where a conversation's calls go."""
+class Affinity:
+    """The replica that a conversation's calls go to."""
 
     key: bytes
     replica: Replica
 
 
-class Replicas:
-    def __init__(self, upstreams: Sequence[Upstream], patience: Patience) -> None:
-        self.patience = patience
-        self.all = [Replica(upstream, patience, self._sick) for upstream in upstreams]
-        self.retries = RetryBudget()
+class LoadBalancer:
+    """The replicas of one model."""
+
+    def __init__(self, upstreams: Sequence[UpstreamConfig], timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.replicas = [Replica(upstream, timeouts, self._handle_unhealthy) for upstream in upstreams]
+        self.retry_budget = RetryBudget()
         self._probes: dict[Replica, asyncio.Future[None]] = {}
 
     @property
     def in_flight(self) -> int:
-        return sum(replica.in_flight for replica in self.all)
+        return sum(replica.in_flight for replica in self.replicas)
 
     async def close(self) -> None:
         for probe in self._probes.values():
             probe.cancel()
-        for replica in self.all:
+        for replica in self.replicas:
             await replica.transport.aclose()
 
-    def home(self, key: bytes) -> Home:
-        """Raises Down when no replica is to be had."""
-        return Home(key, self._chosen(key))
+    def assign(self, key: bytes) -> Affinity:
+        """Assign a replica to the calls with this key. Raises UpstreamDown where none is available."""
+        return Affinity(key, self._select(key))
 
-    async def open(self, ask: Ask, home: Home) -> Reply:
-        """An answer that has begun. Raises Lost, Throttled or Down, or an ApiError that no replica would change."""
-        return await self._tried(home, lambda replica: replica.send(ask))
+    async def open(self, request: UpstreamRequest, affinity: Affinity) -> UpstreamResponse:
+        """Send a request; returns its response with status 200, to be read and closed.
 
-    async def answer(self, ask: Ask, home: Home, read: Callable[[Reply], Awaitable[T]]) -> T:
-        """What is read of a whole answer. Raises as `open` and `read` do.
+        Raises:
+            UpstreamFailed, UpstreamBusy, UpstreamDown: also the last retry failed.
+            ApiError: the upstream rejects the request, as every replica would.
+        """
+        return await self._retry(affinity, lambda replica: replica.send(request))
 
-        Where it raises Lost, it reads another replica's: it must begin anew, and tell nobody before its end.
+    async def fetch(
+        self, request: UpstreamRequest, affinity: Affinity, read: Callable[[UpstreamResponse], Awaitable[T]]
+    ) -> T:
+        """Send a request and return what `read` makes of its response. Raises as `open` and `read` do.
+
+        Where `read` raises UpstreamFailed it is called again with the response of another replica: it must start anew,
+        and pass nothing on before the end.
         """
 
-        async def attempted(replica: Replica) -> T:
-            async with await replica.send(ask) as reply:
-                return await read(reply)
+        async def attempt(replica: Replica) -> T:
+            async with await replica.send(request) as response:
+                return await read(response)
 
-        return await self._tried(home, attempted)
+        return await self._retry(affinity, attempt)
 
-    async def _tried(self, home: Home, attempt: Callable[[Replica], Awaitable[T]]) -> T:
-        if home.replica not in self._able():
-            home.replica = self._chosen(home.key)
-        self.retries.earn()
-        replica, tried = home.replica, [home.replica]
+    def deadline(self) -> float:
+        """The time of the event loop at which a call that begins now must have ended."""
+        return asyncio.get_running_loop().time() + self.timeouts.total
+
+    async def _retry(self, affinity: Affinity, attempt: Callable[[Replica], Awaitable[T]]) -> T:
+        if affinity.replica not in self._available():
+            affinity.replica = self._select(affinity.key)
+        self.retry_budget.earn()
+        tried = [affinity.replica]
         while True:
             try:
-                return await attempt(replica)
-            except (Lost, Throttled) as failure:
-                another = self._another(tried)
-                if another is None or len(tried) == ATTEMPTS or not self.retries.spend():
-                    raise self._told(failure) from failure
-                replica = another
-                tried.append(another)
+                return await attempt(tried[-1])
+            except (UpstreamFailed, UpstreamBusy) as error:
+                other = self._select_other(tried)
+                if other is None or len(tried) == MAX_ATTEMPTS or not self.retry_budget.spend():
+                    raise self._final_error(error) from error
+                tried.append(other)
 
-    def until(self) -> float:
-        """When a call that begins now must have ended."""
-        return asyncio.get_running_loop().time() + self.patience.total
+    def _final_error(self, error: UpstreamFailed | UpstreamBusy) -> UpstreamFailed | UpstreamBusy | UpstreamDown:
+        """UpstreamDown where the call's failure ejected the last replica."""
+        return error if self._available() or isinstance(error, UpstreamBusy) else UpstreamDown()
 
-    def _told(self, failure: Lost | Throttled) -> Lost | Throttled | Down:
-        """Where the last replica has just been given up, that there is none is what is wrong."""
-        return failure if self._able() or isinstance(failure, Throttled) else Down()
-
-    def _able(self) -> list[Replica]:
-        """Those that are in use; of these, where there are any, those that take calls now."""
-        used = [replica for replica in self.all if not replica.health.ejected]
+    def _available(self) -> list[Replica]:
+        """The replicas that accept calls now; where none does, all that are not ejected."""
+        used = [replica for replica in self.replicas if not replica.health.ejected]
         now = asyncio.get_running_loop().time()
-        return [replica for replica in used if replica.takes(now)] or used
+        return [replica for replica in used if replica.is_accepting(now)] or used
 
-    def _chosen(self, key: bytes) -> Replica:
-        able = self._able()
-        if not able:
-            raise Down
-        if len(able) == 1:
-            return able[0]
-        most = 2 * min(replica.in_flight for replica in able) + SLACK
-        ranked = sorted(able, key=lambda replica: weight(key, replica), reverse=True)
-        return next(replica for replica in ranked if replica.in_flight <= most)
+    def _select(self, key: bytes) -> Replica:
+        available = self._available()
+        if not available:
+            raise UpstreamDown
+        if len(available) == 1:
+            return available[0]
+        limit = 2 * min(replica.in_flight for replica in available) + MAX_EXTRA_CALLS
+        ranked = sorted(available, key=lambda replica: rendezvous_weight(key, replica), reverse=True)
+        return next(replica for replica in ranked if replica.in_flight <= limit)
 
-    def _another(self, tried: Sequence[Replica]) -> Replica | None:
-        rest = [replica for replica in self._able() if replica not in tried]
-        return min(rest, key=lambda replica: replica.in_flight, default=None)
+    def _select_other(self, tried: Sequence[Replica]) -> Replica | None:
+        """The least loaded replica that was not tried yet."""
+        untried = [replica for replica in self._available() if replica not in tried]
+        return min(untried, key=lambda replica: replica.in_flight, default=None)
 
-    def _sick(self, replica: Replica, silent: bool) -> None:
-        """Ejects it. The last one that answers at all is kept: bad requests alone cannot end the service."""
-        if not replica.health.ejected and (silent or len(self._able()) > 1):
+    def _handle_unhealthy(self, replica: Replica, no_response: bool) -> None:
+        """Eject a replica that keeps failing.
+
+        The last available one is ejected only where it does not respond at all: or one client's requests, to which it
+        responds with errors, would end the service for everyone.
+        """
+        if not replica.health.ejected and (no_response or len(self._available()) > 1):
             replica.health.eject()
-            self._probes[replica] = asyncio.ensure_future(self._probed(replica))
+            self._probes[replica] = asyncio.ensure_future(self._probe_until_alive(replica))
 
-    async def _probed(self, replica: Replica) -> None:
-        """Until it answers again."""
+    async def _probe_until_alive(self, replica: Replica) -> None:
         while True:
-            await asyncio.sleep(replica.health.next_pause())
-            if await replica.alive():
+            await asyncio.sleep(replica.health.next_probe_delay())
+            if await replica.is_alive():
                 break
-        replica.health.restore()
+        replica.health.start_trial()
         del self._probes[replica]
 
 
-def weight(key: bytes, replica: Replica) -> bytes:
-    return hashlib.blake2b(key + replica.upstream.url.encode(), digest_size=8).digest()
+def rendezvous_weight(key: bytes, replica: Replica) -> bytes:
+    """The weight of a replica for a key: the replica with the highest one gets the key's calls."""
+    return hashlib.blake2b(key + replica.config.url.encode(), digest_size=8).digest()

@@ -1,17 +1,21 @@
-"""Log-probabilities as upstreams report them, chats and raw completions each in their own way -> ours."""
+"""Parses the log-probabilities of upstreams, which chats and raw completions report in different formats."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cogitate.server.engine.remote.errors import Lost
-from cogitate.server.engine.remote.validate import is_logprob, mapping, sequence
+from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.validate import as_dict, as_list, is_logprob
 from cogitate.strategies.core.logprobs import TokenLogprob
 
 
-def read(reported: object, token_ids: Sequence[int], top: int) -> tuple[TokenLogprob, ...]:
-    """Each token with its `top` best alternatives; nothing where the upstream reported nothing. Raises Lost."""
-    said = mapping(reported)
-    tokens = _chat(sequence(said.get("content")), top) if "content" in said else _raw(said, top)
+def parse_logprobs(value: object, token_ids: Sequence[int], top: int) -> tuple[TokenLogprob, ...]:
+    """Return each token with its `top` likeliest alternatives; empty where the upstream reported none.
+
+    Token ids are set where there are as many as tokens. Raises UpstreamFailed.
+    """
+    reported = as_dict(value)
+    is_chat = "content" in reported
+    tokens = _parse_chat(as_list(reported.get("content")), top) if is_chat else _parse_raw(reported, top)
     if len(tokens) != len(token_ids):
         return tokens
     return tuple(
@@ -19,38 +23,40 @@ def read(reported: object, token_ids: Sequence[int], top: int) -> tuple[TokenLog
     )
 
 
-def _chat(entries: Sequence[object], top: int) -> tuple[TokenLogprob, ...]:
+def _parse_chat(entries: Sequence[object], top: int) -> tuple[TokenLogprob, ...]:
     return tuple(
-        _token(entry.get("token"), entry.get("logprob"), _best(map(_pair, sequence(entry.get("top_logprobs"))), top))
-        for entry in map(mapping, entries)
+        _parse_token(
+            entry.get("token"), entry.get("logprob"), _likeliest(map(_to_pair, as_list(entry.get("top_logprobs"))), top)
+        )
+        for entry in map(as_dict, entries)
     )
 
 
-def _raw(said: Mapping[str, Any], top: int) -> tuple[TokenLogprob, ...]:
-    tokens, logprobs = sequence(said.get("tokens")), sequence(said.get("token_logprobs"))
-    tops = sequence(said.get("top_logprobs")) or [{}] * len(tokens)
+def _parse_raw(reported: Mapping[str, Any], top: int) -> tuple[TokenLogprob, ...]:
+    tokens, logprobs = as_list(reported.get("tokens")), as_list(reported.get("token_logprobs"))
+    tops = as_list(reported.get("top_logprobs")) or [{}] * len(tokens)
     if not len(tokens) == len(logprobs) == len(tops):
-        raise Lost("sent log-probabilities that do not fit its answer")
+        raise UpstreamFailed("returned log-probability lists of different lengths")
     return tuple(
-        _token(token, logprob, _best(mapping(others).items(), top))
-        for token, logprob, others in zip(tokens, logprobs, tops, strict=True)
+        _parse_token(token, logprob, _likeliest(as_dict(alternatives).items(), top))
+        for token, logprob, alternatives in zip(tokens, logprobs, tops, strict=True)
     )
 
 
-def _pair(entry: object) -> tuple[object, object]:
-    said = mapping(entry)
-    return said.get("token"), said.get("logprob")
+def _to_pair(entry: object) -> tuple[object, object]:
+    reported = as_dict(entry)
+    return reported.get("token"), reported.get("logprob")
 
 
-def _best(pairs: Iterable[tuple[object, object]], top: int) -> tuple[TokenLogprob, ...]:
-    """The likeliest first. Some servers add the chosen token to those that were asked for."""
+def _likeliest(pairs: Iterable[tuple[object, object]], top: int) -> tuple[TokenLogprob, ...]:
+    """Return the `top` likeliest, best first. Some servers report the chosen token as one more."""
     if not top:
         return ()
-    found = [_token(token, logprob) for token, logprob in pairs]
-    return tuple(sorted(found, key=lambda token: -token.logprob)[:top])
+    tokens = [_parse_token(token, logprob) for token, logprob in pairs]
+    return tuple(sorted(tokens, key=lambda token: -token.logprob)[:top])
 
 
-def _token(token: object, logprob: object, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+def _parse_token(token: object, logprob: object, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
     if not isinstance(token, str) or not is_logprob(logprob):
-        raise Lost("sent a log-probability that is none")
+        raise UpstreamFailed("returned an invalid log-probability")
     return TokenLogprob(0, token, min(float(logprob), 0.0), top)

@@ -1,4 +1,4 @@
-"""What an upstream's /models says of the model that is served."""
+"""Reads the model that an upstream serves from its /models listing."""
 
 import hashlib
 import time
@@ -9,46 +9,57 @@ from typing import Any
 import orjson
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.engine.remote.validate import is_count, mapping, sequence
+from cogitate.server.engine.remote.validate import as_dict, as_list, is_count
 
-DEFAULT_CONTEXT = 131_072
-"""Where the upstream does not tell; what is too long for it, it refuses by itself."""
-LASTING = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
-"""What does not change from one asking to the next."""
+DEFAULT_CONTEXT_TOKENS = 131_072
+"""Assumed where the upstream does not report its context length; it rejects longer prompts by itself."""
+STABLE_FIELDS = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
+"""The fields of a model's card that are the same in every listing; they make the revision."""
+MAX_LISTED_NAMES = 10
+MAX_NAME_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class UpstreamModel:
     name: str
-    context: int | None = None
+    max_model_len: int | None = None
+    """Context length in tokens; None: not reported."""
     created: int = 0
-    vllm: bool = False
+    """Unix time."""
+    is_vllm: bool = False
     revision: str = ""
+    """Digest of the card's stable fields: part of every cache key."""
 
 
-def chosen(listing: object, wanted: str | None) -> Model:
-    """The wanted model, or the first that is listed. Raises CannotStart.
+def select_model(listing: object, name: str | None) -> UpstreamModel:
+    """Return the named model, or the first that is listed.
 
-    An upstream that lists none may serve what it does not list, so that one is taken by its name.
+    An upstream whose listing is empty may serve models all the same, so a named model is taken without its card.
+
+    Raises:
+        CannotStart: the model is not listed, or nothing is listed and no name is given.
     """
-    cards = [card for card in map(mapping, sequence(mapping(listing).get("data"))) if isinstance(card.get("id"), str)]
-    if not cards and wanted is None:
+    cards = [card for card in map(as_dict, as_list(as_dict(listing).get("data"))) if isinstance(card.get("id"), str)]
+    if not cards and name is None:
         raise CannotStart("the upstream lists no models: name one, as in `cogitate serve MODEL --engine openai`")
     if not cards:
-        return described(wanted or "", {})
-    card = next((card for card in cards if wanted in (None, card["id"])), None)
+        return build_model(name or "", {})
+    card = next((card for card in cards if name in (None, card["id"])), None)
     if card is None:
-        names = ", ".join(card["id"][:100] for card in cards[:10])
-        raise CannotStart(f"the upstream has no model {wanted}; it lists {names}")
-    return described(card["id"], card)
+        listed = ", ".join(card["id"][:MAX_NAME_CHARACTERS] for card in cards[:MAX_LISTED_NAMES])
+        raise CannotStart(f"the upstream has no model {name}; it lists {listed}")
+    return build_model(card["id"], card)
 
 
-def described(name: str, card: Mapping[str, Any]) -> Model:
-    trained = mapping(card.get("meta")).get("n_ctx_train")
-    context = next((said for said in (card.get("max_model_len"), trained) if is_count(said) and said), None)
+def build_model(name: str, card: Mapping[str, Any]) -> UpstreamModel:
+    """Build the model from its card: vLLM reports `max_model_len`, llama.cpp `meta.n_ctx_train`."""
+    lengths = (card.get("max_model_len"), as_dict(card.get("meta")).get("n_ctx_train"))
     created = card.get("created")
-    lasting = {key: card[key] for key in LASTING if key in card}
-    digest = hashlib.sha256(orjson.dumps([name, lasting], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    return Model(
-        name, context, created if is_count(created) else int(time.time()), card.get("owned_by") == "vllm", digest
+    stable = {key: card[key] for key in STABLE_FIELDS if key in card}
+    return UpstreamModel(
+        name,
+        max_model_len=next((length for length in lengths if is_count(length) and length), None),
+        created=created if is_count(created) else int(time.time()),
+        is_vllm=card.get("owned_by") == "vllm",
+        revision=hashlib.sha256(orjson.dumps([name, stable], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
     )

@@ -1,159 +1,170 @@
-"""An upstream's answer -> a Completion. What is missing, of the wrong kind or absurd loses the sample."""
+"""Parses an upstream's response into a Completion. A missing, mistyped or impossible value costs the sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote import logprobs
-from cogitate.server.engine.remote.errors import Lost
-from cogitate.server.engine.remote.request_body import VERDICT_ALTERNATIVES
-from cogitate.server.engine.remote.validate import are_counts, is_count, mapping, sequence, text
-from cogitate.strategies.core.types import Call, Completion, Finish, Prompt, Sampling
+from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.logprobs import parse_logprobs
+from cogitate.server.engine.remote.request_body import LABEL_ALTERNATIVES
+from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list, as_text, is_count
+from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling, ToolCall
 
-FINISHES: Mapping[str, Finish] = {
+FINISH_REASONS: Mapping[str, Finish] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "stop",
     "function_call": "stop",
     "repetition": "stop",
 }
-TOO_MANY = "counted more tokens than it was allowed"
+OVER_TOKEN_LIMIT = "reported more tokens than max_tokens"
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class ReportedUsage:
+    """The token counts of a response; `is_known`: the upstream reported them."""
+
     prompt: int = 0
     completion: int = 0
     cached: int | None = None
-    counted: bool = False
+    is_known: bool = False
 
 
-def only_choice(body: object) -> Body:
-    """The one choice of an answer. Raises Lost."""
-    (choice,) = choices(body, 1)
+def parse_choices(body: object, n: int) -> list[Body]:
+    """Return exactly `n` choices. Raises UpstreamFailed."""
+    response = as_dict(body)
+    if response.get("error") or not response:
+        raise UpstreamFailed("returned an error in place of a response")
+    choices = response.get("choices")
+    if not isinstance(choices, list) or len(choices) != n or not all(isinstance(choice, dict) for choice in choices):
+        raise UpstreamFailed("returned another number of choices than requested")
+    return choices
+
+
+def parse_single_choice(body: object) -> Body:
+    """Return the one choice of a response. Raises UpstreamFailed."""
+    (choice,) = parse_choices(body, 1)
     return choice
 
 
-def choices(body: object, n: int) -> list[Body]:
-    """Exactly so many. Raises Lost."""
-    said = mapping(body)
-    if said.get("error") or not said:
-        raise Lost("reported an error in place of an answer")
-    sent = said.get("choices")
-    if not isinstance(sent, list) or len(sent) != n or not all(isinstance(choice, dict) for choice in sent):
-        raise Lost("did not send the answers that were asked for")
-    return sent
+def parse_completion(body: object, prompt: Prompt, sampling: Sampling) -> Completion:
+    """Parse a complete response with one choice. Raises UpstreamFailed."""
+    choice, usage = parse_single_choice(body), parse_usage(as_dict(body).get("usage"), sampling.max_tokens)
+    return _parse_finished(choice, usage, prompt, sampling)
 
 
-def completed(body: object, prompt: Prompt, sampling: Sampling) -> Completion:
-    """A whole answer. Raises Lost."""
-    choice, spent = only_choice(body), usage(mapping(body).get("usage"), sampling.max_tokens)
-    return _finished(choice, spent, prompt, sampling)
+def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Completion | UpstreamFailed]:
+    """Parse the `n` samples of one call; UpstreamFailed in place of an invalid one.
 
+    Usage is reported for all together, so each sample's tokens are counted by its ids.
 
-def several(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Completion | Lost]:
-    """The answers of one call, each with the tokens that it tells: together those that were counted, or none is taken.
-
-    Raises Lost; one answer alone that cannot be believed is Lost in its place.
+    Raises:
+        UpstreamFailed: the ids do not add up to the usage, or the response is invalid as such.
     """
     limit = None if sampling.max_tokens is None else sampling.max_tokens * n
-    sent, spent = choices(body, n), usage(mapping(body).get("usage"), limit)
-    lengths = [len(sequence(choice.get("token_ids"))) for choice in sent]
-    if not spent.counted or sum(lengths) != spent.completion:
-        raise Lost("did not tell how many tokens each answer took")
+    choices, usage = parse_choices(body, n), parse_usage(as_dict(body).get("usage"), limit)
+    lengths = [len(as_list(choice.get("token_ids"))) for choice in choices]
+    if not usage.is_known or sum(lengths) != usage.completion:
+        raise UpstreamFailed("did not report the tokens of each choice")
 
-    def read(choice: Body, tokens: int) -> Completion | Lost:
+    def parse(choice: Body, tokens: int) -> Completion | UpstreamFailed:
         if sampling.max_tokens is not None and tokens > sampling.max_tokens:
-            return Lost(TOO_MANY)
+            return UpstreamFailed(OVER_TOKEN_LIMIT)
+        own = ReportedUsage(usage.prompt, tokens, usage.cached, is_known=True)
         try:
-            return _finished(choice, Usage(spent.prompt, tokens, spent.cached, counted=True), prompt, sampling)
-        except Lost as loss:
-            return loss
+            return _parse_finished(choice, own, prompt, sampling)
+        except UpstreamFailed as error:
+            return error
 
-    return list(map(read, sent, lengths))
-
-
-def _finished(choice: Body, spent: Usage, prompt: Prompt, sampling: Sampling) -> Completion:
-    finish = FINISHES.get(text(choice.get("finish_reason"), "a reason to finish"))
-    if finish is None:
-        raise Lost("did not finish its answer")
-    return _completion(choice, spent, prompt, sampling, finish)
+    return list(map(parse, choices, lengths))
 
 
-def aborted(body: Body, prompt: Prompt, sampling: Sampling) -> Completion:
-    """What there was of an answer when it was aborted."""
+def parse_partial(body: Body, prompt: Prompt, sampling: Sampling) -> Completion:
+    """Parse what an aborted call had returned; an empty completion with unknown tokens where that is invalid."""
     try:
-        spent = usage(body.get("usage"), sampling.max_tokens)
-        return _completion(only_choice(body), spent, prompt, sampling, "abort")
-    except Lost:
-        return Completion(prompt=prompt, text="", finish="abort", counted=False)
+        usage = parse_usage(body.get("usage"), sampling.max_tokens)
+        return _parse_choice(parse_single_choice(body), usage, prompt, sampling, "abort")
+    except UpstreamFailed:
+        return empty_completion(prompt)
 
 
-def usage(said: object, limit: int | None) -> Usage:
-    """What the upstream counted. Raises Lost for what cannot be."""
-    if said is None:
-        return Usage()
-    counts = mapping(said)
+def empty_completion(prompt: Prompt) -> Completion:
+    """The completion of an aborted call of which nothing is known."""
+    return Completion(prompt=prompt, text="", finish="abort", tokens_known=False)
+
+
+def parse_usage(usage: object, max_tokens: int | None) -> ReportedUsage:
+    """Parse `usage`. Raises UpstreamFailed where a count is impossible or over `max_tokens`."""
+    if usage is None:
+        return ReportedUsage()
+    counts = as_dict(usage)
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens", 0)
-    cached = mapping(counts.get("prompt_tokens_details")).get("cached_tokens")
+    cached = as_dict(counts.get("prompt_tokens_details")).get("cached_tokens")
     if not (is_count(prompt) and is_count(completion) and is_count(cached or 0)) or (cached or 0) > prompt:
-        raise Lost("counted tokens that cannot be")
-    if limit is not None and completion > limit:
-        raise Lost(TOO_MANY)
-    return Usage(prompt, completion, cached, counted=True)
+        raise UpstreamFailed("returned an invalid usage")
+    if max_tokens is not None and completion > max_tokens:
+        raise UpstreamFailed(OVER_TOKEN_LIMIT)
+    return ReportedUsage(prompt, completion, cached, is_known=True)
 
 
-def _completion(choice: Body, spent: Usage, prompt: Prompt, sampling: Sampling, finish: Finish) -> Completion:
-    message = mapping(choice.get("message")) if "text" not in choice else {"content": choice["text"]}
+def parse_token_ids(choice: Body) -> tuple[int, ...]:
+    """Return the decoded tokens without the end-of-turn token; empty where the upstream does not report them."""
+    ids = as_list(choice.get("token_ids"))
+    if not are_counts(ids):
+        raise UpstreamFailed("returned invalid token ids")
+    ended = choice.get("finish_reason") in ("stop", "tool_calls") and not isinstance(choice.get("stop_reason"), str)
+    return tuple(ids[:-1] if ended else ids)
+
+
+def _parse_finished(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling) -> Completion:
+    finish = FINISH_REASONS.get(as_text(choice.get("finish_reason"), "a finish_reason"))
+    if finish is None:
+        raise UpstreamFailed("returned an unfinished response")
+    return _parse_choice(choice, usage, prompt, sampling, finish)
+
+
+def _parse_choice(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling, finish: Finish) -> Completion:
+    message = as_dict(choice.get("message")) if "text" not in choice else {"content": choice["text"]}
     if not message:
-        raise Lost("sent an answer without a message")
-    reasoning = text(message.get("reasoning") or message.get("reasoning_content"), "reasoning")
-    content = text(message.get("content"), "content")
-    calls = tuple(map(_call, sequence(message.get("tool_calls"))))
-    ids = token_ids(choice)
+        raise UpstreamFailed("returned a choice without a message")
+    reasoning = as_text(message.get("reasoning") or message.get("reasoning_content"), "reasoning")
+    content = as_text(message.get("content"), "content")
+    tool_calls = tuple(map(_parse_tool_call, as_list(message.get("tool_calls"))))
+    ids = parse_token_ids(choice)
     stopped_by = choice.get("stop_reason") if isinstance(choice.get("stop_reason"), str) else None
     if stopped_by is not None and sampling.stop and stopped_by not in sampling.stop:
         content = content.removesuffix(stopped_by)
-    wants = sampling.logprobs is not None and not sampling.labels
+    wants_logprobs = sampling.logprobs is not None and not sampling.labels
     return Completion(
         prompt=prompt,
         text=reasoning + content,
         finish=finish,
         stopped_by=stopped_by,
         token_ids=ids,
-        prompt_tokens=spent.prompt,
-        completion_tokens=spent.completion,
-        cached_tokens=spent.cached,
-        logprobs=logprobs.read(choice.get("logprobs"), ids, sampling.logprobs or 0) if wants else (),
-        labels=_labels(choice.get("logprobs"), sampling.labels),
-        content=content if reasoning or calls else None,
-        calls=calls,
-        counted=spent.counted,
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.completion,
+        cached_tokens=usage.cached,
+        logprobs=parse_logprobs(choice.get("logprobs"), ids, sampling.logprobs or 0) if wants_logprobs else (),
+        labels=_parse_labels(choice.get("logprobs"), sampling.labels),
+        content=content if reasoning or tool_calls else None,
+        tool_calls=tool_calls,
+        tokens_known=usage.is_known,
         native=choice,
     )
 
 
-def token_ids(choice: Body) -> tuple[int, ...]:
-    """The decoded tokens, without the one that ended the turn; nothing where the upstream does not tell."""
-    ids = sequence(choice.get("token_ids"))
-    if not are_counts(ids):
-        raise Lost("sent tokens that are none")
-    ended = choice.get("finish_reason") in ("stop", "tool_calls") and not isinstance(choice.get("stop_reason"), str)
-    return tuple(ids[:-1] if ended else ids)
-
-
-def _call(said: Any) -> Call:  # noqa: ANN401 JSON
-    function = mapping(mapping(said).get("function"))
-    name, arguments = text(function.get("name"), "a tool's name"), text(function.get("arguments"), "arguments")
+def _parse_tool_call(value: Any) -> ToolCall:  # noqa: ANN401 JSON
+    function = as_dict(as_dict(value).get("function"))
+    name, arguments = as_text(function.get("name"), "a tool name"), as_text(function.get("arguments"), "arguments")
     if not name:
-        raise Lost("sent a tool call without a name")
-    return Call(name, arguments)
+        raise UpstreamFailed("returned a tool call without a name")
+    return ToolCall(name, arguments)
 
 
-def _labels(reported: object, labels: tuple[str, ...]) -> dict[str, float]:
-    """The log-probabilities of those labels that are among the next token's alternatives."""
-    if not labels or not (first := logprobs.read(reported, (), VERDICT_ALTERNATIVES)[:1]):
+def _parse_labels(value: object, labels: tuple[str, ...]) -> dict[str, float]:
+    """Return the log-probabilities of those labels that are among the first token's alternatives."""
+    if not labels or not (first := parse_logprobs(value, (), LABEL_ALTERNATIVES)[:1]):
         return {}
-    found = {token.text: token.logprob for token in (*first[0].top, first[0])}
-    return {label: found[label] for label in labels if label in found}
+    reported = {token.text: token.logprob for token in (*first[0].top, first[0])}
+    return {label: reported[label] for label in labels if label in reported}

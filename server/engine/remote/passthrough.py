@@ -1,4 +1,4 @@
-"""A request without a strategy: the upstream's own answer, passed on under our name for the model, its end watched."""
+"""Forwards a request without a strategy: the upstream's own response, validated, under this server's model name."""
 
 import asyncio
 from collections import deque
@@ -9,90 +9,197 @@ from typing import Protocol
 import orjson
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote import events
-from cogitate.server.engine.remote.config import Path
-from cogitate.server.engine.remote.errors import NOT_THERE, Lost
-from cogitate.server.engine.remote.load_balancer import Home, Replicas
-from cogitate.server.engine.remote.replica import Ask
-from cogitate.server.engine.remote.reply import Reply
+from cogitate.server.engine.remote.config import Endpoint
+from cogitate.server.engine.remote.errors import UPSTREAM_NOT_FOUND, UpstreamFailed, error_from_chunk
+from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
+from cogitate.server.engine.remote.parse import parse_usage
+from cogitate.server.engine.remote.replica import UpstreamRequest, UpstreamResponse
 from cogitate.server.engine.remote.request_body import Dialect
-from cogitate.server.engine.remote.response_limit import of_plain
-from cogitate.server.engine.remote.watching import ChatWatch, ResponsesWatch
-from cogitate.server.errors import ApiError, Unsupported, Upstream
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest
+from cogitate.server.engine.remote.response_limit import max_forwarded_bytes
+from cogitate.server.engine.remote.stream_parser import DONE, EventDecoder
+from cogitate.server.engine.remote.validate import as_dict, is_count, parse_json
+from cogitate.server.errors import ApiError, UnsupportedParameter, UpstreamError
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 
-
-class Watch(Protocol):
-    """What an answer of its kind must be. Both raise Lost for what it cannot be."""
-
-    complete: bool
-    """The stream has said all that it must."""
-
-    def whole(self, said: object) -> Body:
-        """The answer, under our name for the model."""
-
-    def event(self, payload: bytes) -> str | None:
-        """The event to send for one that came; None for none."""
+INCOMPLETE_STREAM = "ended its stream before the response was complete"
 
 
-async def answer(
-    request: AnyRequest | ResponsesRequest, replicas: Replicas, home: Home, dialect: Dialect, served: str, salt: str
-) -> Body | AsyncIterator[str]:
-    """`served`: our name for the model. Raises ApiError, also from the stream."""
-    said = orjson.dumps({**request.forwarded(), **dialect.named(salt)})
-    ask = Ask(path(request), said, replicas.until(), bool(request.stream), of_plain(request, dialect.longest))
-    watch = ResponsesWatch(served) if isinstance(request, ResponsesRequest) else ChatWatch(request, served)
+class ResponseValidator(Protocol):
+    """Validates the response to one request, and renames its model. Both methods raise UpstreamFailed."""
 
-    async def whole(reply: Reply) -> Body:
-        return watch.whole(await reply.json())
+    is_complete: bool
+    """The stream's final event has come."""
+
+    def validate_body(self, payload: object) -> Body:
+        """Return a response that is not streamed, under this server's model name."""
+
+    def validate_event(self, payload: bytes) -> str | None:
+        """Return the event to send in place of the upstream's; None: none."""
+
+
+async def forward(
+    request: AnyRequest | ResponsesRequest,
+    balancer: LoadBalancer,
+    affinity: Affinity,
+    dialect: Dialect,
+    model_name: str,
+    salt: str,
+) -> Body | Events:
+    """Return the upstream's response, or its stream as server-sent events.
+
+    `model_name` is this server's name for the model. Raises ApiError, also from the stream.
+    """
+    body = orjson.dumps({**request.to_upstream(), **dialect.base_fields(salt)})
+    limit = max_forwarded_bytes(request, dialect.context)
+    call = UpstreamRequest(endpoint_of(request), body, balancer.deadline(), bool(request.stream), limit)
+    validator: ResponseValidator
+    if isinstance(request, ResponsesRequest):
+        validator = ResponsesValidator(model_name)
+    else:
+        validator = ChatValidator(request, model_name)
+
+    async def read(response: UpstreamResponse) -> Body:
+        return validator.validate_body(await response.read_json())
 
     try:
-        if not ask.stream:
-            return await replicas.answer(ask, home, whole)
-        return Passing(await replicas.open(ask, home), watch)
-    except Upstream as error:
-        if ask.path == "responses" and error.code == NOT_THERE:
-            raise Unsupported("The upstream has no Responses API: name a strategy, or use chats.") from None
+        if not call.stream:
+            return await balancer.fetch(call, affinity, read)
+        return ForwardedStream(await balancer.open(call, affinity), validator)
+    except UpstreamError as error:
+        if call.endpoint == "responses" and error.code == UPSTREAM_NOT_FOUND:
+            message = "The upstream has no Responses API: name a strategy, or use /v1/chat/completions."
+            raise UnsupportedParameter(message) from None
         raise
 
 
-def path(request: AnyRequest | ResponsesRequest) -> Path:
+def endpoint_of(request: AnyRequest | ResponsesRequest) -> Endpoint:
     if isinstance(request, ResponsesRequest):
         return "responses"
     return "chat/completions" if isinstance(request, ChatRequest) else "completions"
 
 
 @dataclass(slots=True)
-class Passing(AsyncIterator[str]):
-    """The stream's events, as they come. Raises ApiError: Lost where it breaks off, BadRequest for a late refusal.
+class ForwardedStream(AsyncIterator[str]):
+    """The stream's events. Raises UpstreamFailed where it is cut off, BadRequest for a refusal as its first event.
 
-    No generator: forgetting it, begun or not, closes the upstream at once.
+    It is no generator, so that forgetting it, even before its first event, closes the upstream's response at once.
     """
 
-    reply: Reply
-    watch: Watch
-    _lines: events.Lines = field(default_factory=events.Lines)
+    response: UpstreamResponse
+    validator: ResponseValidator
+    _decoder: EventDecoder = field(default_factory=EventDecoder)
     _ready: deque[str] = field(default_factory=deque)
-    _over: bool = False
+    _has_ended: bool = False
 
     async def __anext__(self) -> str:
         try:
-            while not self._ready and not self._over:
+            while not self._ready and not self._has_ended:
                 await self._advance()
         except (ApiError, asyncio.CancelledError) as error:
-            self.reply.end(error)
+            self.response.close(error)
             raise
         if self._ready:
             return self._ready.popleft()
-        self.reply.end()
+        self.response.close()
         raise StopAsyncIteration
 
+    async def aclose(self) -> None:
+        self.response.close()
+
     async def _advance(self) -> None:
-        piece = await self.reply.piece()
-        for payload in self._lines.cut(piece):
-            if (event := self.watch.event(payload)) is not None:
+        chunk = await self.response.read_chunk()
+        for payload in self._decoder.feed(chunk):
+            if (event := self.validator.validate_event(payload)) is not None:
                 self._ready.append(event)
-        self._over = self.watch.complete or not piece
-        if self._over and not self.watch.complete:
-            raise Lost("ended its stream before the answer was complete")
+        self._has_ended = self.validator.is_complete or not chunk
+        if self._has_ended and not self.validator.is_complete:
+            raise UpstreamFailed(INCOMPLETE_STREAM)
+
+
+@dataclass(slots=True)
+class ChatValidator:
+    """Validates chat completions and raw completions."""
+
+    request: AnyRequest
+    model_name: str
+    is_complete: bool = False
+    _finished_choices: int = 0
+
+    @property
+    def choice_count(self) -> int:
+        return (self.request.n or 1) * self.request.width
+
+    def validate_body(self, payload: object) -> Body:
+        body = as_dict(payload)
+        choices = body.get("choices")
+        if body.get("error") or not isinstance(choices, list):
+            raise UpstreamFailed("returned an error in place of a response")
+        if len(choices) != self.choice_count or not all(isinstance(choice, dict) for choice in choices):
+            raise UpstreamFailed("returned another number of choices than requested")
+        parse_usage(body.get("usage"), None if self.request.limit is None else self.request.limit * self.choice_count)
+        return body | {"model": self.model_name}
+
+    def validate_event(self, payload: bytes) -> str:
+        if payload == DONE:
+            if self._finished_choices < self.choice_count:
+                raise UpstreamFailed(INCOMPLETE_STREAM)
+            self.is_complete = True
+            return "data: [DONE]\n\n"
+        chunk = self._validate_chunk(payload)
+        if chunk.get("model") == self.model_name:
+            return f"data: {payload.decode()}\n\n"
+        return f"data: {orjson.dumps(chunk | {'model': self.model_name}).decode()}\n\n"
+
+    def _validate_chunk(self, payload: bytes) -> Body:
+        chunk: Body = as_dict(parse_json(payload))
+        if not chunk or chunk.get("error"):
+            raise error_from_chunk(chunk.get("error"))
+        choices = chunk.get("choices", [])
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise UpstreamFailed("returned a malformed chunk")
+        if any(choice.get("index", 0) not in range(self.choice_count) for choice in choices):
+            raise UpstreamFailed("returned a choice that was not requested")
+        self._finished_choices += sum(choice.get("finish_reason") is not None for choice in choices)
+        if max(self._finished_choices, len(choices)) > self.choice_count:
+            raise UpstreamFailed("returned more choices than requested")
+        parse_usage(chunk.get("usage"), None)
+        return chunk
+
+
+@dataclass(slots=True)
+class ResponsesValidator:
+    """Validates responses of the Responses API."""
+
+    model_name: str
+    is_complete: bool = False
+
+    def validate_body(self, payload: object) -> Body:
+        body = as_dict(payload)
+        if body.get("error") or body.get("object") != "response" or not isinstance(body.get("output"), list):
+            raise UpstreamFailed("returned an error in place of a response")
+        check_responses_usage(body.get("usage"))
+        return body | {"model": self.model_name}
+
+    def validate_event(self, payload: bytes) -> str | None:
+        if payload == DONE:
+            return None
+        event = as_dict(parse_json(payload))
+        kind = event.get("type")
+        if not isinstance(kind, str) or not kind.replace("_", "").replace(".", "").isalnum():
+            raise UpstreamFailed("returned a malformed event")
+        if kind in ("error", "response.failed"):
+            raise error_from_chunk(None)
+        if isinstance(response := event.get("response"), dict):
+            check_responses_usage(response.get("usage"))
+            event["response"] = response | {"model": self.model_name}
+        self.is_complete = kind in ("response.completed", "response.incomplete")
+        return f"event: {kind}\ndata: {orjson.dumps(event).decode()}\n\n"
+
+
+def check_responses_usage(usage: object) -> None:
+    """Raises UpstreamFailed where a count is impossible."""
+    counts = as_dict(usage)
+    if usage is not None and not (is_count(counts.get("input_tokens")) and is_count(counts.get("output_tokens"))):
+        raise UpstreamFailed("returned an invalid usage")

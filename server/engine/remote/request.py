@@ -1,7 +1,7 @@
-"""The Engine port over replicas: the samples of one request.
+"""The Engine port over replicas: the samples of one client request.
 
-An answer is streamed only where somebody reads it as it grows, or will read what an abort leaves of it. Where nobody
-reads along, the stream's bytes are kept as they come and read once, at the end or at the abort.
+A sample is streamed only where its text is read as it grows, or where an abort is to leave its text. Where nothing
+reads it as it grows, the stream is buffered and parsed once, at the end or at the abort.
 """
 
 import asyncio
@@ -9,150 +9,165 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote import events
-from cogitate.server.engine.remote.batching import Joints, Made
+from cogitate.server.engine.remote.batching import Batcher, BatchResult
+from cogitate.server.engine.remote.config import Endpoint
 from cogitate.server.engine.remote.continuation import Continuation
-from cogitate.server.engine.remote.early_stop import Doubt, doubt, unsure
-from cogitate.server.engine.remote.errors import Lost
-from cogitate.server.engine.remote.load_balancer import Home, Replicas
-from cogitate.server.engine.remote.parse import aborted, completed, several
-from cogitate.server.engine.remote.replica import Ask
-from cogitate.server.engine.remote.reply import Reply
-from cogitate.server.engine.remote.request_body import Asking
-from cogitate.server.engine.remote.response import presented
-from cogitate.server.engine.remote.response_limit import of_samples
-from cogitate.server.engine.remote.stream_parser import Assembly
-from cogitate.server.engine.remote.validate import mapping
-from cogitate.server.errors import Unsupported
-from cogitate.server.protocol.chat import AnyRequest
+from cogitate.server.engine.remote.early_stop import ConfidenceStop, build_confidence_stop, to_stopped_completion
+from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
+from cogitate.server.engine.remote.parse import empty_completion, parse_batch, parse_completion, parse_partial
+from cogitate.server.engine.remote.replica import UpstreamRequest, UpstreamResponse
+from cogitate.server.engine.remote.request_body import RequestBuilder
+from cogitate.server.engine.remote.response import build_response
+from cogitate.server.engine.remote.response_limit import max_sample_bytes
+from cogitate.server.engine.remote.stream_parser import EventDecoder, StreamParser, decode_events
+from cogitate.server.engine.remote.validate import as_dict
+from cogitate.server.errors import UnsupportedParameter
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.ports import OnAbort, OnText
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
-from cogitate.strategies.thinking.thought import CLOSE, OPEN, within
+from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
 
 
 @dataclass(slots=True)
 class RemoteConversation:
     request: AnyRequest
-    replicas: Replicas
-    home: Home
-    asking: Asking
+    balancer: LoadBalancer
+    affinity: Affinity
+    builder: RequestBuilder
     continuation: Continuation
     prompt_tokens: int = 0
-    """0 where the upstream was not asked."""
-    joints: Joints | None = field(init=False)
-    """None where each decode has a call of its own: who reads along sees each sample as it ends."""
+    """0 where the upstream was not asked to count them."""
+    batcher: Batcher | None = field(init=False)
+    """None where each sample is a call of its own: a streaming client sees each sample as it ends."""
 
     def __post_init__(self) -> None:
-        self.joints = Joints(self._several) if self.asking.dialect.joins and not self.request.stream else None
+        joins = self.builder.dialect.batches and not self.request.stream
+        self.batcher = Batcher(self._fetch_batch) if joins else None
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        stream = on_text is not None or sampling.partial or sampling.floor is not None
-        received = Received(sampling, on_text)
+        """See `Engine.generate`. Of the ApiErrors it raises, those that are a SampleFailed cost this sample alone."""
+        stream = on_text is not None or sampling.reads_partial or sampling.confidence_threshold is not None
+        sample = SampleStream(sampling, on_text)
 
-        async def read(reply: Reply) -> Completion:
-            body = await (received.read(reply) if stream else reply.json())
-            return unsure(received.assembly, prompt, sampling) if received.unsure else completed(body, prompt, sampling)
+        async def read(response: UpstreamResponse) -> Completion:
+            body = await (sample.read(response) if stream else response.read_json())
+            if sample.has_stopped:
+                return to_stopped_completion(sample.parser, prompt, sampling)
+            return parse_completion(body, prompt, sampling)
 
         try:
-            if self.joints and not stream and (joined := await self.joints.decode(prompt, sampling)):
+            if self.batcher and not stream and (joined := await self.batcher.decode(prompt, sampling)):
                 return joined
-            ask = await self._ask(prompt, sampling, stream=stream)
+            request = await self._build_request(prompt, sampling, stream=stream)
             if on_text is None:
-                made = await self.replicas.answer(ask, self.home, read)
+                completion = await self.balancer.fetch(request, self.affinity, read)
             else:
-                async with await self.replicas.open(ask, self.home) as reply:
-                    made = await read(reply)
-            return made if received.unsure else await self._tagged(made, sampling)
+                async with await self.balancer.open(request, self.affinity) as response:
+                    completion = await read(response)
+            return completion if sample.has_stopped else await self._detect_tags(completion, sampling)
         except asyncio.CancelledError:
             if on_abort:
-                on_abort(received.aborted(prompt, sampling))
+                on_abort(sample.to_aborted(prompt, sampling))
             raise
 
-    async def _several(self, prompt: Prompt, sampling: Sampling, n: int) -> Made:
-        async def read(reply: Reply) -> Made:
-            return several(await reply.json(), n, prompt, sampling)
+    async def build_response(self, completions: Sequence[Completion]) -> Body:
+        return build_response(self.request, completions)
 
-        return await self.replicas.answer(await self._ask(prompt, sampling, n=n), self.home, read)
+    async def _fetch_batch(self, prompt: Prompt, sampling: Sampling, n: int) -> BatchResult:
+        async def read(response: UpstreamResponse) -> BatchResult:
+            return parse_batch(await response.read_json(), n, prompt, sampling)
 
-    async def _tagged(self, made: Completion, sampling: Sampling) -> Completion:
-        """With what its tokens tell of the model's tags."""
+        return await self.balancer.fetch(await self._build_request(prompt, sampling, n=n), self.affinity, read)
+
+    async def _detect_tags(self, completion: Completion, sampling: Sampling) -> Completion:
+        """Set, by its tokens, whether a sample ended at the tag `until`, and whether it ends inside a thought."""
         if sampling.until is None:
-            return made
-        opens, closes = [[await self.continuation.tag(tag)] for tag in (OPEN, CLOSE)]
-        ended = mapping(made.native).get("stop_reason")
-        tagged = ended is not None and ended == await self.continuation.tag(sampling.until)
-        by = sampling.until if tagged else made.stopped_by
-        return replace(made, stopped_by=by, thinking=within(await self.continuation.tokens(made.path), opens, closes))
+            return completion
+        opens, closes = [[await self.continuation.encode_tag(tag)] for tag in (OPEN_TAG, CLOSE_TAG)]
+        stop = as_dict(completion.native).get("stop_reason")
+        is_tag = stop is not None and stop == await self.continuation.encode_tag(sampling.until)
+        ids = await self.continuation.encode(completion.continuation)
+        return replace(
+            completion,
+            stopped_by=sampling.until if is_tag else completion.stopped_by,
+            thinking=is_thinking(ids, opens, closes),
+        )
 
-    async def present(self, completions: Sequence[Completion]) -> Body:
-        return presented(self.request, completions)
+    async def _build_request(
+        self, prompt: Prompt, sampling: Sampling, *, stream: bool = False, n: int = 1
+    ) -> UpstreamRequest:
+        if prompt.raw is None and not (prompt.segments or sampling.stop or sampling.until):
+            body = self.builder.build_chat(prompt, sampling, stream=stream, n=n)
+            return self._to_request("chat/completions", body, sampling, stream=stream, n=n)
+        tag = None
+        if prompt.segments or sampling.stop or sampling.until:
+            if not self.builder.dialect.continues:
+                raise UnsupportedParameter("The upstream cannot continue partial responses.", param="strategy")
+            start: str | list[int] = await self.continuation.encode(prompt)
+            tag = await self.continuation.encode_tag(sampling.until) if sampling.until else None
+        else:
+            start = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw or ""
+        body = self.builder.build_completion(start, sampling, stream=stream, n=n, tag=tag)
+        return self._to_request("completions", body, sampling, stream=stream, n=n)
 
-    async def _ask(self, prompt: Prompt, sampling: Sampling, *, stream: bool = False, n: int = 1) -> Ask:
-        until, most = self.replicas.until(), of_samples(sampling, n, self.asking.dialect.longest)
-        if prompt.pieces or sampling.stop or sampling.until:
-            if not self.asking.dialect.continues:
-                raise Unsupported("The upstream does not go on from partial answers.", param="strategy")
-            ids = await self.continuation.tokens(prompt)
-            tag = await self.continuation.tag(sampling.until) if sampling.until else None
-            return Ask(
-                "completions", self.asking.completion(ids, sampling, stream=stream, n=n, tag=tag), until, stream, most
-            )
-        if prompt.raw is not None:
-            raw = list(prompt.raw) if isinstance(prompt.raw, tuple) else prompt.raw
-            return Ask("completions", self.asking.completion(raw, sampling, stream=stream, n=n), until, stream, most)
-        return Ask("chat/completions", self.asking.chat(prompt, sampling, stream=stream, n=n), until, stream, most)
+    def _to_request(
+        self, endpoint: Endpoint, body: bytes, sampling: Sampling, *, stream: bool, n: int
+    ) -> UpstreamRequest:
+        limit = max_sample_bytes(sampling, n, self.builder.dialect.context)
+        return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit)
 
 
 @dataclass(slots=True)
-class Received:
-    """What has come of a stream: told as it comes where somebody listens, else kept unread."""
+class SampleStream:
+    """Reads the stream of one sample: live where its text or confidence is followed, else buffered and parsed once."""
 
     sampling: Sampling
     on_text: OnText | None
-    assembly: Assembly = field(default_factory=Assembly)
-    doubt: Doubt | None = None
-    _kept: bytearray | None = None
+    parser: StreamParser = field(default_factory=StreamParser)
+    _stop: ConfidenceStop | None = None
+    _buffer: bytearray | None = None
 
-    async def read(self, reply: Reply) -> Body:
-        """The whole of it, or what was enough to leave it. Raises Lost where it ends before its end."""
-        self.assembly, self.doubt = Assembly(), doubt(self.sampling)
-        if self.on_text is None and self.doubt is None:
-            self._kept = bytearray()
-            while piece := await reply.piece():
-                self._kept += piece
-            self._take_kept()
+    async def read(self, response: UpstreamResponse) -> Body:
+        """Return the body of the complete stream, or of a stopped one. Raises UpstreamFailed."""
+        self.parser, self._stop = StreamParser(), build_confidence_stop(self.sampling)
+        if self.on_text is None and self._stop is None:
+            self._buffer = bytearray()
+            while chunk := await response.read_chunk():
+                self._buffer += chunk
+            self._parse_buffer()
         else:
-            await self._heard(reply)
-        if not (self.assembly.ended or self.unsure):
-            raise Lost("ended its stream before the answer was complete")
-        return self.assembly.body()
+            await self._read_live(response)
+        if not (self.parser.is_done or self.has_stopped):
+            raise UpstreamFailed("ended its stream before the response was complete")
+        return self.parser.to_body()
 
     @property
-    def unsure(self) -> bool:
-        """It was left where it fell below its floor."""
-        return self.doubt is not None and self.doubt.fallen
+    def has_stopped(self) -> bool:
+        """Whether it was stopped because its confidence fell below the threshold."""
+        return self._stop is not None and self._stop.has_stopped
 
-    async def _heard(self, reply: Reply) -> None:
-        lines = events.Lines()
-        while not self.unsure and (piece := await reply.piece()):
-            for payload in lines.cut(piece):
-                for speech in self.assembly.add(payload):
+    def to_aborted(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return the completion of what was received until now."""
+        try:
+            self._parse_buffer()
+        except UpstreamFailed:
+            return empty_completion(prompt)
+        return parse_partial(self.parser.to_body(), prompt, sampling)
+
+    async def _read_live(self, response: UpstreamResponse) -> None:
+        decoder = EventDecoder()
+        while not self.has_stopped and (chunk := await response.read_chunk()):
+            for payload in decoder.feed(chunk):
+                for delta in self.parser.feed(payload):
                     if self.on_text:
-                        self.on_text(speech)
-                if self.doubt and self.doubt.falls(self.assembly):
+                        self.on_text(delta)
+                if self._stop and self._stop.should_stop(self.parser):
                     return
 
-    def aborted(self, prompt: Prompt, sampling: Sampling) -> Completion:
-        """What there was at the abort."""
-        try:
-            self._take_kept()
-        except Lost:
-            return Completion(prompt=prompt, text="", finish="abort", counted=False)
-        return aborted(self.assembly.body(), prompt, sampling)
-
-    def _take_kept(self) -> None:
-        kept, self._kept = self._kept, None
-        for payload in events.whole(bytes(kept or b"")):
-            self.assembly.add(payload)
+    def _parse_buffer(self) -> None:
+        buffer, self._buffer = self._buffer, None
+        for payload in decode_events(bytes(buffer or b"")):
+            self.parser.feed(payload)

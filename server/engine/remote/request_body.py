@@ -1,4 +1,4 @@
-"""What is said to an upstream: every field of the client's, and what the strategy decides of a decode."""
+"""Builds the JSON bodies of upstream calls: the client's fields, and what the strategy sets for each decode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from cogitate.server.engine import Body
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 
-VERDICT_ALTERNATIVES = 20
-"""As many as OpenAI's API reports: a label that is not among them is not likely."""
-SET_ANEW = frozenset(
+LABEL_ALTERNATIVES = 20
+"""The maximum of OpenAI's API: a label that is not among so many alternatives is not likely."""
+PER_CALL_FIELDS = frozenset(
     {
         "model",
         "messages",
@@ -27,8 +28,8 @@ SET_ANEW = frozenset(
         "max_completion_tokens",
     }
 )
-"""What each decode of a request says for itself."""
-CHATS_ONLY = frozenset(
+"""Fields of the client's request that each decode sets for itself."""
+CHAT_ONLY_FIELDS = frozenset(
     {
         "tools",
         "tool_choice",
@@ -41,117 +42,128 @@ CHATS_ONLY = frozenset(
         "metadata",
     }
 )
-TEMPLATE = ("tools", "chat_template_kwargs")
-"""What shapes the rendered chat, beside its messages."""
+"""Fields that /v1/completions does not have."""
+TEMPLATE_FIELDS = ("tools", "chat_template_kwargs")
+"""Fields, beside the messages, that the chat template renders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What this upstream understands beyond OpenAI's API."""
+    """What this upstream supports beyond OpenAI's API."""
 
     model: str
     vllm: bool = False
-    """It reports usage as it goes, and keeps apart what it remembers of prompts."""
+    """It reports usage in every chunk, and partitions its prefix cache by `cache_salt`."""
     continues: bool = False
-    """It tells the tokens that it decoded, and goes on from tokens."""
-    joins: bool = False
-    """It gives several answers to one call, and tells the tokens of each."""
-    longest: int | None = None
-    """The most tokens that it lets a request ask for."""
+    """It has /tokenize, continues token ids and reports the ids of decoded tokens."""
+    batches: bool = False
+    """It takes `n` above 1 and reports the token ids of each choice."""
+    context: int | None = None
+    """Context length in tokens: the largest max_tokens that it accepts."""
 
-    def named(self, salt: str) -> Body:
-        """What every call says: the model, and to whom its prompts may be known."""
+    def base_fields(self, salt: str) -> Body:
+        """The fields of every call: the model, and the tenant's salt for the prefix cache."""
         return {"model": self.model, "cache_salt": salt} if self.vllm and salt else {"model": self.model}
 
 
 @dataclass(slots=True)
-class Asking:
-    """Bodies for the calls of one request. Messages are written out once, however many samples are drawn."""
+class RequestBuilder:
+    """Builds the bodies of one request's calls. Messages are serialised once, however many samples are drawn."""
 
     request: AnyRequest
     dialect: Dialect
     salt: str = ""
     _common: Body = field(init=False)
-    _written: dict[int, tuple[object, orjson.Fragment]] = field(default_factory=dict)
+    _message_cache: dict[int, tuple[object, orjson.Fragment]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._common = {name: value for name, value in self.request.forwarded().items() if name not in SET_ANEW}
-        self._common |= self.dialect.named(self.salt)
+        fields = self.request.to_upstream()
+        self._common = {name: value for name, value in fields.items() if name not in PER_CALL_FIELDS}
+        self._common |= self.dialect.base_fields(self.salt)
 
-    def chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool, n: int = 1) -> bytes:
-        newer = self.request.said("max_completion_tokens") is not None
-        limit = self._limit(sampling, "max_completion_tokens" if newer else "max_tokens")
-        body = {**self._fields(sampling), "messages": self._messages(prompt.messages), **limit}
+    def build_chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool, n: int = 1) -> bytes:
+        """Build the body of a chat completion with `n` choices."""
+        is_newer = self.request.value_of("max_completion_tokens") is not None
+        limit = self._limit_field(sampling, "max_completion_tokens" if is_newer else "max_tokens")
+        body = {**self._sampling_fields(sampling), "messages": self._encode_messages(prompt.messages), **limit}
         if sampling.labels:
-            body |= {"logprobs": True, "top_logprobs": VERDICT_ALTERNATIVES}
+            body |= {"logprobs": True, "top_logprobs": LABEL_ALTERNATIVES}
         elif sampling.logprobs is not None:
             body["logprobs"] = True
             if sampling.logprobs:
                 body["top_logprobs"] = sampling.logprobs
-        return self._said(body, sampling, stream=stream, n=n)
+        return self._encode(body, sampling, stream=stream, n=n)
 
-    def completion(
+    def build_completion(
         self, prompt: str | list[int], sampling: Sampling, *, stream: bool, n: int = 1, tag: int | None = None
     ) -> bytes:
-        """A raw prompt, or the tokens to go on from. A stop string of ours stays at the end of the text."""
-        fields = {name: value for name, value in self._fields(sampling).items() if name not in CHATS_ONLY}
-        body: Body = {**fields, "prompt": prompt, **self._limit(sampling, "max_tokens")}
+        """Build the body of a raw completion: of text, or of the token ids to continue.
+
+        A stop string of the strategy's stays at the end of the text; the token `tag` ends the decode.
+        """
+        fields = {
+            name: value for name, value in self._sampling_fields(sampling).items() if name not in CHAT_ONLY_FIELDS
+        }
+        body: Body = {**fields, "prompt": prompt, **self._limit_field(sampling, "max_tokens")}
         if sampling.labels:
-            body["logprobs"] = VERDICT_ALTERNATIVES
+            body["logprobs"] = LABEL_ALTERNATIVES
         elif sampling.logprobs is not None:
             body["logprobs"] = sampling.logprobs
         if sampling.stop:
-            body["stop"] = [*listed(body.get("stop")), *sampling.stop]
+            body["stop"] = [*to_list(body.get("stop")), *sampling.stop]
             body["include_stop_str_in_output"] = True
         if tag is not None:
             body["stop_token_ids"] = [tag]
-        return self._said(body, sampling, stream=stream, n=n)
+        return self._encode(body, sampling, stream=stream, n=n)
 
-    def tokenized(self, prompt: Prompt) -> bytes:
-        """The conversation as the upstream's chat template writes it, up to the assistant's turn."""
-        template = {name: self._common[name] for name in TEMPLATE if name in self._common}
+    def build_chat_tokenization(self, prompt: Prompt) -> bytes:
+        """Build the body that has /tokenize render the messages by the chat template, up to the assistant's turn."""
+        template = {name: self._common[name] for name in TEMPLATE_FIELDS if name in self._common}
         if isinstance(self.request, ChatRequest) and self.request.reasoning_effort is not None:
             effort = self.request.reasoning_effort
-            said = {"enable_thinking": effort != "none"} | template.get("chat_template_kwargs", {})
-            template["chat_template_kwargs"] = said | {"reasoning_effort": effort}
-        said = {"model": self.dialect.model, "messages": self._messages(prompt.messages), "add_generation_prompt": True}
-        return orjson.dumps(said | template)
+            arguments = {"enable_thinking": effort != "none"} | template.get("chat_template_kwargs", {})
+            template["chat_template_kwargs"] = arguments | {"reasoning_effort": effort}
+        messages = self._encode_messages(prompt.messages)
+        return orjson.dumps(
+            {"model": self.dialect.model, "messages": messages, "add_generation_prompt": True} | template
+        )
 
-    def words(self, text: str, *, special: bool) -> bytes:
-        """A text to be tokenised as it stands; `special`: with what opens a prompt of its own."""
+    def build_text_tokenization(self, text: str, *, special: bool) -> bytes:
+        """Build the body that has /tokenize encode `text`; `special`: with the tokens that begin a prompt."""
         return orjson.dumps({"model": self.dialect.model, "prompt": text, "add_special_tokens": special})
 
-    def _fields(self, sampling: Sampling) -> Body:
-        body: Body = self.dialect.named(self.salt) if sampling.auxiliary else dict(self._common)
+    def _sampling_fields(self, sampling: Sampling) -> Body:
+        body: Body = self.dialect.base_fields(self.salt) if sampling.auxiliary else dict(self._common)
         if sampling.temperature is not None:
             body["temperature"] = sampling.temperature
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         return body
 
-    def _limit(self, sampling: Sampling, name: str) -> Body:
+    def _limit_field(self, sampling: Sampling, name: str) -> Body:
         if sampling.max_tokens is None:
             return {}
-        return {name: min(sampling.max_tokens, self.dialect.longest or sampling.max_tokens)}
+        return {name: min(sampling.max_tokens, self.dialect.context or sampling.max_tokens)}
 
-    def _said(self, body: Mapping[str, Any], sampling: Sampling, *, stream: bool, n: int) -> bytes:
-        said = dict(body)
-        if self.dialect.continues and (sampling.continued or sampling.stop):
-            said["return_token_ids"] = True
+    def _encode(self, fields: Mapping[str, Any], sampling: Sampling, *, stream: bool, n: int) -> bytes:
+        body = dict(fields)
+        if self.dialect.continues and (sampling.needs_token_ids or sampling.stop):
+            body["return_token_ids"] = True
         if n > 1:
-            said |= {"n": n, "return_token_ids": True}
+            body |= {"n": n, "return_token_ids": True}
         if stream:
             running = {"continuous_usage_stats": True} if self.dialect.vllm else {}
-            said |= {"stream": True, "stream_options": {"include_usage": True, **running}}
-        return orjson.dumps(said)
+            body |= {"stream": True, "stream_options": {"include_usage": True, **running}}
+        return orjson.dumps(body)
 
-    def _messages(self, messages: tuple[Message, ...]) -> orjson.Fragment:
+    def _encode_messages(self, messages: tuple[Message, ...]) -> orjson.Fragment:
         key = id(messages)
-        if key not in self._written:
-            wire = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
-            self._written[key] = (messages, orjson.Fragment(orjson.dumps(wire)))
-        return self._written[key][1]
+        if key not in self._message_cache:
+            bodies = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
+            self._message_cache[key] = (messages, orjson.Fragment(orjson.dumps(bodies)))
+        return self._message_cache[key][1]
 
 
-def listed(stop: object) -> list[object]:
+def to_list(stop: object) -> list[object]:
+    """Return OpenAI's `stop`, a string, a list or nothing, as a list."""
     return [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, list) else []

@@ -1,4 +1,4 @@
-"""Completions as OpenAI would write them: from what the upstream itself wrote, of which only known keys go on."""
+"""Builds an OpenAI response from Completions. Of the upstream's own choices only known fields are copied."""
 
 import secrets
 import time
@@ -6,111 +6,120 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote.validate import is_logprob, mapping, sequence
-from cogitate.server.protocol.chat import AnyRequest, ChatRequest
+from cogitate.server.engine.remote.stream_parser import TEXT_FIELDS
+from cogitate.server.engine.remote.validate import as_dict, as_list, is_logprob
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.types import Completion
 
-TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
+UNKNOWN_LOGPROB = -9999.0
+"""In place of a log-probability that is no number, as vLLM reports minus infinity."""
 
 
-def presented(request: AnyRequest, completions: Sequence[Completion]) -> Body:
-    chat = isinstance(request, ChatRequest)
-    write = _chat_choice if chat else _text_choice
-    prompt, made = completions[0].prompt_tokens, sum(completion.completion_tokens for completion in completions)
+def build_response(request: AnyRequest, completions: Sequence[Completion]) -> Body:
+    """Build the chat.completion, or text_completion, with these completions as its choices."""
+    is_chat = isinstance(request, ChatRequest)
+    build_choice = _build_chat_choice if is_chat else _build_text_choice
+    prompt, tokens = completions[0].prompt_tokens, sum(completion.completion_tokens for completion in completions)
     return {
-        "id": f"{'chatcmpl' if chat else 'cmpl'}-{secrets.token_hex(16)}",
-        "object": "chat.completion" if chat else "text_completion",
+        "id": f"{'chatcmpl' if is_chat else 'cmpl'}-{secrets.token_hex(16)}",
+        "object": "chat.completion" if is_chat else "text_completion",
         "created": int(time.time()),
         "model": request.model,
         "choices": [
-            {"index": at, **write(request, mapping(completion.native), completion)}
-            for at, completion in enumerate(completions)
+            {"index": index, **build_choice(request, as_dict(completion.native), completion)}
+            for index, completion in enumerate(completions)
         ],
-        "usage": {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made},
+        "usage": {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens},
     }
 
 
-def _chat_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body:
-    message = mapping(choice.get("message"))
+def _build_chat_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body:
+    message = as_dict(choice.get("message"))
+    plain = {"role": "assistant", "content": completion.text, "refusal": None}
     return {
-        "message": _message(message) if message else {"role": "assistant", "content": completion.text, "refusal": None},
-        "logprobs": _chat_logprobs(request, choice, completion),
-        "finish_reason": _finish(choice, completion),
+        "message": _copy_message(message) if message else plain,
+        "logprobs": _build_chat_logprobs(request, choice, completion),
+        "finish_reason": _finish_reason(choice, completion),
     }
 
 
-def _text_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body:
+def _build_text_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body:
     return {
         "text": completion.text,
-        "logprobs": _text_logprobs(request, completion),
-        "finish_reason": _finish({}, completion),
+        "logprobs": _build_text_logprobs(request, completion),
+        "finish_reason": _finish_reason({}, completion),
     }
 
 
-def _finish(choice: Mapping[str, Any], completion: Completion) -> str:
-    said = choice.get("finish_reason")
-    if isinstance(said, str) and not completion.cut:
-        return said
-    return "length" if completion.cut else completion.finish
+def _finish_reason(choice: Mapping[str, Any], completion: Completion) -> str:
+    if completion.was_stopped:
+        return "length"
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) else completion.finish
 
 
-def _message(said: Mapping[str, Any]) -> Body:
+def _copy_message(source: Mapping[str, Any]) -> Body:
     message: Body = {"role": "assistant", "content": None, "refusal": None}
-    message |= {name: said[name] for name in TEXTS if isinstance(said.get(name), str)}
-    if calls := sequence(said.get("tool_calls")):
-        message["tool_calls"] = [_call(mapping(call)) for call in calls]
+    message |= {name: source[name] for name in TEXT_FIELDS if isinstance(source.get(name), str)}
+    if calls := as_list(source.get("tool_calls")):
+        message["tool_calls"] = [_copy_tool_call(as_dict(call)) for call in calls]
     return message
 
 
-def _call(said: Mapping[str, Any]) -> Body:
-    """Its kind was checked as it was read; an id of ours where the upstream gave none."""
-    function, name = mapping(said.get("function")), said.get("id")
+def _copy_tool_call(call: Mapping[str, Any]) -> Body:
+    """Its types were validated when it was parsed; it gets an id where the upstream sent none."""
+    function, id = as_dict(call.get("function")), call.get("id")
     return {
-        "id": name if isinstance(name, str) and name else f"call_{secrets.token_hex(12)}",
+        "id": id if isinstance(id, str) and id else f"call_{secrets.token_hex(12)}",
         "type": "function",
         "function": {"name": function.get("name"), "arguments": function.get("arguments") or ""},
     }
 
 
-def _chat_logprobs(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body | None:
-    """As the upstream wrote them, with no more alternatives than the client asked for."""
+def _build_chat_logprobs(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body | None:
+    """The upstream's log-probabilities, with as many alternatives as the client requested."""
     top = request.alternatives
     if top is None:
         return None
-    said = sequence(mapping(choice.get("logprobs")).get("content"))
-    if said:
-        return {"content": [_entry(entry) | {"top_logprobs": _tops(entry, top)} for entry in map(mapping, said)]}
+    entries = as_list(as_dict(choice.get("logprobs")).get("content"))
+    if entries:
+        return {
+            "content": [
+                _copy_token(entry) | {"top_logprobs": _copy_tops(entry, top)} for entry in map(as_dict, entries)
+            ]
+        }
     return {
         "content": [
-            _token(token.text, token.logprob)
-            | {"top_logprobs": [_token(other.text, other.logprob) for other in token.top[:top]]}
+            _build_token(token.text, token.logprob)
+            | {"top_logprobs": [_build_token(other.text, other.logprob) for other in token.top[:top]]}
             for token in completion.logprobs
         ]
     }
 
 
-def _tops(entry: Mapping[str, Any], top: int) -> list[Body]:
-    others = [_entry(mapping(other)) for other in sequence(entry.get("top_logprobs"))]
-    return sorted(others, key=lambda other: -other["logprob"])[:top]
+def _copy_tops(entry: Mapping[str, Any], top: int) -> list[Body]:
+    alternatives = [_copy_token(as_dict(alternative)) for alternative in as_list(entry.get("top_logprobs"))]
+    return sorted(alternatives, key=lambda alternative: -alternative["logprob"])[:top]
 
 
-def _entry(said: Mapping[str, Any]) -> Body:
-    token, logprob = said.get("token"), said.get("logprob")
-    return _token(token if isinstance(token, str) else "", logprob if is_logprob(logprob) else -9999.0)
+def _copy_token(entry: Mapping[str, Any]) -> Body:
+    token, logprob = entry.get("token"), entry.get("logprob")
+    return _build_token(token if isinstance(token, str) else "", logprob if is_logprob(logprob) else UNKNOWN_LOGPROB)
 
 
-def _token(text: str, logprob: float) -> Body:
+def _build_token(text: str, logprob: float) -> Body:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode(errors="replace"))}
 
 
-def _text_logprobs(request: AnyRequest, completion: Completion) -> Body | None:
+def _build_text_logprobs(request: AnyRequest, completion: Completion) -> Body | None:
     top = request.alternatives
     if top is None:
         return None
-    offsets, at = [], 0
+    offsets, offset = [], 0
     for token in completion.logprobs:
-        offsets.append(at)
-        at += len(token.text)
+        offsets.append(offset)
+        offset += len(token.text)
     return {
         "tokens": [token.text for token in completion.logprobs],
         "token_logprobs": [token.logprob for token in completion.logprobs],

@@ -1,74 +1,103 @@
-"""The chunks of a stream -> the body that the same answer would have had whole, so that both are read in one way."""
+"""Parses Server-Sent Events, and assembles a stream's chunks into the body of the same response without streaming."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from cogitate.server.engine import Body
-from cogitate.server.engine.remote.errors import Lost, reported
-from cogitate.server.engine.remote.events import DONE
-from cogitate.server.engine.remote.reply import parsed
-from cogitate.strategies.core.types import Speech
+from cogitate.server.engine.remote.errors import UpstreamFailed, error_from_chunk
+from cogitate.server.engine.remote.validate import parse_json
+from cogitate.strategies.core.types import TextDelta
 
-MOST_CALLS = 128
-TEXTS = ("content", "reasoning", "reasoning_content", "refusal")
+DONE = b"[DONE]"
+MAX_LINE_BYTES = 4 * 1024 * 1024
+MAX_TOOL_CALLS = 128
+TEXT_FIELDS = ("content", "reasoning", "reasoning_content", "refusal")
 
 
 @dataclass(slots=True)
-class Assembly:
-    """One choice, chat or raw text, as it grows."""
+class EventDecoder:
+    """Splits chunks of a stream into the payloads of its `data:` lines; buffers an incomplete line."""
 
-    ended: bool = False
-    """The upstream said that this is all."""
+    _incomplete: bytes = b""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the payloads that `chunk` completes. Raises UpstreamFailed for a line over MAX_LINE_BYTES."""
+        *lines, self._incomplete = (self._incomplete + chunk).split(b"\n")
+        if len(self._incomplete) > MAX_LINE_BYTES:
+            raise UpstreamFailed("returned a line over the size limit")
+        return _data_payloads(lines)
+
+
+def decode_events(stream: bytes) -> list[bytes]:
+    """Return the payloads of all complete lines."""
+    return list(_data_payloads(stream.split(b"\n")[:-1]))
+
+
+def _data_payloads(lines: list[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        if line.startswith(b"data:"):
+            yield line[5:].strip()
+
+
+@dataclass(slots=True)
+class StreamParser:
+    """Assembles one choice, of a chat or of raw text, so that `parse` reads streamed and other bodies alike."""
+
+    is_done: bool = False
+    """The upstream sent [DONE]."""
     usage: object = None
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
-    """As the upstream writes them: lists by name, a place for each token."""
+    """In the upstream's format: lists by name, with one entry for each token."""
     _texts: dict[str, list[str]] = field(default_factory=dict)
-    _calls: dict[int, Body] = field(default_factory=dict)
+    _tool_calls: dict[int, Body] = field(default_factory=dict)
     _choice: Body = field(default_factory=dict)
     _token_ids: list[Any] | None = None
 
-    def add(self, payload: bytes) -> tuple[Speech, ...]:
-        """Takes in one event; returns what it says. Raises Lost for what no chunk can be."""
+    def feed(self, payload: bytes) -> tuple[TextDelta, ...]:
+        """Add one event; return its text. Raises UpstreamFailed, or BadRequest for a refusal as the first event."""
         if payload == DONE:
-            self.ended = True
+            self.is_done = True
             return ()
-        chunk = parsed(payload)
+        chunk = parse_json(payload)
         if not isinstance(chunk, dict) or chunk.get("error"):
-            begun = self._texts or self._calls or not isinstance(chunk, dict)
-            raise Lost("reported an error amid its answer") if begun else reported(chunk["error"])
+            has_begun = self._texts or self._tool_calls or not isinstance(chunk, dict)
+            raise error_from_chunk(None) if has_begun else error_from_chunk(chunk["error"])
         self.usage = chunk.get("usage") or self.usage
         choices = chunk.get("choices") or []
         if not isinstance(choices, list) or len(choices) > 1:
-            raise Lost("sent more answers than were asked for")
-        return self._grow(choices[0]) if choices else ()
+            raise UpstreamFailed("returned more choices than requested")
+        return self._add_choice(choices[0]) if choices else ()
 
-    def body(self) -> Body:
+    def to_body(self) -> Body:
+        """Return the body that the response so far would have without streaming."""
         choice = {"index": 0, "finish_reason": None, **self._choice, "logprobs": self.logprobs or None}
         texts = {name: "".join(parts) for name, parts in self._texts.items()}
         if "text" in texts:
             choice["text"] = texts["text"]
         else:
             message: Body = {"role": "assistant", "content": None, **texts}
-            if self._calls:
-                message["tool_calls"] = [self._calls[at] for at in sorted(self._calls)]
+            if self._tool_calls:
+                message["tool_calls"] = [self._tool_calls[index] for index in sorted(self._tool_calls)]
             choice["message"] = message
         if self._token_ids is not None:
             choice["token_ids"] = self._token_ids
         return {"choices": [choice], "usage": self.usage}
 
-    def _grow(self, choice: object) -> tuple[Speech, ...]:
+    def _add_choice(self, choice: object) -> tuple[TextDelta, ...]:
         if not isinstance(choice, dict) or choice.get("index", 0) != 0:
-            raise Lost("sent an answer that was not asked for")
-        self._keep(choice)
+            raise UpstreamFailed("returned a choice that was not requested")
+        self._add_fields(choice)
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict):
-            raise Lost("sent a chunk that says nothing")
-        self._call(delta.get("tool_calls") or [])
-        said = {"text": choice.get("text")} if "text" in choice else {name: delta.get(name) for name in TEXTS}
-        return tuple(speech for name, text in said.items() if (speech := self._say(name, text)))
+            raise UpstreamFailed("returned a malformed chunk")
+        self._add_tool_calls(delta.get("tool_calls") or [])
+        is_raw = "text" in choice
+        texts = {"text": choice.get("text")} if is_raw else {name: delta.get(name) for name in TEXT_FIELDS}
+        return tuple(added for name, text in texts.items() if (added := self._add_text(name, text)))
 
-    def _keep(self, choice: Body) -> None:
-        """What a chunk says beside its text."""
+    def _add_fields(self, choice: Body) -> None:
+        """Add what a chunk reports beside its text."""
         for name in ("finish_reason", "stop_reason"):
             if choice.get(name) is not None:
                 self._choice[name] = choice[name]
@@ -79,25 +108,26 @@ class Assembly:
                 if isinstance(values, list):
                     self.logprobs.setdefault(name, []).extend(values)
 
-    def _say(self, name: str, text: object) -> Speech | None:
+    def _add_text(self, name: str, text: object) -> TextDelta | None:
         if text is None:
             return None
         if not isinstance(text, str):
-            raise Lost("sent a text that is none")
+            raise UpstreamFailed(f"returned {name} that is not a string")
         self._texts.setdefault(name, []).append(text)
-        return Speech(text, name.startswith("reasoning")) if text and name != "refusal" else None
+        return TextDelta(text, name.startswith("reasoning")) if text and name != "refusal" else None
 
-    def _call(self, deltas: object) -> None:
-        """Tool calls grow by their index: the name comes first, the arguments in pieces."""
+    def _add_tool_calls(self, deltas: object) -> None:
+        """Tool calls are identified by their index: the name comes first, the arguments in parts."""
         for delta in deltas if isinstance(deltas, list) else ():
-            at = delta.get("index", 0) if isinstance(delta, dict) else None
-            if not isinstance(at, int) or not 0 <= at < MOST_CALLS:
-                raise Lost("sent a tool call that is none")
-            call = self._calls.setdefault(at, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+            index = delta.get("index", 0) if isinstance(delta, dict) else None
+            if not isinstance(index, int) or not 0 <= index < MAX_TOOL_CALLS:
+                raise UpstreamFailed("returned a malformed tool call")
+            empty = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            call = self._tool_calls.setdefault(index, empty)
             call["id"] = delta.get("id") or call["id"]
             function = delta.get("function")
             for name in ("name", "arguments") if isinstance(function, dict) else ():
                 part = function.get(name) or ""
                 if not isinstance(part, str):
-                    raise Lost("sent a tool call that is none")
+                    raise UpstreamFailed("returned a malformed tool call")
                 call["function"][name] += part

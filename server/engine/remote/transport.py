@@ -1,11 +1,20 @@
-"""The connections to upstreams, behind httpx's transport interface: `httpx.AsyncClient(transport=Transport())` works.
+"""The pool of connections to upstreams, behind httpx's transport interface (`httpx.AsyncClient(transport=...)`).
 
-`python -m tests.bench.http_clients` says why it is here: a call through httpx's own transport takes more than ten times
-the CPU, and through its aiohttp one (where `httpx-aiohttp` is installed) more than three times. A client around this
-one more than doubles it, for cookies, redirects and authentication that are not wanted, so it is called directly.
+This client is used in place of `aiohttp.ClientSession` for two reasons, with aiohttp 3.14.5 at its best settings (no
+connection limit, no cookies, no decompression, keep-alive):
 
-There is no limit to wait at: what is in flight is bounded by what is admitted, so a cancelled call can leave nobody
-waiting in line. A cancelled call closes its connection.
+- It returns a response that arrives on an idle connection, such as the 408 that a proxy sends before it closes it,
+  for the next request there. `test_late_unsolicited_response_is_not_returned_to_the_next_request` in
+  tests/server/engine/remote/test_transport.py shows that this client does not.
+- It misses two bars of `python -m tests.bench.remote_overhead --rounds 40`, in two runs each, alternating with this
+  client, on 2 shared cores: 32 samples with a seed take 2.26 and 2.57 times as long as bare calls, with this client 1.73 and
+  1.82 (bar 2.0); a vote with the default stop rule 1.090 and 1.052 times as long, with this client 1.026 and 1.007
+  (bar 1.05). A call takes 115 to 222 microseconds of processor time, with this client 27 to 44 (`python -m
+  tests.bench.http_clients`, 8 to 256 calls at a time). An `httpx.AsyncClient` around this transport takes another 100
+  to 150, for cookies, redirects and authentication that are not needed, so `exchange` is called directly.
+
+There is no limit of connections to wait at: the calls in flight are limited by the requests that are admitted, so no
+cancelled call can leave another one waiting. A cancelled call closes its connection.
 """
 
 import asyncio
@@ -15,22 +24,24 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from cogitate.server.engine.remote.connection import Broken, Connection
+from cogitate.server.engine.remote.connection import Connection, ConnectionBroken
 
 Origin = tuple[str, str, int]
-KEEP_ALIVE = 30.0
-"""Seconds that a connection is kept without work."""
-FOREVER = 86_400.0
+"""Scheme, host and port."""
+KEEP_ALIVE_SECONDS = 30.0
+"""How long an idle connection is reused."""
+NO_TIMEOUT_SECONDS = 86_400.0
 
 
 @dataclass(slots=True)
 class Transport(httpx.AsyncBaseTransport):
-    """Timeouts are httpx's: `request.extensions["timeout"]`, with connect and read in seconds.
+    """Timeouts are those of httpx, in `request.extensions["timeout"]`: `connect` and `read`, in seconds.
 
-    Beside them `first` bounds the wait for the head alone, and `until` is a time of the loop when all ends.
+    Two more are understood: `first` limits the wait for the response's head alone; `until` is the time of the event
+    loop by which the response must be complete.
     """
 
-    _free: dict[Origin, list[Connection]] = field(default_factory=dict)
+    _idle: dict[Origin, list[Connection]] = field(default_factory=dict)
     _open: set[Connection] = field(default_factory=set)
     _tls: ssl.SSLContext | None = None
 
@@ -38,14 +49,33 @@ class Transport(httpx.AsyncBaseTransport):
         """Raises httpx.TransportError."""
         body = await request.aread()
         length = b"" if not body or "content-length" in request.headers else b"content-length: %d\r\n" % len(body)
-        message = b"%b%b\r\n%b" % (begun(request), length, body)
-        incoming = await self.exchange(origin_of(request.url), message, Waits.of(request))
-        return httpx.Response(incoming.status, headers=incoming.headers, stream=incoming, request=request)
+        message = b"%b%b\r\n%b" % (encode_head(request), length, body)
+        stream = await self.exchange(origin_of(request.url), message, CallTimeouts.of(request))
+        return httpx.Response(stream.status, headers=stream.headers, stream=stream, request=request)
 
-    async def exchange(self, origin: "Origin", message: bytes, waits: "Waits") -> "Incoming":
-        """The answer to a request that is written out already. Raises httpx.TransportError."""
-        connection = await self._answered(origin, message, waits)
-        return Incoming(connection, waits, connection.status, connection.headers)
+    async def exchange(self, origin: Origin, message: bytes, timeouts: "CallTimeouts") -> "ResponseStream":
+        """Send an encoded request and read the head of its response. Raises httpx.TransportError.
+
+        The server may have closed an idle connection just now: a request on a reused connection that is closed before
+        the first byte of a response is sent again on another one.
+        """
+        while True:
+            idle = self._take_idle(origin)
+            connection = idle or await self._connect(origin, timeouts)
+            connection.send(message)
+            try:
+                await connection.read_head(timeouts.for_head())
+            except ConnectionBroken as error:
+                if idle is not None and not connection.has_begun:
+                    continue
+                raise httpx.RemoteProtocolError("the connection was lost before a response") from error
+            except TimeoutError:
+                connection.release()
+                raise httpx.ReadTimeout("no response in time") from None
+            except asyncio.CancelledError:
+                connection.release()
+                raise
+            return ResponseStream(connection, timeouts, connection.status, connection.headers)
 
     async def aclose(self) -> None:
         for connection in list(self._open):
@@ -54,61 +84,38 @@ class Transport(httpx.AsyncBaseTransport):
             await asyncio.sleep(0)
 
     @property
-    def open(self) -> int:
-        """Connections, in use and waiting for work."""
+    def connection_count(self) -> int:
+        """Open connections, in use and idle."""
         return len(self._open)
 
-    async def _answered(self, origin: Origin, message: bytes, waits: "Waits") -> Connection:
-        """A connection on which the head of the answer has come.
-
-        A connection that was kept may have been closed by the other side just now: then another is tried.
-        """
-        while True:
-            kept = self._kept(origin)
-            connection = kept or await self._connected(origin, waits)
-            connection.send(message)
-            try:
-                await connection.head(waits.first())
-            except Broken as error:
-                if kept is not None and not connection.begun:
-                    continue
-                raise httpx.RemoteProtocolError("the connection was lost before an answer") from error
-            except TimeoutError:
-                connection.release()
-                raise httpx.ReadTimeout("no answer in time") from None
-            except asyncio.CancelledError:
-                connection.release()
-                raise
-            return connection
-
-    def _kept(self, origin: Origin) -> Connection | None:
-        """The connection used last: the others may grow old. None where there is none."""
-        free = self._free.get(origin)
-        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE
-        while free:
-            connection = free.pop()
-            if connection.lost is None and connection.freed_at > oldest:
+    def _take_idle(self, origin: Origin) -> Connection | None:
+        """Return the idle connection used last, so that surplus ones expire; None where there is none."""
+        idle = self._idle.get(origin)
+        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE_SECONDS
+        while idle:
+            connection = idle.pop()
+            if connection.error is None and connection.idle_since > oldest:
                 return connection
             connection.close()
         return None
 
-    async def _connected(self, origin: Origin, waits: "Waits") -> Connection:
+    async def _connect(self, origin: Origin, timeouts: "CallTimeouts") -> Connection:
         scheme, host, port = origin
         loop = asyncio.get_running_loop()
 
-        def free(connection: Connection) -> None:
-            connection.freed_at = loop.time()
-            self._free.setdefault(origin, []).append(connection)
+        def add_idle(connection: Connection) -> None:
+            connection.idle_since = loop.time()
+            self._idle.setdefault(origin, []).append(connection)
 
-        def lost(connection: Connection) -> None:
+        def forget(connection: Connection) -> None:
             self._open.discard(connection)
-            if connection in (free := self._free.get(origin, [])):
-                free.remove(connection)
+            if connection in (idle := self._idle.get(origin, [])):
+                idle.remove(connection)
 
         try:
-            async with asyncio.timeout(waits.connect()):
-                tls = self._context() if scheme == "https" else None
-                _, connection = await loop.create_connection(lambda: Connection(free, lost), host, port, ssl=tls)
+            async with asyncio.timeout(timeouts.for_connect()):
+                tls = self._tls_context() if scheme == "https" else None
+                _, connection = await loop.create_connection(lambda: Connection(add_idle, forget), host, port, ssl=tls)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
         except OSError as error:
@@ -116,14 +123,14 @@ class Transport(httpx.AsyncBaseTransport):
         self._open.add(connection)
         return connection
 
-    def _context(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = httpx.create_ssl_context()
         return self._tls
 
 
-def begun(request: httpx.Request) -> bytes:
-    """The request line and the headers as they go over the wire."""
+def encode_head(request: httpx.Request) -> bytes:
+    """Encode the request line and the headers, without the empty line that ends them."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
     lines += [b"%b: %b" % header for header in request.headers.raw]
     return b"\r\n".join([*lines, b""])
@@ -134,64 +141,71 @@ def origin_of(url: httpx.URL) -> Origin:
 
 
 @dataclass(slots=True)
-class Waits:
-    """How long to wait, in seconds, for one request."""
+class CallTimeouts:
+    """The timeouts of one call, in seconds, and its deadline, a time of the event loop."""
 
-    to_connect: float
-    to_begin: float
-    to_go_on: float
-    until: float
+    connect: float
+    first_byte: float
+    idle: float
+    deadline: float
 
     @classmethod
-    def of(cls, request: httpx.Request) -> "Waits":
-        said = request.extensions.get("timeout", {})
-        read = said.get("read") or FOREVER
-        end = said.get("until") or asyncio.get_running_loop().time() + FOREVER
-        return cls(said.get("connect") or FOREVER, said.get("first") or read, read, end)
+    def of(cls, request: httpx.Request) -> "CallTimeouts":
+        given = request.extensions.get("timeout", {})
+        read = given.get("read") or NO_TIMEOUT_SECONDS
+        deadline = given.get("until") or asyncio.get_running_loop().time() + NO_TIMEOUT_SECONDS
+        return cls(given.get("connect") or NO_TIMEOUT_SECONDS, given.get("first") or read, read, deadline)
 
-    def connect(self) -> float:
-        return min(self.to_connect, self._left())
+    def for_connect(self) -> float:
+        """Seconds that remain to connect."""
+        return min(self.connect, self._remaining())
 
-    def first(self) -> float:
-        return min(self.to_begin, self._left())
+    def for_head(self) -> float:
+        """Seconds that remain to wait for the head."""
+        return min(self.first_byte, self._remaining())
 
-    def next(self) -> float:
-        return min(self.to_go_on, self._left())
+    def for_chunk(self) -> float:
+        """Seconds that remain to wait for the next chunk."""
+        return min(self.idle, self._remaining())
 
-    def _left(self) -> float:
-        return self.until - asyncio.get_running_loop().time()
+    def _remaining(self) -> float:
+        return self.deadline - asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True)
-class Incoming(httpx.AsyncByteStream):
-    """A body as it comes. Closing it before its end closes the connection; so does forgetting it."""
+class ResponseStream(httpx.AsyncByteStream):
+    """A response's status and headers, and its body as it arrives.
+
+    Closing it before the body is complete closes the connection, and so does forgetting it.
+    """
 
     connection: Connection | None
-    waits: Waits
+    timeouts: CallTimeouts
     status: int
     headers: list[tuple[bytes, bytes]]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self.piece():
-            yield piece
+        while chunk := await self.read_chunk():
+            yield chunk
 
-    async def piece(self) -> bytes:
-        """The next of the body, empty at its end. Raises httpx.TransportError."""
+    async def read_chunk(self) -> bytes:
+        """Return the next chunk of the body, empty at its end. Raises httpx.TransportError."""
         if self.connection is None:
             return b""
         try:
-            piece = await self.connection.piece(self.waits.next())
+            chunk = await self.connection.read_chunk(self.timeouts.for_chunk())
         except TimeoutError:
             self.abort()
-            raise httpx.ReadTimeout("no more of the answer in time") from None
-        except Broken as error:
+            raise httpx.ReadTimeout("no further data in time") from None
+        except ConnectionBroken as error:
             self.abort()
-            raise httpx.ReadError("the connection was lost amid the answer") from error
-        if self.connection.drained:
+            raise httpx.ReadError("the connection was lost before the response was complete") from error
+        if self.connection.is_drained:
             self.abort()
-        return piece
+        return chunk
 
     def abort(self) -> None:
+        """Release the connection, which is closed unless the response is complete."""
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.release()

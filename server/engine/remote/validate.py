@@ -1,37 +1,48 @@
-"""Is it what it should be? Small questions, asked of everything an upstream says."""
+"""Parsing and type checks of untrusted JSON."""
 
 import math
 from typing import Any, TypeGuard
 
-from cogitate.server.engine.remote.errors import Lost
+import orjson
 
-MOST_TOKENS = 2**31
+from cogitate.server.engine.remote.errors import UpstreamFailed
+
+MAX_TOKEN_COUNT = 2**31
+
+
+def parse_json(text: bytes) -> Any:  # noqa: ANN401 JSON
+    """Parse JSON. Raises UpstreamFailed."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise UpstreamFailed("returned invalid JSON") from None
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_TOKEN_COUNT
 
 
 def are_counts(values: list[Any]) -> bool:
-    """The same of many at once."""
-    return not values or (set(map(type, values)) == {int} and min(values) >= 0 and max(values) < MOST_TOKENS)
+    """Whether `is_count` holds for every value; faster than one call for each."""
+    return not values or (set(map(type, values)) == {int} and min(values) >= 0 and max(values) < MAX_TOKEN_COUNT)
 
 
 def is_logprob(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value <= 0.001
 
 
-def text(value: object, what: str) -> str:
-    """A text; empty where there is none. Raises Lost."""
+def as_text(value: object, field: str) -> str:
+    """Return a string; empty for None. Raises UpstreamFailed, naming `field`, for any other type."""
     if value is not None and not isinstance(value, str):
-        raise Lost(f"sent {what} that is no text")
+        raise UpstreamFailed(f"returned {field} that is not a string")
     return value or ""
 
 
-def mapping(value: object) -> dict[str, Any]:
-    """An object; empty where there is none."""
+def as_dict(value: object) -> dict[str, Any]:
+    """Return a JSON object; empty where `value` is none."""
     return value if isinstance(value, dict) else {}
 
 
-def sequence(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
+    """Return a JSON array; empty where `value` is none."""
     return value if isinstance(value, list) else []

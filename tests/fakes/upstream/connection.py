@@ -1,4 +1,4 @@
-"""HTTP/1.1 for a fake upstream: asyncio's protocol and httptools, and nothing in between."""
+"""A minimal HTTP/1.1 server connection: httptools on asyncio's protocol interface."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -18,13 +18,13 @@ class Request:
 
 
 class Serve(Protocol):
-    """Answers a request: with bytes at once, or by a coroutine that writes on the connection."""
+    """Handles a request: returns the encoded response, or a coroutine that writes it to the connection."""
 
     def __call__(self, request: Request, connection: "Connection") -> bytes | Coroutine[Any, Any, None]: ...
 
 
-class Lost(Protocol):
-    """Hears that the client is gone; `busy`: while it was being answered."""
+class OnDisconnect(Protocol):
+    """Called when the client has disconnected; `busy`: before its response was complete."""
 
     def __call__(self, connection: "Connection", *, busy: bool) -> None: ...
 
@@ -32,7 +32,7 @@ class Lost(Protocol):
 @dataclass(slots=True, eq=False, repr=False)
 class Connection(asyncio.Protocol):
     serve: Serve
-    lost: Lost
+    on_disconnect: OnDisconnect
     transport: asyncio.Transport = field(init=False)
     _parser: httptools.HttpRequestParser = field(init=False)
     _path: str = ""
@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._task is not None:
             self._task.cancel()
-        self.lost(self, busy=self._task is not None)
+        self.on_disconnect(self, busy=self._task is not None)
 
     def on_url(self, url: bytes) -> None:
         self._path = url.decode()
@@ -63,14 +63,14 @@ class Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        answer = self.serve(Request(self._path, bytes(self._body), self._headers), self)
-        if isinstance(answer, bytes):
-            self.transport.write(answer)
+        response = self.serve(Request(self._path, bytes(self._body), self._headers), self)
+        if isinstance(response, bytes):
+            self.transport.write(response)
             return
-        self._task = asyncio.get_running_loop().create_task(answer)
-        self._task.add_done_callback(self._done)
+        self._task = asyncio.get_running_loop().create_task(response)
+        self._task.add_done_callback(self._finish)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _finish(self, task: "asyncio.Task[None]") -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             self.transport.abort()
@@ -79,16 +79,16 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def chunk(self, data: bytes) -> None:
+    def write_chunk(self, data: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
-def whole(status: int, body: bytes, *headers: str) -> bytes:
+def encode_response(status: int, body: bytes, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}", "content-type: application/json"]
     return "\r\n".join([*lines, *headers, f"content-length: {len(body)}", "", ""]).encode() + body
 
 
-STREAM = (
+STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
 )

@@ -1,4 +1,4 @@
-"""One scripted decode: words for tokens, cut by limits and stop strings, as OpenAI's bodies and chunks."""
+"""One scripted decode, with words as tokens, as an OpenAI choice or as the choices of chunks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,18 +7,18 @@ from typing import Any
 
 Body = dict[str, Any]
 END_OF_TURN = 0
-PIECES = re.compile(r"\n\n|\s*\S+|\s+")
+WORDS = re.compile(r"\n\n|\s*\S+|\s+")
 
 
 @dataclass(slots=True)
 class Vocabulary:
-    """Words get numbers as they are first met."""
+    """Assigns token ids to words in order of their first use."""
 
     ids: dict[str, int] = field(default_factory=lambda: {"": END_OF_TURN})
     words: list[str] = field(default_factory=lambda: [""])
 
     def encode(self, text: str) -> list[int]:
-        return [self._id(word) for word in PIECES.findall(text)]
+        return [self._id(word) for word in WORDS.findall(text)]
 
     def _id(self, word: str) -> int:
         if word not in self.ids:
@@ -29,7 +29,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """What one choice says. `chat`: as a message; else as raw text."""
+    """The content of one choice. `chat`: as a message; else as raw text."""
 
     text: str
     ids: tuple[int, ...]
@@ -54,16 +54,16 @@ class Decode:
         }
 
     def choice(self, request: Mapping[str, Any], words: Sequence[str], index: int) -> Body:
-        said: Body = {"text": self.text}
+        content: Body = {"text": self.text}
         if self.chat:
-            said = {"message": {"role": "assistant", "content": self.text}}
+            content = {"message": {"role": "assistant", "content": self.text}}
             if self.reasoning is not None:
-                said["message"]["reasoning_content"] = self.reasoning
+                content["message"]["reasoning_content"] = self.reasoning
             if self.calls:
-                said["message"] |= {"content": None, "tool_calls": [*self._calls()]}
+                content["message"] |= {"content": None, "tool_calls": [*self._calls()]}
         return {
             "index": index,
-            **said,
+            **content,
             "logprobs": self._logprobs(request, [words[i] for i in self.ids]),
             "finish_reason": "tool_calls" if self.calls else self.finish,
             "stop_reason": self.stopped_by,
@@ -71,19 +71,19 @@ class Decode:
         }
 
     def deltas(self, words: Sequence[str], request: Mapping[str, Any]) -> Iterator[Body]:
-        """The choice of each chunk, one per token, the last with the finish reason."""
+        """The choice of each chunk: one chunk for each token, the last with finish_reason."""
         left = 0 if self.calls else len(self.text)
         for at, token in enumerate(self.ids):
             word = words[token][:left]
             left -= len(word)
-            said: Body = {"delta": {"content": word}} if self.chat else {"text": word}
+            content: Body = {"delta": {"content": word}} if self.chat else {"text": word}
             if self.calls and at == 0:
-                said = {"delta": {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]}}
+                content = {"delta": {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]}}
             finish = ("tool_calls" if self.calls else self.finish) if at == len(self.ids) - 1 else None
             last = {"stop_reason": self.stopped_by} if finish else {}
             ids = {"token_ids": [token]} if request.get("return_token_ids") else {}
             logprobs = self._logprobs(request, [words[token]])
-            yield {"index": 0, **said, "logprobs": logprobs, "finish_reason": finish, **last, **ids}
+            yield {"index": 0, **content, "logprobs": logprobs, "finish_reason": finish, **last, **ids}
 
     def _calls(self) -> Iterator[Body]:
         for at, (name, arguments) in enumerate(self.calls):
@@ -101,25 +101,30 @@ class Decode:
             }
         if not request.get("logprobs"):
             return None
-        others = [f"other {k}" for k in range(1, request.get("top_logprobs") or 0)]
+        other_tokens = [f"other {k}" for k in range(1, request.get("top_logprobs") or 0)]
         return {
             "content": [
-                {"token": word, "logprob": -0.5, "bytes": None, "top_logprobs": alternatives(word, others, request)}
+                {
+                    "token": word,
+                    "logprob": -0.5,
+                    "bytes": None,
+                    "top_logprobs": alternatives(word, other_tokens, request),
+                }
                 for word in words
             ]
         }
 
 
-def alternatives(word: str, others: Sequence[str], request: Mapping[str, Any]) -> list[Body]:
+def alternatives(word: str, other_tokens: Sequence[str], request: Mapping[str, Any]) -> list[Body]:
     if not request.get("top_logprobs"):
         return []
-    return [{"token": token, "logprob": -0.5 - at, "bytes": None} for at, token in enumerate([word, *others])]
+    return [{"token": token, "logprob": -0.5 - at, "bytes": None} for at, token in enumerate([word, *other_tokens])]
 
 
 def cut(
     ids: Sequence[int], words: Sequence[str], request: Mapping[str, Any]
 ) -> tuple[list[int], str, str, str | int | None]:
-    """The tokens that are decoded of `ids`, their text, why decoding ended, and by which stop string or token."""
+    """Decode `ids` up to a limit or stop: returns tokens, text, finish reason, and the stop string or token."""
     limit = request.get("max_completion_tokens") or request.get("max_tokens") or 2**31
     stops = request.get("stop") or []
     stops = [stops] if isinstance(stops, str) else stops
@@ -134,6 +139,6 @@ def cut(
         text += words[token]
         for stop in stops:
             if stop in text:
-                kept = text.index(stop) + (len(stop) if request.get("include_stop_str_in_output") else 0)
-                return made, text[:kept], "stop", stop
+                length = text.index(stop) + (len(stop) if request.get("include_stop_str_in_output") else 0)
+                return made, text[:length], "stop", stop
     return made, text, "stop", None

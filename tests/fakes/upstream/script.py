@@ -1,4 +1,4 @@
-"""What a fake upstream says, how fast, and what is wrong with it."""
+"""What a fake upstream returns, how fast, and how it fails."""
 
 import random
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ Fault = Literal[
     "none",
     "500",
     "429",  # with Retry-After
-    "hang",  # nothing comes
-    "hang_body",  # the header comes, and nothing more
-    "reset",  # the connection is reset amid the body
-    "reset_first",  # ... before the header
-    "cut",  # a stream ends without its finish and [DONE], a body before its last byte
+    "hang",  # sends nothing
+    "hang_body",  # sends the head only
+    "reset",  # resets the connection during the body
+    "reset_first",  # ... before the head
+    "cut",  # ends a stream without finish_reason and [DONE], a body before its last byte
     "error_in_200",
     "malformed",
     "extra_choices",
     "absurd_usage",
-    "huge",  # more than anyone should read
-    "endless",  # the same, and it does not say so before
+    "huge",  # announces a gigabyte
+    "endless",  # sends a gigabyte without announcing it
     "gzip_bomb",
     "redirect",
-    "dribble",  # one byte a second
-    "deep",  # JSON nested ten thousand times
+    "dribble",  # sends one byte per second
+    "deep",  # JSON with 10,000 levels
     "invalid_utf8",
 ]
 STORY = "First, 6 times 7 is 42. Then 42 plus 30 is 72. The answer is \\boxed{72}."
@@ -31,36 +31,36 @@ STORY = "First, 6 times 7 is 42. Then 42 plus 30 is 72. The answer is \\boxed{72
 
 @dataclass(slots=True, kw_only=True)
 class Script:
-    """Changed at will while the server runs."""
+    """May be changed while the server runs."""
 
     texts: Sequence[str] = (STORY,)
-    """Said in turn; with a seed, the one the seed chooses."""
+    """Returned in turn; with a seed, the one the seed selects."""
     reasoning: str | None = None
     calls: Sequence[tuple[str, str]] = ()
-    """Tool calls, name and arguments, made when the request brings tools."""
+    """Name and arguments of the tool calls, returned where the request has tools."""
     latency: float = 0.0
     """Seconds until the first byte."""
     sigma: float = 0.0
-    """Above 0 the latency is lognormal, with `latency` its median."""
+    """Above 0 the latency is lognormal with `latency` as its median."""
     pace: float = 0.0
-    """Seconds a token."""
+    """Seconds per token."""
     fault: Fault = "none"
     model: str = "fake"
     vllm: bool = True
-    """Tokenises, continues by token ids and reports usage as it goes, as vLLM does."""
+    """Has /tokenize, continues token ids and reports usage in chunks, as vLLM does."""
     no_tokens: bool = False
-    """Tokenises into nothing that could be tokens."""
+    """/tokenize returns invalid ids."""
     usage: bool = True
     overcount: int = 0
-    """Tokens that it bills above those it decoded."""
+    """Tokens added to the usage that were not decoded."""
     logprobs: bool = True
     seeds: bool = True
     key: str | None = None
-    """What a client must send as its bearer token."""
+    """The bearer token that clients must send."""
     refusal: tuple[int, str] | None = None
-    """A status and a message for every chat."""
-    elsewhere: str = "http://127.0.0.1:9/v1"
-    """Where a redirect leads."""
+    """Status and message of the response to every completion."""
+    redirect_url: str = "http://127.0.0.1:9/v1"
+    """Base URL of the location that the fault `redirect` returns."""
     rng: random.Random = field(default_factory=lambda: random.Random(0))
 
     def delay(self) -> float:

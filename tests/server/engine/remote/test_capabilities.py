@@ -1,4 +1,4 @@
-"""What is found out before the first request: whether anybody answers, which model it is, what it can do."""
+"""Opening the backend: waiting for an upstream, selecting its model, probing its abilities."""
 
 import asyncio
 
@@ -6,15 +6,22 @@ import pytest
 from pydantic import SecretStr
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.engine.remote import RemoteBackend, Upstream
-from cogitate.server.engine.remote.model_card import chosen
-from cogitate.server.errors import Unready
+from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
+from cogitate.server.engine.remote.model_card import select_model
+from cogitate.server.errors import NotReady
 from tests.fakes.upstream import FakeUpstream, Script
-from tests.server.engine.remote.fakes import QUICK, eventually, fakes, one, request, sample
+from tests.server.engine.remote.fakes import (
+    SHORT_TIMEOUTS,
+    eventually,
+    remote_backend,
+    request,
+    sample,
+    start_upstreams,
+)
 
 
-async def opened(*fakes: FakeUpstream, **options: object) -> RemoteBackend:
-    backend = RemoteBackend([Upstream(fake.url) for fake in fakes], patience=QUICK, **options)
+async def open_and_close(*fakes: FakeUpstream, **options: object) -> RemoteBackend:
+    backend = RemoteBackend([UpstreamConfig(fake.url) for fake in fakes], timeouts=SHORT_TIMEOUTS, **options)
     try:
         async with asyncio.timeout(5):
             await backend.open()
@@ -23,16 +30,16 @@ async def opened(*fakes: FakeUpstream, **options: object) -> RemoteBackend:
     return backend
 
 
-async def test_a_vllm_can_do_everything():
-    async with fakes(Script(texts=["Cat", "Dog", "Emu"])) as (fake,):
-        backend = await opened(fake)
+async def test_vllm_has_all_abilities():
+    async with start_upstreams(Script(texts=["Cat", "Dog", "Emu"])) as (fake,):
+        backend = await open_and_close(fake)
     assert backend.card.abilities == {"continue", "logprobs", "seed", "n"}
     assert (backend.card.name, backend.card.max_model_len) == ("fake", 4096)
-    assert fake.counters.tokens < 30, "asking costs next to nothing"
+    assert fake.counters.tokens < 30, "probes decode few tokens"
 
 
 @pytest.mark.parametrize(
-    ("script", "able"),
+    ("script", "abilities"),
     [
         (Script(vllm=False), {"logprobs", "seed"}),
         (Script(logprobs=False), {"continue", "seed", "n"}),
@@ -44,25 +51,27 @@ async def test_a_vllm_can_do_everything():
         (Script(fault="malformed"), set()),
     ],
 )
-async def test_what_an_upstream_cannot_do_is_found_out(script, able):
-    async with fakes(script) as (fake,):
-        assert (await opened(fake)).card.abilities == able
+async def test_missing_abilities_are_detected_by_probes(script, abilities):
+    async with start_upstreams(script) as (fake,):
+        assert (await open_and_close(fake)).card.abilities == abilities
 
 
-async def test_what_it_can_do_may_be_told_instead():
-    async with fakes(Script()) as (fake,):
-        backend = await opened(fake, able=frozenset({"seed"}))
+async def test_configured_abilities_need_no_probes():
+    async with start_upstreams(Script()) as (fake,):
+        backend = await open_and_close(fake, abilities=frozenset({"seed"}))
         assert backend.card.abilities == {"seed"} and fake.counters.calls == 0
 
 
-async def test_it_waits_for_an_upstream_and_is_not_ready_until_one_answers():
-    async with fakes(Script()) as (fake,):
+async def test_open_waits_until_an_upstream_responds():
+    async with start_upstreams(Script()) as (fake,):
         await fake.stop()
-        backend = RemoteBackend([Upstream("http://127.0.0.1:9/v1"), Upstream(fake.url)], patience=QUICK)
+        backend = RemoteBackend(
+            [UpstreamConfig("http://127.0.0.1:9/v1"), UpstreamConfig(fake.url)], timeouts=SHORT_TIMEOUTS
+        )
         opening = asyncio.ensure_future(backend.open())
         await asyncio.sleep(0.2)
         assert not opening.done()
-        with pytest.raises(Unready):
+        with pytest.raises(NotReady):
             assert backend.card
         await fake.start()
         await asyncio.wait_for(opening, 5)
@@ -70,78 +79,78 @@ async def test_it_waits_for_an_upstream_and_is_not_ready_until_one_answers():
         await backend.close()
 
 
-async def test_a_named_model_is_used_and_a_name_of_ours_is_shown():
-    async with fakes(Script(model="org/Model-7B")) as (fake,):
-        backend = await opened(fake, model="org/Model-7B", name="house")
-        assert backend.card.name == "house" and fake.asked[-1][1]["model"] == "org/Model-7B"
+async def test_upstream_model_name_and_served_name_may_differ():
+    async with start_upstreams(Script(model="org/Model-7B")) as (fake,):
+        backend = await open_and_close(fake, model="org/Model-7B", name="house")
+        assert backend.card.name == "house" and fake.requests[-1][1]["model"] == "org/Model-7B"
         with pytest.raises(CannotStart, match="no model other; it lists org/Model-7B"):
-            await opened(fake, model="other")
+            await open_and_close(fake, model="other")
 
 
 @pytest.mark.parametrize(
     "url",
     ["ftp://x/v1", "127.0.0.1:8000/v1", "http:///v1", "http://u:p@x/v1", "http://x:99999/v1", "http://x/v1?a=b", ""],
 )
-async def test_a_url_that_can_never_work_is_refused_at_once(url):
+async def test_invalid_base_url_fails_at_start(url):
     with pytest.raises(CannotStart, match="base URL"):
-        await RemoteBackend([Upstream(url)]).open()
+        await RemoteBackend([UpstreamConfig(url)]).open()
 
 
-async def test_a_key_that_is_refused_stops_the_start():
-    async with fakes(Script(key="right")) as (fake,):
+async def test_wrong_api_key_fails_at_start_without_leaking_the_upstreams_message():
+    async with start_upstreams(Script(key="right")) as (fake,):
         with pytest.raises(CannotStart, match="COGITATE_UPSTREAM_API_KEY") as refused:
-            await opened(fake)
+            await open_and_close(fake)
         assert "canary" not in str(refused.value)
 
 
-async def test_every_upstream_gets_its_own_key_and_no_other():
-    async with fakes(Script(key="a"), Script(key="b")) as (first, second):
-        upstreams = [Upstream(first.url, SecretStr("a")), Upstream(second.url, SecretStr("b"))]
-        backend = RemoteBackend(upstreams, patience=QUICK)
+async def test_every_upstream_gets_only_its_own_key():
+    async with start_upstreams(Script(key="a"), Script(key="b")) as (first, second):
+        upstreams = [UpstreamConfig(first.url, SecretStr("a")), UpstreamConfig(second.url, SecretStr("b"))]
+        backend = RemoteBackend(upstreams, timeouts=SHORT_TIMEOUTS)
         await backend.open()
         for number in range(12):
             await sample(backend, request(f"{number}"))
         await backend.close()
         for fake, key in ((first, b"Bearer a"), (second, b"Bearer b")):
-            assert fake.counters.calls and {headers[b"authorization"] for _, _, headers in fake.asked} == {key}
+            assert fake.counters.calls and {headers[b"authorization"] for _, _, headers in fake.requests} == {key}
         assert "Bearer" not in repr(backend) and "SecretStr('a')" not in repr(backend)
 
 
-async def test_without_a_key_none_is_sent():
-    async with one() as (fake, backend):
+async def test_without_a_key_there_is_no_authorization_header():
+    async with remote_backend() as (fake, backend):
         await sample(backend)
-        assert b"authorization" not in fake.asked[0][2]
+        assert b"authorization" not in fake.requests[0][2]
 
 
-async def test_an_upstreams_death_is_not_ours():
-    async with one() as (fake, backend):
-        death = asyncio.ensure_future(backend.failed())
+async def test_backend_survives_an_upstream_outage():
+    async with remote_backend() as (fake, backend):
+        death = asyncio.ensure_future(backend.wait_for_failure())
         await fake.stop()
         await asyncio.sleep(0.05)
         assert not death.done()
         await fake.start()
-        await eventually(lambda: not backend.replicas.all[0].health.ejected)
+        await eventually(lambda: not backend.balancer.replicas[0].health.ejected)
         assert (await sample(backend)).finish == "stop"
         death.cancel()
 
 
-def test_the_revision_tells_models_apart_and_not_the_times_they_were_asked():
+def test_revision_depends_on_the_stable_fields_of_the_model_card():
     def card(**more: object) -> object:
         return {"data": [{"id": "m", "max_model_len": 10, "created": 5, "permission": [{"id": "r"}]} | more]}
 
-    same = chosen(card(), None).revision
-    assert chosen(card(created=9, permission=[]), None).revision == same
-    assert chosen(card(max_model_len=20), None).revision != same
-    assert chosen(card(id="n"), None).revision != same
+    same = select_model(card(), None).revision
+    assert select_model(card(created=9, permission=[]), None).revision == same
+    assert select_model(card(max_model_len=20), None).revision != same
+    assert select_model(card(id="n"), None).revision != same
 
 
-def test_the_context_is_read_where_it_is_told():
-    assert chosen({"data": [{"id": "m", "meta": {"n_ctx_train": 777}}]}, None).context == 777
-    assert chosen({"data": [{"id": "m", "max_model_len": "many"}]}, None).context is None
+def test_context_length_is_read_from_vllm_and_llama_cpp_cards():
+    assert select_model({"data": [{"id": "m", "meta": {"n_ctx_train": 777}}]}, None).max_model_len == 777
+    assert select_model({"data": [{"id": "m", "max_model_len": "many"}]}, None).max_model_len is None
 
 
 @pytest.mark.parametrize("listing", [{}, [], {"data": 3}, {"data": [{}]}, {"data": [None]}])
-def test_an_upstream_that_lists_nothing_needs_a_name(listing):
-    assert chosen(listing, "m").name == "m"
+def test_empty_model_list_needs_a_configured_name(listing):
+    assert select_model(listing, "m").name == "m"
     with pytest.raises(CannotStart, match="name one"):
-        chosen(listing, None)
+        select_model(listing, None)

@@ -1,44 +1,44 @@
-"""A bell rings once, at the end of the wait that is on, whatever waits there were before."""
+"""Timer calls back once, at the end of the current wait, whatever waits there were before."""
 
 import asyncio
 import time
 
-from cogitate.server.engine.remote.bell import Bell
+from cogitate.server.engine.remote.connection import Timer
 
 
-async def test_it_rings_at_the_end_of_the_wait():
-    rung = asyncio.Event()
-    bell, began = Bell(rung.set), time.monotonic()
-    bell.set(0.05)
-    await rung.wait()
+async def test_timer_fires_after_the_timeout():
+    fired = asyncio.Event()
+    timer, began = Timer(fired.set), time.monotonic()
+    timer.start(0.05)
+    await fired.wait()
     assert 0.04 < time.monotonic() - began < 1
 
 
-async def test_one_that_is_stilled_does_not_ring():
-    rings: list[float] = []
-    bell = Bell(lambda: rings.append(time.monotonic()))
-    bell.set(0.02)
-    bell.still()
+async def test_stopped_or_closed_timer_does_not_fire():
+    calls: list[float] = []
+    timer = Timer(lambda: calls.append(time.monotonic()))
+    timer.start(0.02)
+    timer.stop()
     await asyncio.sleep(0.05)
-    assert not rings
-    bell.set(0.02)
-    bell.end()
+    assert not calls
+    timer.start(0.02)
+    timer.close()
     await asyncio.sleep(0.05)
-    assert not rings
+    assert not calls
 
 
-async def test_each_wait_has_its_own_end():
-    """A later wait ends later, though the timer of the first one runs; a shorter one ends sooner."""
-    rung, began = asyncio.Event(), time.monotonic()
-    bell = Bell(rung.set)
-    bell.set(0.02)
-    bell.set(0.4)
+async def test_restarted_timer_fires_at_the_new_deadline():
+    """A longer wait ends later although the callback of the first one is scheduled; a shorter one ends sooner."""
+    fired, began = asyncio.Event(), time.monotonic()
+    timer = Timer(fired.set)
+    timer.start(0.02)
+    timer.start(0.4)
     await asyncio.sleep(0.1)
-    assert not rung.is_set(), "the end of the first wait"
-    await rung.wait()
+    assert not fired.is_set(), "the first deadline was replaced"
+    await fired.wait()
     assert time.monotonic() - began >= 0.4
-    rung.clear()
-    bell.set(60)
-    bell.still()
-    bell.set(0.01)
-    await asyncio.wait_for(rung.wait(), 10)
+    fired.clear()
+    timer.start(60)
+    timer.stop()
+    timer.start(0.01)
+    await asyncio.wait_for(fired.wait(), 10)

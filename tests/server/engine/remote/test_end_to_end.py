@@ -1,4 +1,4 @@
-"""The whole server over fake upstreams: strategies, streams, the bill, and what an upstream cannot do."""
+"""The complete server over fake upstreams: strategies, streams, usage and missing abilities."""
 
 import asyncio
 import contextlib
@@ -16,10 +16,10 @@ from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
 from cogitate.strategies import STRATEGIES
-from tests.fakes.scripted import ScriptedProver
+from cogitate.strategies.core.scripted import ScriptedProver
 from tests.fakes.upstream import FakeUpstream, Script
-from tests.fakes.vllm_reference import listening
-from tests.server.engine.remote.fakes import eventually, fakes, over
+from tests.fakes.vllm_reference import listen
+from tests.server.engine.remote.fakes import eventually, open_backend, start_upstreams
 
 HELLO = {"model": "fake", "messages": [{"role": "user", "content": "What is 6*7 + 30?"}]}
 VOTE = {"name": "self_consistency", "n": 8, "stop_rule": "none"}
@@ -29,10 +29,10 @@ VOTE = {"name": "self_consistency", "n": 8, "stop_rule": "none"}
 async def serving(
     *scripts: Script, **options: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, list[FakeUpstream], Service]]:
-    async with fakes(*scripts) as upstreams, over(*upstreams, **options) as backend:
+    async with start_upstreams(*scripts) as upstreams, open_backend(*upstreams, **options) as backend:
         service = Service(backend, MemoryCache(ttl=60), ScriptedProver(), Settings(), Metrics())
         ready = asyncio.Event()
-        async with listening(create_app(service, on_ready=ready.set)) as url:
+        async with listen(create_app(service, on_ready=ready.set)) as url:
             await ready.wait()
             async with httpx.AsyncClient(base_url=url, timeout=10) as client:
                 yield client, upstreams, service
@@ -44,7 +44,7 @@ async def ask(client: httpx.AsyncClient, **fields: object) -> httpx.Response:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("strategy", [*sorted(STRATEGIES.keys() - {"program_aided"}), None])
-async def test_every_strategy_answers_over_an_upstream(strategy, stream):
+async def test_every_strategy_runs_over_an_upstream(strategy, stream):
     async with serving(Script()) as (client, (fake,), _):
         answer = await ask(client, stream=stream, **({"strategy": strategy} if strategy else {}))
         assert answer.status_code == 200 and "72" in answer.text
@@ -53,38 +53,38 @@ async def test_every_strategy_answers_over_an_upstream(strategy, stream):
             body = answer.json()
             untold = fake.counters.tokens - body["usage"]["completion_tokens"]
             uncounted, aborted = body["cogitate"]["uncounted"], body["cogitate"]["aborted"]
-            # Of a sample that is hung up on, one token may be on its way.
+            # One token of each aborted sample may be decoded but not received.
             assert untold > 0 if uncounted else 0 <= untold <= aborted
 
 
 @pytest.mark.alone
-async def test_the_bill_over_mixed_requests_is_what_the_upstream_decoded():
-    chance = random.Random(7)
+async def test_usage_of_mixed_requests_equals_the_upstreams_tokens():
+    rng = random.Random(7)
     script = Script(texts=["so \\boxed{1} it is", "and \\boxed{2} it is", "then \\boxed{1} it is"], pace=0.002)
 
     def fields() -> dict[str, Any]:
-        name = chance.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-        n = {} if name == "chain_of_thought" else {"n": chance.choice([4, 8])}
-        budget = chance.choice([{}, {}, {"budget": {"tokens": 30}}, {"budget": {"seconds": 0.05}}])
-        return {"strategy": {"name": name} | n, "cache": "no-store", "max_tokens": chance.choice([3, 40])} | budget
+        name = rng.choice(["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
+        n = {} if name == "chain_of_thought" else {"n": rng.choice([4, 8])}
+        budget = rng.choice([{}, {}, {"budget": {"tokens": 30}}, {"budget": {"seconds": 0.05}}])
+        return {"strategy": {"name": name} | n, "cache": "no-store", "max_tokens": rng.choice([3, 40])} | budget
 
     async with serving(script) as (client, (fake,), _):
         for _ in range(60):
             before = fake.counters.tokens
-            answer = await ask(client, **(asked := fields()))
+            answer = await ask(client, **(chat := fields()))
             await eventually(lambda: fake.counters.in_flight == 0)
             if answer.status_code == 200:
                 body = answer.json()
                 counted, uncounted = body["usage"]["completion_tokens"], body["cogitate"]["uncounted"]
-                made = fake.counters.tokens - before
-                # A chunk that was on its way when the connection closed is decoded, and told to nobody.
+                completion = fake.counters.tokens - before
+                # A chunk in flight when the connection closes is decoded but not received.
                 late = body["cogitate"]["aborted"]
-                assert counted <= made <= counted + late if not uncounted else made >= counted, asked
+                assert counted <= completion <= counted + late if not uncounted else completion >= counted, chat
 
 
-async def test_what_an_upstream_cannot_tell_is_said_and_not_guessed():
+async def test_aborted_samples_without_usage_are_reported_as_uncounted():
     script = Script(texts=["\\boxed{1}"] * 4 + ["long " * 50 + "\\boxed{1}"], pace=0.01, vllm=False)
-    async with serving(script, able=frozenset()) as (client, (fake,), _):
+    async with serving(script, abilities=frozenset()) as (client, (fake,), _):
         body = (await ask(client, strategy={"name": "self_consistency", "n": 8, "concurrency": 8})).json()
         assert (
             body["cogitate"]["stopped"] == "decided"
@@ -103,33 +103,33 @@ async def test_what_an_upstream_cannot_tell_is_said_and_not_guessed():
         ({"strategy": "self_consistency", "logprobs": True}, "logprobs"),
     ],
 )
-async def test_what_an_upstream_cannot_do_is_refused_before_it_is_asked(fields, param):
-    async with serving(Script(), able=frozenset()) as (client, (fake,), _):
+async def test_missing_ability_is_a_400_without_an_upstream_call(fields, param):
+    async with serving(Script(), abilities=frozenset()) as (client, (fake,), _):
         refused = await ask(client, **fields)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param) and fake.counters.calls == 0
 
 
 async def test_samples_of_one_prompt_go_to_one_replica():
-    """Homes follow the replicas' ports: of 36 questions one has none once in 700,000."""
+    """Affinities depend on the ports: with 36 questions a replica gets none in one run of 700,000."""
     async with serving(Script(), Script(), Script()) as (client, upstreams, _):
         for question in range(36):
             messages = [{"role": "user", "content": f"question {question}"}]
             before = [fake.counters.calls for fake in upstreams]
             await ask(client, messages=messages, strategy=VOTE)
-            asked = [fake.counters.calls - at for fake, at in zip(upstreams, before, strict=True)]
-            assert sorted(asked) == [0, 0, 8]
+            chat = [fake.counters.calls - at for fake, at in zip(upstreams, before, strict=True)]
+            assert sorted(chat) == [0, 0, 8]
         assert all(fake.counters.calls for fake in upstreams)
 
 
 @pytest.mark.parametrize("fault", ["cut", "error_in_200", "extra_choices", "absurd_usage", "malformed"])
-async def test_what_cannot_be_believed_is_neither_voted_nor_cached(fault):
+async def test_invalid_responses_have_no_vote_and_no_cache_entry(fault):
     async with serving(Script(fault=fault)) as (client, (fake,), service):
         answers = [await ask(client, strategy=VOTE) for _ in range(2)]
         assert {answer.status_code for answer in answers} <= {502, 503} and fake.counters.calls >= 8
-        assert b'result="stored"' not in service.metrics.exposition()
+        assert b'result="stored"} 0.0' in service.metrics.exposition()
 
 
-async def test_a_stream_cut_upstream_ends_in_an_error_and_no_done():
+async def test_truncated_upstream_stream_ends_in_an_error_without_done():
     for fields in ({}, {"strategy": "chain_of_thought"}):
         async with serving(Script(fault="cut")) as (client, _, _):
             answer = await ask(client, stream=True, **fields)
@@ -139,7 +139,7 @@ async def test_a_stream_cut_upstream_ends_in_an_error_and_no_done():
 
 
 @pytest.mark.parametrize("fields", [{}, {"strategy": VOTE}, {"strategy": VOTE, "stream": True}, {"stream": True}])
-async def test_hanging_up_closes_every_upstream_call_at_once(fields):
+async def test_client_disconnect_closes_every_upstream_call_at_once(fields):
     async with serving(Script(latency=30)) as (client, (fake,), service):
         with pytest.raises(httpx.ReadTimeout):
             async with client.stream("POST", "/v1/chat/completions", json=HELLO | fields, timeout=0.3) as answer:

@@ -1,19 +1,19 @@
-"""What a status other than 200 means: pure."""
+"""Errors built from upstream statuses and bodies."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.server.engine.remote.errors import pause, refusal
+from cogitate.server.engine.remote.errors import error_from_status, parse_retry_after
 from cogitate.server.errors import ApiError, BadRequest
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("value", "seconds"),
     [("7", 7), ("0", 1), ("-3", 1), ("Fri, 31 Dec", 1), ("1.5", 1), ("", 1), ("99999", 3600), ("²", 1)],
 )
-def test_a_pause_is_whole_seconds_within_reason(said, seconds):
-    assert pause(said) == seconds
+def test_retry_after_is_parsed_and_clamped(value, seconds):
+    assert parse_retry_after(value) == seconds
 
 
 @pytest.mark.parametrize(
@@ -23,18 +23,18 @@ def test_a_pause_is_whole_seconds_within_reason(said, seconds):
         (b'{"error": "no"}', "no", None),
         (b'{"message": "no", "param": 3}', "no", None),
         (b'{"detail": "no"}', "no", None),
-        (b"<html>", "The upstream does not take this request.", None),
-        (b"[1]", "The upstream does not take this request.", None),
-        (b'{"error": {"message": {"a": 1}}}', "The upstream does not take this request.", None),
+        (b"<html>", "The upstream rejected this request.", None),
+        (b"[1]", "The upstream rejected this request.", None),
+        (b'{"error": {"message": {"a": 1}}}', "The upstream rejected this request.", None),
     ],
 )
-def test_a_reason_is_found_in_all_its_shapes(body, message, param):
-    told = refusal(400, {}, body)
-    assert isinstance(told, BadRequest) and (told.message, told.param) == (message, param)
+def test_bad_request_reason_is_read_in_every_known_format(body, message, param):
+    error = error_from_status(400, {}, body)
+    assert isinstance(error, BadRequest) and (error.message, error.param) == (message, param)
 
 
 @given(status=st.integers(201, 999), body=st.binary(max_size=200), after=st.text(max_size=8))
-def test_whatever_comes_is_told_in_short_plain_words(status, body, after):
-    told = refusal(status, {"retry-after": after}, body)
-    assert isinstance(told, ApiError) and told.status in (400, 429, 502)
-    assert len(told.message) <= 500 and told.message.isprintable()
+def test_any_error_response_becomes_a_short_printable_message(status, body, after):
+    error = error_from_status(status, {"retry-after": after}, body)
+    assert isinstance(error, ApiError) and error.status in (400, 429, 502)
+    assert len(error.message) <= 500 and error.message.isprintable()

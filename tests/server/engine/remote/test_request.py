@@ -1,16 +1,16 @@
-"""One sample: what the upstream is asked, and what is made of its answer."""
+"""One sample: the upstream request, and the completion built from its response."""
 
-from cogitate.server.protocol.chat import CompletionRequest
-from cogitate.strategies.core.types import Call, Message, Prompt, Sampling
+from cogitate.server.protocol.completion import CompletionRequest
+from cogitate.strategies.core.types import Message, Prompt, Sampling, ToolCall
 from tests.fakes.upstream import Script
 from tests.fakes.upstream.script import STORY
-from tests.server.engine.remote.fakes import one, request, sample
+from tests.server.engine.remote.fakes import remote_backend, request, sample
 
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 
 
-async def test_every_field_of_the_client_reaches_the_upstream():
-    said = {
+async def test_client_fields_reach_the_upstream():
+    fields = {
         "tools": [TOOL],
         "tool_choice": "auto",
         "response_format": {"type": "json_object"},
@@ -25,51 +25,58 @@ async def test_every_field_of_the_client_reaches_the_upstream():
         "top_k": 20,
         "min_p": 0.05,
     }
-    async with one() as (fake, backend):
-        await sample(backend, request(**said, strategy="self_consistency", cache="no-store"), temperature=0.6, seed=5)
-    ((path, body, _),) = fake.asked
-    assert path == "/v1/chat/completions" and said.items() <= body.items()
+    async with remote_backend() as (fake, backend):
+        await sample(backend, request(**fields, strategy="self_consistency", cache="no-store"), temperature=0.6, seed=5)
+    ((path, body, _),) = fake.requests
+    assert path == "/v1/chat/completions" and fields.items() <= body.items()
     assert (body["temperature"], body["seed"], body["max_tokens"], body["model"]) == (0.6, 5, 100, "fake")
     assert not {"strategy", "cache", "budget", "stream", "n", "logprobs"} & body.keys()
 
 
-async def test_the_strategys_limit_takes_the_place_of_the_clients_in_the_clients_own_words():
-    async with one() as (fake, backend):
+async def test_strategy_limit_replaces_the_clients_limit_in_the_same_field():
+    async with remote_backend() as (fake, backend):
         await sample(backend, request(max_completion_tokens=900, max_tokens=800), max_tokens=30)
         await sample(backend, request(max_tokens=800), max_tokens=10**6)
-    (_, newer, _), (_, older, _) = fake.asked
+    (_, newer, _), (_, older, _) = fake.requests
     assert newer["max_completion_tokens"] == 30 and "max_tokens" not in newer
-    assert older["max_tokens"] == 4096, "more than the upstream's context is an error there"
+    assert older["max_tokens"] == 4096, "the upstream rejects more than its context length"
 
 
-async def test_an_answer_is_read():
-    async with one() as (_, backend):
-        made = await sample(backend, continued=True)
-        assert (await sample(backend)).token_ids == (), "nobody goes on from it, so nobody asks for them"
-    assert (made.text, made.content, made.finish, made.counted) == (STORY, None, "stop", True)
-    assert made.completion_tokens == 17 and len(made.token_ids) == 16, "the end of the turn is decoded, not said"
-    assert made.prompt_tokens > 0 and made.cached_tokens == made.prompt_tokens // 2
+async def test_response_becomes_a_completion():
+    async with remote_backend() as (_, backend):
+        completion = await sample(backend, needs_token_ids=True)
+        assert (await sample(backend)).token_ids == (), "ids are requested only for samples that are continued"
+    assert (completion.text, completion.content, completion.finish, completion.tokens_known) == (
+        STORY,
+        None,
+        "stop",
+        True,
+    )
+    assert completion.completion_tokens == 17 and len(completion.token_ids) == 16, (
+        "the end-of-turn token is decoded but not part of the text"
+    )
+    assert completion.prompt_tokens > 0 and completion.cached_tokens == completion.prompt_tokens // 2
 
 
-async def test_reasoning_is_part_of_the_text_and_no_content():
-    async with one(Script(reasoning="Let me think. ", texts=["72"])) as (_, backend):
-        made = await sample(backend)
-    assert (made.text, made.content) == ("Let me think. 72", "72")
+async def test_reasoning_is_part_of_text_but_not_of_content():
+    async with remote_backend(Script(reasoning="Let me think. ", texts=["72"])) as (_, backend):
+        completion = await sample(backend)
+    assert (completion.text, completion.content) == ("Let me think. 72", "72")
 
 
-async def test_tool_calls_are_read():
-    async with one(Script(calls=[("add", '{"a": 1}'), ("add", '{"a": 2}')])) as (_, backend):
-        made = await sample(backend, request(tools=[TOOL]))
-    assert made.calls == (Call("add", '{"a": 1}'), Call("add", '{"a": 2}'))
-    assert (made.finish, made.text, made.content) == ("stop", "", "")
+async def test_tool_calls_are_in_the_completion():
+    async with remote_backend(Script(calls=[("add", '{"a": 1}'), ("add", '{"a": 2}')])) as (_, backend):
+        completion = await sample(backend, request(tools=[TOOL]))
+    assert completion.tool_calls == (ToolCall("add", '{"a": 1}'), ToolCall("add", '{"a": 2}'))
+    assert (completion.finish, completion.text, completion.content) == ("stop", "", "")
 
 
-async def test_logprobs_are_asked_for_and_read():
-    async with one() as (fake, backend):
+async def test_logprobs_of_the_requested_width_are_in_the_completion():
+    async with remote_backend() as (fake, backend):
         bare = await sample(backend, logprobs=0)
         top = await sample(backend, logprobs=3)
         none = await sample(backend)
-    bodies = [body for _, body, _ in fake.asked]
+    bodies = [body for _, body, _ in fake.requests]
     assert [body.get("top_logprobs") for body in bodies] == [None, 3, None]
     assert [body.get("logprobs") for body in bodies] == [True, True, None]
     assert none.logprobs == () and all(token.logprob == -0.5 and token.top == () for token in bare.logprobs)
@@ -77,38 +84,42 @@ async def test_logprobs_are_asked_for_and_read():
     assert "".join(token.text for token in top.logprobs) == STORY
 
 
-async def test_a_verdict_is_read_from_the_alternatives_and_asks_none_of_the_clients_fields():
-    asked = request(tools=[TOOL], stop=["x"], logit_bias={"7": 2.0}, response_format={"type": "json_object"})
-    async with one(Script(texts=["Yes"])) as (fake, backend):
-        made = await sample(
-            backend, asked, max_tokens=1, labels=("Yes", "other 1", "No"), auxiliary=True, temperature=0.0
+async def test_auxiliary_verdict_reads_alternatives_and_omits_client_fields():
+    chat = request(tools=[TOOL], stop=["x"], logit_bias={"7": 2.0}, response_format={"type": "json_object"})
+    async with remote_backend(Script(texts=["Yes"])) as (fake, backend):
+        completion = await sample(
+            backend, chat, max_tokens=1, labels=("Yes", "other 1", "No"), auxiliary=True, temperature=0.0
         )
-    ((_, body, _),) = fake.asked
+    ((_, body, _),) = fake.requests
     assert body.keys() == {"model", "messages", "temperature", "max_tokens", "logprobs", "top_logprobs"}
     assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 20, 1)
-    assert made.labels == {"Yes": -0.5, "other 1": -1.5}
+    assert completion.labels == {"Yes": -0.5, "other 1": -1.5}
 
 
-async def test_usage_that_is_missing_is_told_as_such():
-    async with one(Script(usage=False)) as (_, backend):
-        made = await sample(backend)
-    assert (made.counted, made.completion_tokens, made.prompt_tokens) == (False, 0, 0) and made.text == STORY
+async def test_missing_usage_leaves_tokens_unknown():
+    async with remote_backend(Script(usage=False)) as (_, backend):
+        completion = await sample(backend)
+    assert (completion.tokens_known, completion.completion_tokens, completion.prompt_tokens) == (
+        False,
+        0,
+        0,
+    ) and completion.text == STORY
 
 
-async def test_a_raw_prompt_is_completed_as_it_stands():
-    asked = CompletionRequest.model_validate({"model": "fake", "prompt": "Say 72:", "top_p": 0.5})
-    async with one() as (fake, backend):
-        conversation = await backend.converse(asked, asked.asked)
-        made = await conversation.generate(asked.asked, Sampling(max_tokens=50))
+async def test_raw_prompt_goes_to_completions_verbatim():
+    chat = CompletionRequest.model_validate({"model": "fake", "prompt": "Say 72:", "top_p": 0.5})
+    async with remote_backend() as (fake, backend):
+        conversation = await backend.converse(chat, chat.strategy_prompt)
+        completion = await conversation.generate(chat.strategy_prompt, Sampling(max_tokens=50))
         ids = await conversation.generate(Prompt((), raw=(901, 902)), Sampling(max_tokens=50))
-        body = await conversation.present([made])
-    (path, said, _), (_, by_ids, _) = fake.asked
-    assert path == "/v1/completions" and (said["prompt"], said["top_p"]) == ("Say 72:", 0.5)
+        body = await conversation.build_response([completion])
+    (path, fields, _), (_, by_ids, _) = fake.requests
+    assert path == "/v1/completions" and (fields["prompt"], fields["top_p"]) == ("Say 72:", 0.5)
     assert by_ids["prompt"] == [901, 902] and ids.text == STORY
     assert (body["object"], body["choices"][0]["text"]) == ("text_completion", STORY)
 
 
-async def test_messages_keep_all_their_parts():
+async def test_messages_are_serialised_with_all_fields():
     turns = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "Look"}]},
@@ -120,15 +131,15 @@ async def test_messages_keep_all_their_parts():
         {"role": "tool", "content": "4", "tool_call_id": "1"},
         {"role": "user", "content": "And now?"},
     ]
-    asked = request(messages=turns)
-    async with one() as (fake, backend):
-        await sample(backend, asked)
-    assert fake.asked[0][1]["messages"] == turns
+    chat = request(messages=turns)
+    async with remote_backend() as (fake, backend):
+        await sample(backend, chat)
+    assert fake.requests[0][1]["messages"] == turns
 
 
-async def test_a_conversation_of_ours_is_sent_in_place_of_the_clients():
-    asked = request()
-    async with one() as (fake, backend):
-        conversation = await backend.converse(asked, asked.prompt)
+async def test_strategy_messages_replace_the_clients():
+    chat = request()
+    async with remote_backend() as (fake, backend):
+        conversation = await backend.converse(chat, chat.prompt)
         await conversation.generate(Prompt((Message("user", "Is it 72?"),)), Sampling(max_tokens=1, auxiliary=True))
-    assert fake.asked[0][1]["messages"] == [{"role": "user", "content": "Is it 72?"}]
+    assert fake.requests[0][1]["messages"] == [{"role": "user", "content": "Is it 72?"}]

@@ -1,47 +1,63 @@
-"""What was asked for bounds what is read of an answer."""
+"""The requested tokens limit the bytes of a response."""
 
 import pytest
 
-from cogitate.server.engine.remote.errors import Lost
-from cogitate.server.engine.remote.response_limit import BASE, MOST_BYTES, allowed, of_plain, of_samples
-from cogitate.server.protocol.chat import CompletionRequest
+from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.response_limit import (
+    BASE_BYTES,
+    MAX_RESPONSE_BYTES,
+    max_bytes,
+    max_forwarded_bytes,
+    max_sample_bytes,
+)
+from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.upstream import Script
-from tests.server.engine.remote.fakes import one, request, sample
+from tests.server.engine.remote.fakes import remote_backend, request, sample
 
 
-def test_more_tokens_answers_and_alternatives_may_be_longer():
-    few, many = allowed(100, None, 4096), allowed(1000, None, 4096)
-    assert BASE < few < many < allowed(1000, 20, 4096) < MOST_BYTES == allowed(10**6, None, 4096)
-    assert allowed(None, None, None) == MOST_BYTES and allowed(None, None, 4096) == allowed(4096, None, 4096)
+def test_limit_grows_with_tokens_choices_and_alternatives():
+    few, many = max_bytes(100, None, 4096), max_bytes(1000, None, 4096)
+    assert BASE_BYTES < few < many < max_bytes(1000, 20, 4096) < MAX_RESPONSE_BYTES == max_bytes(10**6, None, 4096)
+    assert max_bytes(None, None, None) == MAX_RESPONSE_BYTES and max_bytes(None, None, 4096) == max_bytes(
+        4096, None, 4096
+    )
     four = Sampling(max_tokens=100)
-    assert of_samples(four, 4, 4096) == allowed(400, None, 4096, 4) and of_samples(four, 1, None) < MOST_BYTES
-    assert of_samples(Sampling(max_tokens=1, labels=("yes", "no")), 1, 4096) == allowed(1, 20, 4096)
+    assert (
+        max_sample_bytes(four, 4, 4096) == max_bytes(400, None, 4096, 4)
+        and max_sample_bytes(four, 1, None) < MAX_RESPONSE_BYTES
+    )
+    assert max_sample_bytes(Sampling(max_tokens=1, labels=("yes", "no")), 1, 4096) == max_bytes(1, 20, 4096)
 
 
-def test_of_a_plain_request_every_choice_is_counted():
-    assert of_plain(request(max_tokens=50, n=3, logprobs=True, top_logprobs=5), 4096) == allowed(150, 5, 4096, 3)
-    assert of_plain(request(), 4096) == allowed(4096, None, 4096) and of_plain(request(), None) == MOST_BYTES
+def test_forwarded_limit_counts_every_choice():
+    assert max_forwarded_bytes(request(max_tokens=50, n=3, logprobs=True, top_logprobs=5), 4096) == max_bytes(
+        150, 5, 4096, 3
+    )
+    assert (
+        max_forwarded_bytes(request(), 4096) == max_bytes(4096, None, 4096)
+        and max_forwarded_bytes(request(), None) == MAX_RESPONSE_BYTES
+    )
     two = {"model": "m", "prompt": ["a", "b"], "max_tokens": 50}
-    assert of_plain(CompletionRequest.model_validate(two), 4096) == allowed(100, None, 4096, 2)
-    assert of_plain(CompletionRequest.model_validate(two | {"echo": True}), 4096) == MOST_BYTES
+    assert max_forwarded_bytes(CompletionRequest.model_validate(two), 4096) == max_bytes(100, None, 4096, 2)
+    assert max_forwarded_bytes(CompletionRequest.model_validate(two | {"echo": True}), 4096) == MAX_RESPONSE_BYTES
 
 
-def test_a_response_may_tell_its_text_five_times():
-    asked = {"model": "m", "input": "a", "max_output_tokens": 9}
-    assert of_plain(ResponsesRequest.model_validate(asked), 4096) == 5 * allowed(9, None, 4096)
+def test_responses_api_limit_allows_five_repetitions():
+    chat = {"model": "m", "input": "a", "max_output_tokens": 9}
+    assert max_forwarded_bytes(ResponsesRequest.model_validate(chat), 4096) == 5 * max_bytes(9, None, 4096)
 
 
 @pytest.mark.parametrize("partial", [False, True])
-async def test_an_answer_far_longer_than_what_was_asked_for_is_lost(partial):
-    async with one(Script(fault="endless")) as (fake, backend):
-        with pytest.raises(Lost, match="more than an answer can be"):
-            await sample(backend, max_tokens=10, partial=partial)
+async def test_response_over_its_limit_fails_the_sample(partial):
+    async with remote_backend(Script(fault="endless")) as (fake, backend):
+        with pytest.raises(UpstreamFailed, match="over the size limit"):
+            await sample(backend, max_tokens=10, reads_partial=partial)
 
 
-async def test_the_fullest_answer_is_not_too_long():
-    """With twenty alternatives to each token, their bytes told."""
-    async with one(Script(texts=["\u00e9\u4e2d " * 60])) as (_, backend):
-        made = await sample(backend, max_tokens=100, logprobs=20)
-        assert len(made.logprobs) > 50 and len(made.logprobs[0].top) == 20
+async def test_response_with_all_alternatives_is_within_its_limit():
+    """Twenty alternatives for each token, with their bytes."""
+    async with remote_backend(Script(texts=["\u00e9\u4e2d " * 60])) as (_, backend):
+        completion = await sample(backend, max_tokens=100, logprobs=20)
+        assert len(completion.logprobs) > 50 and len(completion.logprobs[0].top) == 20
