@@ -1,24 +1,21 @@
 """`POST /v1/chat/completions` and `POST /v1/completions`."""
 
-from functools import partial
-
 from fastapi import APIRouter, Request, Response
 
 from cogitate.server.api import sse
 from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
-from cogitate.server.api.respond import Rendering, respond
-from cogitate.server.engine import Body
-from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.api.respond import Encoding, respond
+from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.completion_response import TextCompletion
 from cogitate.server.serving.chat_response import relabel
-from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.service import Service
 
 router = APIRouter(responses=ERRORS)
+ENCODING = Encoding(relabel, sse.stream)
 
 
 @router.post(
@@ -47,11 +44,4 @@ async def _answer(request: Request, model: type[ChatRequest] | type[CompletionRe
     card = service.backend.card
     parsed = parse_body(await read_body(request), model, request.headers, card.name)
     plan = build_plan(parsed, card, service.settings, service.verifiers, caller(request))
-    return await respond(service, plan, request, _render, stream=bool(parsed.stream))
-
-
-def _render(plan: Plan, job: Job[Body]) -> Rendering:
-    """The engine's own stream is passed on; all other answers are encoded here."""
-    is_engine_stream = plan.strategy is None and not job.cached
-    stream = partial(sse.relay, job) if is_engine_stream else partial(sse.stream, plan, job)
-    return Rendering(lambda: relabel(plan, job.result(), cached=job.cached), stream)
+    return await respond(service, plan, request, ENCODING, stream=bool(parsed.stream))

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import BadRequest, BodyTooLarge, RequestCancelled, RequestTimeout, UnsupportedMediaType
-from cogitate.server.protocol.compat import translate
+from cogitate.server.protocol import compat
 from cogitate.server.protocol.validation import to_bad_request
 from cogitate.server.settings import Settings
 
@@ -60,7 +60,11 @@ def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str], serv
         content = orjson.loads(body)
         if is_too_deep(body, content):
             raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
-        return model.model_validate(translate(content, headers, served_model))
+        if not compat.HEADERS.isdisjoint(headers) or (
+            isinstance(content, dict) and not compat.FIELDS.isdisjoint(content)
+        ):
+            content = compat.translate(content, headers, served_model)
+        return model.model_validate(content)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:

@@ -1,13 +1,18 @@
 """Answers a plan over HTTP, complete or streamed, and records the response under its Idempotency-Key."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 from fastapi import Request, Response
 
-from cogitate.server.api.streaming import STREAM_HEADERS, open_stream, wait_for_result
+from cogitate.server.api.sse import raise_first_error
+from cogitate.server.api.streaming import STREAM_HEADERS, Encode, JobStream
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import Body
+from cogitate.server.errors import RequestCancelled
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import OrjsonResponse, dumps
 from cogitate.server.serving.idempotency import Attempt
@@ -16,56 +21,100 @@ from cogitate.server.serving.service import Service
 
 ERROR_EVENT_PREFIXES = (b'data: {"error"', b"event: error", b"event: response.failed")
 """First bytes of a stream event that reports a failure."""
+T = TypeVar("T")
+
+
+class BuildBody(Protocol):
+    def __call__(self, plan: Plan, body: Body, /, *, cached: bool) -> Body: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
-    """A job's answer in the format of one API. Rendering it twice gives the same bytes."""
+class Encoding:
+    """The format of one API. The plan gives the answer its id and time; encoding it twice gives the same bytes."""
 
-    build_body: Callable[[], Body]
-    """Build the complete answer. Raises the job's failure."""
-    stream: Callable[[JobReader], AsyncIterator[bytes]]
+    build_body: BuildBody
+    """Build the complete answer from a job's result."""
+    stream: Callable[[Plan, Job[Body], JobReader], AsyncIterator[bytes]]
     """Encode the answer as server-sent events."""
 
-    async def encode(self, caller: Caller, *, stream: bool) -> bytes:
+    async def encode(self, plan: Plan, job: Job[Body], *, stream: bool) -> bytes:
         """Encode a finished job's answer; empty where its stream holds a failure."""
         if not stream:
-            return dumps(self.build_body())
-        content = b"".join([chunk async for chunk in self.stream(JobReader(caller))])
+            return dumps(self.build_body(plan, job.result(), cached=job.cached))
+        content = b"".join([chunk async for chunk in self.stream(plan, job, JobReader(plan.caller))])
         has_failed = any(content.startswith(mark) or b"\n" + mark in content for mark in ERROR_EVENT_PREFIXES)
         return b"" if has_failed else content
 
 
-Render = Callable[[Plan, Job[Body]], Rendering]
-"""Takes the plan whose id and time the answer has: the first request's where an idempotency key repeats."""
-
-
-async def respond(service: Service, plan: Plan, request: Request, render: Render, *, stream: bool) -> Response:
+async def respond(service: Service, plan: Plan, request: Request, encoding: Encoding, *, stream: bool) -> Response:
     """Answer the plan. A client that disconnects cancels what only it waited for.
 
-    Raises ApiError for what fails before the first byte.
+    Where an idempotency key repeats, the answer has the first request's id and time. Raises ApiError for what fails
+    before the first byte.
     """
-    request.state.strategy = plan.strategy_name
-    key = request.headers.get("idempotency-key")
-    attempt = service.idempotency.open_attempt(plan, key, request.scope["path"], stream=stream)
-    if attempt and (replay := await _find_replay(request, attempt, stream=stream)):
-        return replay
-    original, job = await service.answer(plan, attempt)
-    rendering = render(original, job)
+    request.state.strategy = plan.strategy.name if plan.strategy else "none"
+    attempt: Attempt | None = None
+    if (key := request.headers.get("idempotency-key")) is not None:
+        attempt = service.idempotency.open_attempt(plan, key, request.scope["path"], stream=stream)
+        if replay := await _find_replay(request, attempt, stream=stream):
+            return replay
+    original, job = await service.dispatcher.answer(plan, attempt)
     if attempt:
-        attempt.record(job, lambda: rendering.encode(plan.caller, stream=stream))
+        attempt.record(job, lambda: encoding.encode(original, job, stream=stream))
     headers = {"X-Cache": "hit"} if job.cached else {}
     if stream:
-        return await open_stream(request, job, plan.caller, rendering.stream, headers)
-    await wait_for_result(request, job, plan.caller)
-    return OrjsonResponse(rendering.build_body(), headers=headers)
+        return await _open_stream(request, job, plan.caller, partial(encoding.stream, original, job), headers)
+    result = await _wait_for_result(request, job, plan.caller)
+    return OrjsonResponse(encoding.build_body(original, result, cached=job.cached), headers=headers)
 
 
 async def _find_replay(request: Request, attempt: Attempt, *, stream: bool) -> Response | None:
     """Return what another process answered to the same Idempotency-Key; None where this one has to answer."""
-    replay = await wait_for_result(request, attempt.look_up(), attempt.plan.caller)
+    replay = await _wait_for_result(request, attempt.look_up(), attempt.plan.caller)
     if not replay.content:
         return None
     if stream:
         return Response(replay.content, media_type="text/event-stream", headers=STREAM_HEADERS)
     return Response(replay.content, media_type="application/json")
+
+
+async def _open_stream(
+    request: Request, job: Job[Body], caller: Caller, encode: Encode, headers: dict[str, str]
+) -> Response:
+    """Build the streamed response once the request is accepted, so that an earlier error still has its status."""
+    stream = JobStream(job, caller, encode, headers)
+    accepted, has_begun = asyncio.ensure_future(job.wait_until_accepted()), False
+    try:
+        await _wait(request, stream.reader, accepted)
+        accepted.result()
+        raise_first_error(job)
+        has_begun = True
+    finally:
+        accepted.cancel()
+        if not has_begun:
+            stream.leave()
+    return stream
+
+
+async def _wait_for_result(request: Request, job: Job[T], caller: Caller) -> T:
+    """Return the job's result. Raises its failure, and RequestCancelled where the client leaves before."""
+    if job.task is not None:
+        with job.read(caller) as reader:
+            await _wait(request, reader, job.task)
+    return job.result()
+
+
+async def _wait(request: Request, reader: JobReader, future: "asyncio.Future[None]") -> None:
+    """Raises RequestCancelled when the client disconnects, or cancels the request by its id, before it is done."""
+
+    async def watch_disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    watcher = asyncio.ensure_future(watch_disconnect())
+    try:
+        await asyncio.wait([future, reader.dropped, watcher], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watcher.cancel()
+    if not future.done():
+        raise RequestCancelled

@@ -8,15 +8,13 @@ from fastapi import APIRouter, Request, Response
 from cogitate.server.api import responses_stream
 from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
-from cogitate.server.api.respond import Rendering, respond
+from cogitate.server.api.respond import Encoding, respond
 from cogitate.server.api.responses_body import render_response
-from cogitate.server.engine import Body
 from cogitate.server.planning.cache_key import compute_cache_key
 from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.response_object import ResponseObject
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_field_names import rename_fields_in_errors
-from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.service import Service
 
 router = APIRouter(responses=ERRORS)
@@ -38,7 +36,8 @@ async def create_response(request: Request) -> Response:
         plan = build_plan(chat, card, service.settings, service.verifiers, caller(request))
         if plan.strategy is None:
             plan = _plan_engine_response(plan, parsed, service)
-        return await respond(service, plan, request, partial(_render, parsed), stream=bool(parsed.stream))
+        encoding = Encoding(partial(render_response, parsed), partial(responses_stream.stream, parsed))
+        return await respond(service, plan, request, encoding, stream=bool(parsed.stream))
 
 
 def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Service) -> Plan:
@@ -53,10 +52,3 @@ def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Servic
     is_cacheable = plan.key and not request.stream
     key = compute_cache_key(request, None, service.backend.card, plan.caller.tenant) if is_cacheable else None
     return replace(plan, request=request, key=key)
-
-
-def _render(request: ResponsesRequest, plan: Plan, job: Job[Body]) -> Rendering:
-    stream = (
-        partial(responses_stream.stream, request, plan, job) if plan.strategy else partial(responses_stream.relay, job)
-    )
-    return Rendering(lambda: render_response(request, plan, job), stream)

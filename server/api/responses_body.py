@@ -7,20 +7,16 @@ from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.serving.chat_response import relabel
-from cogitate.server.serving.jobs import Job
 
 INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """finish_reason -> reason of an incomplete response."""
 
 
-def render_response(request: ResponsesRequest, plan: Plan, job: Job[Body]) -> Body:
-    """Render a finished job's result: a strategy's is a chat.completion, the engine's own a response already.
-
-    Raises the job's failure.
-    """
+def render_response(request: ResponsesRequest, plan: Plan, body: Body, *, cached: bool) -> Body:
+    """Render a job's result: a strategy's is a chat.completion, the engine's own is a response already."""
     if plan.strategy is None:
-        return relabel_response(request, plan, job.result())
-    return build_response(request, plan, relabel(plan, job.result(), cached=job.cached))
+        return relabel_response(request, plan, body)
+    return build_response(request, plan, relabel(plan, body, cached=cached))
 
 
 def build_id(prefix: str, plan: Plan, at: int = 0) -> str:

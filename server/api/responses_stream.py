@@ -31,7 +31,14 @@ PART_EVENTS = {
 """Type of a part -> prefix of its events, and the field of its text."""
 
 
-async def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+    """Encode a job's answer; the engine's own stream is passed on."""
+    return encode_answer(request, plan, job, reader) if plan.strategy else relay(job, reader)
+
+
+async def encode_answer(
+    request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader
+) -> AsyncIterator[bytes]:
     """Yield the request's echo, text as it is decoded, progress where requested, and the answer.
 
     A failure is an `error` event, and the last one.
@@ -48,7 +55,7 @@ async def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: 
     if error := _find_error(job, reader):
         yield encode_error(error, encoder.number)
         return
-    for chunk in encoder.encode_end(render_response(request, plan, job)):
+    for chunk in encoder.encode_end(render_response(request, plan, job.result(), cached=job.cached)):
         yield chunk
 
 

@@ -98,7 +98,13 @@ def remaining_text(text: str | None, sent: str) -> str:
     return text.removeprefix(sent) if text and text.startswith(sent) else ""
 
 
-async def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+    """Encode a job's answer; the engine's own stream is passed on."""
+    is_engine_stream = plan.strategy is None and not job.cached
+    return relay(job, reader) if is_engine_stream else encode_answer(plan, job, reader)
+
+
+async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
     """Yield the role, text as it is decoded, progress where requested, the answer, and `[DONE]`.
 
     A failure is an error event without `[DONE]` after it.

@@ -11,15 +11,6 @@ FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "m
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
 
 
-def is_cacheable(request: AnyRequest, strategy: AnyStrategy | None) -> bool:
-    """Whether the answer may be cached: a strategy's always, a plain one only where it would repeat exactly."""
-    if request.cache == "no-store":
-        return False
-    if strategy is None and request.stream and request.needs_engine_stream:
-        return False
-    return strategy is not None or request.temperature == 0 or request.seed is not None
-
-
 def compute_cache_key(
     request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str
 ) -> str:

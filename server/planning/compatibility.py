@@ -6,7 +6,6 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import KeyLimits
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, UnsupportedParameter
-from cogitate.server.planning.cost import max_in_flight
 from cogitate.server.protocol.chat import ResponseFormat
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.sandbox.limits import MAX_RUNS_PER_REQUEST
@@ -66,28 +65,25 @@ COMPLETE_ANSWER_CHECKS = frozenset({"number", "json"})
 
 
 def check_compatibility(
-    request: AnyRequest, strategy: AnyStrategy | None, card: ModelCard, verifiers: Mapping[str, Verifier]
+    request: AnyRequest, strategy: AnyStrategy, card: ModelCard, verifiers: Mapping[str, Verifier]
 ) -> None:
     """Raises BadRequest for the first field that would have no effect."""
-    if strategy is None:
-        check_plain_budget(request)
-        return
     check_verifier_names(strategy, verifiers)
     check_comparative_verifiers(strategy, verifiers)
     check_fields(request, strategy)
     check_engine_abilities(request, strategy, card.abilities, verifiers)
 
 
-def check_key_strategies(strategy: AnyStrategy | None, rights: KeyLimits) -> None:
+def check_key_strategies(strategy: AnyStrategy, limits: KeyLimits) -> None:
     """Raises Forbidden where the key's limits exclude the strategy."""
-    if strategy and rights.strategies is not None and strategy.name not in rights.strategies:
-        allowed = ", ".join(sorted(rights.strategies))
+    if limits.strategies is not None and strategy.name not in limits.strategies:
+        allowed = ", ".join(sorted(limits.strategies))
         raise Forbidden(f"This key may not use {strategy.name}; it may use: {allowed}.", param="strategy")
 
 
-def check_code_execution(strategy: AnyStrategy | None, code_exec: str, caller: Caller) -> None:
+def check_code_execution(strategy: AnyStrategy, code_exec: str, caller: Caller) -> None:
     """Raises BadRequest where the server runs no programs, Forbidden where this key may not run any."""
-    if strategy is None or not strategy.program_runs:
+    if not strategy.program_runs:
         return
     if code_exec == "off":
         reason = "runs programs that the model writes, and this server was started with --code-exec off"
@@ -101,7 +97,7 @@ def check_code_execution(strategy: AnyStrategy | None, code_exec: str, caller: C
         raise BadRequest(message, param="strategy.n")
 
 
-def check_verifier_options(strategy: AnyStrategy | None) -> None:
+def check_verifier_options(strategy: AnyStrategy) -> None:
     """Check that each named verifier has its option and a complete answer, and each option its verifier.
 
     Raises BadRequest.
@@ -127,28 +123,31 @@ def _needs_complete_answer(verifier: str, strategy: str) -> UnsupportedParameter
     return UnsupportedParameter(message, param="strategy.verifier")
 
 
-def check_in_flight_limit(request: AnyRequest, strategy: AnyStrategy | None, limit: int | None) -> None:
-    """Reject what exceeds the key's generations even when nothing else runs: a retry would never succeed.
+def check_plain_width(request: AnyRequest, width: int, limit: int) -> None:
+    """Reject more generations than the key's limit allows even when nothing else runs: a retry would never succeed.
 
     Raises BadRequest.
     """
-    if limit is None or (width := max_in_flight(request, strategy)) <= limit:
+    if width > limit:
+        param, remedy = ("n", "lower n") if request.width == 1 else ("prompt", "send fewer prompts, or lower n")
+        raise _too_wide(width, limit, param, remedy)
+
+
+def check_strategy_width(strategy: AnyStrategy, limit: int | None) -> None:
+    """The same for a strategy. `limit`: None allows any width."""
+    if limit is None or strategy.in_flight <= limit:
         return
-    param, remedy = ("n", "lower n") if request.width == 1 else ("prompt", "send fewer prompts, or lower n")
-    if strategy:
-        options = type(strategy).model_fields
-        param, remedy = ("strategy.n", "lower its n") if "n" in options else ("strategy", "use another strategy")
-        if "concurrency" in options and strategy.model_copy(update={"concurrency": limit}).in_flight <= limit:
-            remedy = f"set its concurrency to {limit} or less, or {remedy}"
-            param = "strategy.concurrency" if "concurrency" in strategy.model_fields_set else param
+    options = type(strategy).model_fields
+    param, remedy = ("strategy.n", "lower its n") if "n" in options else ("strategy", "use another strategy")
+    if "concurrency" in options and strategy.model_copy(update={"concurrency": limit}).in_flight <= limit:
+        remedy = f"set its concurrency to {limit} or less, or {remedy}"
+        param = "strategy.concurrency" if "concurrency" in strategy.model_fields_set else param
+    raise _too_wide(strategy.in_flight, limit, param, remedy)
+
+
+def _too_wide(width: int, limit: int, param: str, remedy: str) -> BadRequest:
     message = f"This request needs {width} generations in flight at once, and this key may have {limit}: {remedy}."
-    raise BadRequest(message, param=param)
-
-
-def check_plain_budget(request: AnyRequest) -> None:
-    """Raises UnsupportedParameter: the engine's own answer has no best so far to return."""
-    if request.budget is not None:
-        raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
+    return BadRequest(message, param=param)
 
 
 def check_fields(request: AnyRequest, strategy: AnyStrategy) -> None:

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
-from cogitate.server.planning.cache_key import compute_cache_key, is_cacheable
+from cogitate.server.errors import UnsupportedParameter
+from cogitate.server.planning.cache_key import compute_cache_key
 from cogitate.server.planning.compatibility import (
     check_code_execution,
     check_compatibility,
-    check_in_flight_limit,
     check_key_strategies,
+    check_plain_width,
+    check_strategy_width,
     check_verifier_options,
 )
-from cogitate.server.planning.cost import cap_max_tokens, compute_cost, max_answer_tokens, max_in_flight
+from cogitate.server.planning.cost import (
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_RAW_MAX_TOKENS,
+    compute_cost,
+    cost_exceeded,
+    max_answer_tokens,
+)
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
@@ -27,6 +35,9 @@ from cogitate.strategies.core.ports import ABILITIES, Ability, Verifier
 from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.types import Prompt, Sampling
 
+EMPTY_PROMPT = Prompt(())
+DEFAULT_SAMPLING = Sampling(max_tokens=DEFAULT_MAX_TOKENS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -37,12 +48,16 @@ class Plan:
     """The model's name as the client wrote it."""
     strategy: AnyStrategy | None
     """None: the engine answers."""
-    prompt: Prompt
-    sampling: Sampling
+    width: int
+    """Maximum number of generations in flight at once."""
     cost: int
     """Maximum number of tokens it may decode."""
     key: str | None
     """The cache key; None: not cached."""
+    prompt: Prompt = EMPTY_PROMPT
+    """What the strategy solves; empty without one, since the engine reads the request itself."""
+    sampling: Sampling = DEFAULT_SAMPLING
+    """How the strategy samples."""
     caller: Caller = Caller()
     abilities: frozenset[Ability] = ABILITIES
     """What the engine can do."""
@@ -91,11 +106,6 @@ class Plan:
         return AnswerReader(format=self.strategy.answer_format, vote_on=self.strategy.vote_on, tools=tools)
 
     @property
-    def width(self) -> int:
-        """Maximum number of generations in flight at once."""
-        return max_in_flight(self.request, self.strategy)
-
-    @property
     def answer_count(self) -> int:
         """Number of answers that the client wants."""
         return self.request.n or 1
@@ -105,25 +115,57 @@ def build_plan(
     request: AnyRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], caller: Caller
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
+    max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
+    if request.strategy is None and request.model == card.name:
+        return _build_plain_plan(request, card, caller, max_cost)
     strategy = select_strategy(request, card.name, settings.presets)
-    if strategy:
-        strategy = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
+    strategy = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
     check_key_strategies(strategy, caller.limits)
     check_code_execution(strategy, settings.code_exec, caller)
     check_verifier_options(strategy)
-    verifiers = strategy.build_verifiers(verifiers, NoPrograms()) if strategy else verifiers
+    verifiers = strategy.build_verifiers(verifiers, NoPrograms())
     check_compatibility(request, strategy, card, verifiers)
-    check_in_flight_limit(request, strategy, caller.limits.generations)
-    max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
-    request = request if strategy else cap_max_tokens(request, card.max_model_len, max_cost)
+    check_strategy_width(strategy, caller.limits.generations)
+    is_cacheable = request.cache != "no-store"
     return Plan(
         request=request,
         model=request.model,
         strategy=strategy,
-        prompt=strategy.instruct(request.strategy_prompt) if strategy else request.strategy_prompt,
+        prompt=strategy.instruct(request.strategy_prompt),
         sampling=build_sampling(request, strategy, verifiers, card.abilities),
-        cost=compute_cost(request, strategy, card.max_model_len, max_cost),
-        key=compute_cache_key(request, strategy, card, caller.tenant) if is_cacheable(request, strategy) else None,
+        width=strategy.in_flight,
+        cost=compute_cost(request, strategy, max_cost),
+        key=compute_cache_key(request, strategy, card, caller.tenant) if is_cacheable else None,
+        caller=caller,
+        abilities=card.abilities,
+        id=new_answer_id(request),
+    )
+
+
+def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_cost: int) -> Plan:
+    """Plan a request that the engine answers. It is cached where the engine would repeat its answer exactly."""
+    if request.budget is not None:
+        raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
+    n, context, limit = request.n or 1, card.max_model_len, request.limit
+    width = n * request.width
+    if caller.limits.generations is not None:
+        check_plain_width(request, width, caller.limits.generations)
+    if limit is None and isinstance(request, ChatRequest) and 0 < (affordable := max_cost // n) < context:
+        # Without a limit of its own a chat may fill the context. That is replaced by what it may cost.
+        request, limit = request.model_copy(update={"max_tokens": affordable}), affordable
+    default = context if isinstance(request, ChatRequest) else DEFAULT_RAW_MAX_TOKENS
+    cost = min(limit or default, context) * width
+    if cost > max_cost:
+        raise cost_exceeded(cost, max_cost, "max_tokens")
+    repeats = request.temperature == 0 or request.seed is not None
+    is_cacheable = repeats and request.cache != "no-store" and not (request.stream and request.needs_engine_stream)
+    return Plan(
+        request=request,
+        model=request.model,
+        strategy=None,
+        width=width,
+        cost=cost,
+        key=compute_cache_key(request, None, card, caller.tenant) if is_cacheable else None,
         caller=caller,
         abilities=card.abilities,
         id=new_answer_id(request),
@@ -140,12 +182,11 @@ def answer_number(answer_id: str) -> str:
 
 
 def build_sampling(
-    request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
+    request: AnyRequest, strategy: AnyStrategy, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
 ) -> Sampling:
-    default = strategy.temperature if strategy else None
     return Sampling(
         max_tokens=max_answer_tokens(request),
-        temperature=request.temperature if request.temperature is not None else default,
+        temperature=strategy.temperature if request.temperature is None else request.temperature,
         seed=request.seed,
         logprobs=count_alternatives(request, strategy, verifiers, able),
         constrained=request.constrains_text,
@@ -153,13 +194,13 @@ def build_sampling(
 
 
 def count_alternatives(
-    request: AnyRequest, strategy: AnyStrategy | None, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
+    request: AnyRequest, strategy: AnyStrategy, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
 ) -> int | None:
     """Number of alternatives per token: the maximum of what the client, the verifiers and the strategy need.
 
     None: no log-probabilities.
     """
-    wanted = [verifiers[name].logprobs for name in strategy.verifiers] if strategy else []
-    if strategy and "logprobs" in able:
+    wanted = [verifiers[name].logprobs for name in strategy.verifiers]
+    if "logprobs" in able:
         wanted.append(strategy.logprobs)
     return max((top for top in (*wanted, request.alternatives) if top is not None), default=None)

@@ -17,14 +17,17 @@ MAX_CANDIDATES_BY_EFFORT = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "hig
 """reasoning_effort -> maximum number of candidates, for a strategy whose n the request does not set."""
 
 
-def select_strategy(request: AnyRequest, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
+def select_strategy(request: AnyRequest, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy:
     """The strategy that the body's `strategy` or the model's name selects; both may, where they agree.
 
-    `model`: the name without a suffix. Raises ApiError.
+    `model`: the name without a suffix; one of the two must select a strategy. Raises ApiError.
     """
-    named, options = parse_model_name(request.model, model, presets), request.strategy
-    if options is None or named is None:
-        return named if options is None else parse_strategy(options)
+    options = request.strategy
+    if options is not None and request.model == model:
+        return parse_strategy(options)
+    named = parse_model_name(request.model, model, presets)
+    if options is None:
+        return named
     return merge_options(request.model.removeprefix(f"{model}@"), named, options)
 
 
@@ -51,10 +54,8 @@ def parse_strategy(options: Mapping[str, object]) -> AnyStrategy:
         raise to_bad_request(error, prefix="strategy", hide=STRATEGIES) from None
 
 
-def parse_model_name(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy | None:
-    """The preset or strategy after the `@` of a model's name; None without one. Raises ModelNotFound."""
-    if name == model:
-        return None
+def parse_model_name(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy:
+    """The preset or strategy after the `@` of a model's name. Raises ModelNotFound."""
     suffix = name.removeprefix(f"{model}@")
     if suffix in presets and suffix != name:
         return presets[suffix]

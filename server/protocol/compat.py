@@ -39,6 +39,9 @@ APPROACHES: Mapping[str, Mapping[str, str | None]] = {
 SCORERS = {"prm": "reward", "reward": "reward"}
 SAMPLE_COUNT = re.compile(r"[0-9]{1,9}")
 UNSUPPORTED_HEADERS = ("x-its-endpoint", "x-its-api-key")
+HEADERS = frozenset({"x-its-budget", *UNSUPPORTED_HEADERS})
+FIELDS = frozenset({*APPROACHES, "tts_scorer", "budget"})
+"""Without any of these headers and fields there is nothing to translate."""
 
 
 def translate(body: object, headers: Mapping[str, str], model: str) -> object:

@@ -4,8 +4,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
-from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.sampled_request import SampledRequest, TokenId
+from cogitate.server.protocol.chat import ChatRequest, SampledRequest, TokenId
 from cogitate.strategies.core.types import Prompt
 
 

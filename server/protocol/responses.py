@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from cogitate.server.protocol import responses_to_chat
-from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
 from cogitate.server.protocol.messages import RequestModel, StrategyField, Text, reject
 from cogitate.server.protocol.responses_field_names import rename_fields
 from cogitate.server.protocol.responses_items import Id, Item, OutputMessage
@@ -21,7 +21,6 @@ from cogitate.server.protocol.responses_options import (
     TextOptions,
     ToolChoice,
 )
-from cogitate.server.protocol.sampled_request import BudgetOptions, Penalty, Stop, TokenId
 from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from cogitate.server.protocol.chat import StreamOptions as ChatStreamOptions
 from cogitate.server.protocol.messages import Name, RequestModel, Text, reject
-from cogitate.server.protocol.sampled_request import StreamOptions as ChatStreamOptions
 
 JSON = Any
 

@@ -5,7 +5,6 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
 from cogitate.server.protocol.cogitate import Cogitate, Sample
-from cogitate.server.serving.jobs import Job
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
     Aborted,
@@ -125,14 +124,10 @@ def build_sample(candidate: Outcome, *, chosen: bool) -> Sample:
     )
 
 
-def render_completion(plan: Plan, job: Job[Body]) -> Body:
-    """Copy a job's result with the id, time, model and trace id of `plan`: another request may have computed it.
-
-    Raises the job's failure.
-    """
-    body = job.result()
+def relabel(plan: Plan, body: Body, *, cached: bool) -> Body:
+    """Copy a body with the id, time, model and trace id of `plan`: another request may have computed it."""
     own = body | {"id": plan.id, "created": plan.created, "model": plan.model}
     if "cogitate" in body:
-        cache = {"cache": "hit"} if job.cached else {}
+        cache = {"cache": "hit"} if cached else {}
         own["cogitate"] = body["cogitate"] | {"trace_id": plan.caller.request_id} | cache
     return own

@@ -7,6 +7,8 @@ costs one.) Admission is bounded in generations too, before anything is tokenise
 
 import asyncio
 from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from cogitate.server.errors import Overloaded
@@ -61,9 +63,14 @@ class Slots:
         if not self._admitted_by_key[key]:
             del self._admitted_by_key[key]
 
-    def slot(self, tenant: str, request: str) -> "SlotLease":
-        """Returns a context manager that waits for the request's turn and has one slot until the block ends."""
-        return SlotLease(self, tenant, request)
+    @asynccontextmanager
+    async def slot(self, tenant: str, request: str) -> AsyncIterator[None]:
+        """Waits for the request's turn and has one slot until the block ends."""
+        await self.acquire(tenant, request)
+        try:
+            yield
+        finally:
+            self.release()
 
     async def acquire(self, tenant: str, request: str) -> None:
         if self.busy < self.capacity and not self._waiting:
@@ -105,21 +112,6 @@ class Slots:
             del requests[request]
         if not requests:
             del self._waiting[tenant]
-
-
-@dataclass(slots=True)
-class SlotLease:
-    """One slot for the length of an `async with` block."""
-
-    slots: Slots
-    tenant: str
-    request: str
-
-    async def __aenter__(self) -> None:
-        await self.slots.acquire(self.tenant, self.request)
-
-    async def __aexit__(self, *_: object) -> None:
-        self.slots.release()
 
 
 @dataclass(frozen=True, slots=True)

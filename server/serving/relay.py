@@ -1,14 +1,13 @@
 """Relays a plain request: the engine's own response, buffered or streamed."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 import orjson
 
 from cogitate.server.auth.cache_salt import CacheSalts
-from cogitate.server.engine import Backend, Body
+from cogitate.server.engine import Backend, Body, Events
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.fair_queue import Slots
@@ -52,16 +51,14 @@ class PlainRelay:
             return {}
 
 
-async def copy_stream(lines: AsyncIterator[str], job: Job[Body]) -> None:
-    """Writes the lines to the job's record, no faster than they are read.
+async def copy_stream(events: Events, job: Job[Body]) -> None:
+    """Writes the events to the job's record, no faster than they are read, and closes the stream in the end.
 
-    Closes a generator in the end. A cancellation while `job` waits for its readers would otherwise leave the engine's
-    generator, and what it decodes, open until it is garbage-collected.
+    A cancellation while `job` waits for its readers would otherwise leave the engine's generator, and what it decodes,
+    open until it is garbage-collected.
     """
-    async with AsyncExitStack() as stack:
-        if isinstance(lines, AsyncGenerator):
-            await stack.enter_async_context(aclosing(lines))
-        async for line in lines:
-            job.record.emit(line)
+    async with aclosing(events):
+        async for event in events:
+            job.record.emit(event)
             job.accept()
             await job.wait_for_readers()

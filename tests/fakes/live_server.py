@@ -21,6 +21,7 @@ from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver
 from tests.fakes.backend import ScriptedBackend
+from tests.fakes.checked_app import CheckedApp
 
 HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
 
@@ -73,7 +74,7 @@ def live(
         Metrics(),
         rpc=rpc or NoPeers(),
     )
-    app = create_app(service)
+    app = CheckedApp(create_app(service))
     server = Attentive(
         uvicorn.Config(
             app,
@@ -99,6 +100,7 @@ def live(
         server.should_exit = True
         thread.join(10)
         assert not thread.is_alive(), "the server does not stop"
+        assert not app.problems, app.problems[:5]
 
 
 def eventually(check: Callable[[], object], seconds: float = 5) -> None:

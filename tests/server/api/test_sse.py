@@ -1,4 +1,8 @@
+"""Chunks of chat streams, and errors in the engine's own stream."""
+
 import json
+
+import pytest
 
 from cogitate.server.api import sse
 from cogitate.server.auth.caller import Caller
@@ -14,7 +18,7 @@ from cogitate.strategies.core.trace import Trace
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
-def planned(**fields: object) -> Plan:
+def make_plan(**fields: object) -> Plan:
     request = ChatRequest.model_validate(HELLO | fields)
     return build_plan(request, ModelCard("tiny", "1", 100, 0), Settings(), {}, Caller())
 
@@ -23,15 +27,15 @@ def choice(index: int, **message: object) -> dict[str, object]:
     return {"index": index, "message": message, "finish_reason": "stop", "logprobs": None}
 
 
-async def replayed(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
+async def stream_cached(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
     job = Job(Trace(), outcome=body)
-    lines = [line.decode() async for line in sse.stream(planned(**fields), job, JobReader(Caller()))]
+    lines = [line.decode() async for line in sse.stream(make_plan(**fields), job, JobReader(Caller()))]
     assert lines.pop() == "data: [DONE]\n\n"
     return [json.loads(line[6:]) for line in lines]
 
 
 async def test_every_choice_of_a_cached_answer_is_streamed():
-    chunks = await replayed({"choices": [choice(0, content="a"), choice(1, content="b")]})
+    chunks = await stream_cached({"choices": [choice(0, content="a"), choice(1, content="b")]})
     deltas = [(c["choices"][0]["index"], c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) for c in chunks]
     assert deltas == [
         (0, {"role": "assistant", "content": ""}, None),
@@ -46,21 +50,23 @@ async def test_every_choice_of_a_cached_answer_is_streamed():
 async def test_tool_calls_and_usage_are_streamed():
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     body = {"choices": [choice(0, content=None, tool_calls=[call])], "usage": {"total_tokens": 3}}
-    *_, calls, _, usage = await replayed(body, stream_options={"include_usage": True})
+    *_, calls, _, usage = await stream_cached(body, stream_options={"include_usage": True})
     assert calls["choices"][0]["delta"] == {"tool_calls": [{"index": 0, **call}]}
     assert usage["choices"] == [] and usage["usage"] == {"total_tokens": 3}
 
 
-def test_the_engines_error_lines_are_told_in_our_words():
-    refused = 'data: {"error": {"message": "bad", "param": "logit_bias", "code": 400}}'
-    lost = 'data: {"error": {"message": "secret", "code": 500}}'
-    assert json.loads(sse.failure(refused)[6:])["error"]["param"] == "logit_bias"
-    assert "secret" not in sse.failure(lost) and sse.failure('data: {"id": "x"}') is None
-    for line, kind in ((refused, BadRequest), (lost, UpstreamError)):
-        try:
-            job = Job(EventLog())
-            job.record.emit(line)
-            sse.raise_if_refused(job)
-        except kind:
-            continue
-        raise AssertionError(line)
+REJECTED = 'data: {"error": {"message": "bad", "param": "logit_bias", "code": 400}}'
+LOST = 'data: {"error": {"message": "secret", "code": 500}}'
+
+
+def test_error_lines_of_the_engine_become_api_errors_without_internal_details():
+    assert sse.parse_error(REJECTED).body["error"]["param"] == "logit_bias"
+    assert "secret" not in str(sse.parse_error(LOST).body) and sse.parse_error('data: {"id": "x"}') is None
+
+
+@pytest.mark.parametrize(("line", "error"), [(REJECTED, BadRequest), (LOST, UpstreamError)])
+def test_an_error_in_the_first_line_is_raised_before_the_stream_begins(line, error):
+    job = Job(EventLog())
+    job.record.emit(line)
+    with pytest.raises(error):
+        sse.raise_first_error(job)
