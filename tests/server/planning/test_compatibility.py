@@ -1,22 +1,22 @@
-"""Which verifier may be named where: a plan, or a 400 that names the option."""
+"""Verifiers: which strategy may use which, and the 400 that names the option otherwise."""
 
 import pytest
 
-from tests.server.planning.test_plan import planned, refusal
+from tests.server.planning.test_plan import make_plan, refusal
 
-SIDE_BY_SIDE = ["pairwise", "groupwise", "programmatic+pairwise"]
+COMPARATIVE = ["pairwise", "groupwise", "programmatic+pairwise"]
 
 
-@pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
+@pytest.mark.parametrize("verifier", COMPARATIVE)
 @pytest.mark.parametrize(
     "strategy",
     [{"name": "best_of_n"}, {"name": "self_consistency", "weights": "verifier", "stop_rule": "none"}],
 )
-def test_candidates_may_be_judged_side_by_side_where_all_are_there(strategy, verifier):
-    assert planned(strategy=strategy | {"verifier": verifier}).strategy.verifiers == (verifier,)
+def test_comparative_verifier_works_where_all_candidates_are_compared_at_once(strategy, verifier):
+    assert make_plan(strategy=strategy | {"verifier": verifier}).strategy.verifiers == (verifier,)
 
 
-@pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
+@pytest.mark.parametrize("verifier", COMPARATIVE)
 @pytest.mark.parametrize(
     "strategy",
     [
@@ -27,27 +27,29 @@ def test_candidates_may_be_judged_side_by_side_where_all_are_there(strategy, ver
         {"name": "self_consistency", "weights": "verifier"},
     ],
 )
-def test_a_score_of_one_alone_cannot_be_had_side_by_side(strategy, verifier):
-    refused = refusal(strategy=strategy | {"verifier": verifier})
-    assert refused.status == 400 and refused.param == "strategy.verifier" and verifier in refused.message
+def test_comparative_verifier_is_rejected_where_each_candidate_needs_a_score(strategy, verifier):
+    error = refusal(strategy=strategy | {"verifier": verifier})
+    assert error.status == 400 and error.param == "strategy.verifier" and verifier in error.message
 
 
 @pytest.mark.parametrize("name", ["beam_search", "dvts", "particle_filter"])
 @pytest.mark.parametrize("verifier", ["number", "json", "number+judge"])
-def test_a_step_is_no_answer_whose_form_could_be_checked(name, verifier):
-    refused = refusal(strategy={"name": name, "verifier": verifier})
-    assert (refused.status, refused.param) == (400, "strategy.verifier") and "not yet whole" in refused.message
+def test_format_check_is_rejected_by_stepwise_search(name, verifier):
+    error = refusal(strategy={"name": name, "verifier": verifier})
+    assert (error.status, error.param) == (400, "strategy.verifier") and "needs the complete answer" in error.message
 
 
-def test_comparing_many_counts_against_the_limit_of_cost():
-    alike = {"name": "best_of_n", "n": 64}
-    assert planned(strategy=alike | {"verifier": "pairwise"}).cost - planned(strategy=alike).cost == 64 * 16 - 64
+def test_comparisons_count_towards_the_cost():
+    options = {"name": "best_of_n", "n": 64}
+    assert (
+        make_plan(strategy=options | {"verifier": "pairwise"}).cost - make_plan(strategy=options).cost == 64 * 16 - 64
+    )
 
 
-@pytest.mark.parametrize("verifier", SIDE_BY_SIDE)
-def test_no_more_are_compared_than_can_be_read(verifier):
-    refused = refusal(strategy={"name": "best_of_n", "n": 65, "verifier": verifier})
-    assert (refused.status, refused.param) == (400, "strategy.n") and "64" in refused.message
+@pytest.mark.parametrize("verifier", COMPARATIVE)
+def test_more_candidates_than_can_be_compared_are_rejected(verifier):
+    error = refusal(strategy={"name": "best_of_n", "n": 65, "verifier": verifier})
+    assert (error.status, error.param) == (400, "strategy.n") and "64" in error.message
 
 
 CHECKED = {"name": "best_of_n", "verifier": "regex+judge", "pattern": "a+"}
@@ -69,9 +71,9 @@ CHECKED = {"name": "best_of_n", "verifier": "regex+judge", "pattern": "a+"}
         ({"name": "self_consistency"}, "strategy"),
     ],
 )
-def test_a_check_and_what_it_checks_by_come_together(changed, param):
-    refused = refusal(strategy=CHECKED | changed)
-    assert (refused.status, refused.param) == (400, param)
+def test_verifier_without_its_option_and_option_without_its_verifier_are_rejected(changed, param):
+    error = refusal(strategy=CHECKED | changed)
+    assert (error.status, error.param) == (400, param)
 
 
 @pytest.mark.parametrize(
@@ -83,5 +85,5 @@ def test_a_check_and_what_it_checks_by_come_together(changed, param):
         CHECKED | {"name": "self_refine"},
     ],
 )
-def test_checks_may_be_chained(strategy):
-    assert planned(strategy=strategy).strategy.verifiers == (strategy["verifier"],)
+def test_checks_can_be_chained(strategy):
+    assert make_plan(strategy=strategy).strategy.verifiers == (strategy["verifier"],)

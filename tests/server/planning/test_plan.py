@@ -1,3 +1,5 @@
+"""Plans: strategy and model names, cost, cache keys, and errors that name their field."""
+
 import itertools
 
 import pytest
@@ -19,43 +21,43 @@ CARD = ModelCard("tiny", "r1", 4096, 0)
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 
 
-def planned(card=CARD, tenant="", settings=None, verifiers=BUILT_IN, **fields):
+def make_plan(card=CARD, tenant="", settings=None, verifiers=BUILT_IN, **fields):
     request = ChatRequest.model_validate(HELLO | fields)
     return build_plan(request, card, settings or Settings(code_exec="bwrap"), verifiers, Caller(tenant))
 
 
 def refusal(**fields):
-    with pytest.raises(ApiError) as refused:
-        planned(**fields)
-    return refused.value
+    with pytest.raises(ApiError) as raised:
+        make_plan(**fields)
+    return raised.value
 
 
-def test_without_a_strategy_there_is_none():
-    assert planned().strategy is None and planned().strategy_name == "none"
+def test_plain_request_has_no_strategy():
+    assert make_plan().strategy is None and make_plan().strategy_name == "none"
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_a_strategy_is_named_in_the_body_or_behind_the_model(name):
-    by_name = planned(strategy=name).strategy
-    assert by_name == planned(strategy={"name": name}).strategy == planned(model=f"tiny@{name}").strategy
-    assert by_name == planned(model=f"tiny@{name}", strategy={"name": name}).strategy
+def test_body_or_model_name_selects_the_strategy(name):
+    by_name = make_plan(strategy=name).strategy
+    assert by_name == make_plan(strategy={"name": name}).strategy == make_plan(model=f"tiny@{name}").strategy
+    assert by_name == make_plan(model=f"tiny@{name}", strategy={"name": name}).strategy
 
 
-def test_naming_two_that_disagree_is_refused():
+def test_body_and_model_that_name_different_strategies_are_rejected():
     assert refusal(model="tiny@best_of_n", strategy="self_consistency").param == "strategy"
 
 
 @pytest.mark.parametrize(
     "model", ["other", "", "tiny@", "tiny@nothing", "@self_consistency", "TINY", "tiny@best_of_n@x"]
 )
-def test_an_unknown_model_is_a_404(model):
-    refused = refusal(model=model)
-    assert isinstance(refused, ModelNotFound) and (refused.status, refused.code) == (404, "model_not_found")
+def test_unknown_model_is_a_404(model):
+    raised = refusal(model=model)
+    assert isinstance(raised, ModelNotFound) and (raised.status, raised.code) == (404, "model_not_found")
 
 
-def test_a_model_whose_own_name_has_an_at_sign_is_found():
-    assert planned(card=ModelCard("a@b", "1", 10, 0), model="a@b").strategy is None
-    assert planned(card=ModelCard("a@b", "1", 4096, 0), model="a@b@best_of_n").strategy_name == "best_of_n"
+def test_model_name_may_contain_an_at_sign():
+    assert make_plan(card=ModelCard("a@b", "1", 10, 0), model="a@b").strategy is None
+    assert make_plan(card=ModelCard("a@b", "1", 4096, 0), model="a@b@best_of_n").strategy_name == "best_of_n"
 
 
 @pytest.mark.parametrize(
@@ -73,45 +75,47 @@ def test_a_model_whose_own_name_has_an_at_sign_is_found():
         ({"name": "best_of_n", "verifier": "oracle"}, "strategy.verifier", None),
     ],
 )
-def test_a_wrong_option_is_named(strategy, param, code):
-    refused = refusal(strategy=strategy)
-    assert isinstance(refused, BadRequest) and (refused.param, refused.code) == (param, code)
+def test_error_names_the_wrong_strategy_option(strategy, param, code):
+    raised = refusal(strategy=strategy)
+    assert isinstance(raised, BadRequest) and (raised.param, raised.code) == (param, code)
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("n", 9), ("echo", True), ("continue_final_message", True), ("return_token_ids", True)]
 )
-def test_a_field_that_no_strategy_can_honour_is_refused_by_name(field, value):
-    refused = refusal(strategy="self_consistency", **{field: value})
-    assert isinstance(refused, UnsupportedParameter) and refused.param == field
-    assert planned(**{field: value}).strategy is None
+def test_field_without_effect_under_a_strategy_is_rejected_by_name(field, value):
+    raised = refusal(strategy="self_consistency", **{field: value})
+    assert isinstance(raised, UnsupportedParameter) and raised.param == field
+    assert make_plan(**{field: value}).strategy is None
 
 
-def test_a_grammar_cannot_be_held_across_steps():
+def test_response_format_is_rejected_by_stepwise_search_and_voted_on_as_json():
     assert refusal(strategy="beam_search", response_format={"type": "json_object"}).param == "response_format"
-    voted = planned(strategy="self_consistency", response_format={"type": "json_object"})
+    voted = make_plan(strategy="self_consistency", response_format={"type": "json_object"})
     assert voted.strategy.answer_format == "json" and voted.prompt.messages[-1].text == "hello"
 
 
-def test_the_clients_temperature_goes_before_the_papers():
-    assert planned(strategy="self_consistency").sampling.temperature == 0.7
-    assert planned(strategy="self_consistency", temperature=0).sampling.temperature == 0
-    assert planned(strategy="chain_of_thought").sampling.temperature == 0
+def test_request_temperature_overrides_the_strategy_default():
+    assert make_plan(strategy="self_consistency").sampling.temperature == 0.7
+    assert make_plan(strategy="self_consistency", temperature=0).sampling.temperature == 0
+    assert make_plan(strategy="chain_of_thought").sampling.temperature == 0
 
 
-def test_logprobs_are_as_many_as_the_client_or_the_verifier_wants():
-    assert planned(strategy="best_of_n").sampling.logprobs is None
-    assert planned(strategy={"name": "best_of_n", "verifier": "confidence"}).sampling.logprobs == 5
-    assert planned(strategy="best_of_n", logprobs=True).sampling.logprobs == 0
-    asked = planned(strategy={"name": "best_of_n", "verifier": "confidence"}, logprobs=True, top_logprobs=9)
+def test_logprobs_cover_what_client_and_verifier_need():
+    assert make_plan(strategy="best_of_n").sampling.logprobs is None
+    assert make_plan(strategy={"name": "best_of_n", "verifier": "confidence"}).sampling.logprobs == 5
+    assert make_plan(strategy="best_of_n", logprobs=True).sampling.logprobs == 0
+    asked = make_plan(strategy={"name": "best_of_n", "verifier": "confidence"}, logprobs=True, top_logprobs=9)
     assert asked.sampling.logprobs == 9
 
 
-def test_the_cost_is_known_before_and_refused_with_the_numbers():
-    assert planned(strategy={"name": "self_consistency", "n": 4}, max_tokens=10).cost == 40
-    refused = refusal(strategy={"name": "self_consistency", "n": 200}, max_tokens=100_000)
-    assert refused.code == "cost_exceeded" and "20000000" in refused.message and "1000000" in refused.message
-    assert planned(strategy={"name": "self_consistency", "n": 200}, max_tokens=100_000, budget={"tokens": 9}).cost == 9
+def test_cost_above_the_limit_is_rejected_with_both_numbers():
+    assert make_plan(strategy={"name": "self_consistency", "n": 4}, max_tokens=10).cost == 40
+    raised = refusal(strategy={"name": "self_consistency", "n": 200}, max_tokens=100_000)
+    assert raised.code == "cost_exceeded" and "20000000" in raised.message and "1000000" in raised.message
+    assert (
+        make_plan(strategy={"name": "self_consistency", "n": 200}, max_tokens=100_000, budget={"tokens": 9}).cost == 9
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,23 +129,23 @@ def test_the_cost_is_known_before_and_refused_with_the_numbers():
         (1_010_000, {"max_completion_tokens": 50, "n": 3}, 50, 150),
     ],
 )
-def test_a_plain_chat_without_a_limit_has_what_may_be_spent_for_one(context, fields, limit, cost):
-    long = planned(card=ModelCard("tiny", "r1", context, 0), **fields)
+def test_plain_chat_without_a_limit_gets_the_affordable_one(context, fields, limit, cost):
+    long = make_plan(card=ModelCard("tiny", "r1", context, 0), **fields)
     assert (long.request.limit, long.cost) == (limit, cost)
     assert long.request.to_upstream().get("max_tokens") == (None if "max_completion_tokens" in fields else limit)
 
 
-def test_a_limit_of_its_own_is_refused_where_it_costs_too_much_and_so_is_none_that_leaves_nothing():
+def test_plain_chat_above_the_cost_limit_is_rejected():
     long = ModelCard("tiny", "r1", 1_010_000, 0)
     assert refusal(card=long, max_tokens=1_000_001).code == "cost_exceeded"
     assert refusal(card=long, n=128, settings=Settings(max_cost=100)).code == "cost_exceeded"
-    assert planned(card=long, strategy="self_consistency").request.limit is None
+    assert make_plan(card=long, strategy="self_consistency").request.limit is None
 
 
-def test_what_is_cached():
-    assert planned(strategy="self_consistency").key
-    assert planned(strategy="self_consistency", cache="no-store").key is None
-    assert planned().key is None and planned(temperature=0).key and planned(seed=4).key
+def test_only_strategies_and_repeatable_plain_requests_have_a_cache_key():
+    assert make_plan(strategy="self_consistency").key
+    assert make_plan(strategy="self_consistency", cache="no-store").key is None
+    assert make_plan().key is None and make_plan(temperature=0).key and make_plan(seed=4).key
 
 
 FIELDS = {
@@ -161,42 +165,42 @@ FIELDS = {
 }
 
 
-def test_a_stream_that_only_the_engine_can_give_is_not_cached():
-    assert planned(temperature=0, stream=True).key
-    assert planned(temperature=0, stream=True, return_token_ids=True).key is None
-    assert planned(temperature=0, stream=True, stream_options={"continuous_usage_stats": True}).key is None
+def test_stream_with_engine_only_fields_has_no_cache_key():
+    assert make_plan(temperature=0, stream=True).key
+    assert make_plan(temperature=0, stream=True, return_token_ids=True).key is None
+    assert make_plan(temperature=0, stream=True, stream_options={"continuous_usage_stats": True}).key is None
 
 
-def test_every_field_that_shapes_the_answer_is_in_the_key():
+def test_cache_key_depends_on_every_field_that_shapes_the_answer():
     base = {"strategy": "self_consistency"}
-    keys = [planned(**base).key, *(planned(**(base | {name: value})).key for name, value in FIELDS.items())]
-    keys.append(planned(card=ModelCard("tiny", "r2", 4096, 0), **base).key)
-    keys.append(planned(tenant="someone", **base).key)
+    keys = [make_plan(**base).key, *(make_plan(**(base | {name: value})).key for name, value in FIELDS.items())]
+    keys.append(make_plan(card=ModelCard("tiny", "r2", 4096, 0), **base).key)
+    keys.append(make_plan(tenant="someone", **base).key)
     assert len(set(keys)) == len(keys) and {len(key) for key in keys} == {64}
 
 
-def test_what_does_not_shape_it_is_not():
+def test_cache_key_ignores_fields_that_do_not_shape_the_answer():
     base = {"strategy": "self_consistency"}
     keys = {
-        planned(**base).key,
-        planned(model="tiny@self_consistency").key,
-        planned(**base, stream=True, stream_options={"include_usage": True}).key,
-        planned(**base, user="me", metadata={"a": "b"}).key,
-        planned(**base, cache="refresh").key,
-        planned(strategy={"n": 8, "name": "self_consistency"}).key,
+        make_plan(**base).key,
+        make_plan(model="tiny@self_consistency").key,
+        make_plan(**base, stream=True, stream_options={"include_usage": True}).key,
+        make_plan(**base, user="me", metadata={"a": "b"}).key,
+        make_plan(**base, cache="refresh").key,
+        make_plan(strategy={"n": 8, "name": "self_consistency"}).key,
     }
     assert len(keys) == 1
 
 
 @given(st.permutations(sorted(FIELDS)))
-def test_the_order_of_fields_is_nothing(order):
-    assert planned(**{name: FIELDS[name] for name in order}).key == planned(**FIELDS).key
+def test_cache_key_ignores_the_order_of_fields(order):
+    assert make_plan(**{name: FIELDS[name] for name in order}).key == make_plan(**FIELDS).key
 
 
-def test_pairs_of_different_requests_never_share_a_key():
+def test_different_requests_have_different_cache_keys():
     names = sorted(FIELDS)
     base = {"strategy": "chain_of_thought"}
-    keys = [planned(**base | {name: FIELDS[name] for name in pair}).key for pair in itertools.combinations(names, 2)]
+    keys = [make_plan(**base | {name: FIELDS[name] for name in pair}).key for pair in itertools.combinations(names, 2)]
     assert None not in keys and len(set(keys)) == len(keys)
 
 
@@ -220,20 +224,20 @@ def test_pairs_of_different_requests_never_share_a_key():
         ({"budget": {"seconds": -1}}, "budget.seconds", "value_below_min_value"),
     ],
 )
-def test_a_wrong_field_is_named_as_openai_names_it(fields, param, code):
+def test_validation_error_has_openai_param_and_code(fields, param, code):
     with pytest.raises(ValidationError) as wrong:
         ChatRequest.model_validate(HELLO | fields)
-    told = to_bad_request(wrong.value)
-    assert told.param == param and (code is None or told.code == code) and len(told.message) <= 500
+    error = to_bad_request(wrong.value)
+    assert error.param == param and (code is None or error.code == code) and len(error.message) <= 500
 
 
-def test_a_missing_field_is_named():
+def test_missing_field_is_named():
     with pytest.raises(ValidationError) as wrong:
         ChatRequest.model_validate({"model": "tiny"})
     assert to_bad_request(wrong.value).message == "Missing required parameter: 'messages'."
 
 
-def test_urls_are_not_fetched():
+def test_image_url_that_would_be_fetched_is_rejected():
     image = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret"}}
     with pytest.raises(ValidationError, match="fetches nothing"):
         ChatRequest.model_validate(HELLO | {"messages": [{"role": "user", "content": [image]}]})

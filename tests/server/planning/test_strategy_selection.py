@@ -1,4 +1,4 @@
-"""A preset behind the model's name, and what the body says beside it: both hold, or the one that does not is named."""
+"""Presets and strategies in the model's name, merged with the body's `strategy`."""
 
 import pytest
 
@@ -14,9 +14,9 @@ PRESETS = Settings(presets={"careful": CAREFUL, "slow": {"name": "chain_of_thoug
 NAMED = {"name": "self_consistency"}
 
 
-def meant(strategy, model="tiny@careful"):
-    asked = ChatRequest(model=model, messages=[{"role": "user", "content": "hello"}], strategy=strategy)
-    return select_strategy(asked, "tiny", PRESETS)
+def select(strategy, model="tiny@careful"):
+    request = ChatRequest(model=model, messages=[{"role": "user", "content": "hello"}], strategy=strategy)
+    return select_strategy(request, "tiny", PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def meant(strategy, model="tiny@careful"):
     ],
     ids=str,
 )
-def test_what_agrees_keeps_the_preset(strategy):
-    assert meant(strategy) == PRESETS["careful"]
+def test_body_that_agrees_with_the_preset_selects_the_preset(strategy):
+    assert select(strategy) == PRESETS["careful"]
 
 
-def test_what_the_preset_leaves_open_is_added():
-    both = meant(NAMED | {"concurrency": 2, "return_candidates": True})
+def test_body_adds_options_that_the_preset_leaves_open():
+    both = select(NAMED | {"concurrency": 2, "return_candidates": True})
     assert (both.n, both.stop_rule, both.concurrency, both.return_candidates) == (6, "none", 2, True)
     assert {"n", "stop_rule", "concurrency"} <= both.model_fields_set and "confidence" not in both.model_fields_set
 
@@ -47,8 +47,8 @@ def test_what_the_preset_leaves_open_is_added():
 @pytest.mark.parametrize(
     ("strategy", "param", "words"),
     [
-        (NAMED | {"n": 2}, "strategy.n", "n is another here than in careful"),
-        ({"n": 2}, "strategy.n", "than in careful"),
+        (NAMED | {"n": 2}, "strategy.n", "n differs from its value in careful"),
+        ({"n": 2}, "strategy.n", "in careful"),
         (NAMED | {"stop_rule": "beta"}, "strategy.stop_rule", "stop_rule"),
         (NAMED | {"vote_on": ["y"]}, "strategy.vote_on", "vote_on"),
         (NAMED | {"n": 0}, "strategy.n", "greater than or equal to 1"),
@@ -60,20 +60,20 @@ def test_what_the_preset_leaves_open_is_added():
     ],
     ids=str,
 )
-def test_what_does_not_agree_is_named(strategy, param, words):
+def test_option_that_contradicts_the_preset_is_rejected_by_name(strategy, param, words):
     with pytest.raises(BadRequest) as refused:
-        meant(strategy)
+        select(strategy)
     assert refused.value.param == param and words in refused.value.message
 
 
-def test_a_strategy_that_the_model_names_may_be_given_options():
-    assert meant({"n": 3}, "tiny@self_consistency") == meant(NAMED | {"n": 3}, "tiny")
+def test_body_gives_options_to_the_strategy_of_the_model_name():
+    assert select({"n": 3}, "tiny@self_consistency") == select(NAMED | {"n": 3}, "tiny")
     with pytest.raises(BadRequest):
-        meant({"n": 3}, "tiny")
+        select({"n": 3}, "tiny")
 
 
 @pytest.mark.live
-def test_they_hold_on_the_wire_and_so_does_a_number_of_samples():
+def test_preset_and_sample_budget_header_are_merged_over_http():
     with live(ScriptedEngine(["\\boxed{1}"]), presets={"careful": CAREFUL, "open": NAMED}) as server:
 
         def ask(model, headers=None, **fields):
@@ -83,5 +83,5 @@ def test_they_hold_on_the_wire_and_so_does_a_number_of_samples():
         assert ask("careful", strategy=NAMED | {"n": 2}).json()["error"]["param"] == "strategy.n"
         assert ask("careful", {"X-ITS-Budget": "6"}).json()["cogitate"]["candidates"] == 6
         refused = ask("careful", {"X-ITS-Budget": "3"})
-        assert refused.status_code == 400 and "n is another" in refused.json()["error"]["message"]
+        assert refused.status_code == 400 and "n differs" in refused.json()["error"]["message"]
         assert ask("open", {"X-ITS-Budget": "3"}).json()["cogitate"]["candidates"] == 3

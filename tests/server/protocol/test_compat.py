@@ -1,4 +1,4 @@
-"""Aliases of other servers' fields, and what happens to those without a counterpart."""
+"""Translation of other servers' fields, and errors for those without a counterpart."""
 
 import pytest
 from starlette.datastructures import Headers
@@ -9,7 +9,7 @@ from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
 
 
-def said(headers=None, **body):
+def translate_body(headers=None, **body):
     return translate(body, Headers(headers or {}), "m")
 
 
@@ -28,27 +28,27 @@ def said(headers=None, **body):
         ({"optillm_approach": "bon", "strategy": {"name": "best_of_n", "n": 2}}, {"name": "best_of_n", "n": 2}),
     ],
 )
-def test_an_alias_is_said_in_our_words(body, strategy):
-    understood_as = said(**body)
-    assert understood_as.pop("strategy") == strategy
-    assert set(understood_as) <= {"model"}
+def test_foreign_field_becomes_a_strategy_option(body, strategy):
+    translated = translate_body(**body)
+    assert translated.pop("strategy") == strategy
+    assert set(translated) <= {"model"}
 
 
 @pytest.mark.parametrize(
     "body", [{"optillm_approach": "none"}, {"optillm_approach": "proxy"}, {"tts_strategy": "baseline"}]
 )
-def test_no_strategy_is_no_strategy(body):
-    assert said(**body) == {}
-    assert said(**body, model="a@b") == {"model": "a@b"}
+def test_foreign_name_for_no_strategy_selects_none(body):
+    assert translate_body(**body) == {}
+    assert translate_body(**body, model="a@b") == {"model": "a@b"}
 
 
-def test_the_header_wins_over_the_body():
-    assert said({"X-ITS-Budget": "16"}, budget=4) == {"strategy": {"name": "self_consistency", "n": 16}}
+def test_budget_header_overrides_the_body():
+    assert translate_body({"X-ITS-Budget": "16"}, budget=4) == {"strategy": {"name": "self_consistency", "n": 16}}
 
 
-def test_our_own_budget_is_left_alone():
+def test_budget_object_is_not_translated():
     ours = {"budget": {"seconds": 2}, "strategy": "self_consistency"}
-    assert said(**ours) == ours
+    assert translate_body(**ours) == ours
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_our_own_budget_is_left_alone():
         ({"X-ITS-API-Key": "k"}, {}, "x-its-api-key"),
     ],
 )
-def test_what_has_no_counterpart_or_contradicts_is_refused_by_name(headers, body, param):
+def test_field_without_counterpart_or_with_a_contradiction_is_rejected_by_name(headers, body, param):
     with pytest.raises(BadRequest) as refused:
-        said(headers, **body)
+        translate_body(headers, **body)
     assert refused.value.param == param
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 3])
-def test_a_body_that_is_no_object_is_left_to_validation(body):
+def test_body_that_is_no_object_is_unchanged(body):
     assert translate(body, Headers({}), "m") == body
 
 
 @pytest.mark.live
-def test_they_work_on_the_wire():
+def test_foreign_fields_work_over_http():
     with live(ScriptedEngine(["\\boxed{1}"])) as server:
         body = server.ask(headers={"X-ITS-Budget": "3"}).json()
         assert (body["cogitate"]["strategy"], body["cogitate"]["candidates"]) == ("self_consistency", 3)

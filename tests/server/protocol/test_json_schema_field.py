@@ -1,4 +1,4 @@
-"""Which schemas of clients are taken."""
+"""References in JSON schemas that clients send."""
 
 import pytest
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ LIST = {"$defs": {"list": {"properties": {"next": {"$ref": "#/$defs/list"}}}}, "
         LIST,
     ],
 )
-def test_what_refers_to_its_own_parts_is_taken(schema):
+def test_schema_with_internal_references_is_accepted(schema):
     assert check_refs(schema) is schema
 
 
@@ -36,7 +36,7 @@ def test_what_refers_to_its_own_parts_is_taken(schema):
         ({"$ref": "other.json#/x"}, "its own parts"),
     ],
 )
-def test_what_leads_outside_or_nowhere_is_refused_by_name(schema, reason):
+def test_schema_with_external_or_circular_references_is_rejected(schema, reason):
     with pytest.raises(ValueError, match=reason):
         check_refs(schema)
     form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}

@@ -1,4 +1,4 @@
-"""What the server said may be said back to it, as OpenAI's client does in every loop of an agent."""
+"""Chat messages: answers that are sent back unchanged, as OpenAI's client does in every agent loop."""
 
 import pytest
 from pydantic import ValidationError
@@ -11,70 +11,72 @@ from cogitate.strategies.core.types import Completion, ToolCall
 from tests.fakes.backend import ScriptedBackend, ScriptedConversation
 from tests.fakes.live_server import HELLO, live
 
-ASKED = {"role": "user", "content": "And now?"}
+QUESTION = {"role": "user", "content": "And now?"}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 VLLM = {"refusal": None, "annotations": None, "audio": None, "function_call": None, "reasoning": None}
-"""What vLLM 0.32 writes beside a message's content: every field that OpenAI has."""
-CALLED = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+"""What vLLM 0.32 writes fields a message's content: every field that OpenAI has."""
+TOOL_CALL = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 
 
-class LikeVllm(ScriptedBackend):
-    """Its messages have vLLM's shape."""
+class VllmShapedBackend(ScriptedBackend):
+    """A backend whose messages have vLLM's fields."""
 
     async def answer(self, request, salt=""):
         body = await ScriptedBackend.answer(self, request, salt)
-        return shaped(body) if isinstance(body, dict) else body
+        return add_vllm_fields(body) if isinstance(body, dict) else body
 
     async def converse(self, request, prompt, salt=""):
         talk = await ScriptedBackend.converse(self, request, prompt, salt)
-        return Shaping(talk.engine, talk.prompt_tokens, talk.model, talk.raw, talk.salt, talk.max_model_len)
+        return VllmShapedConversation(
+            talk.engine, talk.prompt_tokens, talk.model, talk.raw, talk.salt, talk.max_model_len
+        )
 
 
-class Shaping(ScriptedConversation):
+class VllmShapedConversation(ScriptedConversation):
     async def present(self, completions: list[Completion]) -> Body:
-        return shaped(await ScriptedConversation.build_response(self, completions))
+        return add_vllm_fields(await ScriptedConversation.build_response(self, completions))
 
 
-def shaped(body: Body) -> Body:
+def add_vllm_fields(body: Body) -> Body:
     for choice in body["choices"]:
         choice["message"] = VLLM | choice["message"]
     return body
 
 
 def request(**message: object) -> ChatRequest:
-    said = {"role": "assistant"} | message
-    return ChatRequest.model_validate(HELLO | {"messages": [ASKED, said, ASKED]})
+    answer = {"role": "assistant"} | message
+    return ChatRequest.model_validate(HELLO | {"messages": [QUESTION, answer, QUESTION]})
 
 
 def refusal(**message: object) -> tuple[str | None, str]:
     with pytest.raises(ValidationError) as wrong:
         request(**message)
-    told = to_bad_request(wrong.value)
-    return told.param, told.message
+    error = to_bad_request(wrong.value)
+    return error.param, error.message
 
 
 @pytest.mark.live
 @pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}, {"strategy": "chain_of_thought"}])
 @pytest.mark.parametrize("reply", ["so it is \\boxed{42}", ToolCall("add", '{"a": 1}')])
-def test_the_official_client_sends_an_answer_back_whole_streamed_or_parsed(strategy, reply):
-    asked = {"model": "scripted", "messages": [ASKED], "tools": [TOOL], "extra_body": strategy}
-    with live(ScriptedEngine([reply]), backend=LikeVllm) as server:
+def test_official_client_can_send_an_answer_back(strategy, reply):
+    fields = {"model": "scripted", "messages": [QUESTION], "tools": [TOOL], "extra_body": strategy}
+    with live(ScriptedEngine([reply]), backend=VllmShapedBackend) as server:
         chats = server.client().chat.completions
-        answers = [chats.create(**asked)]
+        answers = [chats.create(**fields)]
         if not isinstance(reply, ToolCall) or strategy:
-            with chats.stream(**asked) as stream:
+            with chats.stream(**fields) as stream:
                 answers.append(stream.get_final_completion())
         for answer in answers:
             (choice,) = answer.choices
             results = [{"role": "tool", "tool_call_id": c.id, "content": "2"} for c in choice.message.tool_calls or []]
-            again = chats.create(**asked | {"messages": [ASKED, choice.message, *results, ASKED]})
+            again = chats.create(**fields | {"messages": [QUESTION, choice.message, *results, QUESTION]})
             assert again.choices[0].message.role == "assistant"
-        said = server.engine.calls[-1][0].messages[1]
-    assert said.role == "assistant" and not {"annotations", "audio", "function_call", "parsed"} & said.extra.keys()
+        sent = server.engine.calls[-1][0].messages[1]
+    assert sent.role == "assistant" and not {"annotations", "audio", "function_call", "parsed"} & sent.extra.keys()
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "fields",
     [
         *({name: None} for name in (*VLLM, "name", "tool_calls", "tool_call_id", "parsed", "provider_specific_fields")),
         {"annotations": []},
@@ -83,24 +85,24 @@ def test_the_official_client_sends_an_answer_back_whole_streamed_or_parsed(strat
     ],
     ids=str,
 )
-def test_what_says_nothing_is_nothing(beside):
-    bare, said = request(content="y"), request(content="y", **beside)
-    assert said.messages[1].to_message() == bare.messages[1].to_message()
-    assert said.to_upstream() == bare.to_upstream()
+def test_empty_fields_of_an_answer_are_ignored(fields):
+    bare, full = request(content="y"), request(content="y", **fields)
+    assert full.messages[1].to_message() == bare.messages[1].to_message()
+    assert full.to_upstream() == bare.to_upstream()
 
 
-def test_calls_may_be_numbered_and_their_arguments_read():
-    numbered = CALLED | {"index": 0, "function": CALLED["function"] | {"parsed_arguments": {}}}
-    assert request(tool_calls=[numbered]).to_upstream() == request(tool_calls=[CALLED]).to_upstream()
+def test_call_index_and_parsed_arguments_are_ignored():
+    numbered = TOOL_CALL | {"index": 0, "function": TOOL_CALL["function"] | {"parsed_arguments": {}}}
+    assert request(tool_calls=[numbered]).to_upstream() == request(tool_calls=[TOOL_CALL]).to_upstream()
 
 
-def test_a_refusal_is_read_as_what_it_says():
+def test_refusal_part_becomes_a_text_part():
     parts = [{"type": "refusal", "refusal": "I will not."}, {"type": "text", "text": " Sorry."}]
     assert request(content=parts).messages[1].to_message().text == "I will not. Sorry."
     assert request(content=parts).to_upstream()["messages"][1]["content"][0] == {"type": "text", "text": "I will not."}
 
 
-def test_who_was_cut_off_in_its_thoughts_has_said_something():
+def test_message_with_reasoning_alone_is_valid():
     assert request(content=None, reasoning="Hm").messages[1].to_message().extra == {"reasoning": "Hm"}
 
 
@@ -108,8 +110,8 @@ def test_who_was_cut_off_in_its_thoughts_has_said_something():
     ("message", "param", "words"),
     [
         ({"content": "y", "function_call": {"name": "f", "arguments": "{}"}}, "function_call", "send tool_calls"),
-        ({"content": "y", "audio": {"id": "a"}}, "audio", "no audio"),
-        ({"content": "y", "annotations": [{"type": "url_citation"}]}, "annotations", "not read"),
+        ({"content": "y", "audio": {"id": "a"}}, "audio", "audio is not supported"),
+        ({"content": "y", "annotations": [{"type": "url_citation"}]}, "annotations", "citations are not supported"),
         ({"content": "y", "feelings": 3}, "feelings", "Unknown parameter"),
         ({"content": None}, "", "needs content"),
         ({"content": [{"type": "refusal"}]}, "content.0.refusal.refusal", "Missing"),
@@ -117,6 +119,6 @@ def test_who_was_cut_off_in_its_thoughts_has_said_something():
         ({"tool_calls": 0}, "tool_calls", "valid list"),
     ],
 )
-def test_what_would_be_lost_is_refused_by_name(message, param, words):
-    named, told = refusal(**message)
-    assert named == f"messages.1.{param}".rstrip(".") and words in told
+def test_unsupported_content_is_rejected_by_name(message, param, words):
+    named, text = refusal(**message)
+    assert named == f"messages.1.{param}".rstrip(".") and words in text

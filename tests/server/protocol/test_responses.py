@@ -1,4 +1,4 @@
-"""One request in three tongues: as the client wrote it, as a chat, and as another server of this API takes it."""
+"""Conversion of a Responses request to a chat request and to the body of an upstream server."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from cogitate.server.errors import BadRequest
 from cogitate.server.protocol.chat import ChatRequest
 from tests.server.api.responses_client import QUESTION, request
 
-SAID = {"role": "user", "content": "Hi"}
+USER = {"role": "user", "content": "Hi"}
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "7"}
 TOOL = {"type": "function", "id": "c1", "function": {"name": "f", "arguments": "{}"}}
@@ -16,7 +16,7 @@ def reasoning(*texts, **fields):
     return {"type": "reasoning", "content": [{"type": "reasoning_text", "text": t} for t in texts]} | fields
 
 
-def said(*texts, **fields):
+def answer(*texts, **fields):
     parts = [{"type": "output_text", "text": text} for text in texts]
     return {"role": "assistant", "type": "message", "content": parts} | fields
 
@@ -26,7 +26,7 @@ def messages(*items, **fields):
     return body["messages"]
 
 
-def test_a_text_is_what_the_user_says_after_the_instructions():
+def test_text_input_becomes_a_user_message_after_the_instructions():
     chat = request(instructions="Be brief.").to_chat()
     assert [(message.role, message.content) for message in chat.messages] == [
         ("system", "Be brief."),
@@ -34,11 +34,11 @@ def test_a_text_is_what_the_user_says_after_the_instructions():
     ]
 
 
-def test_empty_instructions_are_none():
+def test_empty_instructions_add_no_message():
     assert len(request(instructions="").to_chat().messages) == 1
 
 
-def test_parts_become_a_chats_parts():
+def test_input_parts_become_chat_parts():
     image = {"type": "input_image", "image_url": "data:image/png;base64,x", "detail": "low"}
     (message,) = messages({"role": "user", "content": [{"type": "input_text", "text": "Look"}, image]})
     assert message["content"] == [
@@ -48,36 +48,36 @@ def test_parts_become_a_chats_parts():
 
 
 @pytest.mark.parametrize(
-    ("items", "turns"),
+    ("items", "expected"),
     [
-        ([said("a", "b")], [{"content": "ab"}]),
-        ([said("a"), said("b")], [{"content": "a"}, {"content": "b"}]),
-        ([said("a"), CALL], [{"content": "a", "tool_calls": [TOOL]}]),
+        ([answer("a", "b")], [{"content": "ab"}]),
+        ([answer("a"), answer("b")], [{"content": "a"}, {"content": "b"}]),
+        ([answer("a"), CALL], [{"content": "a", "tool_calls": [TOOL]}]),
         ([CALL, CALL], [{"tool_calls": [TOOL, TOOL]}]),
-        ([CALL, said("a")], [{"tool_calls": [TOOL], "content": "a"}]),
-        ([reasoning("r", "s"), said("a")], [{"reasoning": "rs", "content": "a"}]),
-        ([said("a"), reasoning("r"), CALL], [{"content": "a"}, {"reasoning": "r", "tool_calls": [TOOL]}]),
-        ([reasoning(), said("a")], [{"content": "a"}]),
+        ([CALL, answer("a")], [{"tool_calls": [TOOL], "content": "a"}]),
+        ([reasoning("r", "s"), answer("a")], [{"reasoning": "rs", "content": "a"}]),
+        ([answer("a"), reasoning("r"), CALL], [{"content": "a"}, {"reasoning": "r", "tool_calls": [TOOL]}]),
+        ([reasoning(), answer("a")], [{"content": "a"}]),
         (
-            [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]}, said("a")],
+            [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]}, answer("a")],
             [{"reasoning": "s", "content": "a"}],
         ),
     ],
 )
-def test_what_the_assistant_did_in_a_row_is_one_turn(items, turns):
-    assert messages(SAID, *items)[1:] == [{"role": "assistant", **turn} for turn in turns]
+def test_consecutive_assistant_items_become_one_message(items, expected):
+    assert messages(USER, *items)[1:] == [{"role": "assistant", **turn} for turn in expected]
 
 
-def test_results_are_the_tools_turns():
-    assert messages(SAID, CALL, RESULT)[-1] == {"role": "tool", "tool_call_id": "c1", "content": "7"}
+def test_call_output_becomes_a_tool_message():
+    assert messages(USER, CALL, RESULT)[-1] == {"role": "tool", "tool_call_id": "c1", "content": "7"}
 
 
-def test_nulls_say_nothing():
+def test_null_fields_are_ignored():
     nulls = {"phase": None, "encrypted_content": None, "namespace": None, "status": None}
-    assert messages(SAID, said("a", **nulls), CALL | nulls)[1]["tool_calls"] == [TOOL]
+    assert messages(USER, answer("a", **nulls), CALL | nulls)[1]["tool_calls"] == [TOOL]
 
 
-def test_every_field_keeps_its_meaning():
+def test_every_field_has_its_chat_counterpart():
     shared = {"temperature": 0.5, "top_p": 0.9, "seed": 3, "stop": ["x"], "user": "u", "metadata": {"a": "b"}}
     shared |= {"cache": "refresh", "strategy": {"name": "best_of_n"}, "budget": {"tokens": 9}, "top_k": 5}
     shared |= {"stream": True, "stream_options": {"include_progress": True}, "parallel_tool_calls": False}
@@ -108,13 +108,13 @@ def test_every_field_keeps_its_meaning():
     )
 
 
-def test_what_a_chat_alone_refuses_is_named_as_it_is_written_here():
-    with pytest.raises(BadRequest) as refused:
-        request(input=[SAID, *[CALL] * 129]).to_chat()
-    assert refused.value.param == "input" and "messages" not in refused.value.message
+def test_chat_error_has_the_field_name_of_this_api():
+    with pytest.raises(BadRequest) as error:
+        request(input=[USER, *[CALL] * 129]).to_chat()
+    assert error.value.param == "input" and "messages" not in error.value.message
 
 
-def test_what_is_ours_is_not_forwarded_and_nothing_is_to_be_stored():
+def test_upstream_body_has_no_own_fields_and_store_false():
     ours = {"strategy": {"name": "best_of_n"}, "budget": {"tokens": 5}, "cache": "refresh", "store": True}
     ours |= {"stream": True, "stream_options": {"include_progress": True}, "background": False, "prompt": None}
     assert request(**ours, top_k=5).to_upstream() == {
@@ -126,10 +126,10 @@ def test_what_is_ours_is_not_forwarded_and_nothing_is_to_be_stored():
     }
 
 
-def test_several_texts_are_forwarded_as_one_for_servers_that_read_only_the_first():
-    items = [SAID, reasoning("r", "s", id="rs_1"), said("a", "b", id="msg_1", status="completed"), CALL, RESULT]
+def test_upstream_body_joins_text_parts():
+    items = [USER, reasoning("r", "s", id="rs_1"), answer("a", "b", id="msg_1", status="completed"), CALL, RESULT]
     assert request(input=items).to_upstream()["input"] == [
-        {"type": "message", **SAID},
+        {"type": "message", **USER},
         {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "rs"}]},
         {
             "type": "message",
@@ -143,11 +143,11 @@ def test_several_texts_are_forwarded_as_one_for_servers_that_read_only_the_first
     ]
 
 
-def test_reasoning_that_says_nothing_is_left_out():
-    assert len(request(input=[SAID, reasoning(), said("a")]).to_upstream()["input"]) == 2
+def test_upstream_body_omits_empty_reasoning():
+    assert len(request(input=[USER, reasoning(), answer("a")]).to_upstream()["input"]) == 2
 
 
-def test_an_unfinished_last_message_is_to_be_continued():
-    chat = request(input=[SAID, said("half", status="incomplete")]).to_chat()
+def test_unfinished_last_message_is_continued():
+    chat = request(input=[USER, answer("half", status="incomplete")]).to_chat()
     assert chat.continue_final_message is True and chat.add_generation_prompt is False
-    assert request(input=[SAID, said("whole", status="completed")]).to_chat().continue_final_message is None
+    assert request(input=[USER, answer("whole", status="completed")]).to_chat().continue_final_message is None

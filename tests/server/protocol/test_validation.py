@@ -1,4 +1,4 @@
-"""What is wrong is named, in few words, and none of them is a pattern."""
+"""Validation errors: short, named by their parameter, and free of the input's formatting."""
 
 import json
 
@@ -20,7 +20,7 @@ def server():
         yield started
 
 
-def refused(server, path="/v1/chat/completions", headers=None, **fields):
+def post_invalid(server, path="/v1/chat/completions", headers=None, **fields):
     response = httpx.post(f"{server.url}{path}", json=HELLO | fields, headers=headers, timeout=20)
     assert response.status_code == 400, response.text[:300]
     return envelope(response)
@@ -37,8 +37,8 @@ def refused(server, path="/v1/chat/completions", headers=None, **fields):
         ({"tools": [{"type": "function", "function": {"name": "{0}"}}]}, "tools.0.function.name"),
     ],
 )
-def test_braces_are_letters_like_others(server, fields, param):
-    error = refused(server, **fields)
+def test_braces_in_a_field_name_are_plain_characters(server, fields, param):
+    error = post_invalid(server, **fields)
     assert error["param"] == param and f"'{param}'" in error["message"]
 
 
@@ -57,29 +57,29 @@ def test_braces_are_letters_like_others(server, fields, param):
     ],
     ids=range(9),
 )
-def test_a_name_of_any_length_is_told_briefly(server, fields, begins):
-    error = refused(server, **fields)
+def test_long_field_name_is_truncated_in_param(server, fields, begins):
+    error = post_invalid(server, **fields)
     assert error["param"].startswith(begins) and len(error["param"].encode()) <= 120
 
 
 @pytest.mark.parametrize("model", ["🙂" * 512, '"' * 512, "\x01" * 512])
-def test_so_is_a_model_that_is_not_there(server, model):
+def test_long_model_name_is_a_404_that_names_model(server, model):
     answer = server.ask(model=model)
     assert answer.status_code == 404 and envelope(answer)["param"] == "model"
 
 
-@pytest.mark.parametrize("sign", ["a", '"', "\\", "\x01", "\n", "é", "🙂", "\ud800"])
-def test_no_error_is_long(sign):
-    body = BadRequest(sign * 5000, param=sign * 5000).body
+@pytest.mark.parametrize("character", ["a", '"', "\\", "\x01", "\n", "é", "🙂", "\ud800"])
+def test_error_body_is_at_most_2_kilobytes(character):
+    body = BadRequest(character * 5000, param=character * 5000).body
     assert len(json.dumps(body, ensure_ascii=False).encode()) <= 2048
     assert truncate("ok é🙂\n", 100) == "ok é🙂\n" and ApiError("x").param is None
 
 
 @pytest.mark.parametrize("digits", [10, 5000])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
-def test_a_number_of_samples_has_few_digits(server, digits, path):
-    assert refused(server, path, {"X-ITS-Budget": "9" * digits})["param"] == "X-ITS-Budget"
-    assert refused(server, path, budget="9" * digits)["param"] == "budget"
+def test_sample_count_with_too_many_digits_is_rejected(server, digits, path):
+    assert post_invalid(server, path, {"X-ITS-Budget": "9" * digits})["param"] == "X-ITS-Budget"
+    assert post_invalid(server, path, budget="9" * digits)["param"] == "budget"
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ def test_a_number_of_samples_has_few_digits(server, digits, path):
         ({"response_format": {"type": "json_schema"}}, "response_format", "needs json_schema"),
     ],
 )
-def test_what_contradicts_another_field_is_named_too(server, fields, param, words):
-    error = refused(server, **fields)
+def test_field_that_contradicts_another_is_named(server, fields, param, words):
+    error = post_invalid(server, **fields)
     assert (error["param"], error["code"]) == (param, "invalid_value") and words in error["message"]
 
 
-def test_a_body_that_is_no_object_has_a_name():
+def test_body_that_is_no_object_is_named_body():
     with live(ScriptedEngine(["x"])) as server:
         response = httpx.post(f"{server.url}/v1/chat/completions", json=[])
     assert envelope(response)["message"].startswith("Invalid type for 'body'") and envelope(response)["param"] is None

@@ -5,7 +5,7 @@ import pytest
 from cogitate.server.engine import ModelCard
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.server.planning.test_plan import planned, refusal
+from tests.server.planning.test_plan import make_plan, refusal
 
 WORDS = "word " * 40
 VOTE = {"name": "self_consistency", "n": 4, "weights": "confidence", "stop_rule": "none", "floor": "high", "warmup": 2}
@@ -27,7 +27,7 @@ def test_samples_below_the_threshold_are_billed_and_shown_as_unsure():
 def test_a_threshold_needs_an_engine_with_log_probabilities():
     blind = ModelCard("tiny", "r1", 4096, 0, frozenset({"continue", "seed"}))
     assert refusal(card=blind, strategy=VOTE | {"weights": "none"}).param == "strategy"
-    assert planned(strategy=VOTE).sampling.logprobs == 5
+    assert make_plan(strategy=VOTE).sampling.logprobs == 5
 
 
 @pytest.mark.parametrize(
