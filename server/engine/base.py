@@ -14,11 +14,20 @@ Body: TypeAlias = dict[str, Any]
 `text_completion` for a CompletionRequest, a `response` for a ResponsesRequest. Models of the fields that this server
 reads: `protocol.chat_response`, `protocol.completion_response`, `protocol.response_object`."""
 
-Events: TypeAlias = AsyncIterator[str]
-"""A stream of server-sent events. Each item is one complete event, its terminating blank line included.
 
-Chat and text completions: `data: {chunk}\\n\\n`, and `data: [DONE]\\n\\n` last. Responses: `event: {type}\\ndata:
-{event}\\n\\n`, and no [DONE]."""
+class Events(Protocol):
+    """A stream of server-sent events. Each item is one complete event, its terminating blank line included.
+
+    Chat and text completions: `data: {chunk}\\n\\n`, and `data: [DONE]\\n\\n` last. Responses: `event: {type}\\ndata:
+    {event}\\n\\n`, and no [DONE]. Async generators are such streams.
+    """
+
+    def __aiter__(self) -> AsyncIterator[str]: ...
+
+    async def __anext__(self) -> str: ...
+
+    async def aclose(self) -> None:
+        """Ends the decode. Called by whoever does not read on, for a reference may outlive the reader."""
 
 
 class CannotStart(Exception):

@@ -23,7 +23,7 @@ from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Prover, Verifier
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.session import RequestContext, Session
-from cogitate.strategies.core.trace import Trace, is_degraded
+from cogitate.strategies.core.trace import Trace, degrades_answer
 from cogitate.strategies.verifiers import BUILT_IN
 
 
@@ -75,7 +75,7 @@ class StrategyRunner:
         outcomes = (finished.outcome, *finished.outcome.alternatives)[: plan.answer_count]
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
         body = build_completion(plan, trace, finished, response)
-        return body, finished.stopped in ("completed", "decided") and not any(map(is_degraded, trace))
+        return body, finished.stopped in ("completed", "decided") and not any(map(degrades_answer, trace))
 
     def _open_session(self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None) -> Session:
         assert plan.strategy is not None

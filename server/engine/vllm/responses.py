@@ -1,7 +1,7 @@
 """Answers plain requests to the Responses API with vLLM's own handler, in this process."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from pydantic import ValidationError
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest as VllmResponsesRequest
@@ -18,7 +18,7 @@ from cogitate.server.safe_traceback import format_traceback
 
 log = logging.getLogger("cogitate.engine")
 PRELIMINARY_EVENTS = ("response.created", "response.in_progress")
-VllmEvents = AsyncIterator[StreamingResponsesResponse]
+VllmEvents = AsyncGenerator[StreamingResponsesResponse, None]
 
 
 async def create_response(loaded: LoadedEngine, request: ResponsesRequest, model: str, salt: str) -> Body | Events:
@@ -73,6 +73,8 @@ async def _stream(events: VllmEvents, start: list[bytes]) -> Events:
     except Exception as error:  # noqa: BLE001 after the first byte a failure can only be an event
         log.error("the engine lost a request: %s", format_traceback(error))
         yield encode_error(UpstreamError(LOST_REQUEST), number).decode()
+    finally:
+        await events.aclose()  # the client may have left: `async for` does not close what it iterates over
 
 
 def _encode(event: StreamingResponsesResponse, number: int) -> bytes:
