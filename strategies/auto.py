@@ -85,7 +85,7 @@ class Auto(Options):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         ballot = Ballot()
         await self.collect_votes(prompt, min(WAVE, self.n), ballot, run, first_wave=True)
-        decided = self.is_decided(ballot, run)
+        decided = self.may_stop(ballot, run)
         open_vote = bool(ballot.blocs) and not decided
         missing = self.n - ballot.size if open_vote else max(0, run.request.answers - ballot.size)
         if missing:
@@ -107,10 +107,10 @@ class Auto(Options):
             async for sample in samples:
                 ballot.cast(Outcome(sample, await run.read(sample)))
                 run.propose(ballot.winner())
-                if not first_wave and ballot.size >= run.request.answers and self.is_decided(ballot, run):
+                if not first_wave and ballot.size >= run.request.answers and self.may_stop(ballot, run):
                     break
 
-    def is_decided(self, ballot: Ballot, run: Run) -> bool:
+    def may_stop(self, ballot: Ballot, run: Run) -> bool:
         """Return whether the leader will probably win the vote of n; under load a lower probability is enough."""
         blocs, remaining = ballot.rank_blocs(), self.n - ballot.size
         if may_stop("predictive", blocs, remaining, ENOUGH):

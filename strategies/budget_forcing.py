@@ -84,11 +84,11 @@ class BudgetForcing(Options):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         thought, budget_binds = Thought(prompt, run), self.is_bound_by_budget(run)
         try:
-            if self.thinking_left(thought) == 0:
+            if self.remaining_thinking(thought) == 0:
                 await thought.skip_thinking(OPEN_TAG, NO_THOUGHT, FINAL_ANSWER)
             elif await self.think(thought):
                 wanted_more = self.max_thinking is None or thought.token_count < self.max_thinking
-                run.budget.is_short = budget_binds and wanted_more and self.thinking_left(thought) == 0
+                run.budget.is_short = budget_binds and wanted_more and self.remaining_thinking(thought) == 0
                 thought.conclude(FINAL_ANSWER)
             elif thought.uses_tags:
                 thought.append_close_tag()
@@ -106,11 +106,11 @@ class BudgetForcing(Options):
     async def think(self, thought: Thought) -> bool:
         """Decode the thinking. Returns whether it was cut off, rather than ended by the model."""
         waits, probed = self.waits, list[str | None]()
-        while (left := self.thinking_left(thought)) != 0:
+        while (left := self.remaining_thinking(thought)) != 0:
             step = await thought.think(left if self.early_exit == "none" else smallest_limit(left, self.probe_every))
             if step.finish == "stop":
                 enough = self.min_thinking is not None and thought.token_count >= self.min_thinking
-                if not waits or enough or self.thinking_left(thought) == 0:
+                if not waits or enough or self.remaining_thinking(thought) == 0:
                     return thought.uses_tags and step.stopped_by != CLOSE_TAG
                 waits -= 1
                 thought.append_text(WAIT if step.text.endswith("\n") else f"\n\n{WAIT}", thinking=True)
@@ -121,8 +121,8 @@ class BudgetForcing(Options):
     async def probe(self, thought: Thought, probed: list[str | None]) -> bool:
         """Ask for the answer so far, and return whether thinking may end. A lost probe, or one without room, is no."""
         spare = thought.run.budget.tokens_left
-        no_room = spare is not None and spare - MAX_PROBE_TOKENS < self.reserved_tokens(thought)
-        if self.thinking_left(thought) == 0 or no_room:
+        no_room = spare is not None and spare - MAX_PROBE_TOKENS < self.answer_reserve(thought)
+        if self.remaining_thinking(thought) == 0 or no_room:
             return False
         try:
             probe = await thought.run.generate(
@@ -135,13 +135,13 @@ class BudgetForcing(Options):
         clear = probe_confidence(probe) > DEER_THRESHOLD if by_confidence else is_stable(probed)
         return clear and thought.token_count >= (self.min_thinking or 0)
 
-    def thinking_left(self, thought: Thought) -> int | None:
+    def remaining_thinking(self, thought: Thought) -> int | None:
         """Return the tokens that thinking may still take: of its own limit, and without those of the answer."""
         left, own = thought.remaining_tokens, self.max_thinking
-        unreserved = None if left is None else max(0, left - self.reserved_tokens(thought))
+        unreserved = None if left is None else max(0, left - self.answer_reserve(thought))
         return smallest_limit(unreserved, None if own is None else max(0, own - thought.token_count))
 
-    def reserved_tokens(self, thought: Thought) -> int:
+    def answer_reserve(self, thought: Thought) -> int:
         """Return the tokens reserved for the answer."""
         return min(self.answer_tokens, max(1, ((thought.remaining_tokens or 0) + thought.token_count) // 2))
 

@@ -79,7 +79,7 @@ class ProgramAided(Options):
         chains = super().instruct(prompt)
         votes: list[Outcome] = []
         for question, n in ((programs, self.n), (chains, self.chains)):
-            if n and not self.is_decided(votes, run):
+            if n and not self.may_stop(votes, run):
                 await self.collect_votes(question, n, votes, run, as_program=question is programs)
         ranking = Ballot.of(merge_close_values(votes)).ranking()
         return ranking if run.request.sampling.constrained else append_value(ranking)
@@ -91,10 +91,10 @@ class ProgramAided(Options):
             async for sample in samples:
                 votes.append(Outcome(sample, await run.read(sample, as_program=as_program)))
                 run.propose(Ballot.of(merge_close_values(votes)).winner())
-                if self.is_decided(votes, run):
+                if self.may_stop(votes, run):
                     break
 
-    def is_decided(self, votes: list[Outcome], run: Run) -> bool:
+    def may_stop(self, votes: list[Outcome], run: Run) -> bool:
         remaining = self.candidates - len(votes)
         return len(votes) >= run.request.answers and may_stop(
             self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), remaining, self.confidence

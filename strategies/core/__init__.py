@@ -1,1 +1,1 @@
-"""What every strategy is built from: types, ports, Run, budgets, traces. Imports no strategy."""
+"""What strategies are built from: types, ports, Run, budgets, traces. Imports no strategy."""

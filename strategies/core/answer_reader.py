@@ -1,4 +1,4 @@
-"""How a candidate is read: the answer it gives, on which votes are counted."""
+"""Reading the answer that a candidate votes for, from its text or tool calls."""
 
 from dataclasses import dataclass
 
@@ -6,37 +6,36 @@ from cogitate.strategies.answers import Answer, AnswerFormat, answer_from_calls,
 from cogitate.strategies.core.types import Completion
 
 NO_CALL = Answer("", "no call", "tool")
-"""Tools were offered, none was called, and nothing else can be read: that is a vote for calling none."""
+"""The vote for calling no tool: tools were offered, none was called, and no other answer can be read."""
 DELIMITED_RULES = ("boxed", "json")
-"""Rules whose answers stand even in a text that was cut off: what they read was closed."""
+"""Rules whose answers count also in a truncated text, because they end with a delimiter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerReader:
+    """Reads answers as one request wants them compared."""
+
     format: AnswerFormat = "auto"
     vote_on: tuple[str, ...] = ()
-    """The fields of a JSON answer, or of a tool's arguments, that are compared; empty: all of them."""
+    """The fields of a JSON answer, or of a tool call's arguments, that are compared; empty: all."""
     tools: bool = False
-    """Tools were offered."""
+    """Whether the request offers tools."""
 
     def read(self, completion: Completion) -> Answer | None:
-        """What a candidate votes for, None if it abstains: a truncated chain does not vote by its last number.
+        """Return the answer that a candidate votes for; None if it abstains.
 
-        One that was ended as unsure does not vote at all.
+        A truncated chain does not vote by its last number, and a sample that ended as `unsure` does not vote at all.
         """
         if completion.finish == "unsure":
             return None
-        ended = completion.finish == "stop"
+        finished = completion.finish == "stop"
         if completion.tool_calls:
-            return (
-                answer_from_calls([(call.name, call.arguments) for call in completion.tool_calls], self.vote_on)
-                if ended
-                else None
-            )
+            calls = [(call.name, call.arguments) for call in completion.tool_calls]
+            return answer_from_calls(calls, self.vote_on) if finished else None
         text = completion.text if completion.content is None else completion.content
         answer = extract(text, self.format, completion.prompt.question)
         if answer and answer.rule == "json":
             answer = narrow_to_fields(answer, self.vote_on)
-        if answer and not ended and answer.rule not in DELIMITED_RULES:
+        if answer and not finished and answer.rule not in DELIMITED_RULES:
             answer = None
-        return NO_CALL if answer is None and ended and self.tools else answer
+        return NO_CALL if answer is None and finished and self.tools else answer

@@ -43,7 +43,7 @@ class Grant:
         self.budget.settle(self)
 
     @property
-    def is_clipped(self) -> bool:
+    def is_binding(self) -> bool:
         """Whether the budget, and no other limit, bounds this decode."""
         return self.tokens is not None and (self.max_tokens is None or self.tokens < self.max_tokens)
 

@@ -1,4 +1,4 @@
-"""Answers that are the same mathematically, under one key: that of the first one read."""
+"""Equivalence classes of a request's answers, so that mathematically equal answers count as one."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from cogitate.strategies.answers import is_worth_proving
 from cogitate.strategies.core.ports import Prover
 
 MAX_COMPARISONS = 3
-"""Only the commonest classes are worth a proof that a new answer belongs to them: they are what a vote turns on."""
+"""A new answer is compared with the largest classes only, which are those that decide a vote."""
 
 
 @dataclass(slots=True)
 class AnswerClasses:
-    """The answers of one request."""
+    """The classes of one request. A class has the key of its first answer."""
 
     keys: dict[str, str] = field(default_factory=dict)
     sizes: Counter[str] = field(default_factory=Counter)
 
     async def key(self, key: str, prover: Prover) -> str:
-        """The key that it is counted under."""
+        """Add an answer by its canonical key, and return the key of its class."""
         if key not in self.keys:
             self.keys[key] = key
             for known, _ in self.sizes.most_common(MAX_COMPARISONS):

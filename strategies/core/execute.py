@@ -69,7 +69,7 @@ async def best_so_far(session: Session) -> Outcome:
     if session.incumbent is not None:
         return session.incumbent
     decodes = [e for e in session.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATE_ROLES]
-    made = [e.completion.as_truncated if e.role == "step" else e.completion for e in decodes if e.completion.text]
+    made = [e.completion.as_final_answer if e.role == "step" else e.completion for e in decodes if e.completion.text]
     run = Run(session)
     outcomes = [Outcome(completion, await run.read(completion)) for completion in made]
     if not outcomes:

@@ -1,4 +1,4 @@
-"""A verdict in one token: what its probability says of labels that a tokeniser may spell in several ways. Pure."""
+"""Probabilities of the labels of a one-token verdict."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,11 @@ from cogitate.strategies.core.types import Completion
 
 
 def label_probabilities(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float] | None:
-    """The share of each label, summed over its spellings; they add up to 1. None where none of them was reported."""
+    """Return the probability of each label, given as its spellings; None where no spelling was reported.
+
+    A tokeniser may spell a label in several ways (`Yes`, ` Yes`), whose probabilities add up. The result is normalised
+    over the labels.
+    """
     masses = [
         math.fsum(math.exp(verdict.labels[spelling]) for spelling in label if spelling in verdict.labels)
         for label in labels

@@ -1,7 +1,7 @@
-"""What a model reported of each token that it decoded. Pure.
+"""Log-probabilities of decoded tokens, in columns.
 
-A sample of thousands of tokens, each with its alternatives, is kept in four columns. As objects the samples of one
-request would be millions, which the garbage collector goes through again and again while everything else stands still.
+A sample of thousands of tokens, each with its alternatives, is stored in four columns. As objects, the samples of one
+request would be millions, which the garbage collector traverses again and again while everything else waits.
 """
 
 from array import array
@@ -14,7 +14,7 @@ from typing import Self, overload
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One decoded token, natural-log probability under the raw (untempered) softmax, and its best alternatives."""
+    """A decoded token, its natural-log probability under the raw (untempered) softmax, and likely alternatives."""
 
     id: int
     text: str
@@ -23,7 +23,7 @@ class TokenLogprob:
 
 
 class Logprobs(Sequence[TokenLogprob]):
-    """The tokens of one sample, in order. It may grow; a token is made when it is asked for."""
+    """The tokens of one sample, in order. It may grow; a TokenLogprob is built on access."""
 
     __slots__ = ("ids", "starts", "texts", "total", "values")
 
@@ -33,31 +33,31 @@ class Logprobs(Sequence[TokenLogprob]):
             starts.append(len(each))
             each += (token, *token.top)
         self.starts = array("q", starts)
-        """Where each token begins in the other columns: itself, and behind it its alternatives."""
+        """The offset of each token in the other columns, where its alternatives follow it."""
         self.ids = array("q", [token.id for token in each])
         self.values = array("d", [token.logprob for token in each])
-        # A tuple: of one that holds strings alone the collector lets go.
+        # A tuple, because the garbage collector untracks a tuple of strings.
         self.texts: tuple[str | None, ...] = tuple([token.text for token in each])
         self.total = sum(self.values[start] for start in starts)
 
     def extend(
         self, starts: Sequence[int], ids: Sequence[int], values: Sequence[float], texts: Sequence[str | None]
     ) -> None:
-        """More tokens, in columns whose `starts` count from their own beginning."""
-        begun = len(self.ids)
+        """Append tokens, in columns whose `starts` are relative to their own beginning."""
+        offset = len(self.ids)
         self.total += sum(map(values.__getitem__, starts))
-        self.starts += array("q", [begun + start for start in starts])
+        self.starts += array("q", [offset + start for start in starts])
         self.ids += array("q", ids)
         self.values += array("d", values)
         self.texts = (*self.texts, *texts)
 
     @property
     def mean(self) -> float | None:
-        """Of the tokens that were chosen; None of nothing."""
+        """The mean log-probability of the chosen tokens; None where there are none."""
         return self.total / len(self.starts) if self.starts else None
 
     def likelihoods(self) -> Iterator[tuple[float, Sequence[float]]]:
-        """Each token's log-probability, and its alternatives'."""
+        """Yield each token's log-probability, and those of its alternatives."""
         for start, end in pairwise((*self.starts, len(self.ids))):
             yield self.values[start], self.values[start + 1 : end]
 
@@ -70,19 +70,19 @@ class Logprobs(Sequence[TokenLogprob]):
     def __getitem__(self, at: slice) -> Self: ...
     def __getitem__(self, at: int | slice) -> TokenLogprob | Self:
         if isinstance(at, slice):
-            return self._part(range(len(self))[at])
+            return self._slice(range(len(self))[at])
         at = range(len(self))[at]
         start, end = self.starts[at], self._end(at)
         columns = zip(self.ids[start:end], self.texts[start:end], self.values[start:end], strict=True)
         token, *top = (TokenLogprob(id, text or "", value) for id, text, value in columns)
         return replace(token, top=tuple(top)) if top else token
 
-    def _part(self, places: range) -> Self:
-        if places.step != 1 or not places:
-            return type(self)(self[at] for at in places)
-        start, end = self.starts[places.start], self._end(places.stop - 1)
+    def _slice(self, indices: range) -> Self:
+        if indices.step != 1 or not indices:
+            return type(self)(self[at] for at in indices)
+        start, end = self.starts[indices.start], self._end(indices.stop - 1)
         part = type(self)()
-        starts = [begun - start for begun in self.starts[places.start : places.stop]]
+        starts = [begin - start for begin in self.starts[indices.start : indices.stop]]
         part.extend(starts, self.ids[start:end], self.values[start:end], self.texts[start:end])
         return part
 
@@ -99,19 +99,19 @@ class Logprobs(Sequence[TokenLogprob]):
 
 
 def pack(tokens: Sequence[TokenLogprob]) -> Logprobs:
-    """What a completion keeps, to which nobody adds."""
+    """Return the tokens in columns, for a completion, which never grows."""
     if isinstance(tokens, Logprobs):
         return tokens
     return Logprobs(tokens) if tokens else NO_LOGPROBS
 
 
 NO_LOGPROBS = Logprobs()
-"""Of the many samples of which nothing was asked."""
+"""Shared by all samples without log-probabilities."""
 
 
 def concatenate(parts: Iterable[Logprobs]) -> Logprobs:
-    """One behind the other."""
-    whole = Logprobs()
+    """Return the tokens of all parts, in order."""
+    joined = Logprobs()
     for part in parts:
-        whole.extend(part.starts, part.ids, part.values, part.texts)
-    return whole
+        joined.extend(part.starts, part.ids, part.values, part.texts)
+    return joined

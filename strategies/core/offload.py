@@ -1,7 +1,7 @@
-"""Reading what a model wrote, without holding up whoever else the event loop serves.
+"""Running CPU-bound work on model output without blocking the event loop.
 
-A model's text is untrusted: it may be long, and worded so that each rule that reads it takes its time. Every piece of
-such work is linear and bounded, some tens of milliseconds at the worst; but there are many at once.
+Model output is untrusted: it may be long, and written so that each rule that reads it is slow. Each such piece of work
+is linear and bounded, some tens of milliseconds at worst, but there may be many at once.
 """
 
 import asyncio
@@ -11,14 +11,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 MAX_INLINE_SIZE = 2_000
-"""Characters, or tokens with their log-probabilities, that take a fraction of a millisecond."""
+"""Characters, or tokens with log-probabilities, that take a fraction of a millisecond."""
 
 _reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
-"""One for the process: a second thread would only wait for the first one's interpreter lock, and make others wait."""
+"""One thread per process: a second one would only wait for the interpreter lock, and make other tasks wait."""
 
 
 async def offload(work: Callable[[], T], size: int) -> T:
-    """What pure `work` over so much gives: a short one at once, a long one in its turn, in a thread. Others go on."""
+    """Run the pure function `work`: inline where `size` is small, else in the reader thread, one at a time.
+
+    Inline work yields to the event loop once. Exceptions of `work` propagate.
+    """
     if size > MAX_INLINE_SIZE:
         return await asyncio.get_running_loop().run_in_executor(_reader, work)
     result = work()

@@ -1,4 +1,4 @@
-"""What strategies need from the world. Adapters in server/ and tests/ implement these."""
+"""Protocols of what strategies need: an engine, verifiers, a prover. The server and `core.scripted` implement them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -7,41 +7,45 @@ from typing import Literal, Protocol
 from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling, TextDelta
 
 OnText = Callable[[TextDelta], None]
-"""Called with each new stretch of text as it is decoded."""
+"""Called with each new part of the text while it is decoded."""
 OnAbort = Callable[[Completion], None]
-"""Called at most once, with what had been decoded when the caller was cancelled."""
+"""Called at most once, with what was decoded when the caller was cancelled."""
 
 
 Ability = Literal["continue", "logprobs", "seed", "n"]
-"""What not every engine can do: go on from a partial answer, report log-probabilities, repeat a seeded decode.
+"""What not every engine can do: continue a partial answer, report log-probabilities, repeat a seeded decode.
 
-`n`, several answers to one call, is of use to engines that are far away alone: no strategy needs it.
+`n`, several answers to one call, only helps remote engines: no strategy needs it.
 """
 ABILITIES: frozenset[Ability] = frozenset({"continue", "logprobs", "seed"})
+"""The abilities of an engine that can do all that strategies need."""
 
 
 class SampleFailed(Exception):
-    """One decode went wrong and the engine goes on: its siblings may still answer."""
+    """One decode failed, and the engine goes on: sibling decodes may still succeed."""
 
 
 class Engine(Protocol):
+    """Decodes completions."""
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        """Decode one completion. Cancelling the caller aborts the decode in the engine before the cancel goes on.
+        """Decode one completion. Cancelling the caller aborts the decode in the engine before it propagates.
 
-        Without `on_text` nothing wakes the event loop until the decode is done. Raises SampleFailed when this decode
-        alone is lost; anything else is the engine's own end.
+        Without `on_text` nothing wakes the event loop until the decode is done. Raises SampleFailed where this decode
+        alone is lost; any other exception means that the engine failed.
         """
 
 
 Ask = Callable[[Sequence[Prompt], tuple[str, ...]], Awaitable[Sequence[Completion | None]]]
-"""One greedy token after each prompt, in order, with the log-probabilities of the given labels; None where lost."""
+"""Decodes one greedy token after each prompt, in order, with the log-probabilities of the given labels; None where
+lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A verifier's opinion of one solution: a score in [0, 1] per step; just one for the whole; none at a failure."""
+    """A verifier's scores of one solution, in [0, 1]: one per step, one for the solution, or none where it failed."""
 
     steps: tuple[float, ...]
     tokens: int = 0
@@ -49,26 +53,30 @@ class Verdict:
 
 
 class Verifier(Protocol):
+    """Scores solutions, finished or not."""
+
     @property
     def logprobs(self) -> int | None:
-        """The alternatives per token that candidates must carry to be judged; None: it reads the text alone."""
+        """The alternatives per token that it reads from candidates; None: it reads the text alone."""
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """What it asks of the engine."""
+        """The abilities that it needs of the engine."""
 
     @property
     def compares(self) -> bool:
-        """Its scores tell the solutions that it is given at once from each other, and mean nothing beyond."""
+        """Whether its scores only rank the solutions of one call against each other."""
 
     @property
     def aggregation(self) -> Aggregation:
-        """How a solution's score is best made of its steps'."""
+        """How its step scores are best aggregated into a solution's score."""
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        """One verdict per solution, in order. Solutions may be unfinished."""
+        """Return one verdict per solution, in order. Raises SampleFailed where all are lost."""
 
 
 class Prover(Protocol):
+    """Decides whether answers are mathematically equal."""
+
     async def equal(self, a: str, b: str) -> bool:
-        """Whether two canonical answers are the same mathematically. False when in doubt or out of time."""
+        """Return whether two canonical answers are equal; False when in doubt or out of time."""

@@ -1,4 +1,4 @@
-"""What a program that a model wrote computes: where it stands in a text, its value, and which values are one. Pure."""
+"""The program in a candidate's text, the value that it prints, and which values count as equal."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from cogitate.strategies.core.quoting import strip_thinking
 from cogitate.strategies.core.types import Outcome
 
 TOLERANCE = Decimal("1e-4")
-"""Relative. Programs round as they like; two whole numbers are one only if they are equal."""
+"""Relative difference within which two values are equal, because programs round differently. Integers must be equal."""
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python3?|py)[ \t]*\n(.*?)^[ \t]*```", re.S | re.M | re.I)
-_NOTHING = frozenset({"", "none", "nan", "inf", "-inf", "[]", "{}", "()"})
-_TELL = """
+_NO_VALUES = frozenset({"", "none", "nan", "inf", "-inf", "[]", "{}", "()"})
+_PRINT_VALUE = """
 
 if callable(globals().get("solution")):
     _value = solution()
@@ -24,24 +24,24 @@ if callable(globals().get("solution")):
 
 
 def extract_program(text: str) -> str | None:
-    """The last complete fenced program of a reply, its thoughts left out."""
-    found = _FENCE.findall(strip_thinking(text))
-    return next((source for source in reversed(found) if source.strip()), None)
+    """Return the last complete fenced program of a reply, ignoring its thinking; None where there is none."""
+    programs = _FENCE.findall(strip_thinking(text))
+    return next((source for source in reversed(programs) if source.strip()), None)
 
 
 def append_value_printer(source: str) -> str:
-    """The program, made to end with its value on a line of its own: what `solution()` returns."""
-    return source + _TELL
+    """Return the program, extended to print what `solution()` returns on a line of its own."""
+    return source + _PRINT_VALUE
 
 
 def parse_value(stdout: str) -> str | None:
-    """The last line that it printed; None where that is no value."""
+    """Return the last line of the output; None where that is no value."""
     line = next((line.strip() for line in reversed(stdout.splitlines()) if line.strip()), "")
-    return None if line.casefold() in _NOTHING else line
+    return None if line.casefold() in _NO_VALUES else line
 
 
 def merge_close_values(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The same, numbers that are nearly equal under one key: that of the least of them, in whatever order they came."""
+    """Return the outcomes with close numbers under one key, that of the smallest. The order does not matter."""
     numbers = {o.answer.key: value for o in outcomes if o.answer and (value := to_decimal(o.answer.key)) is not None}
     names: dict[str, str] = {}
     ranked = sorted(numbers, key=lambda key: numbers[key])
@@ -55,5 +55,6 @@ def merge_close_values(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def are_close(a: Decimal, b: Decimal) -> bool:
-    whole = a == a.to_integral_value() and b == b.to_integral_value()
-    return a == b or (not whole and abs(a - b) <= TOLERANCE * max(abs(a), abs(b)))
+    """Return whether two numbers are equal within TOLERANCE; two whole numbers must be equal."""
+    integers = a == a.to_integral_value() and b == b.to_integral_value()
+    return a == b or (not integers and abs(a - b) <= TOLERANCE * max(abs(a), abs(b)))

@@ -1,22 +1,22 @@
-"""Programs that a model wrote, run where they can do no harm: the port that strategies and verifiers use."""
+"""The port for running programs that a model wrote, in a sandbox."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Reason = Literal["ok", "error", "timeout", "memory", "output", "refused"]
-"""How a run ended. `error`: it failed by itself; `output`: it said too much; `refused`: it was never started."""
+"""How a run ended. `error`: the program failed; `output`: it printed too much; `refused`: it was never started."""
 
-PROGRAMS_OFF = "this server runs no programs: it was started with --code-exec off"
+PROGRAMS_OFF = "programs are disabled: start the server with --code-exec"
 
 
 class ProgramsOff(Exception):
-    """The operator runs no programs."""
+    """The operator has disabled programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramResult:
-    """One program's end. What it said is cut at the sandbox's limit, and as hostile as the program."""
+    """The end of one program. Its output is cut at the sandbox's limit, and as untrusted as the program."""
 
     stdout: str
     reason: Reason
@@ -31,24 +31,25 @@ class ProgramResult:
 
 @dataclass(frozen=True, slots=True)
 class UnitTestResult:
-    """One verdict per test, in order: True only where the test was seen to pass."""
+    """The verdicts of unit tests on one program."""
 
     passed: tuple[bool, ...]
+    """One verdict per test, in order: True only where the test was observed to pass."""
     reason: Reason
-    """`ok` when every test got to its own end, whatever its verdict."""
+    """`ok` where every test ran to its end, whatever its verdict."""
     seconds: float
     detail: str = ""
     """Why it was refused."""
 
 
 class Programs(Protocol):
-    """Cancelling a caller kills what runs for it at once. Raises ProgramsOff where nothing may run."""
+    """Runs programs. Cancelling the caller kills what runs for it. Raises ProgramsOff where programs are disabled."""
 
     async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         """Run one Python program to its end."""
 
     async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
-        """Call the functions of `source` from tests that its process never sees.
+        """Call the functions of `source` from tests that its process cannot see.
 
         A test is Python statements; it passes when it ends without an exception after an answer from the candidate.
         Names that it does not define are the candidate's functions. They take and return plain values only: None,
@@ -57,7 +58,7 @@ class Programs(Protocol):
 
 
 class NoPrograms:
-    """Where the operator runs none."""
+    """The port where programs are disabled."""
 
     async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         raise ProgramsOff(PROGRAMS_OFF)

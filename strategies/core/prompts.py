@@ -1,4 +1,4 @@
-"""The words we put to a model, in one place."""
+"""Prompt templates, in one place."""
 
 from cogitate.strategies.answers import AnswerFormat
 
@@ -21,18 +21,18 @@ PROGRAM = (
     "library alone, and read no input."
 )
 CODE = "\n\nThink step by step, then put the whole program between ```python and ```."
-"""Where unit tests judge: they run the last program so marked."""
+"""For unit tests, which run the last program in such a block."""
 VALUE = "\n\nThe answer is {value}."
-"""Behind a program: what it computed."""
+"""Appended to a program: the value it printed."""
 
 THEREFORE = "\n\nTherefore, the answer is"
 """Kojima et al.'s second prompt (arXiv:2205.11916), without its "(arabic numerals)": answers need not be numbers."""
 
 WAIT = "Wait"
 FINAL_ANSWER = "Final Answer:"
-"""What s1 writes in place of an early end, and behind an enforced one (arXiv:2501.19393)."""
+"""s1 replaces an early end of thinking by WAIT, and appends FINAL_ANSWER to an enforced one (arXiv:2501.19393)."""
 NO_THOUGHT = "Okay, I think I have finished thinking."
-"""NoThinking's whole thought (arXiv:2504.09858)."""
+"""The only thought of NoThinking (arXiv:2504.09858)."""
 
 GRADER = "You are a strict and careful grader."
 VERDICT = (
@@ -47,10 +47,10 @@ BEST = (
     "number alone."
 )
 NUMBERS = tuple((str(number), f" {number}") for number in range(8))
-"""The spellings of each place."""
+"""The spellings of each candidate's number."""
 
 HOW_SURE = "\n\nNow I will rate my confidence in the proposed answer as either 0 or 1.\nProposed confidence: ("
-"""CISC's probe (arXiv:2502.06233), in the assistant's own mouth behind its answer."""
+"""CISC's probe (arXiv:2502.06233), appended to the answer in the assistant's turn."""
 SURE, UNSURE = ("1",), ("0",)
 
 AGGREGATE = (

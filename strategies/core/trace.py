@@ -1,4 +1,4 @@
-"""Everything that happened in one request, in order. Usage, metrics, SSE and the response are folds over it."""
+"""Events of one request's search, in order. Usage, metrics, streams and the response are folds over them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,7 +10,7 @@ from cogitate.strategies.core.types import Completion, Outcome, TextDelta
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
 CANDIDATE_ROLES: tuple[Role, ...] = ("candidate", "step")
-"""The roles that compete for the answer; the others serve them."""
+"""The roles whose decodes compete for the answer."""
 Stopped = Literal["completed", "decided", "deadline", "budget"]
 
 
@@ -21,12 +21,12 @@ class Sampled:
     role: Role
     completion: Completion
     depth: int = 0
-    """Tokens decoded one after the other up to its end: its own, and those of what had to end before it began."""
+    """Tokens that had to be decoded one after another up to its end: its own, and those that it waited for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """A decode that was stopped, in vain or as unsure; what it had made is spent all the same."""
+    """A decode that was cancelled, or ended as `unsure`; its tokens are spent all the same."""
 
     role: Role
     completion: Completion
@@ -35,7 +35,7 @@ class Aborted:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A decode that the engine lost."""
+    """A decode that failed."""
 
     index: int
     role: Role
@@ -44,7 +44,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The answer read from a candidate; None abstains."""
+    """The answer read from a candidate; None: it abstains."""
 
     completion: Completion
     answer: Answer | None
@@ -52,7 +52,7 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A candidate's program was run in the sandbox."""
+    """A candidate's program ran in the sandbox."""
 
     completion: Completion
     reason: Reason
@@ -61,35 +61,42 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
+    """A verifier scored a candidate."""
+
     completion: Completion
     steps: tuple[float, ...]
-    """Empty where its verdict was lost."""
+    """The score of each step; empty where the verdict was lost."""
     tokens: int
+    """Tokens read by a model of the verifier's own."""
     score: float | None
-    """The steps' scores, aggregated; None where there are none."""
+    """The aggregated score; None where the verdict was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
+    """The best outcome so far has changed."""
+
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class TextEmitted:
-    """Visible text, as it is decoded."""
+    """Visible text, as it is decoded or inserted."""
 
     delta: TextDelta
 
 
 @dataclass(frozen=True, slots=True)
 class Shed:
-    """The search ended early, since others wait: its vote was decided by a lower posterior than was asked for."""
+    """The search ended early under load: its vote was decided at a lower posterior than requested."""
 
     confidence: float
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
+    """The search ended."""
+
     outcome: Outcome
     stopped: Stopped
 
@@ -98,79 +105,80 @@ Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | TextE
 
 
 class Trace(EventLog[Event]):
-    """The record of one request's search.
+    """The event log of one request's search.
 
-    Visible text grows in its place: a stream costs its text, and not an event a token, whoever reads it or does not.
+    Adjacent text is merged into one event, so that a stream costs its text and not an event per token, whether or not
+    anything reads it.
     """
 
     def emit(self, event: Event) -> None:
         last = self.entries[-1] if self.entries else None
-        if last and (more := merge_text(last.event, event)):
-            self.entries[-1] = Entry(last.seconds, more)
+        if last and (merged := _merge_text(last.event, event)):
+            self.entries[-1] = Entry(last.seconds, merged)
             self.wake()
         else:
             super().emit(event)
 
-    def next_event(self, place: Cursor) -> Event | None:
-        """Of text that may grow still, what is new in it."""
-        told, event = place.offset, super().next_event(place)
+    def next_event(self, cursor: Cursor) -> Event | None:
+        """Return the event at the cursor and advance it; of text that is still growing, only the new part."""
+        offset, event = cursor.offset, super().next_event(cursor)
         if not isinstance(event, TextEmitted):
             return event
-        place.offset = 0
-        if place.index == len(self.entries):
-            place.index, place.offset = place.index - 1, len(event.delta.text)
-        if told == len(event.delta.text):
-            return self.next_event(place) if place.offset == 0 else None
-        return TextEmitted(replace(event.delta, text=event.delta.text[told:])) if told else event
+        cursor.offset = 0
+        if cursor.index == len(self.entries):
+            cursor.index, cursor.offset = cursor.index - 1, len(event.delta.text)
+        if offset == len(event.delta.text):
+            return self.next_event(cursor) if cursor.offset == 0 else None
+        return TextEmitted(replace(event.delta, text=event.delta.text[offset:])) if offset else event
 
 
-def merge_text(first: Event, second: Event) -> TextEmitted | None:
-    """Two stretches of text as one."""
+def _merge_text(first: Event, second: Event) -> TextEmitted | None:
+    """Return two text events as one; None where they cannot be merged."""
     if not isinstance(first, TextEmitted) or not isinstance(second, TextEmitted):
         return None
-    speech = first.delta.merge(second.delta)
-    return TextEmitted(speech) if speech else None
+    delta = first.delta.merge(second.delta)
+    return TextEmitted(delta) if delta else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens, exactly as the engine counted them."""
+    """Token counts of a request, exactly as the engine counted them."""
 
     prompt: int = 0
-    """Every distinct prompt once, with what reward models read."""
+    """Each distinct prompt once, and what reward models read."""
     cached: int = 0
-    """Of `prompt`, those that the engine's prefix cache held."""
+    """Of `prompt`, those from the engine's prefix cache."""
     completion: int = 0
-    """Every token decoded: kept, dropped, aborted, extraction and verdicts."""
+    """All tokens decoded: of chosen, dropped and aborted candidates, extraction and verdicts."""
     aborted: int = 0
     """Of `completion`, those of decodes that were stopped."""
     verifier: int = 0
-    """What verifying took: tokens decoded for verdicts, and tokens read by reward models."""
+    """Tokens decoded for verdicts, and tokens read by reward models."""
     uncounted: int = 0
-    """Decodes whose tokens the engine could not tell: they are in none of the numbers."""
+    """Decodes whose tokens the engine could not count: they are in none of the other numbers."""
     depth: int = 0
-    """Of `completion`, those that could only be decoded one after the other: what a client waits for."""
+    """Of `completion`, those that had to be decoded one after another: the latency of the search in tokens."""
 
 
 def usage(trace: Trace) -> Usage:
-    """The bill. A prompt shared by many samples counts once; a continued prefix was decoded here and counts as that."""
-    fresh: dict[tuple[int, int], list[Completion]] = {}
-    completion = aborted = verifier = read = uncounted = depth = 0
+    """Return the token counts. A prompt that samples share counts once, a continued prefix where it was decoded."""
+    decodes: dict[tuple[int, int], list[Completion]] = {}
+    completion_tokens = aborted = verifier = read = uncounted = depth = 0
     for event in trace:
         if isinstance(event, Scored):
             read += event.tokens
         if isinstance(event, Sampled | Aborted):
             made = event.completion
-            completion += made.completion_tokens
+            completion_tokens += made.completion_tokens
             uncounted += not made.tokens_known
             depth = max(depth, event.depth)
             aborted += made.completion_tokens if isinstance(event, Aborted) else 0
             verifier += made.completion_tokens if event.role == "verifier" else 0
-            fresh.setdefault((id(made.prompt.messages), id(made.prompt.raw)), []).append(made)
+            decodes.setdefault((id(made.prompt.messages), id(made.prompt.raw)), []).append(made)
     return Usage(
-        prompt=sum(map(_prompt_tokens, fresh.values())) + read,
-        cached=sum(map(_cached_tokens, fresh.values())),
-        completion=completion,
+        prompt=sum(map(_prompt_tokens, decodes.values())) + read,
+        cached=sum(map(_prefix_cache_tokens, decodes.values())),
+        completion=completion_tokens,
         aborted=aborted,
         verifier=verifier + read,
         uncounted=uncounted,
@@ -178,28 +186,28 @@ def usage(trace: Trace) -> Usage:
     )
 
 
-def is_degraded(event: Event) -> bool:
-    """Whether it makes the answer a lesser one than the same request would get another time."""
+def degrades_answer(event: Event) -> bool:
+    """Return whether the event means that repeating the request could give a better answer: it is not cached."""
     return isinstance(event, Shed | Failed) or (isinstance(event, Executed) and event.reason == "refused")
 
 
-def _prompt_tokens(decodes: list[Completion]) -> int:
-    """One conversation's tokens once, and what was put into the assistant's mouth each time."""
-    base = min(map(_fresh, decodes))
-    return base + sum(_fresh(made) - base for made in decodes)
-
-
-def _cached_tokens(decodes: list[Completion]) -> int:
-    """What was cached before the first of them came: the least, for the others found what that one left there."""
-    told = (min(made.cached_tokens, _fresh(made)) for made in decodes if made.cached_tokens is not None)
-    return min(told, default=0)
-
-
-def _fresh(made: Completion) -> int:
-    """The prompt's tokens less those of a prefix that an earlier decode of this request already paid for."""
-    return made.prompt_tokens - sum(len(piece.ids) for piece in made.prompt.segments if piece.ids)
-
-
 def count_candidates(trace: Trace) -> int:
-    """How many answers, or steps of answers, ran to their end."""
+    """Return the number of answers, or steps of answers, that ran to their end."""
     return sum(isinstance(event, Sampled) and event.role in CANDIDATE_ROLES for event in trace)
+
+
+def _prompt_tokens(decodes: list[Completion]) -> int:
+    """Count one conversation's tokens once, and the text inserted into the assistant's turn each time."""
+    base = min(map(_new_prompt_tokens, decodes))
+    return base + sum(_new_prompt_tokens(made) - base for made in decodes)
+
+
+def _prefix_cache_tokens(decodes: list[Completion]) -> int:
+    """Count what was cached before the first decode: the minimum, since the first one filled the cache for the rest."""
+    cached = (min(made.cached_tokens, _new_prompt_tokens(made)) for made in decodes if made.cached_tokens is not None)
+    return min(cached, default=0)
+
+
+def _new_prompt_tokens(made: Completion) -> int:
+    """Count the prompt's tokens, less those of a prefix that an earlier decode of this request has paid for."""
+    return made.prompt_tokens - sum(len(segment.ids) for segment in made.prompt.segments if segment.ids)

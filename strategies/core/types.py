@@ -202,12 +202,12 @@ class Completion:
         return self.finish == "stop" and self.stopped_by is None
 
     @property
-    def as_truncated(self) -> "Completion":
+    def as_final_answer(self) -> "Completion":
         """The completion as a final answer: a step that more steps would follow was cut off by length."""
         return replace(self, finish="length", stopped_by=None) if self.finish == "stop" and self.stopped_by else self
 
     @property
-    def was_stopped(self) -> bool:
+    def ends_early(self) -> bool:
         """Whether the strategy stopped it, before its own end or limit."""
         return self.finish in ("abort", "unsure")
 

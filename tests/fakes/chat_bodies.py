@@ -23,7 +23,7 @@ def build_chat_completion(model: str, completion: Completion) -> Body:
             for at, call in enumerate(completion.tool_calls)
         ]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-    finish = "length" if completion.was_stopped else completion.finish
+    finish = "length" if completion.ends_early else completion.finish
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",

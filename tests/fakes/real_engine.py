@@ -1,7 +1,8 @@
-"""The real engine for tests: vLLM's CPU build and the demo model, opened once and lent to many servers.
+"""The real engine for tests: vLLM's CPU build with the demo model, opened once and used by many servers.
 
-A fixture for a test module with `pytest_plugins = ["tests.fakes.real_engine"]` and is marked `shared`: `shared_engine`,
-which the first of those tests starts. They run after all others (tests/conftest.py), so that no engine is beside it.
+Provides the fixture `shared_engine` to test modules with `pytest_plugins = ["tests.fakes.real_engine"]` that are marked
+`shared`. The first of these tests starts it. They run after all other tests (tests/conftest.py), so that no second
+engine runs at the same time.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ def report(line: str) -> None:
 
 
 class BorrowedBackend(VllmBackend):
-    """An engine that somebody else has opened, and will close."""
+    """A backend over an engine that its owner opens and closes."""
 
     async def open(self) -> None: ...
 
@@ -32,27 +33,28 @@ class BorrowedBackend(VllmBackend):
 
 @contextlib.asynccontextmanager
 async def real_engine(**engine_args: object) -> AsyncIterator[BorrowedBackend]:
+    """Open the demo model, and close it in the end."""
     env.prepare(demo=True, quiet=True)
     model = str(prepare_demo_model(report, user_cache()))
-    opened = VllmBackend(model, env.DEMO_MODEL_NAME, ENGINE_ARGS | engine_args)
-    await opened.open()
+    backend = VllmBackend(model, env.DEMO_MODEL_NAME, ENGINE_ARGS | engine_args)
+    await backend.open()
     try:
-        yield BorrowedBackend(opened.model, opened.name, opened.engine_args, _running=opened.engine)
+        yield BorrowedBackend(backend.model, backend.name, backend.engine_args, _engine=backend.engine)
     finally:
-        await opened.close()
+        await backend.close()
 
 
-async def with_arguments(engine: BorrowedBackend, **arguments: object) -> BorrowedBackend:
-    """The same engine behind vLLM's handlers with other arguments, such as a tool parser."""
+async def with_arguments(backend: BorrowedBackend, **arguments: object) -> BorrowedBackend:
+    """Return a backend over the same engine whose handlers have other arguments, such as a tool parser."""
     from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, parse_arguments
 
-    engine_args = {**engine.engine_args, **arguments}
-    args, llm = parse_arguments(engine.model, engine.name, engine_args), engine.engine.loaded.llm
-    running = replace(engine.engine, loaded=LoadedEngine(llm, await build_handlers(llm, args), args))
-    return BorrowedBackend(engine.model, engine.name, engine_args, _running=running)
+    engine_args = {**backend.engine_args, **arguments}
+    args, llm = parse_arguments(backend.model, backend.name, engine_args), backend.engine.loaded.llm
+    engine = replace(backend.engine, loaded=LoadedEngine(llm, await build_handlers(llm, args), args))
+    return BorrowedBackend(backend.model, backend.name, engine_args, _engine=engine)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_engine() -> AsyncIterator[BorrowedBackend]:
-    async with real_engine() as opened:
-        yield opened
+    async with real_engine() as backend:
+        yield backend

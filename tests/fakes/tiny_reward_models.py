@@ -1,6 +1,6 @@
-"""Reward models of a megabyte, random but never the same for two texts, for vLLM to serve.
+"""Reward models of one megabyte with random weights, whose scores differ for any two texts, for vLLM to serve.
 
-`python -m tests.fakes.tiny_reward_models FOLDER` builds one of Qwen2.5-Math-PRM's kind.
+`python -m tests.fakes.tiny_reward_models FOLDER` builds one of Qwen2.5-Math-PRM's architecture.
 """
 
 import sys
@@ -32,12 +32,12 @@ CORPUS = [
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a family's models are to vLLM, and what they have over the backbone."""
+    """A model family: its architecture in vLLM, and its head on the backbone."""
 
     architecture: str
     head: Callable[[Qwen2Config], nn.Module]
     name: str = "score."
-    """Of the head's tensors."""
+    """Prefix of the head's tensor names."""
 
 
 def perceptron(config: Qwen2Config) -> nn.Module:
@@ -62,11 +62,11 @@ QWEN_RM = Kind("Qwen2ForRewardModel", perceptron)
 SKYWORK = Kind("Qwen2ForPrmModel", value, "v_head.summary.")
 OUTCOME = Kind("Qwen2ForSequenceClassification", preference)
 VERDICTS = Kind("Qwen2ForCausalLM", vocabulary, "lm_head.")
-"""It says what it thinks by tokens, as RLHFlow's and Math-Shepherd's do."""
+"""Its verdicts are tokens, as those of RLHFlow's and Math-Shepherd's models."""
 
 
 def build(folder: Path, *, length: int = 1024, kind: Kind = QWEN) -> Path:
-    """Writes a model folder; `length` is its context in tokens."""
+    """Write a model folder and return it. `length`: context length in tokens."""
     tokenizer = tiny_tokenizer()
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -92,7 +92,7 @@ def build(folder: Path, *, length: int = 1024, kind: Kind = QWEN) -> Path:
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level pairs as Qwen's, learnt from a few lines."""
+    """Train a byte-level BPE tokenizer, as Qwen's, on a few lines."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -112,8 +112,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_weights(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module]:
-    """Random, the same each time, and large enough that scores spread over [0, 1]."""
-    backbone, head = bare(config, kind)
+    """Return weights from a fixed seed, large enough that scores spread over [0, 1]."""
+    backbone, head = build_modules(config, kind)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in [*backbone.named_parameters(), *head.named_parameters()]:
@@ -123,15 +123,15 @@ def tiny_weights(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module
 
 
 def load(folder: Path, kind: Kind = QWEN) -> tuple[Qwen2Model, nn.Module]:
-    """The folder's weights in plain torch: the backbone, and the head over its last hidden states."""
-    backbone, head = bare(Qwen2Config.from_pretrained(folder), kind)
+    """Load a folder's weights in plain torch: the backbone, and the head on its last hidden states."""
+    backbone, head = build_modules(Qwen2Config.from_pretrained(folder), kind)
     tensors = load_file(folder / "model.safetensors")
     for module, prefix in (backbone, "model."), (head, kind.name):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     return backbone, head
 
 
-def bare(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module]:
+def build_modules(config: Qwen2Config, kind: Kind) -> tuple[Qwen2Model, nn.Module]:
     return Qwen2Model(config).float().eval(), kind.head(config).float().eval()
 
 

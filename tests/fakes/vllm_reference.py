@@ -1,6 +1,7 @@
-"""Our server and vLLM's own, side by side over one engine, so that their answers can be compared field by field.
+"""This server and vLLM's own over the same engine, so that their responses can be compared field by field.
 
-A fixture for a test module with `pytest_plugins = ["tests.fakes.vllm_reference"]`: `pair`, over the shared engine.
+Provides the fixture `pair`, over the shared engine, to test modules with
+`pytest_plugins = ["tests.fakes.vllm_reference"]`.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ from tests.fakes.real_engine import BorrowedBackend
 pytest_plugins = ["tests.fakes.real_engine"]
 
 
-class Quiet(uvicorn.Server):
-    """Leaves the test runner's signals alone."""
+class SignalFreeServer(uvicorn.Server):
+    """A uvicorn server that does not replace the test runner's signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,6 +36,8 @@ class Quiet(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
+    """The URLs of both servers."""
+
     ours: str
     vllms: str
     service: Service
@@ -43,10 +46,10 @@ class Pair:
 
 @contextlib.asynccontextmanager
 async def listen(app: object) -> AsyncIterator[str]:
-    """The app on a free port of this machine."""
+    """Serve an app on a free port of this machine. Yields its URL."""
     listener = bind_socket("127.0.0.1", 0)
     listener.listen()
-    server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    server = SignalFreeServer(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -57,6 +60,7 @@ async def listen(app: object) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> AsyncIterator[Pair]:
+    """Serve an engine with both servers."""
     service = Service(engine, cache or MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
     ready = asyncio.Event()
     async with (
@@ -69,7 +73,7 @@ async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> Asy
 
 @contextlib.asynccontextmanager
 async def open_remote_backend(engine: BorrowedBackend) -> AsyncIterator[RemoteBackend]:
-    """The remote engine over vLLM's own server."""
+    """Open a remote backend over vLLM's own server."""
     async with listen(await build_vllm_app(engine)) as url:
         backend = RemoteBackend([UpstreamConfig(f"{url}/v1")])
         await backend.open()
@@ -79,14 +83,14 @@ async def open_remote_backend(engine: BorrowedBackend) -> AsyncIterator[RemoteBa
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pair(shared_engine: BorrowedBackend) -> AsyncIterator[Pair]:
-    """Begun with an empty prefix cache: answers tell how much of their prompts was found there."""
+    """Both servers, starting with an empty prefix cache: responses report their cached tokens."""
     await shared_engine.engine.loaded.llm.reset_prefix_cache()
     async with serve_pair(shared_engine) as both:
         yield both
 
 
 def count_generated_tokens() -> float:
-    """The tokens that vLLM itself has counted."""
+    """Return the number of generated tokens in vLLM's own metrics."""
     from prometheus_client import REGISTRY
 
     samples = (s for family in REGISTRY.collect() for s in family.samples if s.name == "vllm:generation_tokens_total")
@@ -94,7 +98,7 @@ def count_generated_tokens() -> float:
 
 
 async def build_vllm_app(backend: BorrowedBackend) -> object:
-    """The application that `vllm serve` builds, over the same engine. It quiets the process's log: undone here."""
+    """Build the application of `vllm serve` over the same engine. Restores the log level, which vLLM's code changes."""
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app
 

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from cogitate.strategies.core.quoting import CONTROL
+from cogitate.strategies.core.quoting import CONTROL_TOKEN
 from cogitate.strategies.core.types import Completion, Prompt
-from cogitate.strategies.verifiers.judge import graded
+from cogitate.strategies.verifiers.judge import build_judge_prompt
 from tests.resilience.server_process import Server
-from tests.server.sandbox.backends import reason_not_to
+from tests.server.sandbox.backends import unavailable_reason
 from tests.server.sandbox.cheating_candidates import CHEATS, HONEST, TESTS
 
 LINE = "-" * 10
@@ -92,10 +92,10 @@ def test_t37_no_injection_leaves_its_quotation(bar):
     out = 0
     for injection in INJECTIONS:
         solution = Completion(prompt=Prompt(()), text=injection, finish="stop")
-        text = graded(Prompt((), asked="What is 6*7?"), solution).messages[-1].text
+        text = build_judge_prompt(Prompt((), original_question="What is 6*7?"), solution).messages[-1].text
         line = max(re.findall(r"^-{10,}$", text, re.M), key=len)
         inside = text.split(f"{line}\n")
-        out += len(inside) != 3 or CONTROL.search(text) is not None or not inside[2].endswith("Yes or No.")
+        out += len(inside) != 3 or CONTROL_TOKEN.search(text) is not None or not inside[2].endswith("Yes or No.")
     bar("T37", "... that close the quotation, or spell the end of a turn", str(out), "0", out == 0)
 
 
@@ -118,13 +118,13 @@ def forged(bar, names: list[str]) -> None:
     bar("T12", "... the honest solution's score", str(honest), "1.0", honest == 1)
 
 
-@pytest.mark.skipif(bool(reason_not_to("bwrap")), reason="no bwrap here")
+@pytest.mark.skipif(bool(unavailable_reason("bwrap")), reason="no bwrap here")
 def test_t12_no_cheat_passes_the_clients_tests(bar):
     quick = ["exits well", "leaves at once when called", "is equal to all", "replaces assert", "replaces exec"]
     forged(bar, [*quick, "prints a pass at exit", "writes a verdict everywhere", "walks the frames"])
 
 
 @pytest.mark.faults
-@pytest.mark.skipif(bool(reason_not_to("bwrap")), reason="no bwrap here")
+@pytest.mark.skipif(bool(unavailable_reason("bwrap")), reason="no bwrap here")
 def test_t12_none_of_all_the_cheats_does(bar):
     forged(bar, list(CHEATS))

@@ -55,9 +55,9 @@ async def test_grant_never_exceeds_the_tokens_left():
 async def test_siblings_share_the_tokens_left():
     budget = Budget(10 * MIN_SHARE_TOKENS)
     async with budget.reserve(None, siblings=2) as grant:
-        assert grant.tokens == 5 * MIN_SHARE_TOKENS and grant.is_clipped
+        assert grant.tokens == 5 * MIN_SHARE_TOKENS and grant.is_binding
     async with budget.reserve(3, siblings=2) as grant:
-        assert grant.tokens == 3 and not grant.is_clipped
+        assert grant.tokens == 3 and not grant.is_binding
 
 
 async def test_sample_waits_for_tokens_of_its_siblings_instead_of_a_tiny_grant():

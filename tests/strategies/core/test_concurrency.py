@@ -2,7 +2,9 @@
 
 import asyncio
 
-from cogitate.strategies.core.concurrency import WidthLimiter
+import pytest
+
+from cogitate.strategies.core.concurrency import WidthLimiter, for_each, run_all
 
 
 async def test_width_is_computed_again_at_each_release():
@@ -40,3 +42,43 @@ async def test_fixed_width_never_exceeds_its_limit():
     await limiter.acquire()
     limiter.release()
     assert limiter.open == 2
+
+
+async def test_for_each_runs_in_order_within_its_limit():
+    running, peak, started = 0, 0, []
+
+    async def do(item: int) -> None:
+        nonlocal running, peak
+        started.append(item)
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+
+    await for_each(range(7), 3, do)
+    assert (started, peak, running) == ([*range(7)], 3, 0)
+
+
+async def test_for_each_raises_the_first_failure_itself_and_cancels_the_rest():
+    cancelled = []
+
+    async def do(item: int) -> None:
+        if item == 1:
+            raise KeyError(item)
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            cancelled.append(item)
+            raise
+
+    with pytest.raises(KeyError):
+        await for_each([0, 1, 2], 2, do)
+    assert cancelled == [0]
+
+
+async def test_run_all_returns_results_in_order():
+    async def value(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    assert await run_all([value(0.002), value(0.001), value(0)]) == [0.002, 0.001, 0]
