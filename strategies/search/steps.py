@@ -37,7 +37,7 @@ class Path:
     @property
     def answer(self) -> Completion | None:
         """The solution as it would be returned: an unfinished one counts as truncated."""
-        return self.solution if self.done or not self.solution else self.solution.as_truncated
+        return self.solution if self.done or not self.solution else self.solution.as_final_answer
 
     def extend(self, step: Completion, limit: int | None) -> "Path":
         """Returns this path with one more step.

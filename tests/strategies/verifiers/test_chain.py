@@ -63,4 +63,5 @@ def test_chain_multiplies_steps_and_adds_tokens():
 def test_chain_combines_the_needs_of_its_links():
     chain = build_chains(["confidence+judge"], BUILT_IN)["confidence+judge"]
     assert chain.logprobs == BUILT_IN["confidence"].logprobs and chain.needs == {"logprobs"}
+    assert not chain.compares and build_chains(["number+pairwise"], BUILT_IN)["number+pairwise"].compares
     assert "judge+magic" not in build_chains(["judge+magic"], BUILT_IN)

@@ -39,6 +39,7 @@ def test_solver_equals_brute_force(numbers, data):
         ((2, 2), 5, False),
         ((25, 50, 75, 100, 3, 6), 952, True),
         ((0, 5), 0, True),
+        ((0, 3, 5, 7), 0, True),
         ((7,), 7, True),
         ((97, 98, 99, 100, 89, 83), 1, True),
         ((2, 2, 2, 2, 2, 2), 65, False),
