@@ -1,1 +1,1 @@
-"""The edges: HTTP, engines, caches. May import strategies; nothing imports server."""
+"""The server: HTTP API, engines, caches, sandbox and evaluation. It may import strategies, never the reverse."""

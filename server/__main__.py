@@ -1,4 +1,4 @@
-"""python -m server is the command `cogitate`."""
+"""`python -m cogitate.server`: the command `cogitate`."""
 
 from cogitate.server.cli import main
 

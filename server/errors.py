@@ -1,27 +1,27 @@
-"""Every way a request can fail, in one table.
+"""Exceptions that become HTTP responses: status, type and code of OpenAI's error envelope.
 
-ApiError                 what a client is told: a status and OpenAI's envelope
-├── BadRequest       400 a field is wrong; `param` names it
-│   ├── ContextTooLong    code context_length_exceeded
-│   └── Unsupported       a field that this strategy or engine cannot honour
-├── Unauthorized     401 code invalid_api_key
-├── Forbidden        403
-├── NotFound         404 an unknown URL or id
-│   └── ModelNotFound     code model_not_found
-├── NotAllowed       405
-├── TooSlow          408 the body did not come in time
-├── TooLarge         413
-├── WrongType        415
-├── Misdirected      421 a Host that is not ours
-├── KeyReused        422 an Idempotency-Key that another body was sent with
-├── HeadersTooLarge  431
-├── Overloaded       429 with Retry-After
-├── Cancelled        499 the client cancelled it
-├── Internal         500 ours; the cause is logged, never sent
-├── Upstream         502 the engine lost the request
-├── Unready          503 loading or stalled; with Retry-After
-│   └── Leaving           draining or dead: connections are closed
-└── Late             504 the deadline passed before there was an answer
+ApiError                          base class
+├── BadRequest                400 a field is invalid; `param` names it
+│   ├── ContextTooLong            code context_length_exceeded
+│   └── UnsupportedParameter      a field that the strategy or the engine cannot honour
+├── Unauthorized              401 code invalid_api_key
+├── Forbidden                 403
+├── NotFound                  404 an unknown URL or id
+│   └── ModelNotFound             code model_not_found
+├── MethodNotAllowed          405
+├── RequestTimeout            408 the headers or the body did not arrive in time
+├── BodyTooLarge              413
+├── UnsupportedMediaType      415
+├── MisdirectedRequest        421 a Host that is not allowed
+├── IdempotencyKeyReused      422 the Idempotency-Key was sent with another body before
+├── HeadersTooLarge           431
+├── Overloaded                429 with Retry-After
+├── RequestCancelled          499 the client cancelled it
+├── InternalError             500 a bug; the cause is logged, never sent
+├── UpstreamError             502 the engine lost the request
+├── NotReady                  503 loading or stalled; with Retry-After
+│   └── ShuttingDown              draining or dead: connections are closed
+└── DeadlineExceeded          504 the deadline passed before there was an answer
 """
 
 from collections.abc import Mapping
@@ -29,17 +29,17 @@ from typing import ClassVar
 
 MAX_MESSAGE_BYTES = 800
 MAX_PARAM_BYTES = 120
-"""Bytes. A client may call a field what it likes, and no answer to it is longer than 2 kB."""
+"""Limits of the envelope's fields. Clients choose the names of fields, and an error response stays below 2 kB."""
 
 
-def truncate(text: str, most: int) -> str:
-    """Its first bytes, and of the signs that JSON takes six letters for none."""
-    start = text[:most].encode(errors="replace")[:most].decode(errors="ignore")
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in start)
+def truncate(text: str, max_bytes: int) -> str:
+    """Truncates to `max_bytes` and replaces characters that JSON would escape to \\uXXXX by a question mark."""
+    start = text[:max_bytes].encode(errors="replace")[:max_bytes].decode(errors="ignore")
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in start)
 
 
 class ApiError(Exception):
-    """A failure as the client sees it. The message must hold nothing of the prompt, of paths or of secrets."""
+    """An error response. The message must not contain parts of the prompt, paths or secrets."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -53,6 +53,7 @@ class ApiError(Exception):
 
     @property
     def body(self) -> dict[str, object]:
+        """OpenAI's error envelope."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
@@ -134,7 +135,7 @@ class IdempotencyKeyReused(ApiError):
 
 
 class RequestCancelled(ApiError):
-    """The client asked for it, or hung up (then nobody reads this)."""
+    """The client cancelled the request by its id, or disconnected (then the response is not read)."""
 
     status = 499
     type = "invalid_request_error"
@@ -157,7 +158,7 @@ class Overloaded(ApiError):
     code = "rate_limit_exceeded"
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        """`retry_after`: seconds."""
+        """`retry_after`: seconds after which the client should try again."""
         super().__init__(message)
         self.headers = {"Retry-After": str(retry_after)}
 
@@ -167,11 +168,11 @@ class InternalError(ApiError):
     headers = {"x-should-retry": "false"}
 
     def __init__(self) -> None:
-        super().__init__("Something went wrong on our side.")
+        super().__init__("The server failed to handle the request. Its log has the cause.")
 
 
 class UpstreamError(ApiError):
-    """Not to be repeated blindly: every sample was tried, so that each repeat costs as much again."""
+    """The engine lost the request. Not to be retried by clients: all samples were tried, and a retry costs as much."""
 
     status = 502
     code = "engine_error"

@@ -1,4 +1,4 @@
-"""`cogitate serve`: from settings to a listening server, saying what it does as it goes."""
+"""`cogitate serve`: from settings to a listening server, with progress lines on stdout."""
 
 import asyncio
 import gc
@@ -10,99 +10,98 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from cogitate.server.app import create_app
-from cogitate.server.auth.keys import BadKeysFile, Keys
-from cogitate.server.cache import open_cache, open_line
+from cogitate.server.auth.keys import InvalidKeysFile, Keys
+from cogitate.server.cache import open_cache, open_peer_rpc
 from cogitate.server.engine import Backend, CannotStart
-from cogitate.server.engine.crash_log import last_words
-from cogitate.server.engine.factory import chosen_backend
-from cogitate.server.equivalence.pool import MathProver
-from cogitate.server.http.protocol import Receiving
+from cogitate.server.engine.crash_log import find_fatal_error
+from cogitate.server.engine.factory import build_backend
+from cogitate.server.equivalence.pool import EquivalencePool
+from cogitate.server.http.server import DrainingServer
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings, user_cache
 
-SWITCH = 0.0005
-"""Seconds after which a thread that computes lets the event loop go on; Python's own 5 ms are paid at each callback."""
-YOUNG = 5_000, 20, 50
-"""How many new objects the collector leaves alone, in its three ages: requests under way are more than Python's 700."""
-KEEP_ALIVE = 65
-"""Seconds that a connection waits for its next request: longer than clients (httpx: 5) and load balancers (60) keep
-one, so that it is theirs to close, and no request meets its end."""
-SEND_BUFFER = 64 * 1024
-"""Bytes that the kernel keeps (it doubles them) for a client that does not read; by itself it would keep megabytes."""
+THREAD_SWITCH_SECONDS = 0.0005
+"""Interval at which a computing thread yields to the event loop. Python's 5 ms would be waited for at each callback."""
+GC_THRESHOLDS = 5_000, 20, 50
+"""Allocations before the garbage collector runs, for its three generations. Requests in flight exceed Python's 700."""
+SEND_BUFFER_BYTES = 64 * 1024
+"""Kernel send buffer of a connection (Linux doubles it). By default it would grow to megabytes for a slow client."""
+PROGRESS_SECONDS = 5.0
+"""Interval of progress lines while the model loads."""
 
 
 class CannotServe(Exception):
-    """Why the server does not start, in one line."""
+    """The server cannot start, or its engine has failed. The message is one line."""
 
 
 @dataclass(slots=True)
-class Teller:
-    """Says what is being done, with the seconds since the start."""
+class ProgressReporter:
+    """Prints progress lines with the seconds since the start."""
 
-    to: TextIO
-    began: float = field(default_factory=time.monotonic)
+    output: TextIO
+    start: float = field(default_factory=time.monotonic)
 
     def __call__(self, line: str) -> None:
-        self.to.write(f"[{time.monotonic() - self.began:5.1f} s] {line}\n")
-        self.to.flush()
+        self.output.write(f"[{time.monotonic() - self.start:5.1f} s] {line}\n")
+        self.output.flush()
 
 
-Choose = Callable[[Settings, "Teller"], Backend]
-"""Which backend the settings ask for. Raises CannotStart."""
+BackendFactory = Callable[[Settings, "ProgressReporter"], Backend]
+"""Builds the backend that the settings ask for. Raises CannotStart."""
 
 
-async def serve(settings: Settings, choose: Choose = chosen_backend) -> None:
-    """Runs until it is stopped. Raises CannotServe."""
-    say = Teller(sys.stdout)
-    listener = bound(settings.host, settings.port)
-    with engine_output_diverted(settings) as terminal:
-        log_to(terminal, settings.log_level)
-        service = assembled(settings, say, choose)
-        await run(service, listener, say)
+async def serve(settings: Settings, factory: BackendFactory = build_backend) -> None:
+    """Runs a server until it is stopped. Raises CannotServe."""
+    report = ProgressReporter(sys.stdout)
+    listener = bind_socket(settings.host, settings.port)
+    with redirect_engine_stderr(settings) as terminal:
+        configure_logging(terminal, settings.log_level)
+        service = build_service(settings, report, factory)
+        await run(service, listener, report)
     if service.failure:
-        raise CannotServe(told(service.failure, settings))
+        raise CannotServe(describe_failure(service.failure, settings))
 
 
-async def run(service: Service, listener: socket.socket, say: Teller) -> None:
+async def run(service: Service, listener: socket.socket, report: ProgressReporter) -> None:
+    """Serves on a bound socket until a signal or the engine's failure."""
     host, port = listener.getsockname()[:2]
-    server = Server(service)
 
-    def ready() -> None:
-        settle()
-        say(greeting(service.backend.card.name, host, port))
+    def announce() -> None:
+        tune_runtime()
+        report(build_greeting(service.backend.card.name, host, port))
 
-    app = create_app(service, on_ready=ready, on_death=server.died)
-    server.configure(app)
+    # After the engine's failure the process ends, so that its supervisor starts another.
+    app = create_app(service, on_ready=announce, on_death=lambda reason: server.stop())
+    server = DrainingServer(app, partial(service.jobs.drain, service.settings.drain_seconds))
     try:
         async with asyncio.TaskGroup() as group:
-            heart = group.create_task(heartbeat(service, say))
+            progress = group.create_task(report_loading(service, report))
             await server.serve(sockets=[listener])
-            heart.cancel()
+            progress.cancel()
     finally:
-        gc.unfreeze()  # what is never collected, libraries report as leaked when the process ends
+        gc.unfreeze()  # libraries report objects that are never collected as leaked when the process ends
 
 
-def settle() -> None:
-    """What was loaded stays: the collector need not go through it again, which would stop everything for as long.
+def tune_runtime() -> None:
+    """Tunes the garbage collector and thread switching once everything is loaded.
 
-    And what is read in a thread (strategies/core/offload.py) holds nobody up."""
+    Freezes the objects loaded so far, so that collections do not traverse them and stop every request meanwhile. Texts
+    that are parsed in a thread (strategies/core/offload.py) do not delay the event loop.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*YOUNG)
-    sys.setswitchinterval(SWITCH)
+    gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
 
 
-def log_to(terminal: TextIO, level: str) -> None:
-    """Our own log, and uvicorn's. What engines log stays with their output."""
+def configure_logging(terminal: TextIO, level: str) -> None:
+    """Sends the server's and uvicorn's log to the terminal. vLLM's log stays with its output."""
     handler = logging.StreamHandler(terminal)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for name in ("cogitate", "uvicorn"):
@@ -111,15 +110,15 @@ def log_to(terminal: TextIO, level: str) -> None:
         logging.getLogger(name).propagate = False
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """The listening socket, before anything slow is begun.
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Binds the listening socket, before anything slow is started. Raises CannotServe.
 
-    Said to be TCP in so many words: asyncio sends without Nagle's delay (40 ms a response) only then.
+    The protocol is explicitly TCP: otherwise asyncio does not disable Nagle's algorithm (40 ms a response).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -129,12 +128,15 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def engine_output_diverted(settings: Settings) -> Iterator[TextIO]:
-    """What engine processes write to stderr goes into a file; yields the real stderr, for log lines of our own."""
+def redirect_engine_stderr(settings: Settings) -> Iterator[TextIO]:
+    """Redirects stderr, which engine processes inherit, to the engine's log file. Yields the original stderr.
+
+    Raises CannotServe where the file cannot be written.
+    """
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     try:
         if has_engine_log(settings):
-            path = engine_log(settings)
+            path = locate_engine_log(settings)
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(file, 2)
@@ -150,41 +152,44 @@ def has_engine_log(settings: Settings) -> bool:
     return settings.engine == "vllm" and settings.engine_log != Path("-")
 
 
-def engine_log(settings: Settings) -> Path:
+def locate_engine_log(settings: Settings) -> Path:
     return settings.engine_log or user_cache() / "cogitate" / "engine.log"
 
 
-def told(failure: str, settings: Settings) -> str:
-    """The failure, with the engine's own reason for it and where there is more."""
+def describe_failure(failure: str, settings: Settings) -> str:
+    """Adds to a failure the exception in the engine's log, and the log's path."""
     if not has_engine_log(settings):
         return failure
-    words = last_words(engine_log(settings))
-    reason = f"{failure.partition(': ')[0]}: {words}" if words else failure
-    return f"{reason} (the engine's own words: {engine_log(settings)})"
+    path = locate_engine_log(settings)
+    cause = find_fatal_error(path)
+    reason = f"{failure.partition(': ')[0]}: {cause}" if cause else failure
+    return f"{reason} (the engine's log: {path})"
 
 
-def assembled(settings: Settings, say: Teller, choose: Choose) -> Service:
+def build_service(settings: Settings, report: ProgressReporter, factory: BackendFactory) -> Service:
+    """Builds the service over cache, engine and equivalence pool. Raises CannotServe for settings that cannot work."""
     metrics = Metrics()
 
-    def faulty(kind: str) -> None:
+    def count_fault(kind: str) -> None:
         metrics.cache.labels(kind).inc()
 
     try:
         url, secret = settings.cache_url, settings.cache_secret
-        kept, ttl = settings.kept_bytes, settings.cache_ttl
-        cache = open_cache(url, ttl=ttl, kept_bytes=kept, on_fault=faulty, secret=secret)
-        line = open_line(url, on_fault=faulty, secret=secret)
+        cache = open_cache(
+            url, ttl=settings.cache_ttl, max_bytes=settings.cache_bytes, on_fault=count_fault, secret=secret
+        )
+        rpc = open_peer_rpc(url, on_fault=count_fault, secret=secret)
         if settings.api_keys_file:
-            Keys(settings.api_keys_file).holder("")
-        backend = choose(settings, say)
-    except (ValueError, OSError, BadKeysFile, CannotStart) as error:
+            Keys(settings.api_keys_file).find_holder("")  # raises InvalidKeysFile
+        backend = factory(settings, report)
+    except (ValueError, OSError, InvalidKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
-    return Service(backend, cache, MathProver(), settings, metrics, line=line)
+    return Service(backend, cache, EquivalencePool(), settings, metrics, rpc=rpc)
 
 
-def greeting(name: str, host: str, port: int) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
+def build_greeting(name: str, host: str, port: int) -> str:
+    """Returns the lines that tell the user how to try the server."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     body = (
         f'{{"model": "{name}", "strategy": "self_consistency", "max_tokens": 200, '
         '"messages": [{"role": "user", "content": "What is 13 + 29?"}]}'
@@ -196,48 +201,9 @@ def greeting(name: str, host: str, port: int) -> str:
     )
 
 
-async def heartbeat(service: Service, say: Teller) -> None:
-    """A sign of life while the model loads."""
+async def report_loading(service: Service, report: ProgressReporter) -> None:
+    """Reports every few seconds that the model is still loading, until it is ready or has failed."""
     while not service.ready and not service.failure:
-        await asyncio.sleep(5)
+        await asyncio.sleep(PROGRESS_SECONDS)
         if not service.ready and not service.failure:
-            say("still loading")
-
-
-class Server(uvicorn.Server):
-    """uvicorn, but SIGTERM first drains: no new work, the old work is finished, then the listener closes."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.drain: asyncio.Task[None] | None = None
-
-    def configure(self, app: ASGIApp) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=Receiving,
-                ws="none",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=2,
-                lifespan="on",
-            )
-        )
-
-    def died(self, reason: str) -> None:
-        """The engine is gone: the process goes too, so that its supervisor starts another."""
-        self.should_exit = True
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.drain is not None:
-            self.should_exit = True
-        else:
-            self.drain = asyncio.ensure_future(self._drained())
-
-    async def _drained(self) -> None:
-        await self.service.jobs.drain(self.service.settings.drain_seconds)
-        self.should_exit = True
+            report("still loading")

@@ -1,14 +1,14 @@
-"""Where an unforeseen failure came from, for the log: no message and no source line, which may hold a secret."""
+"""Formats a traceback without exception messages or source lines, which may contain secrets."""
 
 from pathlib import Path
 from traceback import extract_tb
 
-_FRAMES = 6
+MAX_FRAMES = 6
 
 
-def format_traceback(failure: BaseException) -> str:
-    """`KeyError at ballot.py:31 in ranked < run.py:90 in each`, and what it came from; never what it says."""
-    frames = reversed(extract_tb(failure.__traceback__)[-_FRAMES:])
-    at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames)
-    said = f"{type(failure).__name__} at {at or 'no frame'}"
-    return f"{said}, from {format_traceback(failure.__cause__)}" if failure.__cause__ else said
+def format_traceback(error: BaseException) -> str:
+    """Formats the innermost frames and the causes: `KeyError at ballot.py:31 in rank < run.py:90 in each, from ...`."""
+    frames = reversed(extract_tb(error.__traceback__)[-MAX_FRAMES:])
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames)
+    line = f"{type(error).__name__} at {places or 'no frame'}"
+    return f"{line}, from {format_traceback(error.__cause__)}" if error.__cause__ else line

@@ -1,1 +1,1 @@
-"""Mathematical equality of answers, decided by math-verify in worker processes that can be killed."""
+"""Decides mathematical equality of answers with math-verify, in worker processes that can be killed."""

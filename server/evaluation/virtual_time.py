@@ -9,11 +9,13 @@ the clock by the real time. It also spends 42 idle cycles of the loop before eac
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -22,7 +24,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     now = 0.0
     """Virtual seconds."""
     pauses = 0
-    """Callers that have paused the clock."""
+    """Callers that have paused the clock, and threads that work for the loop."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         waits = timeout is None or (timeout and self.pauses)
@@ -39,6 +41,16 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.selector.now
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Stops the clock until the thread is done: otherwise its real duration would decide what finishes first."""
+        future = super().run_in_executor(executor, func, *args)
+        self.selector.pauses += 1
+        future.add_done_callback(self._resume)
+        return future
+
+    def _resume(self, _: asyncio.Future[Any]) -> None:
+        self.selector.pauses -= 1
 
 
 @contextmanager

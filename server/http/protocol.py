@@ -14,6 +14,7 @@ from cogitate.server.http.upgrade_parser import Http1Parser
 
 MAX_HEADER_BYTES = 64 * 1024
 """Size of a request's target and headers together."""
+TOO_LARGE = f"The headers are larger than {MAX_HEADER_BYTES} bytes."
 HEADER_TIMEOUT_SECONDS = 10.0
 """Time for a request's headers to arrive, from the start of the connection or from the request's first byte."""
 WRITE_BUFFER_BYTES = 16 * 1024
@@ -25,6 +26,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     parser: Http1Parser
     _header_bytes = 0
+    """Size of the headers parsed so far."""
+    _pending_bytes = 0
+    """Size of the chunks received since the chunk in which the current request began."""
     _header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,9 +41,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        self._pending_bytes += len(data)
+        super().data_received(data)
+        # The parser reports a header at its end only: one without end is noticed here.
+        if self._header_timer is not None and self._pending_bytes > MAX_HEADER_BYTES:
+            self._reject(HeadersTooLarge(TOO_LARGE))
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
+        self._pending_bytes = 0
         if self._header_timer is None:
             self._start_timer()
 
@@ -69,7 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answers a parser error and closes the connection: 431 where the headers exceed MAX_HEADER_BYTES, else 400."""
         if self._header_bytes > MAX_HEADER_BYTES:
-            self._reject(HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes."))
+            self._reject(HeadersTooLarge(TOO_LARGE))
         else:
             self._reject(BadRequest(msg))
 

@@ -44,9 +44,10 @@ class ApiSchema:
         return [f"{method} {path} {status}: {error.message}" for error in errors]
 
     def _find_schema(self, path: str | None, method: str, status: int, media_type: str) -> tuple[str, ...] | None:
-        if path is None:
+        operation = self.document["paths"].get(path, {}).get(method.lower())
+        if operation is None:
             return ("components", "schemas", "ErrorResponse") if status >= 400 else None
-        responses = self.document["paths"].get(path, {}).get(method.lower(), {}).get("responses", {})
+        responses = operation.get("responses", {})
         key = str(status) if str(status) in responses else f"{status // 100}XX"
         if "schema" not in responses.get(key, {}).get("content", {}).get(media_type, {}):
             return None
@@ -92,7 +93,8 @@ class CheckedApp:
         if not body or not media_type or scope["path"] in self.outside:
             return
         self.checked += 1
-        path = getattr(scope.get("route"), "path", None)
+        route = scope.get("route")
+        path = getattr(route, "path_format", None)
         schema = ApiSchema(self.app.openapi())
         try:
             self.problems += schema.find_problems(path, scope["method"], start["status"], media_type, body)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import uvloop
 
-from cogitate.server.cli import parser, settings_of
+from cogitate.server.cli import build_parser, build_settings
 from cogitate.server.launcher import CannotServe, serve
 from cogitate.server.settings import Settings
-from tests.fakes.scripted import ScriptedBackend, ScriptedVerifier
+from cogitate.strategies.core.scripted import ScriptedVerifier
+from tests.fakes.backend import ScriptedBackend
 from tests.resilience.faulty_engine import FaultyEngine
 
 TICK = 0.005
@@ -92,6 +93,6 @@ def scripted(settings: Settings, say: Callable[[str], None]) -> FaultyBackend:
 
 if __name__ == "__main__":
     try:
-        uvloop.run(serve(settings_of(parser().parse_args()), scripted))
+        uvloop.run(serve(build_settings(build_parser().parse_args()), scripted))
     except CannotServe as error:
         sys.exit(f"cogitate: {error}")

@@ -20,7 +20,7 @@ STATES: dict[str, dict[str, object]] = {
     "plain": {},
 }
 WAYS = ("FIN", "RST", "half-close")
-LITTLE = ("--kept-bytes", str(256 * 1024))
+LITTLE = ("--cache-bytes", str(256 * 1024))
 """Of answers and traces: what is kept of requests that have ended, by design, is no leak."""
 FLAGS = ("--max-generations", "24", "--max-cost", "100000000")
 

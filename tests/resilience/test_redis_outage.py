@@ -28,7 +28,7 @@ class Size:
 SMALL = Size(0.3, 0.3, 4, 0, 20)
 FULL = Size(60, 10, 50, 0.7, 200)
 """Fifty who ask each 0.7 s are what two cores carry with the clients on them."""
-FLAGS = ("--kept-bytes", str(256 * 1024))
+FLAGS = ("--cache-bytes", str(256 * 1024))
 """What the process keeps on purpose is soon all there is room for, so that only something else makes it grow."""
 PACE = 0.002
 

@@ -13,7 +13,7 @@ from tests.resilience.server_process import Server, body, raw
 BATCH = 100
 WARM = 12
 """Batches that do not count: what is kept on purpose is full by then, since the soak's server keeps little."""
-FLAGS = ("--kept-bytes", str(256 * 1024))
+FLAGS = ("--cache-bytes", str(256 * 1024))
 SHORT = 20
 GROWTH = {SHORT: 3.0, 600: 20.0}
 """MiB at most, by the seconds that it lasts."""

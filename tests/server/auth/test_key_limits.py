@@ -1,16 +1,14 @@
-"""What a key may do: its line in the keys file, read again when it changes, and kept to over a real socket."""
+"""Limits of API keys: parsing of the keys file, reloading, and enforcement over a real socket."""
 
 import hashlib
 
 import httpx
 import pytest
 
-from cogitate.server.auth.key_limits import BadRights, Rights
-from cogitate.server.auth.keys import BadKeysFile, Keys, new_key, parsed
-from cogitate.server.auth.rate_limit import Rates
-from cogitate.server.errors import Overloaded
+from cogitate.server.auth.key_limits import InvalidKeyLimits, KeyLimits
+from cogitate.server.auth.keys import InvalidKeysFile, Keys, create_key, parse_keys
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
-from tests.fakes.scripted import ScriptedEngine
 
 KEY = "cog-test"
 DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
@@ -18,11 +16,13 @@ VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
-def test_a_line_says_what_a_key_may_do():
-    (holder,) = parsed(f"{DIGEST} acme requests_per_minute=5 generations=8 strategies=best_of_n code=true # x").values()
-    assert holder.tenant == "acme" and holder.rights == Rights(5, 8, None, frozenset({"best_of_n"}), True)
-    (holder,) = parsed(f"# nothing\n\n{DIGEST} acme\n").values()
-    assert holder.rights == Rights()
+def test_keys_file_line_has_tenant_and_limits():
+    (holder,) = parse_keys(
+        f"{DIGEST} acme requests_per_minute=5 generations=8 strategies=best_of_n code=true # x"
+    ).values()
+    assert holder.tenant == "acme" and holder.limits == KeyLimits(5, 8, None, frozenset({"best_of_n"}), True)
+    (holder,) = parse_keys(f"# nothing\n\n{DIGEST} acme\n").values()
+    assert holder.limits == KeyLimits()
 
 
 @pytest.mark.parametrize(
@@ -30,49 +30,30 @@ def test_a_line_says_what_a_key_may_do():
     ["generations=0", "generations=-1", "generations=x", "generations", "max_cost=1e9", "strategies=magic"]
     + ["strategies=", "code=yes", "colour=red", "=", "max_cost=1 max_cost=2"],
 )
-def test_a_limit_that_cannot_be_read_is_no_limit_silently_dropped(words):
-    with pytest.raises(BadRights):
-        Rights.parsed(words.split())
-    with pytest.raises(BadKeysFile, match="line 1"):
-        parsed(f"{DIGEST} acme {words}")
+def test_malformed_limits_are_rejected(words):
+    with pytest.raises(InvalidKeyLimits):
+        KeyLimits.parse(words.split())
+    with pytest.raises(InvalidKeysFile, match="line 1"):
+        parse_keys(f"{DIGEST} acme {words}")
 
 
 @pytest.mark.parametrize("line", ["zz acme", DIGEST, f"{DIGEST[:10]} acme", f"{DIGEST} generations=3"])
-def test_a_line_that_is_none_is_told_by_its_number(line):
-    with pytest.raises(BadKeysFile, match="line 2"):
-        parsed(f"# keys\n{line}")
-
-
-def test_so_many_a_minute_and_then_seconds_to_wait():
-    rates = Rates()
-    for _ in range(30):
-        rates.spend("a", 30)
-    with pytest.raises(Overloaded) as refused:
-        rates.spend("a", 30)
-    assert refused.value.headers == {"Retry-After": "2"}
-    rates.spend("b", 30)
-    rates.buckets["a"].at -= 2
-    rates.spend("a", 30)
-
-
-def test_names_that_are_not_seen_again_are_forgotten():
-    rates = Rates()
-    for at in range(10_100):
-        rates.spend(str(at), 1)
-    assert len(rates.buckets) == 10_000 and "0" not in rates.buckets
+def test_malformed_lines_of_the_keys_file_are_reported_by_number(line):
+    with pytest.raises(InvalidKeysFile, match="line 2"):
+        parse_keys(f"# keys\n{line}")
 
 
 @pytest.fixture
 def keys(tmp_path):
-    def written(limits=""):
+    def write(limits=""):
         (tmp_path / "keys").write_text(f"{DIGEST} acme {limits}\n")
         return tmp_path / "keys"
 
-    return written
+    return write
 
 
 @pytest.mark.live
-def test_requests_a_minute(keys):
+def test_requests_per_minute_of_a_key_are_limited(keys):
     with live(ScriptedEngine(["x"]), api_keys_file=keys("requests_per_minute=3")) as server:
         answers = [server.ask(headers=HEADERS) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
@@ -81,7 +62,7 @@ def test_requests_a_minute(keys):
 
 
 @pytest.mark.live
-def test_generations_in_flight(keys):
+def test_generations_in_flight_of_a_key_are_limited(keys):
     with live(ScriptedEngine(["x"], pace=30), api_keys_file=keys("generations=4")) as server:
         assert server.ask(headers=HEADERS, strategy=VOTE | {"n": 5}).status_code == 400 and not server.engine.calls
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", headers=HEADERS, timeout=5, json={
@@ -93,27 +74,27 @@ def test_generations_in_flight(keys):
 
 
 @pytest.mark.live
-def test_a_vote_that_rolls_keeps_within_them(keys):
+def test_strategy_with_fewer_slots_than_samples_stays_within_the_keys_generations(keys):
     engine = ScriptedEngine([f"\\boxed{{{answer}}}" for answer in range(16)], pace=0.005)
     with live(engine, api_keys_file=keys("generations=3")) as server:
         answered = server.ask(headers=HEADERS, strategy={"name": "self_consistency", "n": 16})
         assert answered.status_code == 200 and answered.json()["cogitate"]["candidates"] > 8
         assert server.ask(headers=HEADERS, strategy=VOTE | {"concurrency": 2}).status_code == 200
-    assert engine.most_running == 3
+    assert engine.peak_running == 3
 
 
 @pytest.mark.live
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
-        ({"n": 3}, "n", "wants 3 generations in flight at once, and this key may have 2: lower n."),
+        ({"n": 3}, "n", "needs 3 generations in flight at once, and this key may have 2: lower n."),
         ({"strategy": VOTE}, "strategy.n", "set its concurrency to 2 or less, or lower its n"),
         ({"model": "scripted@best_of_n"}, "strategy.n", "may have 2: lower its n."),
         ({"strategy": VOTE | {"concurrency": 4}}, "strategy.concurrency", "set its concurrency to 2 or less"),
         ({"strategy": VOTE | {"weights": "p_true"}}, "strategy.n", "may have 2: lower its n."),
     ],
 )
-def test_what_would_never_be_let_in_is_not_tried_again(keys, fields, param, words):
+def test_request_that_exceeds_the_keys_generations_is_a_400_with_a_remedy(keys, fields, param, words):
     with live(ScriptedEngine(["x"]), api_keys_file=keys("generations=2")) as server:
         refused = server.ask(headers=HEADERS, **fields)
         error = refused.json()["error"]
@@ -122,7 +103,7 @@ def test_what_would_never_be_let_in_is_not_tried_again(keys, fields, param, word
 
 
 @pytest.mark.live
-def test_so_are_more_prompts_than_a_key_may_have_at_once(keys):
+def test_more_prompts_than_the_keys_generations_are_a_400(keys):
     with live(ScriptedEngine(["x"]), api_keys_file=keys("generations=2")) as server:
         body = {"model": "scripted", "prompt": ["a", "b", "c"]}
         refused = server.http.post(f"{server.url}/v1/completions", json=body, headers=HEADERS)
@@ -130,7 +111,7 @@ def test_so_are_more_prompts_than_a_key_may_have_at_once(keys):
 
 
 @pytest.mark.live
-def test_cost_and_strategies(keys):
+def test_cost_and_strategies_of_a_key_are_limited(keys):
     with live(ScriptedEngine(["\\boxed{1}"]), api_keys_file=keys("max_cost=100 strategies=self_consistency")) as server:
         costly = server.ask(headers=HEADERS, strategy=VOTE, max_tokens=26)
         assert (costly.status_code, costly.json()["error"]["code"]) == (400, "cost_exceeded")
@@ -142,7 +123,7 @@ def test_cost_and_strategies(keys):
 
 
 @pytest.mark.live
-def test_a_right_that_is_taken_away_is_gone_at_once(keys):
+def test_changes_of_the_keys_file_take_effect_at_once(keys):
     path = keys()
     with live(ScriptedEngine(["\\boxed{1}"]), api_keys_file=path) as server:
         assert server.ask(headers=HEADERS, strategy=VOTE).status_code == 200
@@ -153,17 +134,17 @@ def test_a_right_that_is_taken_away_is_gone_at_once(keys):
 
 
 @pytest.mark.live
-def test_who_guesses_keys_is_made_to_wait_and_who_has_one_is_not(tmp_path):
-    key = new_key(tmp_path / "keys", "acme")
+def test_wrong_keys_are_rate_limited_per_address_and_valid_keys_are_not(tmp_path):
+    key = create_key(tmp_path / "keys", "acme")
     with live(ScriptedEngine(["x"]), api_keys_file=tmp_path / "keys") as server:
         wrong = [server.ask(headers={"Authorization": f"Bearer cog-{at}"}) for at in range(25)]
         assert [answer.status_code for answer in wrong] == [401] * 20 + [429] * 5
         assert server.ask(headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
-def test_a_key_is_compared_with_all_of_them(tmp_path):
+def test_every_key_of_the_file_is_found_and_unknown_keys_are_not(tmp_path):
     path = tmp_path / "keys"
-    made = [new_key(path, f"tenant-{at}") for at in range(5)]
+    made = [create_key(path, f"tenant-{at}") for at in range(5)]
     known = Keys(path)
-    assert [known.holder(key).tenant for key in made] == [f"tenant-{at}" for at in range(5)]
-    assert known.holder("cog-" + "x" * 43) is None and known.holder("\ud800") is None
+    assert [known.find_holder(key).tenant for key in made] == [f"tenant-{at}" for at in range(5)]
+    assert known.find_holder("cog-" + "x" * 43) is None and known.find_holder("\ud800") is None

@@ -1,4 +1,4 @@
-"""The prover against real children: right answers, hostile ones, and nothing left behind."""
+"""The pool with real worker processes: correct verdicts, hostile answers, no process left over."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cogitate.server.equivalence.pool import LENGTH, MathProver
+from cogitate.server.equivalence.pool import MAX_ANSWER_CHARACTERS, EquivalencePool
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -58,12 +58,12 @@ DIFFERENT = [
     (r"1.6\times10^{-19}", r"9.1\times10^{-31}"),
     (r"1}\boxed{5", "5"),
     ("", "0"),
-    ("1" * (LENGTH + 1), "1" * (LENGTH + 1)),
+    ("1" * (MAX_ANSWER_CHARACTERS + 1), "1" * (MAX_ANSWER_CHARACTERS + 1)),
 ]
 HOSTILE = [
     "9**9**9**9",
     "9^{9^{9^{9}}}",
-    "(" * LENGTH,
+    "(" * MAX_ANSWER_CHARACTERS,
     r"\frac{" * 33,
     "100000000!",
     "((10!)!)!",
@@ -77,214 +77,216 @@ FRESH = itertools.count(1000)
 
 
 @asynccontextmanager
-async def proving(workers: int = 2, seconds: float = SECONDS, remembered: int = 4096) -> AsyncIterator[MathProver]:
-    """A prover with its children started, closed at the end."""
-    prover = MathProver(workers=workers, seconds=seconds, remembered=remembered)
+async def open_pool(
+    workers: int = 2, seconds: float = SECONDS, max_verdicts: int = 4096
+) -> AsyncIterator[EquivalencePool]:
+    """A pool with its workers started, closed at the end."""
+    pool = EquivalencePool(workers=workers, seconds=seconds, max_verdicts=max_verdicts)
     try:
-        await warm(prover, workers)
-        yield prover
+        await warm(pool, workers)
+        yield pool
     finally:
-        await prover.close()
+        await pool.close()
 
 
-async def warm(prover: MathProver, workers: int) -> None:
-    """Have all children started, by questions never asked before."""
+async def warm(pool: EquivalencePool, workers: int) -> None:
+    """Starts all workers, with pairs that were never compared before."""
     async with asyncio.TaskGroup() as starts:
         for _ in range(workers):
-            starts.create_task(started(prover))
+            starts.create_task(start_worker(pool))
 
 
-async def started(prover: MathProver) -> None:
-    while not await prover.equal(f"{(n := next(FRESH))}", f"{n}.0"):
-        pass  # on a busy machine a start may outlast the caller's patience
+async def start_worker(pool: EquivalencePool) -> None:
+    while not await pool.equal(f"{(n := next(FRESH))}", f"{n}.0"):
+        pass  # on a busy machine a start may take longer than the queue's timeout
 
 
 def children(module: str = "cogitate.server.equivalence.worker") -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if module in child.cmdline()]
 
 
-def runs(child: psutil.Process) -> bool:
+def is_running(child: psutil.Process) -> bool:
     return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
 
 
-async def test_equal_whichever_way_round() -> None:
-    async with proving() as prover, proving() as other:  # another, so that nothing is remembered
+async def test_equal_answers_are_equal_in_both_orders() -> None:
+    async with open_pool() as pool, open_pool() as other:  # two pools, so that no verdict comes from a cache
         for a, b in EQUAL:
-            assert await prover.equal(a, b) and await other.equal(b, a), (a, b)
+            assert await pool.equal(a, b) and await other.equal(b, a), (a, b)
 
 
-async def test_false_when_different_or_in_doubt_whichever_way_round() -> None:
-    async with proving() as prover, proving() as other:
+async def test_different_or_doubtful_answers_are_not_equal_in_either_order() -> None:
+    async with open_pool() as pool, open_pool() as other:
         for a, b in DIFFERENT:
-            assert not await prover.equal(a, b) and not await other.equal(b, a), (a, b)
+            assert not await pool.equal(a, b) and not await other.equal(b, a), (a, b)
 
 
-async def test_equal_texts_need_no_child() -> None:
-    prover = MathProver()
-    assert await prover.equal(" 9^{9^9} ", "9^{9^9}")
+async def test_identical_texts_need_no_worker() -> None:
+    pool = EquivalencePool()
+    assert await pool.equal(" 9^{9^9} ", "9^{9^9}")
     assert not children()
 
 
 async def ticks(gaps: list[tuple[float, float]]) -> None:
-    """Every 10 ms, how long it really was: by the clock, and of the processor's time on this thread."""
+    """Records how long sleeps of 10 ms took: by the clock, and in processor time of this thread."""
     while True:
         before, busy = time.perf_counter(), time.thread_time()
         await asyncio.sleep(0.01)
         gaps.append((time.perf_counter() - before, time.thread_time() - busy))
 
 
-async def timed(prover: MathProver, a: str, b: str) -> tuple[str, bool, float]:
-    before = time.perf_counter()
-    equal = await prover.equal(a, b)
-    return a, equal, time.perf_counter() - before
+async def measure(pool: EquivalencePool, a: str, b: str) -> tuple[str, bool, float]:
+    start = time.perf_counter()
+    equal = await pool.equal(a, b)
+    return a, equal, time.perf_counter() - start
 
 
-async def test_hostile_answers_are_false_in_time_and_the_event_loop_never_waits() -> None:
+async def test_hostile_answers_are_false_in_time_and_do_not_block_the_event_loop() -> None:
     gaps: list[tuple[float, float]] = []
-    async with proving() as prover:
+    async with open_pool() as pool:
         control = asyncio.create_task(ticks(gaps))
         for first, second in zip(HOSTILE[::2], [*HOSTILE[1::2], "x!!!!"], strict=True):
             async with asyncio.TaskGroup() as both:
-                asked = [both.create_task(timed(prover, text, "1")) for text in (first, second)]
+                asked = [both.create_task(measure(pool, text, "1")) for text in (first, second)]
             for text, equal, took in (task.result() for task in asked):
                 assert not equal, text
                 assert took < SECONDS + 0.5, (text, took)
-            await warm(prover, 2)
-        assert await prover.equal("1/2", "0.5")
+            await warm(pool, 2)
+        assert await pool.equal("1/2", "0.5")
         control.cancel()
     assert max(busy for _, busy in gaps) < 0.1
     assert sum(gap > 0.1 for gap, _ in gaps) <= 2  # a busy machine's own; a question on the loop would make one each
 
 
-async def test_a_question_under_way_is_killed_at_the_limit() -> None:
-    async with proving(seconds=0.5) as prover:
-        _, equal, took = await timed(prover, "9^{9^{9^{9}}}", "1")
+async def test_comparison_is_killed_at_the_time_limit() -> None:
+    async with open_pool(seconds=0.5) as pool:
+        _, equal, took = await measure(pool, "9^{9^{9^{9}}}", "1")
         assert not equal
         assert 0.5 <= took < 1.0
 
 
-async def test_what_ran_out_of_time_is_not_tried_again() -> None:
-    async with proving(seconds=0.5) as prover:
-        await prover.equal("9^{9^{9^{9}}}", "1")
-        _, equal, took = await timed(prover, "1", "9^{9^{9^{9}}}")
+async def test_timed_out_pairs_are_cached_as_false() -> None:
+    async with open_pool(seconds=0.5) as pool:
+        await pool.equal("9^{9^{9^{9}}}", "1")
+        _, equal, took = await measure(pool, "1", "9^{9^{9^{9}}}")
         assert not equal
         assert took < 0.05
 
 
-async def test_the_queue_is_bounded() -> None:
-    async with proving(workers=1, seconds=0.3) as prover, asyncio.TaskGroup() as crowd:
-        asked = [crowd.create_task(timed(prover, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 30)]
+async def test_waiting_in_the_queue_is_bounded() -> None:
+    async with open_pool(workers=1, seconds=0.3) as pool, asyncio.TaskGroup() as crowd:
+        asked = [crowd.create_task(measure(pool, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 30)]
     assert not any(task.result()[1] for task in asked)
     assert max(task.result()[2] for task in asked) < 3 * 0.3 + 0.5
 
 
-async def test_a_child_that_was_killed_is_replaced() -> None:
-    async with proving() as prover:
+async def test_killed_workers_are_replaced() -> None:
+    async with open_pool() as pool:
         for child in children():
             child.kill()
         await asyncio.sleep(0.1)
-        assert await prover.equal("1/2", "0.5")
+        assert await pool.equal("1/2", "0.5")
 
 
-async def test_a_child_killed_over_a_question_makes_it_false() -> None:
-    async with proving(workers=1) as prover:
+async def test_worker_killed_during_a_comparison_makes_it_false() -> None:
+    async with open_pool(workers=1) as pool:
         [child] = children()
         async with asyncio.TaskGroup() as asking:
-            asked = asking.create_task(timed(prover, "9^{9^{9^{9}}}", "1"))
+            asked = asking.create_task(measure(pool, "9^{9^{9^{9}}}", "1"))
             await asyncio.sleep(0.1)
             child.kill()
         assert asked.result()[1] is False
         assert asked.result()[2] < 1.0
-        assert await prover.equal("1/2", "0.5")
+        assert await pool.equal("1/2", "0.5")
 
 
-async def test_cancelling_the_caller_kills_the_question_and_the_pool_goes_on() -> None:
-    async with proving(workers=1) as prover:
+async def test_cancelling_the_caller_kills_the_worker_and_the_pool_continues() -> None:
+    async with open_pool(workers=1) as pool:
         for n in range(3):
-            asked = asyncio.create_task(prover.equal("9^{9^{9^{9}}}", f"{n}"))
+            asked = asyncio.create_task(pool.equal("9^{9^{9^{9}}}", f"{n}"))
             await asyncio.sleep(0.05)
             busy = children()
             asked.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asked
-            assert await prover.equal("1/2", f"0.5{'0' * n}")
-            assert not await prover.equal("1/2", f"0.6{'0' * n}")
-            assert not any(map(runs, busy))
+            assert await pool.equal("1/2", f"0.5{'0' * n}")
+            assert not await pool.equal("1/2", f"0.6{'0' * n}")
+            assert not any(map(is_running, busy))
 
 
-async def test_cancelling_while_a_child_starts_leaves_it_to_the_next_caller() -> None:
-    prover = MathProver(workers=1)
-    asked = asyncio.create_task(prover.equal("1/2", "0.5"))
+async def test_worker_whose_caller_was_cancelled_during_its_start_serves_the_next_caller() -> None:
+    pool = EquivalencePool(workers=1)
+    asked = asyncio.create_task(pool.equal("1/2", "0.5"))
     await asyncio.sleep(0.1)
     starting = children()
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
-    assert await prover.equal("1/2", "0.5")
+    assert await pool.equal("1/2", "0.5")
     assert children() == starting
-    await prover.close()
+    await pool.close()
 
 
-async def test_close_leaves_no_child_and_answers_those_who_wait() -> None:
-    async with proving() as prover:
+async def test_close_leaves_no_worker_and_returns_false_to_waiting_callers() -> None:
+    async with open_pool() as pool:
         async with asyncio.TaskGroup() as crowd:
-            asked = [crowd.create_task(timed(prover, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 15)]
+            asked = [crowd.create_task(measure(pool, f"9^{{9^{{9^{{{n}}}}}}}", "1")) for n in range(9, 15)]
             await asyncio.sleep(0.2)
             assert len(children()) == 2
-            await prover.close()
+            await pool.close()
             assert not children()
         assert not any(task.result()[1] for task in asked)
         assert max(task.result()[2] for task in asked) < 1.0
-        assert not await prover.equal("1/2", "0.5")
+        assert not await pool.equal("1/2", "0.5")
         assert not children()
 
 
-async def test_close_while_a_child_starts() -> None:
-    prover = MathProver()
-    asked = asyncio.create_task(prover.equal("1/2", "0.5"))
+async def test_close_during_the_start_of_a_worker() -> None:
+    pool = EquivalencePool()
+    asked = asyncio.create_task(pool.equal("1/2", "0.5"))
     await asyncio.sleep(0)
-    await prover.close()
+    await pool.close()
     assert not await asked
     assert not children()
 
 
-@pytest.mark.parametrize("module", ["server.absent", "this"], ids=["missing", "babbling"])
-async def test_a_child_that_does_not_start_is_false_and_not_tried_all_the_time(
+@pytest.mark.parametrize("module", ["server.absent", "this"], ids=["missing module", "prints garbage"])
+async def test_worker_that_does_not_start_is_false_and_starts_are_paused(
     module: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prover = MathProver(module=module)
-    assert not await prover.equal("1/2", "0.5")
+    pool = EquivalencePool(module=module)
+    assert not await pool.equal("1/2", "0.5")
     for n in range(100):
-        _, equal, took = await timed(prover, f"{n}", f"{n}.0")
+        _, equal, took = await measure(pool, f"{n}", f"{n}.0")
         assert not equal
         assert took < 0.1
     assert len([record for record in caplog.records if record.name.startswith("cogitate")]) == 1
-    await prover.close()
+    await pool.close()
     assert not children()
 
 
-async def test_no_file_descriptor_left_is_false(caplog: pytest.LogCaptureFixture) -> None:
+async def test_running_out_of_file_descriptors_is_false(caplog: pytest.LogCaptureFixture) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    prover = MathProver()
+    pool = EquivalencePool()
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     try:
-        assert not await prover.equal("1/2", "0.5")
+        assert not await pool.equal("1/2", "0.5")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert len(caplog.records) == 1
-    await prover.close()
+    await pool.close()
 
 
 @pytest.mark.parametrize("verdict", ["", "junk", "[1, 2]", '{"equal": 1, "worn": false}', "x" * 100_000])
-async def test_a_child_that_talks_nonsense_is_false(tmp_path: Path, verdict: str) -> None:
+async def test_worker_that_writes_garbage_is_false(tmp_path: Path, verdict: str) -> None:
     write_module(
         tmp_path / "nonsense.py", f"print('\"ready\"', flush=True); input(); print({verdict!r}, flush=True); input()"
     )
     sys.path.append(str(tmp_path))
     try:
-        prover = MathProver(module="nonsense")
-        assert not await prover.equal("1/2", "0.5")
-        await prover.close()
+        pool = EquivalencePool(module="nonsense")
+        assert not await pool.equal("1/2", "0.5")
+        await pool.close()
     finally:
         sys.path.remove(str(tmp_path))
     assert not children("nonsense")
@@ -294,30 +296,30 @@ def write_module(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-async def test_verdicts_are_remembered_within_a_bound() -> None:
-    async with proving(workers=1, seconds=0.5, remembered=2) as prover:
+async def test_verdicts_are_cached_up_to_a_maximum() -> None:
+    async with open_pool(workers=1, seconds=0.5, max_verdicts=2) as pool:
         for n in range(3):
-            assert await prover.equal(f"{n}/2", f"{n}/2.0")
+            assert await pool.equal(f"{n}/2", f"{n}/2.0")
         [child] = children()
         child.suspend()
-        assert await prover.equal("1/2.0", "1/2")
-        assert not await prover.equal("0/2", "0/2.0")  # forgotten, and nobody there to ask
+        assert await pool.equal("1/2.0", "1/2")
+        assert not await pool.equal("0/2", "0/2.0")  # dropped from the cache, and the worker is suspended
 
 
-def test_on_the_event_loop_that_uvicorn_brings() -> None:
-    async def scene() -> None:
-        async with proving(workers=1, seconds=0.5) as prover:
-            assert await prover.equal("1/2", "0.5")
-            assert not await prover.equal("9^{9^{9^{9}}}", "1")
-            assert await prover.equal("1/3", "2/6")
+def test_pool_works_on_uvloop() -> None:
+    async def run_pool() -> None:
+        async with open_pool(workers=1, seconds=0.5) as pool:
+            assert await pool.equal("1/2", "0.5")
+            assert not await pool.equal("9^{9^{9^{9}}}", "1")
+            assert await pool.equal("1/3", "2/6")
         assert not children()
 
     with asyncio.Runner(loop_factory=pytest.importorskip("uvloop").new_event_loop) as runner:
-        runner.run(scene())
+        runner.run(run_pool())
 
 
-async def test_a_child_inherits_no_secret() -> None:
-    async with proving(workers=1):
+async def test_workers_do_not_inherit_the_environment() -> None:
+    async with open_pool(workers=1):
         [child] = children()
         assert set(child.environ()) <= {"PYTHONPATH", "PYTHONHASHSEED", "LC_CTYPE"}
 
@@ -325,15 +327,15 @@ async def test_a_child_inherits_no_secret() -> None:
 ORPHAN = """
 import asyncio
 import psutil
-from cogitate.server.equivalence.pool import MathProver
+from cogitate.server.equivalence.pool import EquivalencePool
 
 async def main():
-    prover = MathProver(workers=1, seconds=0.5)
+    pool = EquivalencePool(workers=1, seconds=0.5)
     n = 0
-    while not await prover.equal(f"{{(n := n + 1)}}", f"{{n}}.0"):
+    while not await pool.equal(f"{{(n := n + 1)}}", f"{{n}}.0"):
         pass
     print(psutil.Process().children()[0].pid, flush=True)
-    await prover.equal({question!r}, "1")
+    await pool.equal({question!r}, "1")
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -341,27 +343,27 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("question", ["2", "9^{9^{9^{9}}}"], ids=["idle", "busy"])
-def test_a_child_ends_with_its_parent(question: str) -> None:
+def test_worker_ends_with_its_parent(question: str) -> None:
     command = [sys.executable, "-c", ORPHAN.format(question=question)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=os.getcwd(), text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         time.sleep(0.2)
-        assert runs(child)
+        assert is_running(child)
         parent.kill()
     for _ in range(50):
-        if not runs(child):
+        if not is_running(child):
             return
         time.sleep(0.1)
-    pytest.fail("the child still runs five seconds after its parent's end")
+    pytest.fail("the worker still runs five seconds after its parent's end")
 
 
-async def test_a_parent_with_much_memory_keeps_its_children() -> None:
-    """A model server is large, and a child's peak, as the kernel tells it, begins with its parent's."""
+async def test_workers_of_a_parent_with_much_memory_are_not_replaced() -> None:
+    """An exec'ed process starts with its parent's peak memory, as ru_maxrss has it, and a model server is large."""
     ballast = bytearray(700 * 1024 * 1024)
     seen = set()
-    async with proving(workers=1) as prover:
+    async with open_pool(workers=1) as pool:
         for n in range(2, 5):
-            assert await prover.equal(rf"\sqrt{{{n}}}+0", rf"\sqrt{{{n}}}")
+            assert await pool.equal(rf"\sqrt{{{n}}}+0", rf"\sqrt{{{n}}}")
             seen |= {child.pid for child in children()}
     assert len(seen) == 1 and ballast

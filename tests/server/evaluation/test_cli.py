@@ -8,9 +8,9 @@ import pytest
 
 from cogitate.server.cli import main
 from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Prompt, Sampling
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 ROWS = [{"question": f"What is {n} + 1?", "answer": f"It is one more.\n#### {n + 1}"} for n in range(3)]
 
@@ -82,7 +82,7 @@ def test_results_of_other_options_or_questions_are_measured_again(
             main([*command, *more])
             output = capsys.readouterr()
             assert len(server.engine.calls) == made and output.out.count("| `greedy` |") == 1
-            assert (f"{stale} results" in output.err) == bool(stale) and output.err.count("made otherwise") == bool(
+            assert (f"{stale} results" in output.err) == bool(stale) and output.err.count("measured again") == bool(
                 stale
             )
         task.write_text(task.read_text().replace("2 + 1", "2 plus 1"))
@@ -113,18 +113,21 @@ def test_table_shows_the_rows_of_this_run_in_the_order_of_its_flags(
     ("arguments", "reason"),
     [
         (["none.jsonl", "--server", "http://127.0.0.1:9"], "cannot read"),
-        (["{task}"], "--server says"),
-        (["{task}", "--fill", "2", "--server", "http://127.0.0.1:9"], "--bank says"),
-        (["{task}", "--bank", "b", "--fill", "2"], "--server says"),
+        (["{task}"], "give --server URL"),
+        (["{task}", "--fill", "2", "--server", "http://127.0.0.1:9"], "--fill needs --bank FILE"),
+        (["{task}", "--bank", "b", "--fill", "2"], "give --server URL"),
         (["{task}", "--server", "127.0.0.1:8000"], "127.0.0.1:8000"),
-        (["{task}", "--server", "ftp://here"], "no http"),
-        (["{task}", "--server", "http://[here"], "no http"),
+        (["{task}", "--server", "ftp://here"], "not an http"),
+        (["{task}", "--server", "http://[here"], "not an http"),
         (["{task}", "--server", "http://127.0.0.1:9", "--beside", "257"], "257"),
         (["{task}", "--server", "http://127.0.0.1:9", "--out", "."], "--out"),
         (["{task}", "--server", "http://127.0.0.1:9", "--out", ""], "--out"),
         (["{task}", "--server", "http://127.0.0.1:9", "--out", "{task}/x"], "cannot write"),
         (["{task}", "--server", "http://127.0.0.1:9", "--api-key-file", "none"], "--api-key-file none"),
-        (["{task}", "--server", "http://127.0.0.1:9", "--baseline", "magic"], "the rows are: greedy, one sample, oracle"),
+        (
+            ["{task}", "--server", "http://127.0.0.1:9", "--baseline", "magic"],
+            "the rows are: greedy, one sample, oracle",
+        ),
         (["{task}", "--bank", "b", "--beside", "2"], "--beside"),
         (["{task}", "--bank", "none.jsonl", "--strategy", "self_consistency"], "cannot read"),
         (["{task}", "--server", "http://127.0.0.1:9", "--strategy", "magic"], "magic"),

@@ -12,10 +12,10 @@ from cogitate.server.evaluation.arms import parse_arm
 from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.sample_bank import Bank
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.scripted import Reply, ScriptedEngine
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
 from tests.fakes.banks import bank_of, question
 from tests.fakes.live_server import live
-from tests.fakes.scripted import Reply, ScriptedEngine
 
 ROWS = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(2)]
 VOTE = "self_consistency:n=2"
@@ -110,7 +110,7 @@ def test_failed_replay_is_reported_with_arm_and_question(
     bank = ["--bank", str(tmp_path / "bank.jsonl"), "--limit", "1"]
     with live(ScriptedEngine(["\\boxed{1}"])) as server:
         main(["eval", str(task), *bank, "--server", server.url, "--fill", "4"])
-        for server_flags, why in (["--server", server.url], "partial answers"), ([], "add --server URL or --model"):
+        for server_flags, why in (["--server", server.url], "partial responses"), ([], "add --server URL or --model"):
             with pytest.raises(SystemExit):
                 main(["eval", str(task), *bank, *server_flags, "--strategy", "beam_search:n=4,verifier=countdown"])
             error = capsys.readouterr().err.splitlines()[-1]

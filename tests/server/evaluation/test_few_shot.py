@@ -10,8 +10,8 @@ from cogitate.server.evaluation.arms import BadSpec, parse_spec
 from cogitate.server.evaluation.few_shot import BadShots, build_messages, read_shots
 from cogitate.server.evaluation.sample_bank import Bank
 from cogitate.strategies.auto import WAVE
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 SHOWN = [("What is 1 + 1?", "It is \\boxed{2}."), ("What is 2 + 1?", "It is \\boxed{3}.")]
 SHOWN_TURNS = [("user", SHOWN[0][0]), ("assistant", SHOWN[0][1]), ("user", SHOWN[1][0]), ("assistant", SHOWN[1][1])]

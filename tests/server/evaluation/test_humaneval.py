@@ -11,12 +11,12 @@ from cogitate.server.cli import main
 from cogitate.server.evaluation.humaneval import dataset_path
 from cogitate.server.evaluation.question import BadTask, Question
 from cogitate.server.evaluation.tasks import load_task
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Prompt, Sampling
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
-from tests.server.sandbox.backends import reason_not_to
+from tests.server.sandbox.backends import unavailable_reason
 
-HOW = next((how for how in ("bwrap", "landlock") if not reason_not_to(how)), "")
+HOW = next((how for how in ("bwrap", "landlock") if not unavailable_reason(how)), "")
 needs_sandbox = pytest.mark.skipif(not HOW, reason="no sandbox works on this machine")
 ROWS = [
     {

@@ -14,10 +14,10 @@ from cogitate.server.evaluation.live_request import RequestSettings
 from cogitate.server.evaluation.results import Result
 from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.strategies.core.prompts import BOXED, CHOICE
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.banks import question
 from tests.fakes.eval_server import COGITATE, PLAIN, eval_server
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 LENGTHS = itertools.cycle([0, 0, 0, 0, 40, 40, 40, 40])
 SETTINGS = RequestSettings(model="scripted", max_tokens=100)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cogitate.server.cli import main
+from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Prompt, Sampling
 from tests.fakes.live_server import live
-from tests.fakes.scripted import ScriptedEngine
 
 ROW = {"question": "What is 6*7?", "answer": "42"}
 PLAIN_VOTE = "self_consistency:n=4,stop_rule=none"

@@ -1,17 +1,18 @@
-"""What nobody foresaw is an answer like any other: with an id, and without a word. HEAD; 405."""
+"""Unhandled exceptions become a 500 with a request id and without details; HEAD; Allow headers of a 405."""
 
 import httpx
 import pytest
 
+from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import HELLO, live
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine
 from tests.server.test_errors import envelope
 
 pytestmark = pytest.mark.live
 
 
 class Broken(ScriptedBackend):
-    """It fails with words of the client's."""
+    """Fails with exceptions that contain the client's text."""
 
     def load(self):
         raise KeyError("canary")
@@ -20,7 +21,7 @@ class Broken(ScriptedBackend):
         raise ValueError(prompt.messages[0].text)
 
 
-def test_a_500_has_an_id_and_the_log_has_none_of_the_clients_words(caplog, capfd):
+def test_unhandled_exceptions_become_a_500_and_neither_response_nor_log_has_their_message(caplog, capfd):
     with live(ScriptedEngine(["x"]), backend=Broken) as server:
         canary = [{"role": "user", "content": "canary"}]
         answers = [
@@ -43,7 +44,7 @@ def server():
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health", "/v1/models", "/v1/models/scripted"])
-def test_head_is_get_without_its_content(server, path):
+def test_head_is_answered_as_get_without_content(server, path):
     head, got = httpx.head(server.url + path), httpx.get(server.url + path)
     assert head.status_code == got.status_code == 200 and head.content == b""
     assert head.headers["content-length"] == got.headers["content-length"] and head.headers["x-request-id"]
@@ -59,6 +60,6 @@ def test_head_is_get_without_its_content(server, path):
         ("GET", "/v1/requests/a/cancel", "POST"),
     ],
 )
-def test_a_405_says_what_is_allowed(server, method, path, allowed):
+def test_405_has_the_allow_header(server, method, path, allowed):
     answer = httpx.request(method, server.url + path, json=HELLO)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
