@@ -27,7 +27,7 @@ def search(**options):
     return BeamSearch(verifier="scripted", **options)
 
 
-def test_the_best_prefix_is_extended_and_the_best_leaf_returned():
+def test_search_extends_the_best_prefix_and_returns_the_best_leaf():
     engine = tree(
         {
             "": ["a" + STEP_SEPARATOR, "bb" + STEP_SEPARATOR],
@@ -41,7 +41,7 @@ def test_the_best_prefix_is_extended_and_the_best_leaf_returned():
     assert [prompt.prefix for prompt, _ in engine.calls] == ["", "", f"bb{STEP_SEPARATOR}", f"bb{STEP_SEPARATOR}"]
 
 
-def test_a_lost_beam_leaves_its_leaves_to_those_that_are_not():
+def test_leaves_of_a_beam_with_score_zero_go_to_the_rest():
     first = ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, "c" + STEP_SEPARATOR, "d" + STEP_SEPARATOR]
     scores = {**dict.fromkeys(first, 0.0), "b" + STEP_SEPARATOR: 0.1}
     engine = tree({"": first, "b" + STEP_SEPARATOR: ["won"]})
@@ -50,7 +50,7 @@ def test_a_lost_beam_leaves_its_leaves_to_those_that_are_not():
     assert finished.outcome.completion.text == f"b{STEP_SEPARATOR}won"
 
 
-def test_an_answer_that_is_lost_gives_its_leaf_back():
+def test_answer_with_score_zero_frees_its_leaf():
     engine = tree({"": ["wrong", "a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["b" + STEP_SEPARATOR, "right"]})
     scores = {
         "wrong": 0.0,
@@ -65,7 +65,7 @@ def test_an_answer_that_is_lost_gives_its_leaf_back():
     assert finished.outcome.completion.text == f"a{STEP_SEPARATOR}right"
 
 
-def test_an_answer_that_cannot_be_beaten_ends_the_search():
+def test_answer_with_score_one_ends_the_search():
     engine = tree({"": ["a" + STEP_SEPARATOR, "right", "b" + STEP_SEPARATOR, "c" + STEP_SEPARATOR]})
     finished = solve(
         search(n=4, width=2), build_session(engine, score_text=lambda text: 1.0 if text == "right" else 0.9)
@@ -73,7 +73,7 @@ def test_an_answer_that_cannot_be_beaten_ends_the_search():
     assert len(engine.calls) == 4 and finished.outcome.completion.text == "right"
 
 
-def test_of_a_search_that_is_lost_one_beam_is_written_to_its_end():
+def test_search_with_only_zero_scores_completes_one_beam():
     engine = tree(
         {
             "": ["a" + STEP_SEPARATOR],
@@ -97,7 +97,7 @@ def test_of_a_search_that_is_lost_one_beam_is_written_to_its_end():
 
 
 @pytest.mark.parametrize("score", [0.0, 0.5])
-def test_but_none_where_there_is_an_answer(score):
+def test_search_with_an_answer_completes_no_beam_with_score_zero(score):
     scores = {"a" + STEP_SEPARATOR: 0.9, "early": score}
     engine = tree({"": ["early", "a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["b" + STEP_SEPARATOR]})
     finished = solve(search(n=2, width=1), build_session(engine, score_text=lambda text: scores.get(text, 0.0)))
@@ -105,7 +105,7 @@ def test_but_none_where_there_is_an_answer(score):
     assert finished.outcome.completion.text == "early"
 
 
-def test_where_all_are_lost_from_the_start_the_search_goes_on():
+def test_search_continues_where_all_first_steps_have_score_zero():
     engine = tree(
         {"": ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["end"], "b" + STEP_SEPARATOR: ["end"]}
     )
@@ -114,14 +114,14 @@ def test_where_all_are_lost_from_the_start_the_search_goes_on():
     ).outcome.completion.text.endswith("end")
 
 
-def test_a_beam_that_finishes_early_competes_at_the_end():
+def test_beam_that_finishes_early_competes_at_the_end():
     scores = {"early": 0.9, f"slow{STEP_SEPARATOR}": 0.5, f"slow{STEP_SEPARATOR}late": 0.6}
     engine = tree({"": ["early", "slow" + STEP_SEPARATOR], "slow" + STEP_SEPARATOR: ["late"]})
     finished = solve(search(n=2, width=1), build_session(engine, score_text=scores.__getitem__))
     assert finished.outcome.completion.text == "early" and finished.outcome.score == 0.9
 
 
-def test_the_first_to_finish_is_not_simply_returned():
+def test_first_finished_beam_does_not_win_by_finishing_first():
     scores = {"early": 0.2, f"slow{STEP_SEPARATOR}": 0.5, f"slow{STEP_SEPARATOR}late": 0.6}
     engine = tree({"": ["early", "slow" + STEP_SEPARATOR], "slow" + STEP_SEPARATOR: ["late"]})
     assert (
@@ -130,26 +130,26 @@ def test_the_first_to_finish_is_not_simply_returned():
     )
 
 
-def test_the_models_own_end_of_turn_ends_a_beam():
+def test_end_of_turn_finishes_a_beam():
     engine = tree({"": ["done"]})
     solve(search(n=4, width=2), build_session(engine, score_text=len))
     assert len(engine.calls) == 4
 
 
-def test_an_exact_hit_does_not_end_a_search_that_owes_more_answers():
+def test_score_one_does_not_end_a_search_for_more_answers():
     engine = tree({"": ["right", "a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["other"]})
     session = build_session(engine, score_text=lambda text: 1.0 if text == "right" else 0.5, answers=2)
     outcome = solve(search(n=2, width=1), session).outcome
     assert [o.completion.text for o in (outcome, *outcome.alternatives)] == ["right", f"a{STEP_SEPARATOR}other"]
 
 
-def test_answers_that_are_alike_are_so_many_answers():
+def test_equal_answers_count_as_several_answers():
     session = build_session(tree({"": ["same"]}), score_text=lambda text: 0.5)
     outcome = solve(search(n=4, width=2), session).outcome
     assert [o.completion.text for o in (outcome, *outcome.alternatives)] == ["same"] * 4
 
 
-def test_a_lost_search_writes_as_many_answers_as_it_owes():
+def test_search_with_only_zero_scores_completes_as_many_answers_as_requested():
     engine = tree(
         {
             "": ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR],
@@ -164,14 +164,14 @@ def test_a_lost_search_writes_as_many_answers_as_it_owes():
     ] * 2
 
 
-def test_identical_beams_are_scored_once():
+def test_verifier_scores_identical_beams_once():
     asked = []
     engine = tree({"": ["same" + STEP_SEPARATOR], "same" + STEP_SEPARATOR: ["end"]})
     solve(search(n=4, width=2), build_session(engine, score_text=lambda text: asked.append(text) or 0.5))
     assert asked == [f"same{STEP_SEPARATOR}", f"same{STEP_SEPARATOR}end"]
 
 
-def test_prefixes_are_continued_by_their_very_tokens():
+def test_prefixes_continue_by_their_exact_token_ids():
     engine = tree({"": ["a b" + STEP_SEPARATOR], "a b" + STEP_SEPARATOR: ["c"]})
     solve(search(n=1, width=1), build_session(engine, score_text=lambda text: 0.5))
     (first, _), (second, _) = engine.calls
@@ -179,7 +179,7 @@ def test_prefixes_are_continued_by_their_very_tokens():
     assert all(piece.ids is not None for piece in second.segments)
 
 
-def test_the_last_step_runs_to_the_end():
+def test_last_step_has_no_stop_string():
     engine = tree(
         {"": ["a" + STEP_SEPARATOR + "b" + STEP_SEPARATOR + "c"], "a" + STEP_SEPARATOR: ["b" + STEP_SEPARATOR + "c"]}
     )
@@ -188,7 +188,7 @@ def test_the_last_step_runs_to_the_end():
     assert [sampling.stop for _, sampling in engine.calls] == [(STEP_SEPARATOR,), ()]
 
 
-def test_max_tokens_is_of_the_whole_path():
+def test_max_tokens_limits_the_sum_of_all_steps():
     engine = tree({"": ["a b c" + STEP_SEPARATOR], "a b c" + STEP_SEPARATOR: ["d e f g h"]})
     session = build_session(engine, score_text=lambda text: 0.5, sampling=Sampling(max_tokens=6))
     finished = solve(search(n=1, width=1), session)
@@ -196,7 +196,7 @@ def test_max_tokens_is_of_the_whole_path():
     assert finished.outcome.completion.text == f"a b c{STEP_SEPARATOR}d e"
 
 
-def test_a_lost_step_loses_its_beam_alone():
+def test_failed_step_loses_only_its_beam():
     def reply(prompt, sampling):
         return SampleFailed("gone") if len(engine.calls) == 1 else "fine \\boxed{1}"
 
@@ -204,7 +204,7 @@ def test_a_lost_step_loses_its_beam_alone():
     assert solve(search(n=3, width=1), build_session(engine, score_text=lambda text: 0.5)).outcome.answer.raw == "1"
 
 
-def test_the_bill_counts_the_prompt_once_and_every_pruned_token():
+def test_usage_counts_the_prompt_once_and_every_pruned_token():
     engine = tree(
         {"": ["a" + STEP_SEPARATOR, "bb" + STEP_SEPARATOR], "bb" + STEP_SEPARATOR: ["x"], "a" + STEP_SEPARATOR: ["x"]}
     )
@@ -214,7 +214,7 @@ def test_the_bill_counts_the_prompt_once_and_every_pruned_token():
     assert usage(session.trace).prompt == len(engine.prompt_ids(engine.calls[0][0]))
 
 
-def test_the_deadline_returns_the_best_prefix():
+def test_deadline_returns_the_best_prefix():
     engine = tree({"": ["good" + STEP_SEPARATOR, "bad" + STEP_SEPARATOR], "good" + STEP_SEPARATOR: ["x"]})
     engine.pace = lambda call: 0.001 if call < 2 else 9
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.1 * len(text)), seconds=0.1)
@@ -226,7 +226,7 @@ def test_n_must_be_a_multiple_of_width():
         BeamSearch(n=5, width=2)
 
 
-def test_programmatic_arithmetic_guides_it_without_a_model():
+def test_programmatic_verifier_guides_the_search_without_a_model():
     engine = tree(
         {
             "": ["2+2=5" + STEP_SEPARATOR, "2+2=4" + STEP_SEPARATOR],
@@ -238,7 +238,7 @@ def test_programmatic_arithmetic_guides_it_without_a_model():
     assert finished.outcome.answer.raw == "4"
 
 
-def test_no_more_than_n_leaves():
+def test_search_never_has_more_than_n_leaves():
     engine = tree(
         {
             "": ["a", "b" + STEP_SEPARATOR, "c" + STEP_SEPARATOR, "d"],
@@ -271,11 +271,11 @@ def leading(lookahead, engine_of=tree):
     return solve(search(n=2, width=2, lookahead=lookahead), session).outcome, engine
 
 
-def test_a_step_is_judged_by_where_it_leads():
+def test_lookahead_scores_a_step_by_its_rollout():
     assert [leading(k)[0].completion.text[0] for k in (0, 1, 2, 4)] == ["a", "b", "b", "b"]
 
 
-def test_what_was_looked_ahead_is_greedy_and_forgotten():
+def test_rollout_is_greedy_and_not_part_of_the_answer():
     outcome, engine = leading(1)
     rolled = [prompt.prefix for prompt, sampling in engine.calls if sampling.temperature == 0]
     assert rolled == ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, f"b{STEP_SEPARATOR}good{STEP_SEPARATOR}"]
@@ -283,7 +283,7 @@ def test_what_was_looked_ahead_is_greedy_and_forgotten():
     assert [prompt.prefix for prompt, s in engine.calls if s.temperature == 0.8][2:4] == ["b" + STEP_SEPARATOR] * 2
 
 
-def test_a_lost_look_ahead_leaves_the_step_to_be_judged_as_it_is():
+def test_step_without_rollout_is_scored_by_itself():
     def failing(children):
         made = tree(children)
         fail = lambda sampling: sampling.temperature == 0  # noqa: E731
@@ -292,12 +292,12 @@ def test_a_lost_look_ahead_leaves_the_step_to_be_judged_as_it_is():
     assert leading(2, failing)[0].completion.text[0] == "a"
 
 
-def test_looking_ahead_is_paid_for():
+def test_cost_includes_the_rollouts():
     assert [search(n=2, width=2, lookahead=k).cost(100) for k in (0, 1, 4)] == [480, 880, 2080]
     assert leading(4)[1].decoded <= search(n=2, width=2, lookahead=4).cost(100)
 
 
-def test_when_every_next_step_is_lost_the_best_prefix_is_the_answer():
+def test_best_prefix_is_the_answer_where_every_next_step_fails():
     engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far" + STEP_SEPARATOR)
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.5))
     assert finished.outcome.completion.text == "so far" + STEP_SEPARATOR

@@ -10,18 +10,18 @@ from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
 
 
-def test_the_verifiers_favourite_wins():
+def test_candidate_with_the_highest_score_wins():
     session = build_session(ScriptedEngine(["a", "bbb", "cc"]), score_text=lambda text: len(text) / 10)
     outcome = solve(BestOfN(n=3, verifier="scripted"), session).outcome
     assert (outcome.completion.text, outcome.score) == ("bbb", 0.3)
 
 
-def test_a_tie_goes_to_the_earliest_sample():
+def test_earliest_sample_wins_a_tie():
     session = build_session(ScriptedEngine(["a", "b", "c"]), score_text=lambda text: 0.5)
     assert solve(BestOfN(n=3, verifier="scripted"), session).outcome.completion.text == "a"
 
 
-def test_weighted_adds_the_scores_of_those_that_agree():
+def test_weighted_sums_the_scores_of_equal_answers():
     scores = {"\\boxed{1} sure": 0.9, "\\boxed{2} a": 0.5, "\\boxed{2} b": 0.6}
     engine = ScriptedEngine(list(scores))
     plain = solve(BestOfN(n=3, verifier="scripted"), build_session(engine, score_text=scores.__getitem__)).outcome
@@ -34,19 +34,19 @@ def test_weighted_adds_the_scores_of_those_that_agree():
     assert weighted.agreement == pytest.approx(2 / 3)
 
 
-def test_weighted_without_any_answer_is_plain():
+def test_weighted_without_answers_takes_the_highest_score():
     session = build_session(ScriptedEngine(["aa", "b"]), score_text=lambda text: len(text) / 10)
     assert solve(BestOfN(n=2, verifier="scripted", weighted=True), session).outcome.completion.text == "aa"
 
 
 @pytest.mark.parametrize(("how", "winner"), [("last", "x"), ("min", "y"), ("prod", "y"), ("mean", "z")])
-def test_step_scores_are_aggregated_as_asked(how, winner):
+def test_option_aggregation_selects_how_step_scores_combine(how, winner):
     steps = {"x": [0.1, 0.8], "y": [0.6, 0.6], "z": [1.0, 0.3, 0.7]}
     session = build_session(ScriptedEngine(list(steps)), score_text=steps.__getitem__)
     assert solve(BestOfN(n=3, verifier="scripted", aggregation=how), session).outcome.completion.text == winner
 
 
-def test_a_verdict_that_is_lost_weighs_as_the_others_do():
+def test_lost_verdict_counts_as_the_mean_of_the_rest():
     opinions = {"wrong \\boxed{1}": 0.05, "right \\boxed{2}": (), "good \\boxed{3}": 0.9}
     session = build_session(ScriptedEngine(list(opinions)), score_text=opinions.__getitem__)
     outcome = solve(BestOfN(n=3, verifier="scripted"), session).outcome
@@ -57,7 +57,7 @@ def test_a_verdict_that_is_lost_weighs_as_the_others_do():
     ]
 
 
-def test_without_a_verdict_an_answer_comes_before_an_end_and_that_before_a_text_that_was_cut_off():
+def test_ranking_without_verdicts_prefers_answers_then_complete_texts():
     texts = ["", "word " * 200, "I do not know.", "so \\boxed{42}"]
     session = build_session(ScriptedEngine(texts), score_text=lambda text: SampleFailed("the judge is gone"))
     outcome = solve(BestOfN(n=4, verifier="scripted"), session).outcome
@@ -72,7 +72,7 @@ def test_verdicts_have_their_share_of_the_budget():
 
 
 @pytest.mark.parametrize(("verifier", "budget"), [("programmatic", 20), ("pairwise", 200)])
-def test_what_verdicts_cost_is_kept_back_and_leaves_the_larger_half(verifier, budget):
+def test_budget_sets_the_cost_of_verdicts_aside_up_to_half(verifier, budget):
     """A check costs none; 16 answers side by side cost more than there is, and no verdict is worth no answer."""
     session = build_session(
         ScriptedEngine(["so it is \\boxed{4} fine"]), tokens=budget, sampling=Sampling(max_tokens=8)
@@ -83,12 +83,12 @@ def test_what_verdicts_cost_is_kept_back_and_leaves_the_larger_half(verifier, bu
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_score_that_is_no_number_never_wins(bad):
+def test_score_that_is_not_finite_never_wins(bad):
     session = build_session(ScriptedEngine(["bad", "good"]), score_text=lambda text: bad if text == "bad" else 0.1)
     assert solve(BestOfN(n=2, verifier="scripted"), session).outcome.completion.text == "good"
 
 
-def test_the_judge_asks_one_token_of_each_candidate():
+def test_judge_decodes_one_token_per_candidate():
     engine = ScriptedEngine(
         lambda prompt, sampling: "Yes" if sampling.labels else "a b c",
         labels=lambda prompt: {"Yes": math.log(0.6), " yes": math.log(0.2), "No": math.log(0.2)},
@@ -101,7 +101,7 @@ def test_the_judge_asks_one_token_of_each_candidate():
     assert usage(session.trace).verifier == 3 and usage(session.trace).completion == engine.decoded
 
 
-def test_the_judge_puts_the_question_before_the_solution_so_that_its_cache_is_shared():
+def test_judge_prompt_starts_with_the_question_to_share_its_prefix():
     engine = ScriptedEngine(lambda prompt, sampling: "Yes" if sampling.labels else f"solution {len(engine.calls)}")
     solve(BestOfN(n=2), build_session(engine))
     texts = [prompt.messages[-1].text for prompt, sampling in engine.calls if sampling.labels]
@@ -109,13 +109,13 @@ def test_the_judge_puts_the_question_before_the_solution_so_that_its_cache_is_sh
     assert texts[0][:shared] == texts[1][:shared] and "What is 6*7?" in texts[0][:shared]
 
 
-def test_the_default_is_beaten_by_the_deadline_but_answers():
+def test_deadline_before_the_verdicts_still_answers():
     engine = ScriptedEngine(["\\boxed{1}", "\\boxed{2}"], pace=lambda call: 0.001 if call < 1 else 9)
     finished = solve(BestOfN(n=2), build_session(engine), seconds=0.1)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "1"
 
 
-def test_confidence_needs_no_further_tokens():
+def test_confidence_verifier_decodes_no_further_tokens():
     engine = ScriptedEngine(["a b", "c d"], logprob=lambda call: (-2.0, -0.1)[call])
     session = build_session(engine, sampling=Sampling(logprobs=5))
     outcome = solve(BestOfN(n=2, verifier="confidence"), session).outcome

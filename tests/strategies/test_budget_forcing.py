@@ -47,49 +47,49 @@ def thought_tokens(session):
     return sum(event.completion.completion_tokens for event in events(session, Sampled)[:-1])
 
 
-def test_a_thought_that_ends_by_itself_is_followed_by_the_answer():
+def test_answer_follows_a_thought_that_ends_by_itself():
     session, finished = forced(thinker(THOUGHT), waits=0)
     assert finished.outcome.completion.text == f"{THOUGHT} The answer is 42" == heard(session)
     assert finished.outcome.answer.raw == "42" and finished.stopped == "completed"
 
 
-def test_an_early_end_is_replaced_by_wait():
+def test_wait_replaces_an_early_end():
     session, finished = forced(thinker(THOUGHT, f" it is 42{CLOSE_TAG}"), waits=1)
     assert finished.outcome.completion.text == f"{OPEN_TAG}six times seven\n\nWait it is 42{CLOSE_TAG} The answer is 42"
     assert heard(session) == finished.outcome.completion.text
 
 
-def test_an_end_after_the_minimum_is_not_early():
+def test_end_after_min_thinking_is_final():
     _, finished = forced(thinker(THOUGHT), waits=9, min_thinking=5)
     assert "Wait" not in finished.outcome.completion.text
     _, finished = forced(thinker(THOUGHT, f" hm hm hm{CLOSE_TAG}"), waits=9, min_thinking=6)
     assert finished.outcome.completion.text.count("Wait") == 1
 
 
-def test_the_allowance_is_of_all_stretches_together():
+def test_max_thinking_limits_all_parts_of_the_thinking_together():
     session, finished = forced(thinker(THOUGHT, " a b c d e f g h"), waits=5, max_thinking=8)
     assert thought_tokens(session) == 8
     assert finished.outcome.completion.text.endswith(f"Wait a b c{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42")
 
 
-def test_a_chain_without_tags_is_the_thought():
+def test_chain_of_a_model_without_tags_is_the_thinking():
     session, finished = forced(thinker("six sevens", " are many", answer=" 42"), waits=1)
     assert finished.outcome.completion.text == f"six sevens\n\nWait are many\n\n{FINAL_ANSWER} 42" == heard(session)
     assert finished.outcome.answer.raw == "42"
 
 
-def test_a_chain_that_holds_its_answer_is_not_asked_for_it():
+def test_chain_with_an_answer_gets_no_second_call():
     engine = thinker("it is \\boxed{42}")
     _, finished = forced(engine, waits=0)
     assert finished.outcome.completion.text == "it is \\boxed{42}" and len(engine.calls) == 1
 
 
-def test_the_answer_that_was_announced_counts_before_those_of_the_thought():
+def test_answer_after_the_label_counts_before_those_in_the_thought():
     _, finished = forced(thinker("first \\boxed{7} then more", answer=" 42"), max_thinking=3)
     assert finished.outcome.answer.raw == "42"
 
 
-def test_a_model_that_says_nothing_behind_the_announcement_has_answered_in_its_thought():
+def test_empty_text_after_the_label_leaves_the_answer_of_the_thought():
     session, finished = forced(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
     assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == heard(session)
     assert finished.outcome.answer.raw == "42"
@@ -97,12 +97,12 @@ def test_a_model_that_says_nothing_behind_the_announcement_has_answered_in_its_t
     assert finished.outcome.answer.raw == "41"
 
 
-def test_a_turn_that_ends_within_the_thought_is_ended_and_asked():
+def test_turn_that_ends_inside_the_thought_is_closed_and_continued():
     _, finished = forced(thinker(f"{OPEN_TAG}six"), waits=0)
     assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42"
 
 
-def test_it_goes_on_from_the_very_tokens():
+def test_thinking_continues_by_its_exact_token_ids():
     engine = thinker(THOUGHT, f" so{CLOSE_TAG}")
     forced(engine, waits=1)
     for (before, _), (after, _) in zip(engine.calls, engine.calls[1:], strict=False):
@@ -111,7 +111,7 @@ def test_it_goes_on_from_the_very_tokens():
 
 
 @pytest.mark.parametrize(("first", "opening"), [(f"{OPEN_TAG}so", f"{OPEN_TAG}\n"), ("so", "")])
-def test_no_thinking_writes_a_thought_that_is_over(first, opening):
+def test_max_thinking_of_zero_inserts_a_finished_thought(first, opening):
     engine = thinker(first, answer=" 42")
     session, finished = forced(engine, max_thinking=0)
     over = f"{OPEN_TAG}\n{NO_THOUGHT}\n{CLOSE_TAG}\n\n" if opening else ""
@@ -119,7 +119,7 @@ def test_no_thinking_writes_a_thought_that_is_over(first, opening):
     assert engine.decoded == usage(session.trace).completion == 1 + 2
 
 
-def test_a_template_that_opens_the_thought_is_not_opened_again():
+def test_thought_opened_by_the_template_is_not_opened_again():
     engine = ScriptedEngine(["so", " 42"])
     session = build_session(engine)
     finished = solve(BudgetForcing(max_thinking=0), session, prompt=QUESTION.prefill(OPEN_TAG))
@@ -141,7 +141,7 @@ SCRIPT = st.lists(
     tokens=st.none() | st.integers(1, 60),
     early=st.sampled_from(["none", "confidence", "probes"]),
 )
-def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits, kept, limit, tokens, early):
+def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(texts, most, waits, kept, limit, tokens, early):
     engine = ScriptedEngine(texts)
     strategy = BudgetForcing(
         max_thinking=most, waits=waits, answer_tokens=kept, early_exit=early, probe_every=8, answer_format="boxed"
@@ -168,7 +168,7 @@ def test_thinking_never_overshoots_and_an_answer_always_comes(texts, most, waits
         assert answers[0][0] >= reserve and answers[0][1] > 0
 
 
-def test_a_budget_smaller_than_the_limit_keeps_room_for_the_answer():
+def test_budget_below_max_tokens_reserves_tokens_for_the_answer():
     session, finished = forced(thinker(f"{OPEN_TAG} {'on ' * 80}", answer=" 42"), tokens=10, answer_tokens=4)
     assert finished.outcome.answer.raw == "42" and thought_tokens(session) == 6
 
@@ -178,7 +178,7 @@ def on_and_on(words=60):
 
 
 @pytest.mark.parametrize(("probe", "logprob", "stops"), [("42}", -0.01, True), ("42}", -0.1, False), ("}", 0.0, False)])
-def test_confidence_ends_the_thought_once_the_probe_is_sure(probe, logprob, stops):
+def test_confident_probe_ends_the_thinking(probe, logprob, stops):
     engine = thinker(on_and_on(), probe=probe)
     engine.logprob = lambda call: logprob
     sampling = Sampling(max_tokens=100, temperature=0.7, logprobs=0)
@@ -194,7 +194,7 @@ def test_confidence_ends_the_thought_once_the_probe_is_sure(probe, logprob, stop
 @pytest.mark.parametrize(
     ("answers", "probes"), [(["42}"], 3), (["1}", "2}", "3}"], 6), (["wait}"], 6), (["}"], 6), (["4"], 6)]
 )
-def test_probes_end_it_only_when_the_last_three_agree_and_do_not_doubt(answers, probes):
+def test_probes_end_the_thinking_when_the_last_three_agree_without_doubt(answers, probes):
     engine, turns = thinker(on_and_on()), iter(answers * 9)
     plain = engine.replies
     engine.replies = lambda prompt, sampling: next(turns) if prompt.prefix.endswith(PROBE) else plain(prompt, sampling)
@@ -203,7 +203,7 @@ def test_probes_end_it_only_when_the_last_three_agree_and_do_not_doubt(answers, 
     assert finished.outcome.answer.raw == "42"
 
 
-def test_no_probe_ends_it_before_the_minimum():
+def test_probes_do_not_end_the_thinking_before_min_thinking():
     session, _ = forced(thinker(on_and_on()), early_exit="probes", probe_every=8, waits=0, min_thinking=40)
     assert (
         thought_tokens(session)
@@ -212,21 +212,21 @@ def test_no_probe_ends_it_before_the_minimum():
     )
 
 
-def test_lost_probes_tell_nothing():
+def test_failed_probes_do_not_end_the_thinking():
     session, finished = forced(
         thinker(on_and_on(), probe=SampleFailed("gone")), early_exit="probes", probe_every=8, waits=0
     )
     assert finished.outcome.answer.raw == "42" and all(event.role == "step" for event in events(session, Sampled))
 
 
-def test_a_lost_answer_leaves_the_thought_and_a_lost_thought_nothing():
+def test_failed_answer_leaves_the_thought_and_failed_thought_raises():
     session, finished = forced(thinker(THOUGHT, answer=SampleFailed("gone")), max_thinking=2)
     assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER}" == heard(session)
     with pytest.raises(SampleFailed):
         forced(ScriptedEngine([SampleFailed("gone")]))
 
 
-def test_the_deadline_returns_the_thought_so_far():
+def test_deadline_returns_the_thought_so_far():
     engine = thinker(on_and_on())
     engine.pace = 0.02
     _, finished = forced(engine, seconds=0.1)
@@ -248,7 +248,7 @@ class Parsing(ScriptedEngine):
 
 
 @pytest.mark.parametrize("most", [None, 0])
-def test_where_thoughts_are_kept_apart_our_words_within_them_are_too_and_nobody_sees_the_tags(most):
+def test_inserted_text_goes_to_separate_reasoning_and_tags_are_invisible(most):
     engine = Parsing(thinker(THOUGHT, f" it is 42{CLOSE_TAG}").replies)
     session, finished = forced(engine, waits=1, max_thinking=most)
     said = {
@@ -261,7 +261,7 @@ def test_where_thoughts_are_kept_apart_our_words_within_them_are_too_and_nobody_
     assert CLOSE_TAG in finished.outcome.completion.text
 
 
-def test_what_it_asks_of_the_engine():
+def test_abilities_and_logprobs_follow_the_options():
     assert BudgetForcing().needs == BudgetForcing(early_exit="probes").needs == {"continue"}
     assert BudgetForcing(early_exit="confidence").needs == {"continue", "logprobs"}
     assert BudgetForcing(early_exit="confidence").logprobs == 0 and BudgetForcing().logprobs is None
@@ -269,7 +269,7 @@ def test_what_it_asks_of_the_engine():
     assert BudgetForcing(early_exit="probes", max_thinking=64).cost(500) == 501 + MAX_PROBE_TOKENS
 
 
-def test_a_token_budget_that_ends_the_thinking_is_told():
+def test_outcome_is_marked_where_the_token_budget_ends_the_thinking():
     strategy = BudgetForcing(waits=0, answer_tokens=5)
     long = "on " * 50 + "\\boxed{7}"
     assert solve(strategy, build_session(ScriptedEngine([long, " 7"]), tokens=20)).stopped == "budget"

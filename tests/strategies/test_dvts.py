@@ -34,7 +34,7 @@ def texts(children, prefix=""):
         yield from texts(children, prefix + child)
 
 
-def test_it_is_the_search_written_out_by_hand():
+def test_search_equals_a_reference_implementation():
     """Two subtrees of two: the first sees the children a and b, the second c and d."""
     children, scores = scripted_tree()
     leaves = []
@@ -48,7 +48,7 @@ def test_it_is_the_search_written_out_by_hand():
     assert sorted(o.completion.text for o in shown) == sorted(leaves) and len(engine.calls) == 12
 
 
-def test_subtrees_are_not_crowded_out_by_a_better_one():
+def test_better_subtree_does_not_displace_another():
     children = {
         "": ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR],
         "a" + STEP_SEPARATOR: ["\\boxed{1}"],
@@ -59,7 +59,7 @@ def test_subtrees_are_not_crowded_out_by_a_better_one():
     assert [o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)] == ["1", "2"]
 
 
-def test_the_vote_adds_scores_up_unless_the_best_leaf_is_asked_for():
+def test_weighted_vote_sums_scores_and_unweighted_takes_the_best_leaf():
     scores = {"x \\boxed{1}": 0.4, "y \\boxed{1}": 0.4, "z \\boxed{2}": 0.7, "w": 0.9}
     for weighted, answer in ((True, "1"), (False, None)):
         engine = tree({"": list(scores)})
@@ -68,7 +68,7 @@ def test_the_vote_adds_scores_up_unless_the_best_leaf_is_asked_for():
         assert len(finished.outcome.alternatives) == 3
 
 
-def test_a_child_that_finishes_early_gives_up_its_slot_and_competes():
+def test_child_that_finishes_early_frees_its_slot_and_competes():
     scores = {"early \\boxed{1}": 0.6, f"slow{STEP_SEPARATOR}": 0.9, f"slow{STEP_SEPARATOR}late \\boxed{{2}}": 0.2}
     engine = tree({"": ["early \\boxed{1}", "slow" + STEP_SEPARATOR], "slow" + STEP_SEPARATOR: ["late \\boxed{2}"]})
     finished = solve(search(n=2, width=2), build_session(engine, score_text=scores.__getitem__))
@@ -76,14 +76,14 @@ def test_a_child_that_finishes_early_gives_up_its_slot_and_competes():
     assert [o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)] == ["1", "2"]
 
 
-def test_the_last_level_keeps_all_its_leaves():
+def test_last_level_retains_all_leaves():
     leaves = [f"and {at} {STEP_SEPARATOR} \\boxed{{{at}}}" for at in range(3)]
     engine = tree({"": ["a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: leaves})
     finished = solve(search(n=3, width=3, max_steps=2), build_session(engine, score_text=lambda text: 0.5))
     assert {o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)} == {"0", "1", "2"}
 
 
-def test_a_lost_step_is_survived_and_so_is_the_loss_of_a_subtree():
+def test_search_survives_a_failed_step_and_a_lost_subtree():
     def reply(prompt, sampling):
         lost = len(engine.calls) == 1 or prompt.prefix.startswith("b")
         text = {1: "a", 2: "a", 3: "b", 4: "b"}.get(len(engine.calls), "")
@@ -94,7 +94,7 @@ def test_a_lost_step_is_survived_and_so_is_the_loss_of_a_subtree():
     assert [o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)] == ["7", "7"]
 
 
-def test_when_every_next_step_is_lost_the_prefixes_are_the_answer():
+def test_prefixes_are_the_answer_where_every_next_step_fails():
     engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + STEP_SEPARATOR)
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.5))
     assert finished.outcome.completion.text == "so far 1" + STEP_SEPARATOR
@@ -102,14 +102,14 @@ def test_when_every_next_step_is_lost_the_prefixes_are_the_answer():
         solve(search(n=2, width=2), build_session(ScriptedEngine([SampleFailed("gone")])))
 
 
-def test_the_deadline_returns_the_best_prefix():
+def test_deadline_returns_the_best_prefix():
     engine = tree({"": ["bad" + STEP_SEPARATOR, "better" + STEP_SEPARATOR], "better" + STEP_SEPARATOR: ["x"]})
     engine.pace = lambda call: 0.001 if call < 2 else 9
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.1 * len(text)), seconds=0.1)
     assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + STEP_SEPARATOR
 
 
-def test_it_decodes_no_more_than_it_says():
+def test_decoded_tokens_never_exceed_the_cost():
     children, scores = scripted_tree()
     strategy, engine = search(n=8, width=2), tree(children)
     session = build_session(engine, score_text=scores.__getitem__)

@@ -25,7 +25,7 @@ def shown(finished):
     return [finished.outcome, *finished.outcome.alternatives]
 
 
-def test_weights_come_from_the_whole_prefix_and_do_not_accumulate():
+def test_weights_are_computed_from_the_prefix_without_accumulation():
     """At odds of 4 to 1 the effective size is 2.9 of 4; counted twice, at 16 to 1, it would be 2.2."""
     children = {"": ["a" + STEP_SEPARATOR, "a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, "b" + STEP_SEPARATOR]}
     children |= {letter + STEP_SEPARATOR: ["x" + STEP_SEPARATOR] for letter in "ab"}
@@ -36,7 +36,7 @@ def test_weights_come_from_the_whole_prefix_and_do_not_accumulate():
 
 
 @pytest.mark.parametrize(("threshold", "kept"), [(0.0, {"a", "b"}), (0.5, {"a", "b"}), (0.9, {"a"})])
-def test_particles_are_resampled_only_where_too_few_of_them_count(threshold, kept):
+def test_resampling_waits_for_a_low_effective_sample_size(threshold, kept):
     """Of four, two have nearly all the weight: the effective size is just above 2."""
     firsts = ["a" + STEP_SEPARATOR, "a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR, "b" + STEP_SEPARATOR]
     engine = tree({"": firsts, "a" + STEP_SEPARATOR: ["end"], "b" + STEP_SEPARATOR: ["end"]})
@@ -45,7 +45,7 @@ def test_particles_are_resampled_only_where_too_few_of_them_count(threshold, kep
     assert {o.completion.text[0] for o in shown(finished)} == kept
 
 
-def test_a_finished_particle_can_be_resampled_away():
+def test_resampling_may_drop_a_finished_particle():
     scores = {"early \\boxed{1}": 0.0001, "go" + STEP_SEPARATOR: 0.9, f"go{STEP_SEPARATOR}on \\boxed{{2}}": 0.5}
     engine = tree(
         {
@@ -58,14 +58,14 @@ def test_a_finished_particle_can_be_resampled_away():
     assert [o.answer.raw for o in shown(finished)] == ["2"] * 4
 
 
-def test_a_finished_particle_is_drawn_again_and_takes_the_place_of_one_that_goes_on():
+def test_finished_particle_may_replace_an_unfinished_one():
     engine = tree({"": ["early \\boxed{1}", "go" + STEP_SEPARATOR], "go" + STEP_SEPARATOR: ["on \\boxed{2}"]})
     session = build_session(engine, score_text=lambda text: 0.9999 if text[0] == "e" else 0.0001, sampling=SEEDED)
     finished = solve(search(n=2, ess_threshold=1), session)
     assert [o.answer.raw for o in shown(finished)] == ["1", "1"] and len(engine.calls) == 2
 
 
-def test_a_finished_particle_keeps_competing_without_being_decoded_or_judged_again():
+def test_finished_particle_competes_without_further_decodes_or_verdicts():
     asked = []
     engine = tree({"": ["early \\boxed{1}", "go" + STEP_SEPARATOR], "go" + STEP_SEPARATOR: ["on \\boxed{2}"]})
     session = build_session(engine, score_text=lambda text: asked.append(text) or (0.6 if text[0] == "e" else 0.5))
@@ -77,14 +77,14 @@ def test_a_finished_particle_keeps_competing_without_being_decoded_or_judged_aga
     )
 
 
-def test_the_answer_is_the_vote_by_score_or_the_best_particle():
+def test_answer_is_the_weighted_vote_or_the_best_particle():
     scores = {"x \\boxed{1}": 0.4, "y \\boxed{1}": 0.4, "z \\boxed{2}": 0.7}
     for weighted, answer in ((True, "1"), (False, "2")):
         session = build_session(tree({"": list(scores)}), score_text=scores.__getitem__)
         assert solve(search(n=3, weighted=weighted), session).outcome.answer.raw == answer
 
 
-def test_the_same_seed_draws_the_same_particles():
+def test_same_seed_draws_the_same_particles():
     def texts(seed):
         children = {"": [letter + STEP_SEPARATOR for letter in "abcdefgh"]}
         children |= {first: ["end"] for first in children[""]}
@@ -96,7 +96,7 @@ def test_the_same_seed_draws_the_same_particles():
     assert len({tuple(texts(seed)) for seed in range(8)}) > 1
 
 
-def test_a_lost_particle_is_replaced_by_one_of_the_others():
+def test_lost_particle_is_replaced_by_resampling():
     def reply(prompt, sampling):
         first = SampleFailed("gone") if len(engine.calls) == 1 else "a" + STEP_SEPARATOR
         return "end \\boxed{3}" if prompt.prefix else first
@@ -106,13 +106,13 @@ def test_a_lost_particle_is_replaced_by_one_of_the_others():
     assert [o.answer.raw for o in shown(finished)] == ["3"] * 3 and len(engine.calls) == 6
 
 
-def test_when_every_next_step_is_lost_the_prefixes_are_the_answer():
+def test_prefixes_are_the_answer_where_every_next_step_fails():
     engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + STEP_SEPARATOR)
     finished = solve(search(n=2), build_session(engine, score_text=lambda text: 0.5))
     assert finished.outcome.completion.text == "so far 1" + STEP_SEPARATOR and len(engine.calls) == 4
 
 
-def test_the_deadline_returns_the_best_particle():
+def test_deadline_returns_the_best_particle():
     engine = tree(
         {
             "": ["bad" + STEP_SEPARATOR, "better" + STEP_SEPARATOR],
@@ -125,7 +125,7 @@ def test_the_deadline_returns_the_best_particle():
     assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + STEP_SEPARATOR
 
 
-def test_the_last_step_runs_to_the_end_and_the_bill_is_exact():
+def test_last_step_has_no_stop_string_and_usage_is_exact():
     engine = tree({"": ["a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: ["b" + STEP_SEPARATOR + "c"]})
     session, strategy = build_session(engine, score_text=lambda text: 0.5), search(n=3, max_steps=2)
     finished = solve(strategy, session)

@@ -28,7 +28,7 @@ def every(n, **options):
     return ProgramAided(n=n, stop_rule="none", **options)
 
 
-def test_the_executed_values_vote_and_the_winner_says_its_value():
+def test_printed_values_vote_and_the_winner_states_its_value():
     session = run_here([program("6 * 7"), program("41"), program("84 / 2")])
     finished = solve(every(3), session)
     outcome = finished.outcome
@@ -39,7 +39,7 @@ def test_the_executed_values_vote_and_the_winner_says_its_value():
     assert usage(session.trace).completion == session.engine.decoded
 
 
-def test_values_that_are_proven_equal_are_one():
+def test_mathematically_equal_values_are_one_answer():
     session = run_here(
         [program("3"), program("3"), program("0.5"), program("0.5"), "so \\boxed{\\frac{1}{2}}"],
         equals=[("0.5", "\\frac{1}{2}")],
@@ -48,7 +48,7 @@ def test_values_that_are_proven_equal_are_one():
     assert outcome.agreement == 3 / 5 and outcome.answer.key == "0.5"
 
 
-def test_a_program_in_a_thought_that_never_ended_is_not_run():
+def test_program_inside_unclosed_thinking_does_not_run():
     session = run_here([f"<think> try {program('1')} no, that is wrong"])
     assert solve(every(1), session).outcome.answer is None and not events(session, Executed)
 
@@ -65,37 +65,37 @@ def test_a_program_in_a_thought_that_never_ended_is_not_run():
     ],
     ids=["error", "nothing", "nan", "too long", "no program", "cut off"],
 )
-def test_what_computes_nothing_abstains(failing):
+def test_candidate_without_a_value_abstains(failing):
     session = run_here([failing, failing, program("7")])
     outcome = solve(every(3), session).outcome
     assert outcome.answer.raw == "7" and outcome.agreement == pytest.approx(1 / 3)
     assert [event.answer is None for event in events(session, Cast)] == [True, True, False]
 
 
-def test_where_all_abstain_the_best_candidate_is_shown_as_it_is():
+def test_best_candidate_is_returned_unchanged_where_all_abstain():
     outcome = solve(every(2), run_here([program("1 / 0"), "no idea"])).outcome
     assert outcome.answer is None and "The answer is" not in outcome.completion.text
 
 
-def test_a_program_that_only_prints_has_printed_its_value():
+def test_printed_line_is_the_value_of_a_program_without_solution():
     assert solve(every(1), run_here(["```python\nprint('so')\nprint(6 * 7)\n```"])).outcome.answer.raw == "42"
 
 
-def test_a_value_may_be_text_and_must_be_a_number_where_one_was_asked_for():
+def test_value_may_be_text_unless_a_number_is_requested():
     replies = [program("'Paris'"), program("'paris'"), program("3")]
     assert solve(every(3), run_here(replies)).outcome.answer.key == "paris"
     number = solve(every(3, answer_format="number"), run_here(replies, answer_format="number")).outcome
     assert number.answer.raw == "3"
 
 
-def test_a_decided_vote_starts_no_more():
+def test_no_sample_starts_after_the_vote_is_decided():
     for under_load, begun in ((False, 24), (True, 16)):
         session = replace(run_here([program("42")]), budget=Budget(under_load=lambda under_load=under_load: under_load))
         assert solve(ProgramAided(n=64), session).outcome.answer.raw == "42"
         assert len(session.programs.ran) == 4 and begun <= len(session.engine.calls) <= begun + 4
 
 
-def test_chains_of_thought_join_a_vote_that_is_open():
+def test_chains_of_thought_join_an_open_vote():
     def reply(prompt, sampling):
         return "\\boxed{42}" if "boxed" in prompt.messages[-1].text else program(next(values))
 
@@ -105,13 +105,13 @@ def test_chains_of_thought_join_a_vote_that_is_open():
     assert outcome.answer.key == "42" and outcome.agreement == 3 / 4 and len(session.programs.ran) == 2
 
 
-def test_chains_stay_out_of_one_that_is_not():
+def test_chains_of_thought_do_not_join_a_decided_vote():
     session = run_here(lambda prompt, sampling: program("42"))
     solve(ProgramAided(n=8, chains=4), session)
     assert all("boxed" not in prompt.messages[-1].text for prompt, _ in session.engine.calls)
 
 
-def test_the_prompt_asks_for_a_program_unless_the_client_says_otherwise():
+def test_prompt_asks_for_a_program_unless_the_client_sets_an_instruction():
     session = run_here([program("1")])
     solve(every(1), session)
     solve(every(1, instruction=" Go."), session)
@@ -119,19 +119,19 @@ def test_the_prompt_asks_for_a_program_unless_the_client_says_otherwise():
     assert "solution()" in first and second == "What is 6*7? Go."
 
 
-def test_nothing_is_written_behind_a_text_that_the_client_binds():
+def test_no_text_is_appended_where_the_client_constrains_it():
     session = run_here([program("42")], sampling=Sampling(max_tokens=100, constrained=True))
     assert solve(every(1), session).outcome.completion.text.endswith("Done.")
 
 
-def test_the_deadline_ends_a_run_and_what_was_computed_before_it_stands():
+def test_deadline_ends_a_run_and_returns_earlier_values():
     session = run_here([program("42"), program("43")])
     session.programs.pace = 0.05
     finished = solve(every(2, concurrency=1), session, seconds=0.08)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
 
 
-def test_without_a_sandbox_nothing_runs():
+def test_programs_are_refused_without_a_sandbox():
     session = build_session(ScriptedEngine([program("42")]))
     assert isinstance(session.programs, NoPrograms)
     with pytest.raises(ProgramsOff):

@@ -20,7 +20,7 @@ def boxed(*answers):
     return [f"so \\boxed{{{answer}}}" if answer else "I cannot say" for answer in answers]
 
 
-def test_the_majority_wins():
+def test_most_frequent_answer_wins():
     session = build_session(ScriptedEngine(boxed(41, 42, 42)))
     finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.answer.raw == "42"
@@ -28,29 +28,29 @@ def test_the_majority_wins():
     assert finished.stopped == "completed"
 
 
-def test_without_a_stop_rule_exactly_n_samples_are_drawn():
+def test_stop_rule_none_draws_exactly_n_samples():
     engine = ScriptedEngine(boxed(42))
     solve(SelfConsistency(n=7, stop_rule="none"), build_session(engine))
     assert engine.finished == 7 and engine.cancelled == 0
 
 
-def test_an_answer_that_cannot_be_read_abstains():
+def test_candidate_without_a_readable_answer_abstains():
     session = build_session(ScriptedEngine(boxed(None, None, None, 42)))
     assert solve(SelfConsistency(n=4, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
-def test_where_all_abstain_the_first_sample_is_the_answer():
+def test_first_sample_is_the_answer_where_all_abstain():
     finished = solve(SelfConsistency(n=3, stop_rule="none"), build_session(ScriptedEngine(["hm", "well", "so"])))
     assert finished.outcome.answer is None and finished.outcome.completion.text == "hm"
 
 
-def test_a_truncated_chain_does_not_vote_by_its_last_number():
+def test_truncated_chain_does_not_vote_by_its_last_number():
     engine = ScriptedEngine(["the answer is 7 but wait there is more", *boxed(42)])
     session = build_session(engine, sampling=Sampling(max_tokens=5), answer_format="number")
     assert solve(SelfConsistency(n=2, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
-def test_certain_stops_once_the_leader_cannot_be_overtaken_and_aborts_the_rest():
+def test_certain_stops_at_a_safe_lead_and_aborts_the_rest():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 9)
     finished = solve(SelfConsistency(n=8, stop_rule="certain"), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 5, 3)
@@ -62,7 +62,7 @@ def test_beta_stops_earlier_than_certain():
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 4, 12)
 
 
-def test_by_default_three_eighths_of_the_samples_are_in_flight_and_a_quarter_while_others_wait():
+def test_default_concurrency_is_three_eighths_of_n_and_a_quarter_under_load():
     def begun(under_load: bool) -> int:
         engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
         solve(SelfConsistency(n=64), replace(build_session(engine), budget=Budget(under_load=lambda: under_load)))
@@ -82,43 +82,43 @@ def test_by_default_three_eighths_of_the_samples_are_in_flight_and_a_quarter_whi
     assert SelfConsistency(n=8, concurrency=5).concurrency_limit(under_load=True) == 5
 
 
-def test_concurrency_starts_the_rest_only_if_the_vote_is_open():
+def test_concurrency_starts_the_rest_only_while_the_vote_is_open():
     engine = ScriptedEngine(boxed(42), pace=0.001)
     solve(SelfConsistency(n=16, concurrency=2), build_session(engine))
     assert len(engine.calls) <= 6
 
 
-def test_answers_that_are_the_same_mathematically_vote_together():
+def test_mathematically_equal_answers_vote_together():
     session = build_session(ScriptedEngine(boxed("1/2", "7", "0.5")), equals=[("\\frac{1}{2}", "0.5")])
     finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.agreement == pytest.approx(2 / 3)
     assert finished.outcome.answer.raw in ("1/2", "0.5")
 
 
-def test_plain_numbers_are_never_sent_to_the_prover():
+def test_prover_is_not_called_for_plain_numbers():
     session = build_session(ScriptedEngine(boxed("1", "2", "3")))
     solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert session.prover.asked == []
 
 
-def test_the_deadline_returns_the_leader():
+def test_deadline_returns_the_leader():
     engine = ScriptedEngine(boxed(42, 41), pace=lambda call: 0.001 if call < 2 else 9)
     finished = solve(SelfConsistency(n=8, stop_rule="none"), build_session(engine), seconds=0.2)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
     assert engine.cancelled == 6
 
 
-def test_a_deadline_in_the_first_sample_returns_what_was_written():
+def test_deadline_in_the_first_sample_returns_its_partial_text():
     finished = solve(SelfConsistency(n=2), build_session(ScriptedEngine(["one two three"], pace=0.08)), seconds=0.2)
     assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith("one")
 
 
-def test_a_deadline_before_the_first_token_is_an_error():
+def test_deadline_before_the_first_token_raises():
     with pytest.raises(NoOutcome):
         solve(SelfConsistency(n=2), build_session(ScriptedEngine(["x"], pace=9)), seconds=0.05)
 
 
-def test_the_token_budget_is_kept_to_the_token():
+def test_token_budget_is_exact():
     engine = ScriptedEngine(["one two three four five six seven eight"])
     session = build_session(engine, tokens=20)
     finished = solve(SelfConsistency(n=8, stop_rule="none"), session)
@@ -126,7 +126,7 @@ def test_the_token_budget_is_kept_to_the_token():
     assert engine.decoded == 20 == usage(session.trace).completion
 
 
-def test_every_token_is_billed_aborted_ones_too():
+def test_usage_counts_every_token_including_aborted_samples():
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 0.003)
     session = build_session(engine)
     solve(SelfConsistency(n=8, stop_rule="certain"), session)
@@ -136,18 +136,18 @@ def test_every_token_is_billed_aborted_ones_too():
     assert spent.prompt == len(engine.prompt_ids(engine.calls[0][0]))
 
 
-def test_lost_samples_do_not_vote_and_do_not_stop_the_others():
+def test_failed_samples_do_not_vote_or_stop_the_rest():
     session = build_session(ScriptedEngine([SampleFailed("gone"), *boxed(42), SampleFailed("gone"), *boxed(42)]))
     finished = solve(SelfConsistency(n=4, stop_rule="none"), session)
     assert finished.outcome.answer.raw == "42" and len(events(session, Failed)) == 2
 
 
-def test_when_every_sample_is_lost_the_cause_is_told():
+def test_first_failure_is_raised_where_every_sample_fails():
     with pytest.raises(SampleFailed, match="gone"):
         solve(SelfConsistency(n=3), build_session(ScriptedEngine([SampleFailed("gone")])))
 
 
-def test_the_engines_death_surfaces_bare_and_cancels_siblings():
+def test_engine_failure_is_raised_itself_and_cancels_siblings():
     engine = ScriptedEngine([RuntimeError("dead"), "ok"], pace=9)
     with pytest.raises(RuntimeError, match="dead"):
         solve(SelfConsistency(n=3), build_session(engine))
@@ -163,7 +163,7 @@ def test_seeds_differ_within_a_request_and_repeat_across_requests():
     assert seeds() == seeds() and len(set(seeds())) == 4
 
 
-def test_a_seeded_vote_sees_its_samples_in_order_however_they_finish():
+def test_seeded_vote_reads_samples_in_order_of_their_seeds():
     engine = ScriptedEngine(boxed(1, 2, 2, 1), pace=lambda call: 0.02 * (4 - call))
     session = build_session(engine, sampling=Sampling(seed=1))
     solve(SelfConsistency(n=4, stop_rule="none"), session)
@@ -171,7 +171,7 @@ def test_a_seeded_vote_sees_its_samples_in_order_however_they_finish():
     assert leaders == ["1", "1", "2", "1"]
 
 
-def test_an_instruction_goes_behind_the_question_and_can_be_left_out():
+def test_instruction_follows_the_question_and_may_be_empty():
     engine = ScriptedEngine(boxed(42))
     solve(SelfConsistency(n=1), build_session(engine))
     solve(SelfConsistency(n=1, instruction=""), build_session(engine))
@@ -181,7 +181,7 @@ def test_an_instruction_goes_behind_the_question_and_can_be_left_out():
 
 
 @given(st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=7), st.randoms())
-def test_the_vote_does_not_depend_on_the_order_of_arrival(votes, chance):
+def test_vote_does_not_depend_on_the_order_of_arrival(votes, chance):
     order = list(range(len(votes)))
     chance.shuffle(order)
     engine = ScriptedEngine(boxed(*votes), pace=lambda call: 0.0005 * order[call])
@@ -216,7 +216,7 @@ def test_random_budgets_never_overspend():
 @pytest.mark.parametrize(
     ("under_load", "options", "finished"), [(True, {}, 3), (False, {}, 4), (True, {"confidence": 0.95}, 4)]
 )
-def test_while_others_wait_a_little_less_is_enough(under_load, options, finished):
+def test_lower_posterior_is_enough_under_load(under_load, options, finished):
     engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 + 0.002 * call)
     session = build_session(engine)
     session.budget.under_load = lambda: under_load

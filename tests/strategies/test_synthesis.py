@@ -24,7 +24,7 @@ def boxed(*answers):
 
 
 @pytest.mark.parametrize(("method", "calls"), [("rsa", 8), ("moa", 8), ("pacore", 5)])
-def test_what_is_written_from_the_candidates_is_the_answer(method, calls):
+def test_answer_is_written_from_the_candidates(method, calls):
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     finished = solve(Synthesis(method=method, n=4), build_session(engine))
     assert finished.outcome.answer.raw == "9"
@@ -32,11 +32,11 @@ def test_what_is_written_from_the_candidates_is_the_answer(method, calls):
 
 
 @pytest.mark.parametrize(("rounds", "least"), [((8, 2), 2), ((2, 8), 2), ((4,), 4)])
-def test_as_many_answers_are_promised_as_any_round_makes(rounds, least):
+def test_candidates_is_the_smallest_round(rounds, least):
     assert Synthesis(method="pacore", rounds=rounds).candidates == least
 
 
-def test_k_are_drawn_without_replacement():
+def test_k_candidates_are_drawn_without_replacement():
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     solve(Synthesis(n=4, k=3, loops=1), build_session(engine))
     for prompt, _ in engine.calls[4:]:
@@ -44,27 +44,27 @@ def test_k_are_drawn_without_replacement():
         assert text.count("<candidate ") == 3 == sum(f"boxed{{{answer}}}" in text for answer in (1, 2, 3, 4))
 
 
-def test_one_candidate_is_refined():
+def test_single_candidate_is_refined_rather_than_aggregated():
     engine = writing(boxed(1, 2), "thus \\boxed{9}")
     solve(Synthesis(n=2, k=1, loops=1), build_session(engine))
     assert "improved" in engine.calls[-1][0].messages[-1].text
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
-def test_a_consensus_ends_it_before_another_round(method):
+def test_consensus_ends_the_search_before_another_round(method):
     engine = ScriptedEngine(boxed(7))
     finished = solve(Synthesis(method=method), build_session(engine))
     assert len(engine.calls) == 4 and finished.outcome.agreement == 1
 
 
-def test_a_majority_that_stays_what_it_was_ends_it():
+def test_unchanged_majority_ends_rsa():
     engine = ScriptedEngine(boxed(7, 7, 7, 8))
     assert solve(Synthesis(loops=16), build_session(engine)).outcome.answer.raw == "7"
     assert len(engine.calls) == 12
 
 
 @pytest.mark.parametrize("method", ["moa", "pacore"])
-def test_the_last_answer_is_seen_as_it_is_written_unless_a_deadline_may_replace_it(method):
+def test_last_answer_is_streamed_unless_a_deadline_may_replace_it(method):
     for seconds in (None, 9):
         session = build_session(writing(boxed(1, 2, 3, 4), "thus \\boxed{9}"))
         solve(Synthesis(method=method, loops=1), session, seconds=seconds)
@@ -73,21 +73,21 @@ def test_the_last_answer_is_seen_as_it_is_written_unless_a_deadline_may_replace_
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
-def test_a_lost_synthesis_leaves_the_vote(method):
+def test_failed_synthesis_leaves_the_vote(method):
     engine = writing(boxed(1, 2, 2, 4), SampleFailed("gone"))
     assert solve(Synthesis(method=method), build_session(engine)).outcome.answer.raw == "2"
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 @pytest.mark.parametrize("tokens", [1, 7, 30, 45])
-def test_the_budget_is_kept_to_the_token_and_the_best_so_far_answers(method, tokens):
+def test_token_budget_is_exact_and_returns_the_best_so_far(method, tokens):
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     finished = solve(Synthesis(method=method), build_session(engine, tokens=tokens))
     assert engine.decoded <= tokens and finished.outcome.completion.text
 
 
 @pytest.mark.parametrize("options", [{}, {"method": "moa", "loops": 3}, {"method": "pacore", "rounds": (3, 2)}])
-def test_the_cost_is_reached_and_not_passed(options):
+def test_cost_is_a_tight_upper_bound(options):
     words = iter(range(10**6))
     engine = ScriptedEngine(lambda prompt, sampling: f"{next(words)} b c d e f g h")
     strategy = Synthesis(**options)
@@ -96,7 +96,7 @@ def test_the_cost_is_reached_and_not_passed(options):
 
 
 @pytest.mark.parametrize("raw", ["What is 6*7?", (1, 2, 3)])
-def test_a_raw_prompt_is_gone_on_from(raw):
+def test_raw_prompt_can_be_synthesised(raw):
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     if isinstance(raw, tuple):
         raw = tuple(engine.vocabulary.encode("What is 6*7?"))
@@ -104,14 +104,14 @@ def test_a_raw_prompt_is_gone_on_from(raw):
     assert solve(Synthesis(instruction="", loops=1), build_session(engine), prompt=prompt).outcome.answer.raw == "9"
 
 
-def test_the_question_stays_what_it_was_and_comes_first():
+def test_synthesis_prompt_starts_with_the_unchanged_question():
     engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
     solve(Synthesis(loops=1), build_session(engine), prompt=Prompt((Message("user", "Why?"),)))
     prompt = engine.calls[-1][0]
     assert prompt.question == "Why?" and prompt.messages[-1].text.startswith(engine.calls[0][0].messages[-1].text)
 
 
-def test_a_last_answer_that_is_lost_when_part_of_it_was_seen_is_a_failure():
+def test_failed_last_answer_raises_after_part_of_it_was_streamed():
     session = build_session(writing(boxed(1, 2, 3, 4), SampleFailed("gone")))
     Run(session).emit_text("the")
     with pytest.raises(SampleFailed):

@@ -23,7 +23,7 @@ def key(reading, completion):
 TOOLS = AnswerReader(tools=True)
 
 
-def test_calls_are_the_same_when_their_names_and_their_arguments_are():
+def test_tool_calls_are_equal_by_name_and_arguments():
     one = key(TOOLS, made("x", ToolCall("f", '{"a": 1, "b": [1.0, "x"]}')))
     assert one == key(TOOLS, made("y", ToolCall("f", '{ "b":[1,"x"], "a":1.0 }')))
     assert one != key(TOOLS, made("y", ToolCall("g", '{"a": 1, "b": [1, "x"]}')))
@@ -31,7 +31,7 @@ def test_calls_are_the_same_when_their_names_and_their_arguments_are():
     assert one != key(TOOLS, made("y", ToolCall("f", '{"a": 1, "b": [1, "x"]}'), ToolCall("f", "{}")))
 
 
-def test_chosen_fields_alone_are_compared():
+def test_vote_on_selects_the_arguments_that_are_compared():
     reading = AnswerReader(tools=True, vote_on=("place.city",))
     paris = key(reading, made("", ToolCall("f", '{"place": {"city": "Paris", "zip": 1}, "why": "fun"}')))
     assert paris == key(reading, made("", ToolCall("f", '{"place": {"city": "Paris"}, "why": "work"}')))
@@ -39,7 +39,7 @@ def test_chosen_fields_alone_are_compared():
     assert key(reading, made("", ToolCall("f", '{"place": 3}'))) is None
 
 
-def test_json_is_compared_on_chosen_fields():
+def test_vote_on_selects_the_json_fields_that_are_compared():
     reading = AnswerReader(format="json", vote_on=("x",))
     assert key(reading, made('{"x": 1, "note": "a"}')) == key(reading, made('{"note": "b", "x": 1.0}'))
     assert key(reading, made('{"y": 1}')) is None and key(reading, made("[1]")) is None
@@ -49,31 +49,31 @@ def test_json_is_compared_on_chosen_fields():
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", "NaN", '{"a": NaN}', '"x"', "{} {}"])
-def test_a_call_that_cannot_be_made_does_not_vote(arguments):
+def test_malformed_tool_call_does_not_vote(arguments):
     assert TOOLS.read(made("", ToolCall("f", arguments))) is None
 
 
-def test_a_call_without_arguments_can_be_made():
+def test_tool_call_without_arguments_votes():
     assert key(TOOLS, made("", ToolCall("f", ""))) == key(TOOLS, made("", ToolCall("f", "{}")))
 
 
-def test_a_call_that_was_cut_off_does_not_vote():
+def test_truncated_tool_call_does_not_vote():
     assert TOOLS.read(made("", ToolCall("f", "{}"), finish="length")) is None
 
 
-def test_calling_nothing_is_a_vote_too_where_tools_were_offered():
+def test_calling_no_tool_is_a_vote_where_tools_are_offered():
     assert TOOLS.read(made("It rains.")) == NO_CALL
     assert AnswerReader().read(made("It rains.")) is None
     assert TOOLS.read(made("It rai", finish="length")) is None
     assert key(TOOLS, made("so \\boxed{7}")) == "7"
 
 
-def test_what_is_read_is_the_content_not_the_reasoning():
+def test_answer_is_read_from_the_content_without_reasoning():
     assert key(AnswerReader(), made("hm, \\boxed{1}? \\boxed{2}", content="it is \\boxed{1}")) == "1"
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.booleans(), max_size=5))
-def test_the_order_of_arguments_is_nothing(arguments):
+def test_order_of_arguments_does_not_matter(arguments):
     backwards = dict(reversed(arguments.items()))
     assert answer_from_calls([("f", json.dumps(arguments))]) == answer_from_calls([("f", json.dumps(arguments))])
     assert answer_from_calls([("f", json.dumps(arguments))]).key == answer_from_calls([("f", json.dumps(backwards))]).key

@@ -17,7 +17,7 @@ PROMPT = Prompt((Message("user", "?"),))
 
 
 @given(tokens)
-def test_what_is_packed_is_what_it_was(some):
+def test_packed_logprobs_equal_their_tokens(some):
     kept = Logprobs(some)
     assert list(kept) == some == kept and len(kept) == len(some) and bool(kept) == bool(some)
     assert [(one, list(others)) for one, others in kept.likelihoods()] == [
@@ -26,18 +26,18 @@ def test_what_is_packed_is_what_it_was(some):
 
 
 @given(tokens, st.slices(8))
-def test_a_part_is_that_of_a_list(some, part):
+def test_slices_equal_those_of_a_list(some, part):
     assert list(Logprobs(some)[part]) == some[part]
 
 
 @given(tokens, tokens)
-def test_two_samples_join_to_one(some, more):
+def test_concatenation_equals_that_of_lists(some, more):
     assert list(concatenate([Logprobs(some), Logprobs(more)])) == some + more
     steps = [Completion(prompt=PROMPT, text="", finish="stop", logprobs=each) for each in (some, more)]
     assert steps[0].logprobs == some != [*some, None] and pack(steps[1].logprobs) is steps[1].logprobs
 
 
-def test_one_token_is_asked_for_by_its_place():
+def test_token_is_accessible_by_index():
     some = [TokenLogprob(at, str(at), -at, (TokenLogprob(9, "x", -9.0),) * at) for at in range(3)]
     kept = Logprobs(some)
     assert [kept[at] for at in (0, 1, 2, -1, -3)] == [some[at] for at in (0, 1, 2, -1, -3)]
@@ -46,7 +46,7 @@ def test_one_token_is_asked_for_by_its_place():
     assert kept.mean == -1 and Logprobs().mean is None and Logprobs([TokenLogprob(0, "", -math.inf)]).mean == -math.inf
 
 
-def test_a_long_sample_is_a_few_objects():
+def test_long_sample_consists_of_few_objects():
     other = TokenLogprob(1, "y", -1.0)
     gc.collect()
     before = len(gc.get_objects())

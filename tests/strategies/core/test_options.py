@@ -9,7 +9,7 @@ ASK = Prompt((Message("user", "Q"),))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
-def test_a_strategy_is_a_frozen_value_that_documents_itself(strategy):
+def test_strategy_is_frozen_and_documented(strategy):
     value = strategy()
     assert value == strategy() and value.paper.startswith("arXiv:") and (strategy.__doc__ or "").endswith(".")
     with pytest.raises(ValidationError):
@@ -18,16 +18,16 @@ def test_a_strategy_is_a_frozen_value_that_documents_itself(strategy):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
-def test_the_cost_grows_with_the_length_of_an_answer(strategy):
+def test_cost_grows_with_the_length_of_an_answer(strategy):
     assert 10 <= strategy().cost(10) < strategy().cost(100)
 
 
-def test_the_verifiers_a_strategy_may_call_are_known_before():
+def test_strategy_declares_its_verifiers():
     assert BestOfN().verifiers == ("judge",) and BestOfN(verifier="reward").verifiers == ("reward",)
     assert STRATEGIES["self_consistency"]().verifiers == ()
 
 
-def test_an_instruction_fits_the_answers_format():
+def test_default_instruction_follows_the_answer_format():
     assert "boxed" in BestOfN().instruct(ASK).messages[0].text
     assert "letter" in BestOfN(answer_format="choice").instruct(ASK).messages[0].text
     assert BestOfN(answer_format="json").instruct(ASK) == ASK
@@ -35,17 +35,17 @@ def test_an_instruction_fits_the_answers_format():
 
 
 @pytest.mark.parametrize("verifier", ["unit_tests", "unit_tests+judge", "judge+unit_tests"])
-def test_where_unit_tests_judge_a_program_is_asked_for_and_no_box(verifier: str):
+def test_unit_tests_verifier_asks_for_a_program_instead_of_a_box(verifier: str):
     text = BestOfN(verifier=verifier).instruct(ASK).messages[0].text
     assert "```python" in text and "boxed" not in text
 
 
 @pytest.mark.parametrize("verifier", ["json", "json_schema", "judge+json_schema"])
-def test_where_json_is_checked_no_box_is_asked_for(verifier: str):
+def test_json_verifiers_ask_for_no_box(verifier: str):
     assert BestOfN(verifier=verifier).instruct(ASK) == ASK
 
 
-def test_what_the_client_says_of_instruction_or_format_comes_first():
+def test_instruction_and_format_of_the_client_take_precedence():
     assert BestOfN(verifier="unit_tests", instruction=" Go.").instruct(ASK).messages[0].text == "Q Go."
     assert "boxed" in BestOfN(verifier="unit_tests", answer_format="number").instruct(ASK).messages[0].text
     assert "boxed" in BestOfN(verifier="number").instruct(ASK).messages[0].text

@@ -23,7 +23,7 @@ def outcome(key):
         ("", None),
     ],
 )
-def test_the_program_is_the_last_whole_one_of_the_reply(text, program):
+def test_program_is_the_last_complete_one_of_the_reply(text, program):
     assert extract_program(text) == program
 
 
@@ -32,7 +32,7 @@ def test_the_program_is_the_last_whole_one_of_the_reply(text, program):
     [("working\n\n72\n", "72"), ("72", "72"), ("", None), ("\n \n", None), ("1\nnan\n", None), ("-inf", None)]
     + [("None", None), ("[]", None), ("Paris in May\n", "Paris in May")],
 )
-def test_the_value_is_the_last_line_and_nothing_is_no_value(stdout, value):
+def test_value_is_the_last_printed_line(stdout, value):
     assert parse_value(stdout) == value
 
 
@@ -47,7 +47,7 @@ def test_the_value_is_the_last_line_and_nothing_is_no_value(stdout, value):
         (["-2", "2"], 2),
     ],
 )
-def test_numbers_that_are_nearly_equal_are_one_class_in_whatever_order(keys, classes):
+def test_close_numbers_are_one_class_in_any_order(keys, classes):
     for order in itertools.permutations(keys):
         found = merge_close_values([outcome(key) for key in order])
         assert len({o.answer.key for o in found if o.answer}) == classes

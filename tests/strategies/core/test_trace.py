@@ -42,20 +42,20 @@ def spent(*events):
     return usage(trace)
 
 
-def test_a_shared_prompt_counts_once_and_every_decoded_token_counts():
+def test_usage_counts_a_shared_prompt_once_and_every_decoded_token():
     bill = spent(
         Sampled("candidate", made()), Sampled("candidate", made(tokens=5)), Aborted("candidate", made(tokens=2))
     )
     assert (bill.prompt, bill.completion, bill.aborted) == (10, 10, 2)
 
 
-def test_texts_that_are_continued_as_they_stand_are_prompts_of_their_own():
+def test_usage_counts_each_distinct_raw_prompt():
     raw, other = Prompt((), raw="one two"), Prompt((), raw="one two three")
     bill = spent(*(Sampled("candidate", made(prompt, tokens)) for prompt, tokens in ((raw, 2), (raw, 2), (other, 3))))
     assert bill.prompt == 5
 
 
-def test_the_depth_is_the_longest_row_of_decodes_that_waited_for_each_other():
+def test_depth_is_the_longest_sequence_of_dependent_decodes():
     """Two at a time: the first, then two short ones, while the second decodes."""
     texts = iter(["w " * count for count in (9, 90, 5, 1)])
     session = build_session(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
@@ -66,13 +66,13 @@ def test_the_depth_is_the_longest_row_of_decodes_that_waited_for_each_other():
     assert usage(session.trace).depth == second
 
 
-def test_further_prompts_are_added():
+def test_usage_adds_further_prompts():
     other = Prompt((Message("user", "other"),))
     bill = spent(Sampled("candidate", made()), Sampled("verifier", made(other, prompt_tokens=7, tokens=1)))
     assert (bill.prompt, bill.completion, bill.verifier) == (17, 4, 1)
 
 
-def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
+def test_usage_counts_inserted_text_but_not_a_continued_prefix():
     first = made()
     second = made(first.continuation, prompt_tokens=13)
     third = made(second.continuation.prefill("so"), prompt_tokens=18)
@@ -81,34 +81,34 @@ def test_a_continued_prefix_was_paid_for_and_words_of_ours_are_added():
     assert spent(*(Sampled("step", step) for step in (first, second, third))).prompt == 12
 
 
-def test_cached_tokens_are_those_of_the_counted_prompts():
+def test_cached_tokens_never_exceed_the_counted_prompts():
     assert spent(Sampled("candidate", made(cached=4)), Sampled("candidate", made(cached=10))).cached == 4
     assert spent(Sampled("candidate", made(cached=99))).cached == 10
 
 
 @pytest.mark.parametrize("happened", [Sampled, Aborted])
-def test_what_a_sample_found_of_its_siblings_was_not_cached_before(happened):
+def test_prefix_cached_by_a_sibling_does_not_count_as_cached(happened):
     """Whichever ends first."""
     assert spent(Sampled("candidate", made(cached=8)), happened("candidate", made(cached=0))).cached == 0
 
 
-def test_a_decode_that_does_not_tell_what_was_cached_says_nothing_of_it():
+def test_decode_with_unknown_cached_tokens_is_ignored():
     assert spent(Aborted("candidate", made(cached=None)), Sampled("candidate", made(cached=8))).cached == 8
     assert spent(Aborted("candidate", made(cached=None))).cached == 0
 
 
-def test_what_reward_models_read_is_verification():
+def test_tokens_of_reward_models_count_as_verification():
     bill = spent(Sampled("candidate", made()), Scored(made(), (0.5,), 40, 0.5))
     assert (bill.prompt, bill.verifier, bill.completion) == (50, 40, 3)
 
 
-def test_joined_steps_are_one_completion():
+def test_join_steps_builds_one_completion():
     first = made(text="a")
     whole = join_steps([first, made(first.continuation, prompt_tokens=13, text="b")])
     assert (whole.text, whole.prompt, whole.completion_tokens, whole.prompt_tokens) == ("ab", BASE, 6, 10)
 
 
-async def test_followers_miss_nothing_however_late_they_come():
+async def test_followers_replay_all_events_however_late_they_start():
     trace, early = Trace(), []
 
     async def follow():
@@ -126,7 +126,7 @@ async def test_followers_miss_nothing_however_late_they_come():
     assert [event async for event in trace.follow(Cursor(2))] == late[2:]
 
 
-def test_messages_of_parts_are_read_and_extended():
+def test_messages_with_content_parts_can_be_read_and_extended():
     message = Message("user", ({"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}))
     prompt = Prompt((Message("system", "s"), message, Message("assistant", None, {"tool_calls": []})))
     instructed = prompt.instruct(" b")
@@ -148,14 +148,14 @@ def told(trace: Trace, place: Cursor) -> list[str]:
     return found
 
 
-def test_text_grows_in_its_place():
+def test_adjacent_text_is_merged_into_one_event():
     trace = Trace()
     for text, reasoning in (("a", False), ("b", False), ("c", False), ("d", True), ("e", True), ("f", False)):
         trace.emit(TextEmitted(TextDelta(text, reasoning)))
     assert spoken(trace) == [("abc", False), ("de", True), ("f", False)]
 
 
-def test_everyone_is_told_all_of_a_text_that_grows_and_nothing_twice():
+def test_every_reader_gets_growing_text_exactly_once():
     trace, early, late = Trace(), Cursor(), Cursor()
     trace.emit(TextEmitted(TextDelta("a")))
     assert told(trace, early) == ["a"] and told(trace, early) == []
@@ -169,7 +169,7 @@ def test_everyone_is_told_all_of_a_text_that_grows_and_nothing_twice():
 
 
 @given(st.lists(st.sampled_from(["say", "think", "propose", "tell", "tell late"]), max_size=60))
-def test_whoever_follows_a_trace_hears_the_same(acts):
+def test_readers_at_any_speed_get_the_same_text(acts):
     trace, places, heard = Trace(), [Cursor(), Cursor()], ["", ""]
     for at, act in enumerate([*acts, "tell", "tell late"]):
         if act in ("say", "think"):
@@ -182,7 +182,7 @@ def test_whoever_follows_a_trace_hears_the_same(acts):
     assert heard == ["".join(said)] * 2
 
 
-def test_a_long_stretch_is_not_copied_again_and_again():
+def test_long_text_is_split_so_that_merging_stays_linear():
     trace = Trace()
     for _ in range(1000):
         trace.emit(TextEmitted(TextDelta("x" * 100)))
@@ -190,7 +190,7 @@ def test_a_long_stretch_is_not_copied_again_and_again():
     assert max(len(text) for text, _ in spoken(trace)) < MAX_DELTA_CHARACTERS + 100 and len(trace.entries) < 60
 
 
-async def test_a_follower_hears_everything_once():
+async def test_follower_gets_every_event_once():
     trace, heard = Trace(), []
 
     async def listen():
