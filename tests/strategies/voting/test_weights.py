@@ -23,10 +23,6 @@ def box_each(*answers):
     return [f"so \\boxed{{{answer}}}" if answer else "I cannot say" for answer in answers]
 
 
-def parse_candidates(engine):
-    return [prompt for prompt, sampling in engine.calls if not sampling.labels]
-
-
 def build_verdicts(**belief):
     """Label log-probabilities for the P(True) prompt, by the answer in front of it."""
 
