@@ -37,7 +37,7 @@ class Dispatcher:
         That plan is the first request's where an idempotency key repeats. Raises ApiError.
         """
         try:
-            body = await self._fetch_cached(plan)
+            body = await self._fetch_from_cache(plan)
             # From here to the job's start nothing is awaited, so that of two equal requests only one begins a job.
             if attempt and (original := attempt.find_original()):
                 self.traces.link(plan, self.traces.find_number(original.plan))
@@ -51,7 +51,7 @@ class Dispatcher:
             attempt.remember(job)
         return plan, job
 
-    async def _fetch_cached(self, plan: Plan) -> Body | None:
+    async def _fetch_from_cache(self, plan: Plan) -> Body | None:
         if plan.key is None or plan.request.cache == "refresh":
             return None
         value = await self.cache.get(plan.key)

@@ -36,7 +36,7 @@ class Slots:
         return sum(len(queue) for requests in self._waiting.values() for queue in requests.values())
 
     @property
-    def is_contended(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether a generation waits for a slot."""
         return bool(self._waiting)
 

@@ -65,7 +65,7 @@ class Job(Generic[T]):
         """Declares the request valid: a streamed response may begin."""
         self._accepted.set()
 
-    async def wait_until_accepted(self) -> None:
+    async def wait_for_acceptance(self) -> None:
         """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
         if self.task is not None:
             await self._accepted.wait()

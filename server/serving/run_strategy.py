@@ -91,7 +91,7 @@ class StrategyRunner:
                 sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
             ),
             programs=programs,
-            budget=Budget(plan.cost, deadline, under_load=lambda: self.slots.is_contended),
+            budget=Budget(plan.cost, deadline, under_load=lambda: self.slots.has_waiters),
             trace=trace,
         )
 

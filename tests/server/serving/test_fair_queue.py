@@ -21,9 +21,9 @@ async def test_no_more_generations_run_than_the_capacity():
     slots, done = Slots(3, 100), []
     tasks = [asyncio.create_task(work(slots, "t", str(at), done, 0.001)) for at in range(20)]
     await asyncio.sleep(0)
-    assert (slots.busy, slots.waiting, slots.is_contended) == (3, 17, True)
+    assert (slots.busy, slots.waiting, slots.has_waiters) == (3, 17, True)
     await asyncio.wait(tasks)
-    assert len(done) == 20 and (slots.busy, slots.waiting, slots.is_contended) == (0, 0, False)
+    assert len(done) == 20 and (slots.busy, slots.waiting, slots.has_waiters) == (0, 0, False)
 
 
 async def test_a_wide_request_delays_a_plain_chat_by_one_generation():

@@ -108,9 +108,9 @@ async def test_waiting_for_acceptance_returns_or_raises_the_refusal():
         return await run_forever(job)
 
     with pytest.raises(Overloaded):
-        await Jobs(1).start(Trace(), refuse).wait_until_accepted()
+        await Jobs(1).start(Trace(), refuse).wait_for_acceptance()
     jobs = Jobs(1)
-    await jobs.start(Trace(), accept).wait_until_accepted()
+    await jobs.start(Trace(), accept).wait_for_acceptance()
     await jobs.drain(0)
 
 

@@ -113,7 +113,7 @@ def test_a_request_sent_again_with_the_same_id_keeps_its_trace(key):
         assert get_trace(server, "again").json()["usage"]["completion_tokens"] == server.engine.decoded
 
 
-def test_a_cached_answer_under_the_id_of_a_running_search_does_not_change_the_trace_of_others_who_joined_it():
+def test_a_cached_answer_under_the_id_of_a_running_search_leaves_requests_that_joined_it_their_trace():
     other = {"messages": [{"role": "user", "content": "What is 2 + 2?"}]}
     with live(build_engine(pace=0.1)) as server, ThreadPoolExecutor(2) as pool:
         server.ask(strategy=VOTE)
