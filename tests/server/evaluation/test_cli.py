@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,15 @@ def test_wrong_flags_end_with_one_line_and_status_1(
         main(["eval", *(argument.replace("{task}", str(task)) for argument in arguments)])
     output = capsys.readouterr().err
     assert end.value.code == 1 and reason in output and output.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["scipy", "tqdm"])
+def test_missing_package_is_named_before_any_work(task: Path, package: str):
+    script = f"import sys\nsys.modules[{package!r}] = None\nfrom cogitate.server.cli import main\nmain(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "eval", str(task), "--server", "http://127.0.0.1:9"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == f"cogitate: `cogitate eval` needs {package}: pip install {package}\n"
 
 
 @pytest.mark.parametrize("flag", ["--fill", "--limit", "--repeats", "--max-tokens", "--in-flight", "--beside"])

@@ -28,10 +28,10 @@ class Unconfined:
 
 
 @cache
-def unavailable_reason(how: str) -> str:
+def unavailable_reason(code_exec: str) -> str:
     """Returns why this machine cannot run this backend; empty if it can."""
     try:
-        asyncio.run(open_programs(how, Limits()))
+        asyncio.run(open_programs(code_exec, Limits()))
     except CannotStart as error:
         return str(error)
     return ""

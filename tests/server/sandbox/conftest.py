@@ -1,4 +1,4 @@
-"""Fixtures for each backend that this machine can run: its name `how`, the backend `cage`, and `programs` over it."""
+"""Fixtures for each sandbox that this machine can run: its name `code_exec`, its `backend`, and `programs` over it."""
 
 import pytest
 
@@ -10,17 +10,17 @@ from tests.server.sandbox.backends import SHORT_LIMITS, unavailable_reason
 
 
 @pytest.fixture(params=["bwrap", "landlock"])
-def how(request: pytest.FixtureRequest) -> str:
+def code_exec(request: pytest.FixtureRequest) -> str:
     if why := unavailable_reason(request.param):
         pytest.skip(f"NOT TESTED IN {request.param}: {why}")
     return str(request.param)
 
 
 @pytest.fixture
-def cage(how: str) -> SandboxBackend:
-    return open_bubblewrap() if how == "bwrap" else open_landlock()
+def backend(code_exec: str) -> SandboxBackend:
+    return open_bubblewrap() if code_exec == "bwrap" else open_landlock()
 
 
 @pytest.fixture
-def programs(cage: SandboxBackend) -> LocalPrograms:
-    return LocalPrograms(cage, SHORT_LIMITS)
+def programs(backend: SandboxBackend) -> LocalPrograms:
+    return LocalPrograms(backend, SHORT_LIMITS)

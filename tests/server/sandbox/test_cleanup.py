@@ -75,8 +75,10 @@ async def many(programs: LocalPrograms, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.faults)])
-async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: str, cage: SandboxBackend, count: int):
-    programs = LocalPrograms(cage, Limits(wall=0.5, cpu=1))
+async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(
+    bar, code_exec: str, backend: SandboxBackend, count: int
+):
+    programs = LocalPrograms(backend, Limits(wall=0.5, cpu=1))
     await programs.run("print(1)")
     before = files(), processes(), len(os.listdir("/proc/self/fd"))
     await many(programs, count)
@@ -87,7 +89,7 @@ async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(bar, how: s
     more = len(processes() - before[1]), len(os.listdir("/proc/self/fd")) - before[2]
     figure = f"{len(ours)} files, {more[0]} processes, {more[1]:+d} descriptors"
     clean = not ours and not alive and not more[0] and more[1] <= 0
-    bar("T43", f"{how}: left by {count} mixed runs, a third cut short", figure, "0, 0, +0", clean)
+    bar("T43", f"{code_exec}: left by {count} mixed runs, a third cut short", figure, "0, 0, +0", clean)
     assert (await programs.run("print(1)")).ok
 
 
@@ -105,21 +107,21 @@ async def sum_over_servers(count: int, one: Callable[[int], Awaitable[int]]) -> 
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
-async def test_runs_die_with_a_killed_server(bar, how: str, count: int):
+async def test_runs_die_with_a_killed_server(bar, code_exec: str, count: int):
     async def one(number: int) -> int:
-        async with serving(how) as server:
+        async with serving(code_exec) as server:
             await wait_for_processes(4, server.pid)
             server.send_signal(signal.SIGKILL)
         return 0 if await wait_until_none(1.0, server.pid) else len(find_processes(server.pid))
 
     left = await sum_over_servers(count, one)
-    bar("T43", f"{how}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
+    bar("T43", f"{code_exec}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
-async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, how: str, count: int):
+async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, code_exec: str, count: int):
     async def one(number: int) -> int:
-        async with serving(how) as server:
+        async with serving(code_exec) as server:
             await asyncio.sleep(number % 25 * 0.003)
             server.send_signal(signal.SIGKILL)
         await asyncio.sleep(0.1)
@@ -127,7 +129,7 @@ async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, 
         return 0 if await wait_until_none(1.0, server.pid) else len(find_processes(server.pid))
 
     left = await sum_over_servers(count, one)
-    what = f"{how}: alive after the next start, {count} servers killed while runs began"
+    what = f"{code_exec}: alive after the next start, {count} servers killed while runs began"
     bar("T43", what, f"{left}", "0", not left)
 
 
@@ -138,14 +140,14 @@ async def test_cleanup_spares_running_programs(programs: LocalPrograms):
     assert (await task).ok
 
 
-def start_server(how: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", SERVER, how], stdout=subprocess.PIPE, text=True)
+def start_server(code_exec: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", SERVER, code_exec], stdout=subprocess.PIPE, text=True)
 
 
 @asynccontextmanager
-async def serving(how: str) -> AsyncIterator["subprocess.Popen[str]"]:
+async def serving(code_exec: str) -> AsyncIterator["subprocess.Popen[str]"]:
     """Yields a server that is ready to start three runs, and then does."""
-    with start_server(how) as server:
+    with start_server(code_exec) as server:
         assert server.stdout is not None and await asyncio.to_thread(server.stdout.readline) == "ready\n"
         yield server
 

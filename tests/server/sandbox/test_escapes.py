@@ -74,7 +74,7 @@ def test_there_are_at_least_100_payloads_with_unique_names():
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.name)
 async def test_payload_reaches_nothing_outside(
-    bar, how: str, programs: LocalPrograms, outside: Surroundings, payload: Payload
+    bar, code_exec: str, programs: LocalPrograms, outside: Surroundings, payload: Payload
 ):
     ran = await programs.run(payload.program(outside.targets))
     assert "ESCAPED" not in ran.stdout
@@ -83,7 +83,7 @@ async def test_payload_reaches_nothing_outside(
     # test_run_program.py has the limit of half a second; here the machine is busy
     isolated = not touched and not left and ran.seconds < SHORT_LIMITS.wall + 1.5
     figure = f"{touched or 'nothing'} touched, {ran.seconds:.1f} s, {'something' if left else 'nothing'} left"
-    bar("T5", f"{how}: {payload.name}", figure, f"nothing, {SHORT_LIMITS.wall + 1.5:.1f} s, nothing", isolated)
+    bar("T5", f"{code_exec}: {payload.name}", figure, f"nothing, {SHORT_LIMITS.wall + 1.5:.1f} s, nothing", isolated)
 
 
 @pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.tame], ids=lambda payload: payload.name)

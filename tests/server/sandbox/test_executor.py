@@ -26,9 +26,17 @@ from tests.server.sandbox.backends import unavailable_reason, wait_for_processes
 class Executor:
     """An executor in a process of its own, ready for requests."""
 
-    def __init__(self, how: str, path: Path) -> None:
+    def __init__(self, code_exec: str, path: Path) -> None:
         self.path = path
-        command = [sys.executable, "-m", "cogitate.server.sandbox.executor", "--socket", str(path), "--code-exec", how]
+        command = [
+            sys.executable,
+            "-m",
+            "cogitate.server.sandbox.executor",
+            "--socket",
+            str(path),
+            "--code-exec",
+            code_exec,
+        ]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
@@ -43,8 +51,8 @@ class Executor:
 
 
 @contextmanager
-def executing(how: str, path: Path) -> Iterator[Executor]:
-    executor = Executor(how, path)
+def executing(code_exec: str, path: Path) -> Iterator[Executor]:
+    executor = Executor(code_exec, path)
     try:
         yield executor
     finally:
@@ -138,23 +146,23 @@ def test_socket_is_accessible_to_owner_and_group_only(executor: Executor):
     assert stat.S_IMODE(executor.path.stat().st_mode) == 0o660
 
 
-async def test_killed_executor_refuses_and_restarted_executor_runs(how: str, tmp_path: Path):
+async def test_killed_executor_refuses_and_restarted_executor_runs(code_exec: str, tmp_path: Path):
     path = tmp_path / "run.sock"
     programs = RemotePrograms(str(path), Limits())
-    with executing(how, path) as executor:
+    with executing(code_exec, path) as executor:
         task = asyncio.create_task(programs.run("import time; time.sleep(60)"))
         await wait_for_processes(1, executor.pid)
         executor.process.send_signal(signal.SIGKILL)
         assert (await task).reason == "refused"
         assert await wait_until_none(1.0, executor.pid)
     assert (await programs.run("print(1)")).reason == "refused"
-    with executing(how, path):
+    with executing(code_exec, path):
         assert (await programs.run("print(1)")).ok
     assert not path.exists()
 
 
-async def test_sigterm_ends_running_programs(how: str, tmp_path: Path):
-    with executing(how, tmp_path / "run.sock") as executor:
+async def test_sigterm_ends_running_programs(code_exec: str, tmp_path: Path):
+    with executing(code_exec, tmp_path / "run.sock") as executor:
         programs = RemotePrograms(str(executor.path), Limits())
         task = asyncio.create_task(programs.run("import time; time.sleep(60)"))
         await wait_for_processes(1, executor.pid)
@@ -165,9 +173,9 @@ async def test_sigterm_ends_running_programs(how: str, tmp_path: Path):
         assert await wait_until_none(1.0, executor.pid)
 
 
-async def end_as_runs_begin(how: str, path: Path, delay: float) -> bool:
+async def end_as_runs_begin(code_exec: str, path: Path, delay: float) -> bool:
     """Whether SIGTERM ends an executor some of whose clients have just disconnected."""
-    executor = Executor(how, path)
+    executor = Executor(code_exec, path)
     programs = RemotePrograms(str(path), Limits())
     tasks = [asyncio.create_task(programs.run("import time; time.sleep(60)")) for _ in range(8)]
     await asyncio.sleep(delay)
@@ -186,9 +194,9 @@ async def end_as_runs_begin(how: str, path: Path, delay: float) -> bool:
 
 
 @pytest.mark.faults
-async def test_executor_ends_while_runs_begin(bar, how: str, tmp_path: Path):
-    ended = [await end_as_runs_begin(how, tmp_path / f"{at}.sock", at * 0.004) for at in range(10)]
-    what = f"{how}: of {len(ended)} executors ended as runs begin and clients leave, those that end"
+async def test_executor_ends_while_runs_begin(bar, code_exec: str, tmp_path: Path):
+    ended = [await end_as_runs_begin(code_exec, tmp_path / f"{at}.sock", at * 0.004) for at in range(10)]
+    what = f"{code_exec}: of {len(ended)} executors ended as runs begin and clients leave, those that end"
     bar("T43", what, str(sum(ended)), "all", all(ended))
 
 

@@ -39,29 +39,33 @@ def test_unknown_value_raises_validation_error(value: str):
         Settings(code_exec=value)
 
 
-async def test_sandbox_opens_within_two_seconds(how: str):
+async def test_sandbox_opens_within_two_seconds(code_exec: str):
     began = time.perf_counter()
-    programs = await open_sandbox(Settings(code_exec=how))
+    programs = await open_sandbox(Settings(code_exec=code_exec))
     assert time.perf_counter() - began < 2
     assert (await programs.run("print(6 * 7)")).stdout == "42\n"
     assert await wait_until_none()
 
 
-@pytest.mark.parametrize("how", ["remote:/nowhere/at/all.sock", "magic"])
-async def test_unavailable_sandbox_raises_cannot_start(how: str):
+@pytest.mark.parametrize("code_exec", ["remote:/nowhere/at/all.sock", "magic"])
+async def test_unavailable_sandbox_raises_cannot_start(code_exec: str):
     with pytest.raises(CannotStart, match="--code-exec") as raised:
-        await open_programs(how, Limits())
+        await open_programs(code_exec, Limits())
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("how", ["remote:/nowhere/at/all.sock", "bwrap"])
-def test_server_with_unavailable_sandbox_does_not_start(bar, how: str):
-    with Server(flags=("--code-exec", how), environment={"PATH": "/nowhere"}, ready=False) as server:
+@pytest.mark.parametrize("code_exec", ["remote:/nowhere/at/all.sock", "bwrap"])
+def test_server_with_unavailable_sandbox_does_not_start(bar, code_exec: str):
+    with Server(flags=("--code-exec", code_exec), environment={"PATH": "/nowhere"}, ready=False) as server:
         status = server.ended(30)
         output = server.output
     named = "--code-exec" in output and "Traceback" not in output and "ready:" not in output
     bar(
-        "T5", f"--code-exec {how}, which is not there: exit", f"{status}", "not 0, with its name", status != 0 and named
+        "T5",
+        f"--code-exec {code_exec}, which is not there: exit",
+        f"{status}",
+        "not 0, with its name",
+        status != 0 and named,
     )
 
 
@@ -88,7 +92,7 @@ async def test_selftest_fails_without_isolation():
 class Weakened:
     """The landlock backend with one part disabled."""
 
-    cage: SandboxBackend
+    backend: SandboxBackend
     without: str
 
     @property
@@ -97,7 +101,7 @@ class Weakened:
 
     @contextmanager
     def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
-        with self.cage.prepare(slot, limits) as spec:
+        with self.backend.prepare(slot, limits) as spec:
             rules = dict(spec.confinement["landlock"])
             rules |= {"paths": [("/", 0xF)]} if self.without == "paths" else {"filter": ALLOW_ALL}
             yield LaunchSpec(spec.command, build_confinement(limits, rules))
@@ -107,16 +111,18 @@ ALLOW_ALL = bytes.fromhex("0600000000 00ff7f".replace(" ", ""))
 
 
 @pytest.mark.parametrize(("without", "found"), [("paths", "/etc/passwd"), ("filter", "a process of its own")])
-async def test_selftest_fails_where_one_part_is_disabled(how: str, cage: SandboxBackend, without: str, found: str):
-    if how != "landlock":
+async def test_selftest_fails_where_one_part_is_disabled(
+    code_exec: str, backend: SandboxBackend, without: str, found: str
+):
+    if code_exec != "landlock":
         pytest.skip("bubblewrap has no parts that can be disabled")
     with pytest.raises(CannotStart, match=found):
-        await run_selftest(LocalPrograms(Weakened(cage, without), SHORT_LIMITS), "weakened")
+        await run_selftest(LocalPrograms(Weakened(backend, without), SHORT_LIMITS), "weakened")
 
 
-async def test_selftest_fails_where_the_memory_limit_is_too_high(cage: SandboxBackend):
+async def test_selftest_fails_where_the_memory_limit_is_too_high(backend: SandboxBackend):
     with pytest.raises(CannotStart, match="768 MB of memory"):
-        await run_selftest(LocalPrograms(cage, Limits(memory=4 << 30)), "loose")
+        await run_selftest(LocalPrograms(backend, Limits(memory=4 << 30)), "loose")
 
 
 def test_targets_are_removed():
@@ -155,7 +161,7 @@ for name in ("cogitate", "cogitate.server", "cogitate.server.sandbox", "cogitate
 """
 
 
-def test_unprivileged_server_opens_the_sandbox(how: str):
+def test_unprivileged_server_opens_the_sandbox(code_exec: str):
     """Such a server cannot give each run a user of its own."""
     python, packages = Path("/usr/bin/python3"), str(Path(psutil.__file__).parents[1])
     version = subprocess.run([python, "-c", PRINT_VERSION], capture_output=True, text=True).stdout.strip()
@@ -163,12 +169,12 @@ def test_unprivileged_server_opens_the_sandbox(how: str):
         pytest.skip("needs root, to change to another user, and the same Python under /usr")
     command = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", str(python), "-B", "-c"]
     raised = subprocess.run(
-        [*command, OPEN, how],
+        [*command, OPEN, code_exec],
         env={"PYTHONPATH": f"{os.getcwd()}/deploy/package:{packages}"},
         capture_output=True,
         text=True,
     )
-    assert (raised.stdout, raised.stderr) == ("12345\n" if how == "landlock" else "65534\n", "")
+    assert (raised.stdout, raised.stderr) == ("12345\n" if code_exec == "landlock" else "65534\n", "")
 
 
 PRINT_VERSION = "import sys; print(sys.version_info[:2])"

@@ -100,8 +100,8 @@ async def test_nul_character_is_an_error_of_the_program(programs: LocalPrograms)
     assert (await programs.run("\0")).reason == "error"
 
 
-async def test_concurrency_limit_delays_further_runs(cage: SandboxBackend):
-    programs = LocalPrograms(cage, Limits(concurrency=2))
+async def test_concurrency_limit_delays_further_runs(backend: SandboxBackend):
+    programs = LocalPrograms(backend, Limits(concurrency=2))
     source = "import time; time.sleep(0.3); print(time.monotonic())"
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -136,8 +136,8 @@ async def test_cancelling_at_any_moment_leaves_no_process(programs: LocalProgram
     assert (await programs.run("print(1)")).ok
 
 
-async def test_cancelling_a_waiting_run_frees_its_slot(cage: SandboxBackend):
-    programs = LocalPrograms(cage, Limits(concurrency=1, wall=1.0))
+async def test_cancelling_a_waiting_run_frees_its_slot(backend: SandboxBackend):
+    programs = LocalPrograms(backend, Limits(concurrency=1, wall=1.0))
     first = asyncio.create_task(programs.run("import time; time.sleep(9)"))
     await wait_for_processes(1)
     second = asyncio.create_task(programs.run("print(2)"))
@@ -156,9 +156,9 @@ async def test_run_killed_from_outside_is_an_error(programs: LocalPrograms):
     assert await wait_until_none()
 
 
-def test_sandbox_works_on_uvloop(cage: SandboxBackend):
+def test_sandbox_works_on_uvloop(backend: SandboxBackend):
     async def use_sandbox() -> None:
-        programs = LocalPrograms(cage, SHORT_LIMITS)
+        programs = LocalPrograms(backend, SHORT_LIMITS)
         assert (await programs.run("import os; print(sorted(os.environ)[-1])", stdin="x")).stdout in (
             "PYTHONHASHSEED\n",
         )
@@ -176,9 +176,9 @@ def test_sandbox_works_on_uvloop(cage: SandboxBackend):
 
 
 @pytest.mark.parametrize("cheat", ["exits well", "writes a verdict everywhere", "says more than it is asked"])
-def test_candidate_that_exits_or_writes_to_its_stdin_is_harmless_on_uvloop(cage: SandboxBackend, cheat: str):
+def test_candidate_that_exits_or_writes_to_its_stdin_is_harmless_on_uvloop(backend: SandboxBackend, cheat: str):
     async def run_often() -> None:
-        programs = LocalPrograms(cage, SHORT_LIMITS)
+        programs = LocalPrograms(backend, SHORT_LIMITS)
         for _ in range(3):
             tested = await programs.test(CHEATS[cheat], TESTS)
             assert not any(tested.passed)

@@ -18,8 +18,8 @@ SHORT = Limits(wall=2.0, cpu=1)
 
 
 @pytest.fixture
-def programs(cage: SandboxBackend) -> LocalPrograms:
-    return LocalPrograms(cage, SHORT)
+def programs(backend: SandboxBackend) -> LocalPrograms:
+    return LocalPrograms(backend, SHORT)
 
 
 def test_there_are_at_least_forty_cheats_and_honest_candidates():
@@ -27,19 +27,19 @@ def test_there_are_at_least_forty_cheats_and_honest_candidates():
 
 
 @pytest.mark.parametrize("name", CHEATS)
-async def test_cheating_candidate_passes_no_test(bar, how: str, programs: LocalPrograms, name: str):
+async def test_cheating_candidate_passes_no_test(bar, code_exec: str, programs: LocalPrograms, name: str):
     tested = await programs.test(CHEATS[name], TESTS)
     won = sum(tested.passed)
-    bar("T12", f"{how}: tests that a cheat passes: {name}", f"{won} of {len(TESTS)}", "0", not won)
+    bar("T12", f"{code_exec}: tests that a cheat passes: {name}", f"{won} of {len(TESTS)}", "0", not won)
 
 
 @pytest.mark.parametrize("name", HONEST)
-async def test_honest_candidate_passes_all_tests(bar, how: str, programs: LocalPrograms, name: str):
+async def test_honest_candidate_passes_all_tests(bar, code_exec: str, programs: LocalPrograms, name: str):
     source, tests = HONEST[name]
     tested = await programs.test(source, tests)
     good = all(tested.passed) and len(tested.passed) == len(tests) and tested.reason == "ok"
     figure = f"{sum(tested.passed)} of {len(tests)}, {tested.reason}"
-    bar("T12", f"{how}: tests that an honest solution passes: {name}", figure, "all, ok", good)
+    bar("T12", f"{code_exec}: tests that an honest solution passes: {name}", figure, "all, ok", good)
 
 
 async def test_partial_solution_passes_only_the_tests_it_solves(programs: LocalPrograms):
