@@ -7,12 +7,12 @@ from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Shed, usage
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
-from tests.strategies.test_synthesis import boxed, writing
+from tests.strategies.test_synthesis import box_answers, writing
 
 WRITTEN = "thus \\boxed{99}"
 
 
-def solved(replies, *, n=8, under_load=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
+def solve_auto(replies, *, n=8, under_load=False, tokens=None, logprob=lambda call: -0.5, written=WRITTEN):
     engine = writing(replies, written)
     engine.logprob = logprob
     session = build_session(engine, tokens=tokens, sampling=Sampling(max_tokens=50, seed=1, logprobs=0))
@@ -23,65 +23,65 @@ def solved(replies, *, n=8, under_load=False, tokens=None, logprob=lambda call: 
 
 
 def test_agreeing_first_wave_is_the_answer():
-    outcome, calls, _ = solved(boxed(7, 7, 7, 7))
+    outcome, calls, _ = solve_auto(box_answers(7, 7, 7, 7))
     assert (outcome.answer.raw, outcome.agreement, calls) == ("7", 1, WAVE)
 
 
 def test_decisive_first_wave_spares_the_remaining_samples():
-    _, _, session = solved(boxed(7, 7, 7))
+    _, _, session = solve_auto(box_answers(7, 7, 7))
     assert session.trace.entries[-1].event.stopped == "decided" and session.budget.spared == 8 - WAVE
 
 
 def test_lower_posterior_is_enough_under_load():
-    _, calls, session = solved(["I cannot say", *boxed(7, 7)], under_load=True)
+    _, calls, session = solve_auto(["I cannot say", *box_answers(7, 7)], under_load=True)
     assert calls == WAVE and events(session, Shed)
-    _, calls, session = solved(["I cannot say", *boxed(7, 7, 7, 7, 8, 8, 8)])
+    _, calls, session = solve_auto(["I cannot say", *box_answers(7, 7, 7, 7, 8, 8, 8)])
     assert calls > WAVE and not events(session, Shed)
 
 
 def test_open_vote_continues_until_a_leader_is_certain():
-    outcome, calls, _ = solved(boxed(8, 7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 5, 6, 9, 9, 9), n=16)
+    outcome, calls, _ = solve_auto(box_answers(8, 7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 5, 6, 9, 9, 9), n=16)
     assert outcome.answer.raw == "7" and WAVE < calls < 8
 
 
 def test_majority_after_n_samples_is_the_answer():
-    outcome, calls, _ = solved(boxed(1, 7, 7, 2, 7, 1, 7, 3))
+    outcome, calls, _ = solve_auto(box_answers(1, 7, 7, 2, 7, 1, 7, 3))
     assert (outcome.answer.raw, calls) == ("7", 8)
 
 
 def test_leader_without_majority_wins_only_where_it_is_the_likeliest():
-    votes = boxed(1, 2, 3, 4, 7, 7, 5, 6)
-    likely, calls, _ = solved(votes, logprob=lambda call: -0.1 if call in (4, 5) else -0.9)
+    votes = box_answers(1, 2, 3, 4, 7, 7, 5, 6)
+    likely, calls, _ = solve_auto(votes, logprob=lambda call: -0.1 if call in (4, 5) else -0.9)
     assert (likely.answer.raw, calls) == ("7", 8)
-    still, calls, _ = solved(votes, logprob=lambda call: -0.9 if call in (4, 5) else -0.1)
+    still, calls, _ = solve_auto(votes, logprob=lambda call: -0.9 if call in (4, 5) else -0.1)
     assert (still.answer.raw, calls) == ("7", 9)
 
 
 def test_synthesis_is_one_vote_that_breaks_a_tie():
     doubtful = lambda call: -0.9 if call in (2, 3) else -0.1  # noqa: E731
-    votes = boxed(1, 2, 7, 7, 8, 8, 5, 6)
-    for said in ("7", "8"):
-        outcome, calls, _ = solved(votes, logprob=doubtful, written=f"thus \\boxed{{{said}}}")
-        assert (outcome.answer.raw, calls) == (said, 9)
+    votes = box_answers(1, 2, 7, 7, 8, 8, 5, 6)
+    for answer in ("7", "8"):
+        outcome, calls, _ = solve_auto(votes, logprob=doubtful, written=f"thus \\boxed{{{answer}}}")
+        assert (outcome.answer.raw, calls) == (answer, 9)
 
 
 def test_prose_is_synthesised_from_the_first_wave():
-    outcome, calls, _ = solved(["a poem", "an ode", "a song", "a hymn"])
+    outcome, calls, _ = solve_auto(["a poem", "an ode", "a song", "a hymn"])
     assert (outcome.completion.text, calls) == (WRITTEN, WAVE + 1) and len(outcome.alternatives) == WAVE
 
 
 @pytest.mark.parametrize("options", [{"under_load": True}, {"tokens": 17}])
 def test_no_synthesis_under_load_or_with_too_few_tokens(options):
-    outcome, calls, _ = solved(["a poem of old"] * 3 + ["an ode to joy"], **options)
+    outcome, calls, _ = solve_auto(["a poem of old"] * 3 + ["an ode to joy"], **options)
     assert calls == WAVE and outcome.completion.text != WRITTEN
 
 
 def test_n_of_one_decodes_one_sample():
-    assert solved(["a poem"], n=1)[1] == 1
+    assert solve_auto(["a poem"], n=1)[1] == 1
 
 
 def test_auto_samples_as_many_answers_as_requested():
-    engine = ScriptedEngine(boxed(7))
+    engine = ScriptedEngine(box_answers(7))
     session = build_session(engine, answers=6)
     assert len(solve(Auto(n=8), session).outcome.alternatives) >= 5
 

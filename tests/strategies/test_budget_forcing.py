@@ -17,8 +17,8 @@ from tests.fakes.run import QUESTION, build_session, events, solve
 THOUGHT = f"{OPEN_TAG}six times seven{CLOSE_TAG}"
 
 
-def thinker(*stretches, answer=" The answer is 42", probe="42}"):
-    """Thinks its stretches in turn, and on within each; then answers; probed, it tells."""
+def thinker(*parts, answer=" The answer is 42", probe="42}"):
+    """An engine that thinks its parts in turn, continuing each where it was cut, then answers, or answers a probe."""
 
     def script(prompt, sampling):
         prefix = prompt.prefix
@@ -27,84 +27,88 @@ def thinker(*stretches, answer=" The answer is 42", probe="42}"):
         if prefix.endswith((CLOSE_TAG, FINAL_ANSWER)):
             return answer
         at = prefix.count("Wait")
-        stretch, said = stretches[min(at, len(stretches) - 1)], prefix.rpartition("Wait")[2]
-        return stretch.removeprefix(said) if stretch.startswith(said) else stretch
+        part, prefilled = parts[min(at, len(parts) - 1)], prefix.rpartition("Wait")[2]
+        return part.removeprefix(prefilled) if part.startswith(prefilled) else part
 
     return ScriptedEngine(script)
 
 
-def forced(engine, sampling=None, tokens=None, seconds=None, **options):
+def force(engine, sampling=None, tokens=None, seconds=None, **options):
     session = build_session(engine, tokens=tokens, sampling=sampling or Sampling(max_tokens=100))
     return session, solve(BudgetForcing(**options), session, seconds=seconds)
 
 
-def heard(session):
+def streamed_text(session):
     return "".join(event.delta.text for event in events(session, TextEmitted))
 
 
-def thought_tokens(session):
-    """Of all pieces but the last, which is the answer."""
+def count_thinking_tokens(session):
+    """Count the tokens of all decodes but the last, which is the answer."""
     return sum(event.completion.completion_tokens for event in events(session, Sampled)[:-1])
 
 
 def test_answer_follows_a_thought_that_ends_by_itself():
-    session, finished = forced(thinker(THOUGHT), waits=0)
-    assert finished.outcome.completion.text == f"{THOUGHT} The answer is 42" == heard(session)
+    session, finished = force(thinker(THOUGHT), waits=0)
+    assert finished.outcome.completion.text == f"{THOUGHT} The answer is 42" == streamed_text(session)
     assert finished.outcome.answer.raw == "42" and finished.stopped == "completed"
 
 
 def test_wait_replaces_an_early_end():
-    session, finished = forced(thinker(THOUGHT, f" it is 42{CLOSE_TAG}"), waits=1)
+    session, finished = force(thinker(THOUGHT, f" it is 42{CLOSE_TAG}"), waits=1)
     assert finished.outcome.completion.text == f"{OPEN_TAG}six times seven\n\nWait it is 42{CLOSE_TAG} The answer is 42"
-    assert heard(session) == finished.outcome.completion.text
+    assert streamed_text(session) == finished.outcome.completion.text
 
 
 def test_end_after_min_thinking_is_final():
-    _, finished = forced(thinker(THOUGHT), waits=9, min_thinking=5)
+    _, finished = force(thinker(THOUGHT), waits=9, min_thinking=5)
     assert "Wait" not in finished.outcome.completion.text
-    _, finished = forced(thinker(THOUGHT, f" hm hm hm{CLOSE_TAG}"), waits=9, min_thinking=6)
+    _, finished = force(thinker(THOUGHT, f" hm hm hm{CLOSE_TAG}"), waits=9, min_thinking=6)
     assert finished.outcome.completion.text.count("Wait") == 1
 
 
 def test_max_thinking_limits_all_parts_of_the_thinking_together():
-    session, finished = forced(thinker(THOUGHT, " a b c d e f g h"), waits=5, max_thinking=8)
-    assert thought_tokens(session) == 8
+    session, finished = force(thinker(THOUGHT, " a b c d e f g h"), waits=5, max_thinking=8)
+    assert count_thinking_tokens(session) == 8
     assert finished.outcome.completion.text.endswith(f"Wait a b c{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42")
 
 
 def test_chain_of_a_model_without_tags_is_the_thinking():
-    session, finished = forced(thinker("six sevens", " are many", answer=" 42"), waits=1)
-    assert finished.outcome.completion.text == f"six sevens\n\nWait are many\n\n{FINAL_ANSWER} 42" == heard(session)
+    session, finished = force(thinker("six sevens", " are many", answer=" 42"), waits=1)
+    assert (
+        finished.outcome.completion.text
+        == f"six sevens\n\nWait are many\n\n{FINAL_ANSWER} 42"
+        == streamed_text(session)
+    )
     assert finished.outcome.answer.raw == "42"
 
 
 def test_chain_with_an_answer_gets_no_second_call():
     engine = thinker("it is \\boxed{42}")
-    _, finished = forced(engine, waits=0)
+    _, finished = force(engine, waits=0)
     assert finished.outcome.completion.text == "it is \\boxed{42}" and len(engine.calls) == 1
 
 
 def test_answer_after_the_label_counts_before_those_in_the_thought():
-    _, finished = forced(thinker("first \\boxed{7} then more", answer=" 42"), max_thinking=3)
+    _, finished = force(thinker("first \\boxed{7} then more", answer=" 42"), max_thinking=3)
     assert finished.outcome.answer.raw == "42"
 
 
 def test_empty_text_after_the_label_leaves_the_answer_of_the_thought():
-    session, finished = forced(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
-    assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == heard(session)
+    session, finished = force(thinker("The answer is 42.", answer=""), waits=0, max_thinking=4)
+    assert finished.outcome.completion.text == f"The answer is 42.\n\n{FINAL_ANSWER}" == streamed_text(session)
     assert finished.outcome.answer.raw == "42"
-    _, finished = forced(thinker("The answer is 42.", answer=" 41"), waits=0, max_thinking=4)
+    _, finished = force(thinker("The answer is 42.", answer=" 41"), waits=0, max_thinking=4)
     assert finished.outcome.answer.raw == "41"
 
 
 def test_turn_that_ends_inside_the_thought_is_closed_and_continued():
-    _, finished = forced(thinker(f"{OPEN_TAG}six"), waits=0)
+    _, finished = force(thinker(f"{OPEN_TAG}six"), waits=0)
     assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER} The answer is 42"
 
 
 def test_thinking_continues_by_its_exact_token_ids():
     engine = thinker(THOUGHT, f" so{CLOSE_TAG}")
-    forced(engine, waits=1)
+    force(engine, waits=1)
     for (before, _), (after, _) in zip(engine.calls, engine.calls[1:], strict=False):
         assert engine.prompt_ids(after)[: len(engine.prompt_ids(before))] == engine.prompt_ids(before)
     assert engine.calls[-1][0].segments[0].ids == tuple(engine.vocabulary.encode(f"{OPEN_TAG}six times seven"))
@@ -113,9 +117,9 @@ def test_thinking_continues_by_its_exact_token_ids():
 @pytest.mark.parametrize(("first", "opening"), [(f"{OPEN_TAG}so", f"{OPEN_TAG}\n"), ("so", "")])
 def test_max_thinking_of_zero_inserts_a_finished_thought(first, opening):
     engine = thinker(first, answer=" 42")
-    session, finished = forced(engine, max_thinking=0)
+    session, finished = force(engine, max_thinking=0)
     over = f"{OPEN_TAG}\n{NO_THOUGHT}\n{CLOSE_TAG}\n\n" if opening else ""
-    assert finished.outcome.completion.text == f"{over}{FINAL_ANSWER} 42" == heard(session)
+    assert finished.outcome.completion.text == f"{over}{FINAL_ANSWER} 42" == streamed_text(session)
     assert engine.decoded == usage(session.trace).completion == 1 + 2
 
 
@@ -134,17 +138,24 @@ SCRIPT = st.lists(
 @settings(deadline=None, max_examples=100)
 @given(
     texts=st.lists(SCRIPT, min_size=1, max_size=6),
-    most=st.none() | st.integers(0, 20),
+    max_thinking=st.none() | st.integers(0, 20),
     waits=st.integers(0, 5),
-    kept=st.integers(1, 20),
+    answer_tokens=st.integers(1, 20),
     limit=st.integers(1, 60),
     tokens=st.none() | st.integers(1, 60),
     early=st.sampled_from(["none", "confidence", "probes"]),
 )
-def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(texts, most, waits, kept, limit, tokens, early):
+def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(
+    texts, max_thinking, waits, answer_tokens, limit, tokens, early
+):
     engine = ScriptedEngine(texts)
     strategy = BudgetForcing(
-        max_thinking=most, waits=waits, answer_tokens=kept, early_exit=early, probe_every=8, answer_format="boxed"
+        max_thinking=max_thinking,
+        waits=waits,
+        answer_tokens=answer_tokens,
+        early_exit=early,
+        probe_every=8,
+        answer_format="boxed",
     )
     session = build_session(
         engine, tokens=tokens, sampling=Sampling(max_tokens=limit, logprobs=strategy.logprobs), answer_format="boxed"
@@ -154,13 +165,13 @@ def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(texts, mos
     decodes = [(asked, made.completion_tokens) for (_, asked), made in zip(engine.calls, sampled, strict=True)]
     thinking = sum(made for asked, made in decodes if asked.until)
     answers = [(asked.max_tokens, made) for asked, made in decodes if not asked.until and not asked.auxiliary]
-    whole = limit if tokens is None else min(limit, tokens)
-    reserve = min(kept, max(1, whole // 2))
-    room = whole - reserve if most is None else min(most, whole - reserve)
-    assert thinking <= (room or 1), "of which NoThinking keeps nothing"
-    assert (thinking if room else 0) + sum(made for _, made in answers) <= whole
+    total = limit if tokens is None else min(limit, tokens)
+    reserve = min(answer_tokens, max(1, total // 2))
+    room = total - reserve if max_thinking is None else min(max_thinking, total - reserve)
+    assert thinking <= (room or 1), "NoThinking drops its one token"
+    assert (thinking if room else 0) + sum(made for _, made in answers) <= total
     assert finished.stopped in ("completed", "budget" if tokens and tokens < limit else "completed")
-    assert finished.outcome.completion.text == heard(session)
+    assert finished.outcome.completion.text == streamed_text(session)
     assert usage(session.trace).completion == engine.decoded <= min(strategy.cost(limit), tokens or 1000)
     if not answers:
         assert finished.outcome.answer, "a chain that ended by itself, with an answer"
@@ -169,67 +180,21 @@ def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(texts, mos
 
 
 def test_budget_below_max_tokens_reserves_tokens_for_the_answer():
-    session, finished = forced(thinker(f"{OPEN_TAG} {'on ' * 80}", answer=" 42"), tokens=10, answer_tokens=4)
-    assert finished.outcome.answer.raw == "42" and thought_tokens(session) == 6
-
-
-def on_and_on(words=60):
-    return f"{OPEN_TAG}{' on' * words}{CLOSE_TAG}"
-
-
-@pytest.mark.parametrize(("probe", "logprob", "stops"), [("42}", -0.01, True), ("42}", -0.1, False), ("}", 0.0, False)])
-def test_confident_probe_ends_the_thinking(probe, logprob, stops):
-    engine = thinker(on_and_on(), probe=probe)
-    engine.logprob = lambda call: logprob
-    sampling = Sampling(max_tokens=100, temperature=0.7, logprobs=0)
-    session, finished = forced(engine, sampling, early_exit="confidence", probe_every=8, waits=0)
-    probes = [asked for prompt, asked in engine.calls if prompt.prefix.endswith(PROBE)]
-    assert len(probes) == (1 if stops else 6)
-    assert all(
-        (asked.temperature, asked.max_tokens, asked.auxiliary) == (0.0, MAX_PROBE_TOKENS, True) for asked in probes
-    )
-    assert PROBE not in finished.outcome.completion.text == heard(session)
-
-
-@pytest.mark.parametrize(
-    ("answers", "probes"), [(["42}"], 3), (["1}", "2}", "3}"], 6), (["wait}"], 6), (["}"], 6), (["4"], 6)]
-)
-def test_probes_end_the_thinking_when_the_last_three_agree_without_doubt(answers, probes):
-    engine, turns = thinker(on_and_on()), iter(answers * 9)
-    plain = engine.replies
-    engine.replies = lambda prompt, sampling: next(turns) if prompt.prefix.endswith(PROBE) else plain(prompt, sampling)
-    session, finished = forced(engine, early_exit="probes", probe_every=8, waits=0)
-    assert sum(event.role == "extraction" for event in events(session, Sampled)) == probes
-    assert finished.outcome.answer.raw == "42"
-
-
-def test_probes_do_not_end_the_thinking_before_min_thinking():
-    session, _ = forced(thinker(on_and_on()), early_exit="probes", probe_every=8, waits=0, min_thinking=40)
-    assert (
-        thought_tokens(session)
-        - sum(e.completion.completion_tokens for e in events(session, Sampled) if e.role != "step")
-        == 40
-    )
-
-
-def test_failed_probes_do_not_end_the_thinking():
-    session, finished = forced(
-        thinker(on_and_on(), probe=SampleFailed("gone")), early_exit="probes", probe_every=8, waits=0
-    )
-    assert finished.outcome.answer.raw == "42" and all(event.role == "step" for event in events(session, Sampled))
+    session, finished = force(thinker(f"{OPEN_TAG} {'on ' * 80}", answer=" 42"), tokens=10, answer_tokens=4)
+    assert finished.outcome.answer.raw == "42" and count_thinking_tokens(session) == 6
 
 
 def test_failed_answer_leaves_the_thought_and_failed_thought_raises():
-    session, finished = forced(thinker(THOUGHT, answer=SampleFailed("gone")), max_thinking=2)
-    assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER}" == heard(session)
+    session, finished = force(thinker(THOUGHT, answer=SampleFailed("gone")), max_thinking=2)
+    assert finished.outcome.completion.text == f"{OPEN_TAG}six{CLOSE_TAG}\n\n{FINAL_ANSWER}" == streamed_text(session)
     with pytest.raises(SampleFailed):
-        forced(ScriptedEngine([SampleFailed("gone")]))
+        force(ScriptedEngine([SampleFailed("gone")]))
 
 
 def test_deadline_returns_the_thought_so_far():
     engine = thinker(on_and_on())
     engine.pace = 0.02
-    _, finished = forced(engine, seconds=0.1)
+    _, finished = force(engine, seconds=0.1)
     assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith(f"{OPEN_TAG} on")
 
 
@@ -247,17 +212,17 @@ class Parsing(ScriptedEngine):
         return replace(made, content="")
 
 
-@pytest.mark.parametrize("most", [None, 0])
-def test_inserted_text_goes_to_separate_reasoning_and_tags_are_invisible(most):
+@pytest.mark.parametrize("max_thinking", [None, 0])
+def test_inserted_text_goes_to_separate_reasoning_and_tags_are_invisible(max_thinking):
     engine = Parsing(thinker(THOUGHT, f" it is 42{CLOSE_TAG}").replies)
-    session, finished = forced(engine, waits=1, max_thinking=most)
-    said = {
+    session, finished = force(engine, waits=1, max_thinking=max_thinking)
+    streamed = {
         apart: "".join(e.delta.text for e in events(session, TextEmitted) if e.delta.reasoning == apart)
         for apart in (0, 1)
     }
-    thought = "six times seven\n\nWait it is 42" if most is None else f"{NO_THOUGHT}\n"
-    label = "" if most is None else f"\n\n{FINAL_ANSWER}"
-    assert said == {0: f"{label} The answer is 42", 1: thought}
+    thought = "six times seven\n\nWait it is 42" if max_thinking is None else f"{NO_THOUGHT}\n"
+    label = "" if max_thinking is None else f"\n\n{FINAL_ANSWER}"
+    assert streamed == {0: f"{label} The answer is 42", 1: thought}
     assert CLOSE_TAG in finished.outcome.completion.text
 
 

@@ -7,7 +7,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Sampled, usage
 from cogitate.strategies.dvts import Dvts
-from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
+from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR as SEP
 from tests.fakes.run import build_session, events, solve
 from tests.strategies.test_beam_search import tree
 
@@ -18,9 +18,9 @@ def search(**options):
     return Dvts(verifier="scripted", **options)
 
 
-def scripted_tree():
+def build_tree():
     """Two steps of four ways each, then an answer: what each prefix is followed by, and what each text is worth."""
-    firsts = [letter + STEP_SEPARATOR for letter in LETTERS]
+    firsts = [letter + SEP for letter in LETTERS]
     children = {"": firsts} | dict.fromkeys(firsts, firsts)
     children |= {first + second: [f"so \\boxed{{{second[0]}}}"] for first in firsts for second in firsts}
     worth = itertools.count(1)
@@ -36,7 +36,7 @@ def texts(children, prefix=""):
 
 def test_search_equals_a_reference_implementation():
     """Two subtrees of two: the first sees the children a and b, the second c and d."""
-    children, scores = scripted_tree()
+    children, scores = build_tree()
     leaves = []
     for at in (0, 2):
         head = max(children[""][at : at + 2], key=scores.__getitem__)
@@ -49,11 +49,7 @@ def test_search_equals_a_reference_implementation():
 
 
 def test_better_subtree_does_not_displace_another():
-    children = {
-        "": ["a" + STEP_SEPARATOR, "b" + STEP_SEPARATOR],
-        "a" + STEP_SEPARATOR: ["\\boxed{1}"],
-        "b" + STEP_SEPARATOR: ["\\boxed{2}"],
-    }
+    children = {"": ["a" + SEP, "b" + SEP], "a" + SEP: ["\\boxed{1}"], "b" + SEP: ["\\boxed{2}"]}
     session = build_session(tree(children), score_text=lambda text: 0.9 if text.startswith("a") else 0.1)
     finished = solve(search(n=2, width=1), session)
     assert [o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)] == ["1", "2"]
@@ -69,16 +65,16 @@ def test_weighted_vote_sums_scores_and_unweighted_takes_the_best_leaf():
 
 
 def test_child_that_finishes_early_frees_its_slot_and_competes():
-    scores = {"early \\boxed{1}": 0.6, f"slow{STEP_SEPARATOR}": 0.9, f"slow{STEP_SEPARATOR}late \\boxed{{2}}": 0.2}
-    engine = tree({"": ["early \\boxed{1}", "slow" + STEP_SEPARATOR], "slow" + STEP_SEPARATOR: ["late \\boxed{2}"]})
+    scores = {"early \\boxed{1}": 0.6, f"slow{SEP}": 0.9, f"slow{SEP}late \\boxed{{2}}": 0.2}
+    engine = tree({"": ["early \\boxed{1}", "slow" + SEP], "slow" + SEP: ["late \\boxed{2}"]})
     finished = solve(search(n=2, width=2), build_session(engine, score_text=scores.__getitem__))
     assert len(engine.calls) == 3
     assert [o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)] == ["1", "2"]
 
 
 def test_last_level_retains_all_leaves():
-    leaves = [f"and {at} {STEP_SEPARATOR} \\boxed{{{at}}}" for at in range(3)]
-    engine = tree({"": ["a" + STEP_SEPARATOR], "a" + STEP_SEPARATOR: leaves})
+    leaves = [f"and {at} {SEP} \\boxed{{{at}}}" for at in range(3)]
+    engine = tree({"": ["a" + SEP], "a" + SEP: leaves})
     finished = solve(search(n=3, width=3, max_steps=2), build_session(engine, score_text=lambda text: 0.5))
     assert {o.answer.raw for o in (finished.outcome, *finished.outcome.alternatives)} == {"0", "1", "2"}
 
@@ -87,7 +83,7 @@ def test_search_survives_a_failed_step_and_a_lost_subtree():
     def reply(prompt, sampling):
         lost = len(engine.calls) == 1 or prompt.prefix.startswith("b")
         text = {1: "a", 2: "a", 3: "b", 4: "b"}.get(len(engine.calls), "")
-        return SampleFailed("gone") if lost else text + STEP_SEPARATOR if text else "\\boxed{7}"
+        return SampleFailed("gone") if lost else text + SEP if text else "\\boxed{7}"
 
     engine = ScriptedEngine(reply)
     finished = solve(search(n=4, width=2), build_session(engine, score_text=lambda text: 0.5))
@@ -95,22 +91,22 @@ def test_search_survives_a_failed_step_and_a_lost_subtree():
 
 
 def test_prefixes_are_the_answer_where_every_next_step_fails():
-    engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + STEP_SEPARATOR)
+    engine = ScriptedEngine(lambda prompt, _: SampleFailed("gone") if prompt.prefix else "so far 1" + SEP)
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.5))
-    assert finished.outcome.completion.text == "so far 1" + STEP_SEPARATOR
+    assert finished.outcome.completion.text == "so far 1" + SEP
     with pytest.raises(SampleFailed):
         solve(search(n=2, width=2), build_session(ScriptedEngine([SampleFailed("gone")])))
 
 
 def test_deadline_returns_the_best_prefix():
-    engine = tree({"": ["bad" + STEP_SEPARATOR, "better" + STEP_SEPARATOR], "better" + STEP_SEPARATOR: ["x"]})
+    engine = tree({"": ["bad" + SEP, "better" + SEP], "better" + SEP: ["x"]})
     engine.pace = lambda call: 0.001 if call < 2 else 9
     finished = solve(search(n=2, width=2), build_session(engine, score_text=lambda text: 0.1 * len(text)), seconds=0.1)
-    assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + STEP_SEPARATOR
+    assert finished.stopped == "deadline" and finished.outcome.completion.text == "better" + SEP
 
 
 def test_decoded_tokens_never_exceed_the_cost():
-    children, scores = scripted_tree()
+    children, scores = build_tree()
     strategy, engine = search(n=8, width=2), tree(children)
     session = build_session(engine, score_text=scores.__getitem__)
     solve(strategy, session)

@@ -16,12 +16,12 @@ from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve
 
 
-def boxed(*answers):
+def box_answers(*answers):
     return [f"so \\boxed{{{answer}}}" if answer else "I cannot say" for answer in answers]
 
 
 def test_most_frequent_answer_wins():
-    session = build_session(ScriptedEngine(boxed(41, 42, 42)))
+    session = build_session(ScriptedEngine(box_answers(41, 42, 42)))
     finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.answer.raw == "42"
     assert finished.outcome.agreement == pytest.approx(2 / 3)
@@ -29,13 +29,13 @@ def test_most_frequent_answer_wins():
 
 
 def test_stop_rule_none_draws_exactly_n_samples():
-    engine = ScriptedEngine(boxed(42))
+    engine = ScriptedEngine(box_answers(42))
     solve(SelfConsistency(n=7, stop_rule="none"), build_session(engine))
     assert engine.finished == 7 and engine.cancelled == 0
 
 
 def test_candidate_without_a_readable_answer_abstains():
-    session = build_session(ScriptedEngine(boxed(None, None, None, 42)))
+    session = build_session(ScriptedEngine(box_answers(None, None, None, 42)))
     assert solve(SelfConsistency(n=4, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
@@ -45,32 +45,32 @@ def test_first_sample_is_the_answer_where_all_abstain():
 
 
 def test_truncated_chain_does_not_vote_by_its_last_number():
-    engine = ScriptedEngine(["the answer is 7 but wait there is more", *boxed(42)])
+    engine = ScriptedEngine(["the answer is 7 but wait there is more", *box_answers(42)])
     session = build_session(engine, sampling=Sampling(max_tokens=5), answer_format="number")
     assert solve(SelfConsistency(n=2, stop_rule="none"), session).outcome.answer.raw == "42"
 
 
 def test_certain_stops_at_a_safe_lead_and_aborts_the_rest():
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 9)
+    engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 5 else 9)
     finished = solve(SelfConsistency(n=8, stop_rule="certain"), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 5, 3)
 
 
 def test_beta_stops_earlier_than_certain():
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
+    engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 4 else 9)
     finished = solve(SelfConsistency(n=16, concurrency=16), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 4, 12)
 
 
 def test_default_concurrency_is_three_eighths_of_n_and_a_quarter_under_load():
-    def begun(under_load: bool) -> int:
-        engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 4 else 9)
+    def count_started(under_load: bool) -> int:
+        engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 4 else 9)
         solve(SelfConsistency(n=64), replace(build_session(engine), budget=Budget(under_load=lambda: under_load)))
         assert engine.finished == 4
         return len(engine.calls)
 
-    assert 24 <= begun(False) <= 28
-    assert 16 <= begun(True) <= 20
+    assert 24 <= count_started(False) <= 28
+    assert 16 <= count_started(True) <= 20
     of = {
         rule: SelfConsistency(n=8, stop_rule=rule).concurrency_limit()
         for rule in ("none", "certain", "beta", "predictive")
@@ -83,26 +83,26 @@ def test_default_concurrency_is_three_eighths_of_n_and_a_quarter_under_load():
 
 
 def test_concurrency_starts_the_rest_only_while_the_vote_is_open():
-    engine = ScriptedEngine(boxed(42), pace=0.001)
+    engine = ScriptedEngine(box_answers(42), pace=0.001)
     solve(SelfConsistency(n=16, concurrency=2), build_session(engine))
     assert len(engine.calls) <= 6
 
 
 def test_mathematically_equal_answers_vote_together():
-    session = build_session(ScriptedEngine(boxed("1/2", "7", "0.5")), equals=[("\\frac{1}{2}", "0.5")])
+    session = build_session(ScriptedEngine(box_answers("1/2", "7", "0.5")), equals=[("\\frac{1}{2}", "0.5")])
     finished = solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert finished.outcome.agreement == pytest.approx(2 / 3)
     assert finished.outcome.answer.raw in ("1/2", "0.5")
 
 
 def test_prover_is_not_called_for_plain_numbers():
-    session = build_session(ScriptedEngine(boxed("1", "2", "3")))
+    session = build_session(ScriptedEngine(box_answers("1", "2", "3")))
     solve(SelfConsistency(n=3, stop_rule="none"), session)
     assert session.prover.asked == []
 
 
 def test_deadline_returns_the_leader():
-    engine = ScriptedEngine(boxed(42, 41), pace=lambda call: 0.001 if call < 2 else 9)
+    engine = ScriptedEngine(box_answers(42, 41), pace=lambda call: 0.001 if call < 2 else 9)
     finished = solve(SelfConsistency(n=8, stop_rule="none"), build_session(engine), seconds=0.2)
     assert finished.stopped == "deadline" and finished.outcome.answer.raw == "42"
     assert engine.cancelled == 6
@@ -127,7 +127,7 @@ def test_token_budget_is_exact():
 
 
 def test_usage_counts_every_token_including_aborted_samples():
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 if call < 5 else 0.003)
+    engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 5 else 0.003)
     session = build_session(engine)
     solve(SelfConsistency(n=8, stop_rule="certain"), session)
     spent = usage(session.trace)
@@ -137,7 +137,9 @@ def test_usage_counts_every_token_including_aborted_samples():
 
 
 def test_failed_samples_do_not_vote_or_stop_the_rest():
-    session = build_session(ScriptedEngine([SampleFailed("gone"), *boxed(42), SampleFailed("gone"), *boxed(42)]))
+    session = build_session(
+        ScriptedEngine([SampleFailed("gone"), *box_answers(42), SampleFailed("gone"), *box_answers(42)])
+    )
     finished = solve(SelfConsistency(n=4, stop_rule="none"), session)
     assert finished.outcome.answer.raw == "42" and len(events(session, Failed)) == 2
 
@@ -156,7 +158,7 @@ def test_engine_failure_is_raised_itself_and_cancels_siblings():
 
 def test_seeds_differ_within_a_request_and_repeat_across_requests():
     def seeds():
-        engine = ScriptedEngine(boxed(42))
+        engine = ScriptedEngine(box_answers(42))
         solve(SelfConsistency(n=4, stop_rule="none"), build_session(engine, sampling=Sampling(seed=7)))
         return [sampling.seed for _, sampling in engine.calls]
 
@@ -164,7 +166,7 @@ def test_seeds_differ_within_a_request_and_repeat_across_requests():
 
 
 def test_seeded_vote_reads_samples_in_order_of_their_seeds():
-    engine = ScriptedEngine(boxed(1, 2, 2, 1), pace=lambda call: 0.02 * (4 - call))
+    engine = ScriptedEngine(box_answers(1, 2, 2, 1), pace=lambda call: 0.02 * (4 - call))
     session = build_session(engine, sampling=Sampling(seed=1))
     solve(SelfConsistency(n=4, stop_rule="none"), session)
     leaders = [event.outcome.answer.raw for event in events(session, Proposed)]
@@ -172,7 +174,7 @@ def test_seeded_vote_reads_samples_in_order_of_their_seeds():
 
 
 def test_instruction_follows_the_question_and_may_be_empty():
-    engine = ScriptedEngine(boxed(42))
+    engine = ScriptedEngine(box_answers(42))
     solve(SelfConsistency(n=1), build_session(engine))
     solve(SelfConsistency(n=1, instruction=""), build_session(engine))
     assert "boxed" in engine.calls[0][0].messages[-1].text
@@ -184,10 +186,10 @@ def test_instruction_follows_the_question_and_may_be_empty():
 def test_vote_does_not_depend_on_the_order_of_arrival(votes, chance):
     order = list(range(len(votes)))
     chance.shuffle(order)
-    engine = ScriptedEngine(boxed(*votes), pace=lambda call: 0.0005 * order[call])
+    engine = ScriptedEngine(box_answers(*votes), pace=lambda call: 0.0005 * order[call])
     shuffled = solve(SelfConsistency(n=len(votes), stop_rule="none"), build_session(engine)).outcome
     straight = solve(
-        SelfConsistency(n=len(votes), stop_rule="none"), build_session(ScriptedEngine(boxed(*votes)))
+        SelfConsistency(n=len(votes), stop_rule="none"), build_session(ScriptedEngine(box_answers(*votes)))
     ).outcome
     assert shuffled.completion.index == straight.completion.index and shuffled.agreement == straight.agreement
 
@@ -195,10 +197,10 @@ def test_vote_does_not_depend_on_the_order_of_arrival(votes, chance):
 def test_certain_never_changes_the_result():
     for votes in itertools.product("12", repeat=5):
         full = solve(
-            SelfConsistency(n=5, stop_rule="none"), build_session(ScriptedEngine(boxed(*votes)))
+            SelfConsistency(n=5, stop_rule="none"), build_session(ScriptedEngine(box_answers(*votes)))
         ).outcome.answer.raw
         early = solve(
-            SelfConsistency(n=5, stop_rule="certain"), build_session(ScriptedEngine(boxed(*votes)))
+            SelfConsistency(n=5, stop_rule="certain"), build_session(ScriptedEngine(box_answers(*votes)))
         ).outcome.answer
         assert early.raw == full
 
@@ -217,7 +219,7 @@ def test_random_budgets_never_overspend():
     ("under_load", "options", "finished"), [(True, {}, 3), (False, {}, 4), (True, {"confidence": 0.95}, 4)]
 )
 def test_lower_posterior_is_enough_under_load(under_load, options, finished):
-    engine = ScriptedEngine(boxed(42), pace=lambda call: 0.001 + 0.002 * call)
+    engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 + 0.002 * call)
     session = build_session(engine)
     session.budget.under_load = lambda: under_load
     assert solve(SelfConsistency(n=8, **options), session).stopped == "decided"

@@ -19,13 +19,13 @@ def writing(drafts, synthesis):
     return ScriptedEngine(script)
 
 
-def boxed(*answers):
+def box_answers(*answers):
     return [f"so \\boxed{{{answer}}}" for answer in answers]
 
 
 @pytest.mark.parametrize(("method", "calls"), [("rsa", 8), ("moa", 8), ("pacore", 5)])
 def test_answer_is_written_from_the_candidates(method, calls):
-    engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}")
     finished = solve(Synthesis(method=method, n=4), build_session(engine))
     assert finished.outcome.answer.raw == "9"
     assert len(engine.calls) == calls
@@ -37,7 +37,7 @@ def test_candidates_is_the_smallest_round(rounds, least):
 
 
 def test_k_candidates_are_drawn_without_replacement():
-    engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}")
     solve(Synthesis(n=4, k=3, loops=1), build_session(engine))
     for prompt, _ in engine.calls[4:]:
         text = prompt.messages[-1].text
@@ -45,20 +45,20 @@ def test_k_candidates_are_drawn_without_replacement():
 
 
 def test_single_candidate_is_refined_rather_than_aggregated():
-    engine = writing(boxed(1, 2), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2), "thus \\boxed{9}")
     solve(Synthesis(n=2, k=1, loops=1), build_session(engine))
     assert "improved" in engine.calls[-1][0].messages[-1].text
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 def test_consensus_ends_the_search_before_another_round(method):
-    engine = ScriptedEngine(boxed(7))
+    engine = ScriptedEngine(box_answers(7))
     finished = solve(Synthesis(method=method), build_session(engine))
     assert len(engine.calls) == 4 and finished.outcome.agreement == 1
 
 
 def test_unchanged_majority_ends_rsa():
-    engine = ScriptedEngine(boxed(7, 7, 7, 8))
+    engine = ScriptedEngine(box_answers(7, 7, 7, 8))
     assert solve(Synthesis(loops=16), build_session(engine)).outcome.answer.raw == "7"
     assert len(engine.calls) == 12
 
@@ -66,7 +66,7 @@ def test_unchanged_majority_ends_rsa():
 @pytest.mark.parametrize("method", ["moa", "pacore"])
 def test_last_answer_is_streamed_unless_a_deadline_may_replace_it(method):
     for seconds in (None, 9):
-        session = build_session(writing(boxed(1, 2, 3, 4), "thus \\boxed{9}"))
+        session = build_session(writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}"))
         solve(Synthesis(method=method, loops=1), session, seconds=seconds)
         spoken = "".join(event.delta.text for event in events(session, TextEmitted))
         assert spoken == ("thus \\boxed{9}" if seconds is None else "")
@@ -74,14 +74,14 @@ def test_last_answer_is_streamed_unless_a_deadline_may_replace_it(method):
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 def test_failed_synthesis_leaves_the_vote(method):
-    engine = writing(boxed(1, 2, 2, 4), SampleFailed("gone"))
+    engine = writing(box_answers(1, 2, 2, 4), SampleFailed("gone"))
     assert solve(Synthesis(method=method), build_session(engine)).outcome.answer.raw == "2"
 
 
 @pytest.mark.parametrize("method", ["rsa", "moa", "pacore"])
 @pytest.mark.parametrize("tokens", [1, 7, 30, 45])
 def test_token_budget_is_exact_and_returns_the_best_so_far(method, tokens):
-    engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}")
     finished = solve(Synthesis(method=method), build_session(engine, tokens=tokens))
     assert engine.decoded <= tokens and finished.outcome.completion.text
 
@@ -97,7 +97,7 @@ def test_cost_is_a_tight_upper_bound(options):
 
 @pytest.mark.parametrize("raw", ["What is 6*7?", (1, 2, 3)])
 def test_raw_prompt_can_be_synthesised(raw):
-    engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}")
     if isinstance(raw, tuple):
         raw = tuple(engine.vocabulary.encode("What is 6*7?"))
     prompt = Prompt((), raw=raw)
@@ -105,14 +105,14 @@ def test_raw_prompt_can_be_synthesised(raw):
 
 
 def test_synthesis_prompt_starts_with_the_unchanged_question():
-    engine = writing(boxed(1, 2, 3, 4), "thus \\boxed{9}")
+    engine = writing(box_answers(1, 2, 3, 4), "thus \\boxed{9}")
     solve(Synthesis(loops=1), build_session(engine), prompt=Prompt((Message("user", "Why?"),)))
     prompt = engine.calls[-1][0]
     assert prompt.question == "Why?" and prompt.messages[-1].text.startswith(engine.calls[0][0].messages[-1].text)
 
 
 def test_failed_last_answer_raises_after_part_of_it_was_streamed():
-    session = build_session(writing(boxed(1, 2, 3, 4), SampleFailed("gone")))
+    session = build_session(writing(box_answers(1, 2, 3, 4), SampleFailed("gone")))
     Run(session).emit_text("the")
     with pytest.raises(SampleFailed):
         solve(Synthesis(method="moa", loops=1), session)

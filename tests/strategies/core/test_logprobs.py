@@ -18,9 +18,9 @@ PROMPT = Prompt((Message("user", "?"),))
 
 @given(tokens)
 def test_packed_logprobs_equal_their_tokens(some):
-    kept = Logprobs(some)
-    assert list(kept) == some == kept and len(kept) == len(some) and bool(kept) == bool(some)
-    assert [(one, list(others)) for one, others in kept.likelihoods()] == [
+    packed = Logprobs(some)
+    assert list(packed) == some == packed and len(packed) == len(some) and bool(packed) == bool(some)
+    assert [(one, list(alternatives)) for one, alternatives in packed.likelihoods()] == [
         (token.logprob, [other.logprob for other in token.top]) for token in some
     ]
 
@@ -39,16 +39,18 @@ def test_concatenation_equals_that_of_lists(some, more):
 
 def test_token_is_accessible_by_index():
     some = [TokenLogprob(at, str(at), -at, (TokenLogprob(9, "x", -9.0),) * at) for at in range(3)]
-    kept = Logprobs(some)
-    assert [kept[at] for at in (0, 1, 2, -1, -3)] == [some[at] for at in (0, 1, 2, -1, -3)]
+    packed = Logprobs(some)
+    assert [packed[at] for at in (0, 1, 2, -1, -3)] == [some[at] for at in (0, 1, 2, -1, -3)]
     with pytest.raises(IndexError):
-        kept[3]
-    assert kept.mean == -1 and Logprobs().mean is None and Logprobs([TokenLogprob(0, "", -math.inf)]).mean == -math.inf
+        packed[3]
+    assert (
+        packed.mean == -1 and Logprobs().mean is None and Logprobs([TokenLogprob(0, "", -math.inf)]).mean == -math.inf
+    )
 
 
 def test_long_sample_consists_of_few_objects():
     other = TokenLogprob(1, "y", -1.0)
     gc.collect()
     before = len(gc.get_objects())
-    kept = Logprobs(TokenLogprob(at, "x", -0.5, (other,) * 5) for at in range(4000))
-    assert len(gc.get_objects()) - before < 50 and len(kept) == 4000
+    packed = Logprobs(TokenLogprob(at, "x", -0.5, (other,) * 5) for at in range(4000))
+    assert len(gc.get_objects()) - before < 50 and len(packed) == 4000
