@@ -1,4 +1,4 @@
-"""The command itself, as a person starts it: a process, the demo model, curl, the official client, Ctrl-C."""
+"""`cogitate serve` as a process: start, the printed curl command, the official client, signals, errors on start."""
 
 import contextlib
 import re
@@ -18,7 +18,7 @@ import openai
 import psutil
 import pytest
 
-from tests.server.sandbox.backends import reason_not_to
+from tests.server.sandbox.backends import unavailable_reason
 
 pytestmark = pytest.mark.engine
 COGITATE = [sys.executable, "-m", "cogitate.server"]
@@ -27,10 +27,11 @@ LIMIT = 240
 
 
 @dataclass(slots=True)
-class Served:
+class ServerProcess:
     process: "subprocess.Popen[str]"
     url: str
-    said: str
+    output: str
+    """Standard output and error up to the ready line."""
 
     def ask(self, timeout: float = 60, **fields: object) -> httpx.Response:
         body = {"model": "smollm2-135m-instruct", "messages": CHAT, "max_tokens": 40} | fields
@@ -38,7 +39,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def started(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def start(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
     command = [*COGITATE, "serve", "--port", "0", "--engine-args", '{"max_model_len": 2048}', *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -49,51 +50,51 @@ def started(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
         process.stdout.close()
 
 
-def ready(process: "subprocess.Popen[str]") -> Served:
-    said = ""
+def wait_until_ready(process: "subprocess.Popen[str]") -> ServerProcess:
+    output = ""
     end = time.monotonic() + LIMIT
-    while "Stop: Ctrl-C" not in said:
+    while "Stop: Ctrl-C" not in output:
         line = process.stdout.readline()
-        said += line
-        assert line and time.monotonic() < end, said
-    return Served(process, re.search(r"http://[^/\s]+", said).group(), said)
+        output += line
+        assert line and time.monotonic() < end, output
+    return ServerProcess(process, re.search(r"http://[^/\s]+", output).group(), output)
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Served]]:
-    """One with all there is, and a plain one: each takes a core as it starts."""
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """A server with a reward model and a sandbox, and one without; each takes a core while it starts."""
     from tests.fakes import tiny_reward_models
 
     folder = tmp_path_factory.mktemp("prm")
     tiny_reward_models.build(folder)
-    sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not reason_not_to(how))]
-    with started("--reward-model", str(folder), "--drain-seconds", "20", *sandbox) as full, started() as plain:
-        yield ready(full), ready(plain)
+    sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not unavailable_reason(how))]
+    with start("--reward-model", str(folder), "--drain-seconds", "20", *sandbox) as full, start() as plain:
+        yield wait_until_ready(full), wait_until_ready(plain)
 
 
 @pytest.fixture(scope="module")
-def server(servers: tuple[Served, Served]) -> Served:
+def server(servers: tuple[ServerProcess, ServerProcess]) -> ServerProcess:
     return servers[0]
 
 
-def test_it_says_what_it_does_and_ends_with_a_curl_to_paste(server):
-    assert re.search(r"^\[ +\d+\.\d s\] loading smollm2", server.said, re.M)
-    command = re.search(r"curl .*", server.said).group()
+def test_the_start_prints_progress_and_a_curl_command_that_works(server):
+    assert re.search(r"^\[ +\d+\.\d s\] loading smollm2", server.output, re.M)
+    command = re.search(r"curl .*", server.output).group()
     answer = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
     assert '"cogitate"' in answer.stdout and '"strategy":"self_consistency"' in answer.stdout
 
 
 @pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency"])
-def test_the_official_client_uses_strategies(server, strategy):
+def test_the_official_client_selects_strategies_by_field_and_by_model_name(server, strategy):
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        uses(client, strategy)
+        request_strategy(client, strategy)
 
 
-def uses(client: openai.OpenAI, strategy: str) -> None:
-    whole = client.chat.completions.create(
+def request_strategy(client: openai.OpenAI, strategy: str) -> None:
+    response = client.chat.completions.create(
         model="smollm2-135m-instruct", messages=CHAT, max_tokens=60, extra_body={"strategy": strategy}
     )
-    assert whole.choices[0].message.content and whole.cogitate["strategy"] == strategy
+    assert response.choices[0].message.content and response.cogitate["strategy"] == strategy
     chunks = list(
         client.chat.completions.create(
             model=f"smollm2-135m-instruct@{strategy}", messages=CHAT, max_tokens=60, stream=True, temperature=0.9
@@ -103,27 +104,27 @@ def uses(client: openai.OpenAI, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["best_of_n", "beam_search"])
-def test_a_served_reward_model_guides_them(server, strategy):
+def test_a_served_reward_model_scores_candidates(server, strategy):
     body = server.ask(strategy={"name": strategy, "n": 4, "verifier": "reward", "aggregation": "min"}).json()
     assert 0 <= body["cogitate"]["score"] <= 1 and body["cogitate"]["verifier_tokens"] > 0
     assert body["usage"]["prompt_tokens"] >= body["cogitate"]["verifier_tokens"]
 
 
-def test_a_program_that_the_model_writes_runs_in_the_sandbox(server):
-    """The demo model's programs are its own affair: each is run, and one that fails has no vote."""
+def test_program_aided_runs_model_written_programs_in_the_sandbox(server):
+    """The demo model's programs are often wrong: each is run, and one that fails has no vote."""
     cogitate = server.ask(strategy={"name": "program_aided", "n": 3, "stop_rule": "none"}, max_tokens=120).json()[
         "cogitate"
     ]
     assert cogitate["strategy"] == "program_aided" and cogitate["candidates"] == 3
 
 
-def test_confidence_and_arithmetic_need_no_model_of_their_own(server):
+def test_confidence_and_programmatic_verifiers_need_no_second_model(server):
     for verifier in ("confidence", "programmatic"):
-        found = server.ask(strategy={"name": "best_of_n", "n": 4, "verifier": verifier}).json()["cogitate"]
-        assert 0 <= found["score"] <= 1 and found["verifier_tokens"] == 0
+        result = server.ask(strategy={"name": "best_of_n", "n": 4, "verifier": verifier}).json()["cogitate"]
+        assert 0 <= result["score"] <= 1 and result["verifier_tokens"] == 0
 
 
-def test_a_deadline_is_kept_on_the_real_engine(server):
+def test_a_deadline_returns_the_best_answer_so_far(server):
     began = time.monotonic()
     body = server.ask(
         strategy={"name": "self_consistency", "n": 8, "stop_rule": "none"},
@@ -135,18 +136,18 @@ def test_a_deadline_is_kept_on_the_real_engine(server):
     assert body["choices"][0]["message"]["content"] and body["choices"][0]["finish_reason"] == "length"
 
 
-def test_both_kinds_of_metrics_are_there(server):
+def test_metrics_include_our_own_and_vllms(server):
     text = httpx.get(f"{server.url}/metrics").text
     assert "cogitate_tokens_total" in text and "vllm:generation_tokens_total" in text
 
 
-def test_nothing_of_the_prompt_is_in_the_metrics(server):
+def test_metrics_contain_no_text_of_prompts(server):
     server.ask(messages=[{"role": "user", "content": "xyzzy-canary"}], strategy="self_consistency")
     assert "xyzzy" not in httpx.get(f"{server.url}/metrics").text
 
 
-def test_sigterm_drains_and_exits_cleanly(server):
-    """Last, for it ends the server: what is under way is finished, new work is refused, the exit code is 0."""
+def test_sigterm_finishes_running_requests_rejects_new_ones_and_exits_with_0(server):
+    """Must be the last test of this server, which it ends."""
     answers: list[httpx.Response] = []
     asking = threading.Thread(
         target=lambda: answers.append(server.ask(strategy="chain_of_thought", max_tokens=150, min_tokens=140))
@@ -163,26 +164,26 @@ def test_sigterm_drains_and_exits_cleanly(server):
     assert "Traceback" not in (server.process.stdout.read() if server.process.stdout else "")
 
 
-def test_a_killed_engine_ends_the_process_for_its_supervisor(servers):
-    served = servers[1]
+def test_a_killed_engine_process_ends_the_server_with_exit_code_1(servers):
+    server = servers[1]
     answers: list[httpx.Response] = []
     long = {"strategy": "self_consistency", "max_tokens": 1500, "min_tokens": 1400}
-    asking = threading.Thread(target=lambda: answers.append(served.ask(**long)))
+    asking = threading.Thread(target=lambda: answers.append(server.ask(**long)))
     asking.start()
     time.sleep(2)
     (engine,) = [
-        p for p in psutil.Process(served.process.pid).children() if "EngineCore" in p.name() + str(p.cmdline())
+        p for p in psutil.Process(server.process.pid).children() if "EngineCore" in p.name() + str(p.cmdline())
     ]
     engine.kill()
     began = time.monotonic()
     asking.join(8)
-    assert served.process.wait(8) == 1 and time.monotonic() - began < 8
+    assert server.process.wait(8) == 1 and time.monotonic() - began < 8
     assert answers and answers[0].status_code == 503 and answers[0].json()["error"]["code"] == "engine_dead"
-    last = served.process.stdout.read().strip().splitlines()[-1]
+    last = server.process.stdout.read().strip().splitlines()[-1]
     assert last.startswith("cogitate: the engine's process died")
 
 
-def failing(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [*COGITATE, *arguments],
         capture_output=True,
@@ -192,7 +193,7 @@ def failing(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "message"),
     [
         (["serve", "--nonsense"], 2, "unrecognized arguments"),
         (["serve", "--port", "many"], 2, "--port"),
@@ -206,22 +207,22 @@ def failing(*arguments: str) -> "subprocess.CompletedProcess[str]":
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_served_is_one_clear_line(arguments, code, words):
-    done = failing(*arguments, *(["--port", "0"] if arguments[:1] == ["serve"] and "--port" not in arguments else []))
+def test_an_invalid_command_line_is_one_line_on_stderr(arguments, code, message):
+    done = run(*arguments, *(["--port", "0"] if arguments[:1] == ["serve"] and "--port" not in arguments else []))
     assert done.returncode == code, done.stderr
-    assert words in done.stderr and "hunter2" not in done.stderr
-    assert is_one_clear_line(done)
+    assert message in done.stderr and "hunter2" not in done.stderr
+    assert is_one_line(done)
 
 
-def is_one_clear_line(done: "subprocess.CompletedProcess[str]") -> bool:
-    said = done.stderr
-    return said.startswith("cogitate: ") and said.count("\n") == 1 and "Traceback" not in done.stdout + said
+def is_one_line(done: "subprocess.CompletedProcess[str]") -> bool:
+    error = done.stderr
+    return error.startswith("cogitate: ") and error.count("\n") == 1 and "Traceback" not in done.stdout + error
 
 
-def test_what_vllm_cannot_serve_is_one_clear_line(tmp_path: Path):
-    """vLLM's own words, of whichever of its processes: it takes each of them a while, and so they are tried at once."""
+def test_a_model_that_vllm_cannot_serve_is_one_line_with_vllms_reason(tmp_path: Path):
+    """The reason comes from whichever of vLLM's processes fails. Each start takes a while, so all run at once."""
     (tmp_path / "config.json").write_text("{}")
-    tries = {
+    starts = {
         "bogus": ["--engine-args", '{"bogus": 1}'],
         "max_model_len": ["--engine-args", '{"max_model_len": 99999999}'],
         "": [str(tmp_path)],
@@ -233,26 +234,26 @@ def test_what_vllm_cannot_serve_is_one_clear_line(tmp_path: Path):
         ],
     }
     with ThreadPoolExecutor() as pool:
-        ends = pool.map(lambda arguments: failing("serve", "--port", "0", *arguments), tries.values())
-        for words, done in zip(tries, ends, strict=True):
-            assert done.returncode == 1 and words in done.stderr and is_one_clear_line(done), done.stderr
+        ends = pool.map(lambda arguments: run("serve", "--port", "0", *arguments), starts.values())
+        for reason, done in zip(starts, ends, strict=True):
+            assert done.returncode == 1 and reason in done.stderr and is_one_line(done), done.stderr
 
 
-def test_a_port_that_is_taken_is_one_clear_line():
+def test_a_port_in_use_is_one_line_on_stderr():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = failing("serve", "--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1 and "cannot listen" in done.stderr and is_one_clear_line(done)
+        done = run("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1 and "cannot listen" in done.stderr and is_one_line(done)
 
 
-def test_keys_are_made_and_only_their_digest_is_kept(tmp_path: Path):
+def test_keys_new_prints_the_key_once_and_stores_only_its_digest(tmp_path: Path):
     path = tmp_path / "keys"
-    done = failing("keys", "new", "team", "--api-keys-file", str(path))
+    done = run("keys", "new", "team", "--api-keys-file", str(path))
     key = done.stdout.strip()
     assert done.returncode == 0 and key.startswith("cog-") and len(key) >= 32
     assert key not in path.read_text() and path.read_text().split()[1] == "team"
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_help_teaches():
-    assert "usage: cogitate" in failing("--help").stdout
-    assert '"strategy"' in failing("serve", "--help").stdout
+def test_help_shows_usage_and_an_example_request():
+    assert "usage: cogitate" in run("--help").stdout
+    assert '"strategy"' in run("serve", "--help").stdout

@@ -1,4 +1,4 @@
-"""vLLM's own parser reads --engine-args, so every argument of `vllm serve` is reachable."""
+"""vLLM's own parser reads --engine-args: every argument of `vllm serve` is accepted, and the CPU build has defaults."""
 
 import json
 from pathlib import Path
@@ -13,18 +13,18 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(autouse=True)
-def _prepared() -> None:
+def _environment() -> None:
     env.prepare(demo=True, quiet=True)
 
 
-def parsed(**engine_args: object) -> object:
+def parse(**engine_args: object) -> object:
     from cogitate.server.engine.vllm import load
 
-    return load.parsed("a/model", "name", engine_args)
+    return load.parse_arguments("a/model", "name", engine_args)
 
 
-def test_the_distributed_engines_arguments_arrive():
-    args = parsed(
+def test_arguments_of_distributed_engines_are_accepted():
+    args = parse(
         tensor_parallel_size=4,
         pipeline_parallel_size=2,
         data_parallel_size=3,
@@ -39,8 +39,8 @@ def test_the_distributed_engines_arguments_arrive():
     assert (args.gpu_memory_utilization, args.quantization) == (0.5, "fp8")
 
 
-def test_switches_objects_and_lists_arrive():
-    args = parsed(
+def test_boolean_object_and_list_arguments_are_accepted():
+    args = parse(
         enforce_eager=False,
         enable_prefix_caching=True,
         compilation_config={"mode": 0},
@@ -74,18 +74,18 @@ GEMMA = {
 }
 
 
-def sizes(folder: Path, model: dict[str, Any], **engine_args: object) -> tuple[int, int]:
-    """The longest context, and the most tokens of a batch, as vLLM has them of a folder with this configuration."""
+def read_sizes(folder: Path, model: dict[str, Any], **engine_args: object) -> tuple[int, int]:
+    """Return context and batch size in tokens that vLLM derives from a model folder with this configuration."""
     from cogitate.server.engine.vllm import load
 
     (folder / "config.json").write_text(json.dumps(model))
     given = {"skip_tokenizer_init": True, **engine_args}
-    config = load.configured(load.parsed(str(folder), "name", given))
+    config = load.build_config(load.parse_arguments(str(folder), "name", given))
     return config.model_config.max_model_len, config.scheduler_config.max_num_batched_tokens
 
 
 @pytest.mark.parametrize(
-    ("said", "context", "batch"),
+    ("engine_args", "context", "batch"),
     [
         ({}, 8192, 8192),
         ({"max_model_len": -1}, 8192, 8192),
@@ -98,51 +98,51 @@ def sizes(folder: Path, model: dict[str, Any], **engine_args: object) -> tuple[i
         ({"max_model_len": 9000, "max_num_batched_tokens": 10000}, 9000, 10000),
     ],
 )
-def test_on_a_cpu_one_batch_holds_the_context_and_the_operator_decides(tmp_path, said, context, batch):
-    """A seeded request whose prefill is chunked kills the CPU build's engine for everyone."""
-    assert not parsed(**said).enable_chunked_prefill
-    assert sizes(tmp_path, LLAMA, **said) == (context, batch)
+def test_on_a_cpu_the_default_context_fits_one_batch_and_arguments_override_it(tmp_path, engine_args, context, batch):
+    """A seeded request whose prefill is chunked kills the CPU build's engine: test_cpu_build.py."""
+    assert not parse(**engine_args).enable_chunked_prefill
+    assert read_sizes(tmp_path, LLAMA, **engine_args) == (context, batch)
 
 
-def test_on_a_cpu_a_short_context_stays_and_a_nested_one_is_found(tmp_path):
-    assert sizes(tmp_path, LLAMA | {"max_position_embeddings": 1000}) == (1000, 8192)
-    assert sizes(tmp_path, GEMMA) == (8192, 8192)
+def test_on_a_cpu_a_short_context_is_unchanged_and_a_nested_one_is_bounded(tmp_path):
+    assert read_sizes(tmp_path, LLAMA | {"max_position_embeddings": 1000}) == (1000, 8192)
+    assert read_sizes(tmp_path, GEMMA) == (8192, 8192)
 
 
-def test_who_chunks_on_a_cpu_has_the_models_own_context(tmp_path):
-    assert sizes(tmp_path, LLAMA, enable_chunked_prefill=True)[0] == 32768
+def test_with_chunked_prefill_the_context_is_the_models_own(tmp_path):
+    assert read_sizes(tmp_path, LLAMA, enable_chunked_prefill=True)[0] == 32768
 
 
-def test_a_folder_that_vllm_cannot_serve_is_one_line(tmp_path):
-    with pytest.raises(CannotStart, match=r"^vLLM cannot serve .*99999") as refused:
-        sizes(tmp_path, LLAMA, max_model_len=99999)
-    assert "\n" not in str(refused.value)
+def test_the_error_of_a_model_that_vllm_cannot_serve_is_one_line(tmp_path):
+    with pytest.raises(CannotStart, match=r"^vLLM cannot serve .*99999") as failure:
+        read_sizes(tmp_path, LLAMA, max_model_len=99999)
+    assert "\n" not in str(failure.value)
 
 
-def test_on_a_cpu_prompts_of_a_line_or_two_are_shared_and_the_operator_decides():
-    assert parsed().block_size == 32
-    assert parsed(block_size=128).block_size == 128
+def test_on_a_cpu_cache_blocks_are_small_and_arguments_override_their_size():
+    assert parse().block_size == 32
+    assert parse(block_size=128).block_size == 128
 
 
-def test_on_a_cpu_two_gib_hold_the_cache_and_the_operator_decides():
-    """vLLM would take 92 % of the memory, and on a machine that has less to spare it would not start."""
-    assert parsed().kv_cache_memory_bytes == 2 << 30
-    assert parsed(kv_cache_memory_bytes=1 << 30).kv_cache_memory_bytes == 1 << 30
-    shared = parsed(gpu_memory_utilization=0.5)
-    assert (shared.kv_cache_memory_bytes, shared.gpu_memory_utilization) == (None, 0.5)
+def test_on_a_cpu_the_kv_cache_takes_two_gib_and_arguments_override_its_size():
+    """vLLM would take 92 % of the memory, and not start on a machine that has less free."""
+    assert parse().kv_cache_memory_bytes == 2 << 30
+    assert parse(kv_cache_memory_bytes=1 << 30).kv_cache_memory_bytes == 1 << 30
+    args = parse(gpu_memory_utilization=0.5)
+    assert (args.kv_cache_memory_bytes, args.gpu_memory_utilization) == (None, 0.5)
 
 
-def test_a_processor_without_bfloat16_gets_float32_and_the_operator_decides():
-    from cogitate.server.engine.vllm.precision import cpu_precision
+def test_a_cpu_without_bfloat16_products_loads_float32_and_arguments_override_it():
+    from cogitate.server.engine.vllm.cpu_build import cpu_precision
 
-    assert parsed().dtype == cpu_precision().get("dtype", "auto")
-    assert parsed(dtype="bfloat16").dtype == "bfloat16"
+    assert parse().dtype == cpu_precision().get("dtype", "auto")
+    assert parse(dtype="bfloat16").dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(
     "bad", [{"no_such_argument": 1}, {"max_model_len": "many"}, {"compilation_config": {"no_such": 1}}]
 )
-def test_what_vllm_does_not_take_is_one_line(bad):
-    with pytest.raises(CannotStart) as refused:
-        parsed(**bad)
-    assert str(refused.value).startswith("--engine-args: ") and "\n" not in str(refused.value)
+def test_the_error_of_an_argument_that_vllm_rejects_is_one_line(bad):
+    with pytest.raises(CannotStart) as failure:
+        parse(**bad)
+    assert str(failure.value).startswith("--engine-args: ") and "\n" not in str(failure.value)

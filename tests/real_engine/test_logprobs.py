@@ -1,4 +1,4 @@
-"""vLLM's own columns of log-probabilities, as they are made and as outputs that were put together hold them -> ours."""
+"""Converts vLLM's columns of log-probabilities, from single outputs and from outputs that vLLM has merged."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from cogitate.server.engine.vllm import env
 pytestmark = pytest.mark.engine
 
 
-def made(*positions: tuple[list[int], list[float], int], top: int):
+def build_columns(*positions: tuple[list[int], list[float], int], top: int):
     from vllm.logprobs import append_logprobs_for_next_position, create_sample_logprobs
 
     columns = create_sample_logprobs(flat_logprobs=True)
@@ -16,19 +16,21 @@ def made(*positions: tuple[list[int], list[float], int], top: int):
     return columns
 
 
-def test_the_chosen_token_and_its_alternatives_however_they_came():
+def test_chosen_token_and_alternatives_are_those_of_each_output_form():
     env.prepare(demo=True, quiet=True)
-    from cogitate.server.engine.vllm.decode import Transcript, _grow, token_logprobs
+    from cogitate.server.engine.vllm.decode import DecodedSequence, extend_logprobs, to_logprobs
 
     best, other = ([5, 5, 7], [-0.5, -0.5, -1.0], 1), ([9, 5, 7], [-4.0, -0.5, -1.0], 3)
-    whole, grown = made(best, other, top=2), Transcript().logprobs
-    for each in (made(best, top=2), made(other, top=2)):
-        _grow(grown, each)
-    together = made(best, top=2)
-    together.extend(made(best, top=2))  # as vLLM does where a client is slow: the chosen one is no longer there twice
-    for columns, ids in ((whole, [5, 9]), (grown, [5, 9]), (together, [5, 5])):
-        tokens = token_logprobs(ids, columns, 2)
+    complete, extended = build_columns(best, other, top=2), DecodedSequence().logprobs
+    for each in (build_columns(best, top=2), build_columns(other, top=2)):
+        extend_logprobs(extended, each)
+    merged = build_columns(best, top=2)
+    merged.extend(
+        build_columns(best, top=2)
+    )  # as vLLM merges outputs for a slow client: the chosen token is no longer repeated
+    for columns, ids in ((complete, [5, 9]), (extended, [5, 9]), (merged, [5, 5])):
+        tokens = to_logprobs(ids, columns, 2)
         assert [token.id for token in tokens] == ids
         assert all([each.id for each in token.top] == [5, 7] for token in tokens)
-    assert [token.logprob for token in token_logprobs([5, 9], grown, 2)] == [-0.5, -4.0]
-    assert len(token_logprobs([5], whole, 2)) == 1 and token_logprobs([5], made(best, top=0), 0)[0].top == ()
+    assert [token.logprob for token in to_logprobs([5, 9], extended, 2)] == [-0.5, -4.0]
+    assert len(to_logprobs([5], complete, 2)) == 1 and to_logprobs([5], build_columns(best, top=0), 0)[0].top == ()

@@ -1,14 +1,14 @@
-"""What a decode says, by vLLM's own parsers, live and in the end: on their texts, with the demo model's tokenizer."""
+"""vLLM's own parsers separate reasoning, content and tool calls, while streaming and at the end; with no engine."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from cogitate.server.engine.demo_model import demo_model
+from cogitate.server.engine.demo_model import prepare_demo_model
 from cogitate.server.engine.vllm import env
 from cogitate.server.settings import user_cache
-from cogitate.strategies.core.types import Call, Completion, Prompt, Speech
-from tests.fakes.real_engine import say
+from cogitate.strategies.core.types import Completion, Prompt, TextDelta, ToolCall
+from tests.fakes.real_engine import report
 
 pytestmark = pytest.mark.engine
 THOUGHT = ["Here is my thought process:", " six", " times", " seven", ". ", "Here is my response:", " It is", " 42."]
@@ -20,23 +20,23 @@ def tokenizer():
     env.prepare(demo=True, quiet=True)
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(str(demo_model(say, user_cache())))
+    return AutoTokenizer.from_pretrained(str(prepare_demo_model(report, user_cache())))
 
 
-def loaded(tokenizer, **parsers):
-    """The part of a loaded engine that reads texts: vLLM's own parsers, and no engine behind them."""
+def load_parsers(tokenizer, **parsers):
+    """Return the part of a LoadedEngine that parsers need, without an engine."""
     from vllm.parser import ParserManager
 
     kind = ParserManager.get_parser(enable_auto_tools="tool_parser_name" in parsers, tokenizer=tokenizer, **parsers)
 
-    def made(request, tokenizer, kwargs):
+    def make_parser(request, tokenizer, kwargs):
         return kind(tokenizer, request.tools, chat_template_kwargs=kwargs, model_config=None)
 
     serving = SimpleNamespace(
         parser_cls=kind,
         enable_auto_tools="tool_parser_name" in parsers,
         renderer=SimpleNamespace(tokenizer=tokenizer),
-        _make_parser=made,
+        _make_parser=make_parser,
         _effective_chat_template_kwargs=lambda request: {},
     )
     return SimpleNamespace(state=SimpleNamespace(openai_serving_chat=serving))
@@ -48,53 +48,53 @@ def request(**fields):
     return ChatCompletionRequest.model_validate({"messages": [{"role": "user", "content": "hi"}], **fields})
 
 
-def heard(tokenizer, engine, asked, texts):
+def stream(tokenizer, engine, chat, texts):
     from vllm.outputs import CompletionOutput
 
-    from cogitate.server.engine.vllm.output_parser import Speaker, parser_of
+    from cogitate.server.engine.vllm.output_parser import LiveParser, build_parser
 
-    speeches: list[Speech] = []
-    speaker = Speaker(speeches.append, asked, [1, 2], parser_of(engine, asked))
+    deltas: list[TextDelta] = []
+    parser = LiveParser(deltas.append, chat, [1, 2], build_parser(engine, chat))
     for at, text in enumerate(texts):
         ids = tokenizer.encode(text)
         finish = "stop" if at == len(texts) - 1 else None
-        speaker.hear(CompletionOutput(0, text, ids, None, None, finish_reason=finish))
-    return speeches
+        parser.feed(CompletionOutput(0, text, ids, None, None, finish_reason=finish))
+    return deltas
 
 
-def joined(speeches, *, reasoning):
-    return "".join(speech.text for speech in speeches if speech.reasoning == reasoning).strip()
+def join(deltas, *, reasoning):
+    return "".join(delta.text for delta in deltas if delta.reasoning == reasoning).strip()
 
 
-def test_reasoning_and_answer_are_told_apart_while_they_are_said(tokenizer):
-    speeches = heard(tokenizer, loaded(tokenizer, reasoning_parser_name="granite"), request(), THOUGHT)
-    assert joined(speeches, reasoning=True) == "six times seven." and joined(speeches, reasoning=False) == "It is 42."
-    assert len(speeches) > 4
+def test_reasoning_and_content_are_separated_while_streaming(tokenizer):
+    deltas = stream(tokenizer, load_parsers(tokenizer, reasoning_parser_name="granite"), request(), THOUGHT)
+    assert join(deltas, reasoning=True) == "six times seven." and join(deltas, reasoning=False) == "It is 42."
+    assert len(deltas) > 4
 
 
-async def test_and_when_all_is_said_the_content_is_what_is_voted_on(tokenizer):
-    from cogitate.server.engine.vllm.output_parser import understood
+async def test_the_content_of_a_finished_completion_excludes_its_reasoning(tokenizer):
+    from cogitate.server.engine.vllm.output_parser import parse_completion
 
-    engine = loaded(tokenizer, reasoning_parser_name="granite")
+    engine = load_parsers(tokenizer, reasoning_parser_name="granite")
     made = Completion(prompt=Prompt(()), text="".join(THOUGHT), finish="stop")
-    assert (await understood(engine, request(), [1], made)).content.strip() == "It is 42."
+    assert (await parse_completion(engine, request(), [1], made)).content.strip() == "It is 42."
 
 
-async def test_a_tool_call_is_read_and_not_spoken(tokenizer):
-    from cogitate.server.engine.vllm.output_parser import understood
+async def test_a_tool_call_is_parsed_and_not_streamed_as_text(tokenizer):
+    from cogitate.server.engine.vllm.output_parser import parse_completion
 
-    engine, asked = loaded(tokenizer, tool_parser_name="hermes"), request(tools=TOOLS, tool_choice="auto")
+    engine, asked = load_parsers(tokenizer, tool_parser_name="hermes"), request(tools=TOOLS, tool_choice="auto")
     text = '<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
-    made = await understood(engine, asked, [1], Completion(prompt=Prompt(()), text=text, finish="stop"))
-    assert made.calls == (Call("weather", '{"city": "Rome"}'),) and not made.content.strip()
-    assert joined(heard(tokenizer, engine, asked, [text[:20], text[20:]]), reasoning=False) == ""
+    made = await parse_completion(engine, asked, [1], Completion(prompt=Prompt(()), text=text, finish="stop"))
+    assert made.tool_calls == (ToolCall("weather", '{"city": "Rome"}'),) and not made.content.strip()
+    assert join(stream(tokenizer, engine, asked, [text[:20], text[20:]]), reasoning=False) == ""
 
 
-async def test_without_a_parser_the_text_is_the_answer(tokenizer):
-    from cogitate.server.engine.vllm.output_parser import understood
+async def test_without_a_parser_the_text_is_streamed_unchanged(tokenizer):
+    from cogitate.server.engine.vllm.output_parser import parse_completion
 
     serving = SimpleNamespace(parser_cls=None)
     engine = SimpleNamespace(state=SimpleNamespace(openai_serving_chat=serving))
     made = Completion(prompt=Prompt(()), text="plain", finish="stop")
-    assert await understood(engine, request(), [1], made) is made
-    assert heard(tokenizer, engine, request(), ["pl", "ain"]) == [Speech("pl"), Speech("ain")]
+    assert await parse_completion(engine, request(), [1], made) is made
+    assert stream(tokenizer, engine, request(), ["pl", "ain"]) == [TextDelta("pl"), TextDelta("ain")]

@@ -1,4 +1,4 @@
-"""A request without a strategy: what vLLM's own server answers well is answered the same, field by field."""
+"""Requests without a strategy have the responses of vLLM's own server, field by field; strategies keep its fields."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ import httpx
 import openai
 import pytest
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
-from tests.fakes.vllm_reference import Pair, generated
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
+from tests.fakes.vllm_reference import Pair, count_generated_tokens
 
 pytest_plugins = ["tests.fakes.vllm_reference"]
 pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
 DIFFERS = {"id", "created", "system_fingerprint"}
-"""Ids, times and version strings."""
-HELLO = {"model": DEMO_NAME, "messages": [{"role": "user", "content": "Name three colours."}], "max_tokens": 16}
+"""Fields with ids, times and versions."""
+HELLO = {"model": DEMO_MODEL_NAME, "messages": [{"role": "user", "content": "Name three colours."}], "max_tokens": 16}
 LONG = [{"role": "user", "content": "Write a very long story about the sea, in many paragraphs."}]
 SCHEMA = {
     "type": "object",
@@ -26,12 +26,13 @@ SCHEMA = {
 
 
 def stable(body: object) -> object:
+    """Return a response without the fields that differ between any two."""
     if isinstance(body, dict):
         return {key: stable(value) for key, value in body.items() if key not in DIFFERS}
     return [stable(item) for item in body] if isinstance(body, list) else body
 
 
-def client_of(pair: Pair) -> openai.AsyncOpenAI:
+def open_client(pair: Pair) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=f"{pair.ours}/v1", api_key="none", max_retries=0)
 
 
@@ -40,7 +41,7 @@ async def post(url: str, body: object) -> httpx.Response:
         return await client.post(f"{url}/v1/chat/completions", json=body)
 
 
-async def both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
+async def post_to_both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
     body = {"temperature": 0, "cache": "no-store"} | HELLO | fields
     ours = await post(pair.ours, body)
     body.pop("cache")
@@ -70,7 +71,7 @@ STRATEGIES = [
     {"name": "synthesis", "n": 2, "method": "moa", "loops": 1},
     {"name": "auto", "n": 6},
 ]
-"""Every one but program_aided, whose programs need a sandbox: tests/real_engine/test_cli_serve.py has that."""
+"""All but program_aided, which needs a sandbox: tests/real_engine/test_cli_serve.py."""
 PLAIN = [
     {},
     {"max_completion_tokens": 9},
@@ -109,8 +110,8 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("fields", PLAIN, ids=lambda fields: ",".join(fields) or "plain")
-async def test_an_answer_is_the_same_field_by_field(pair, fields):
-    ours, vllms = await both(pair, **fields)
+async def test_a_plain_chat_completion_equals_vllms_field_by_field(pair, fields):
+    ours, vllms = await post_to_both(pair, **fields)
     assert ours.status_code == vllms.status_code == 200, ours.text
     assert stable(ours.json()) == stable(vllms.json())
 
@@ -125,8 +126,8 @@ async def test_an_answer_is_the_same_field_by_field(pair, fields):
     ],
     ids=lambda fields: ",".join(fields) or "plain",
 )
-async def test_a_stream_is_the_same_chunk_by_chunk(pair, fields):
-    ours, vllms = await both(pair, stream=True, **fields)
+async def test_a_plain_stream_equals_vllms_chunk_by_chunk(pair, fields):
+    ours, vllms = await post_to_both(pair, stream=True, **fields)
     assert ours.headers["content-type"] == vllms.headers["content-type"]
     assert [stable(chunk) for chunk in chunks(ours)] == [stable(chunk) for chunk in chunks(vllms)]
     assert ours.text.endswith("data: [DONE]\n\n")
@@ -153,8 +154,8 @@ COMPLETIONS = [
 
 
 @pytest.mark.parametrize("fields", COMPLETIONS, ids=lambda fields: ",".join(fields) or "plain")
-async def test_a_completion_is_the_same_field_by_field(pair, fields):
-    body = {"model": DEMO_NAME, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0} | fields
+async def test_a_plain_text_completion_equals_vllms_field_by_field(pair, fields):
+    body = {"model": DEMO_MODEL_NAME, "prompt": "The capital of France is", "max_tokens": 8, "temperature": 0} | fields
     async with httpx.AsyncClient(timeout=240) as client:
         ours = await client.post(f"{pair.ours}/v1/completions", json=body | {"cache": "no-store"})
         vllms = await client.post(f"{pair.vllms}/v1/completions", json=body)
@@ -165,14 +166,14 @@ async def test_a_completion_is_the_same_field_by_field(pair, fields):
         assert stable(ours.json()) == stable(vllms.json())
 
 
-async def test_a_completion_that_is_too_long_is_told_so(pair):
+async def test_a_text_completion_whose_prompt_is_too_long_is_a_400_about_the_prompt(pair):
     async with httpx.AsyncClient(timeout=240) as client:
-        body = {"model": DEMO_NAME, "prompt": "word " * 3000}
+        body = {"model": DEMO_MODEL_NAME, "prompt": "word " * 3000}
         error = (await client.post(f"{pair.ours}/v1/completions", json=body)).json()["error"]
     assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
 
 
-REFUSED = [
+INVALID = [
     ({"logit_bias": {"9999999": 1}}, "logit_bias", None),
     ({"logit_bias": {"not a number": 1}}, "logit_bias", None),
     ({"top_logprobs": 21, "logprobs": True}, "top_logprobs", "value_above_max_value"),
@@ -194,11 +195,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
 @pytest.mark.parametrize(
-    ("fields", "param", "code"), REFUSED, ids=lambda value: ",".join(value) if isinstance(value, dict) else ""
+    ("fields", "param", "code"), INVALID, ids=lambda value: ",".join(value) if isinstance(value, dict) else ""
 )
-async def test_what_cannot_be_answered_is_refused_in_openais_words(pair, fields, param, code, stream):
+async def test_an_invalid_plain_request_is_an_error_in_openais_envelope(pair, fields, param, code, stream):
     response = await post(pair.ours, HELLO | fields | {"stream": stream})
     assert response.status_code in (400, 404), response.text[:300]
     error = response.json()["error"]
@@ -209,21 +210,21 @@ async def test_what_cannot_be_answered_is_refused_in_openais_words(pair, fields,
 
 
 @pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-@pytest.mark.parametrize("fields", [REFUSED[0][0], REFUSED[3][0], REFUSED[4][0], REFUSED[10][0]], ids=",".join)
-async def test_under_a_strategy_too(pair, fields, strategy):
+@pytest.mark.parametrize("fields", [INVALID[0][0], INVALID[3][0], INVALID[4][0], INVALID[10][0]], ids=",".join)
+async def test_an_invalid_request_with_a_strategy_is_an_error_in_openais_envelope(pair, fields, strategy):
     response = await post(pair.ours, HELLO | fields | {"strategy": strategy})
     assert response.status_code == 400 and response.json()["error"]["type"] == "invalid_request_error", response.text
 
 
-async def test_a_question_of_ours_is_asked_without_the_clients_biases(pair):
-    """Every token but one is forbidden, and the judge still says Yes or No: 1/2 is what it is worth saying neither."""
+async def test_a_judges_prompt_is_sampled_without_the_clients_token_constraints(pair):
+    """All tokens but one are forbidden, and the judge still answers Yes or No: answering neither scores 1/2."""
     strategy = {"name": "best_of_n", "n": 2, "verifier": "judge", "instruction": ""}
     body = HELLO | {"strategy": strategy, "allowed_token_ids": [28], "max_tokens": 4, "temperature": 0}
     answer = (await post(pair.ours, body)).json()
     assert set(answer["choices"][0]["message"]["content"]) == {","} and answer["cogitate"]["score"] != 0.5
 
 
-async def test_nothing_of_ours_is_written_behind_a_text_that_the_client_binds(pair):
+async def test_no_suffix_is_appended_to_text_that_the_client_constrains(pair):
     strategy = {"name": "chain_of_thought", "instruction": ""}
     for field in ({"allowed_token_ids": [28]}, {"stop": " the"}, {"bad_words": ["sea"]}):
         text = (await post(pair.ours, HELLO | field | {"strategy": strategy})).json()["choices"][0]["message"][
@@ -232,19 +233,19 @@ async def test_nothing_of_ours_is_written_behind_a_text_that_the_client_binds(pa
         assert text and "Therefore, the answer is" not in text
 
 
-async def test_the_clients_exceptions_are_the_right_ones(pair):
-    async with client_of(pair) as client:
-        with pytest.raises(openai.BadRequestError) as refused:
+async def test_the_official_client_raises_its_own_exception_types(pair):
+    async with open_client(pair) as client:
+        with pytest.raises(openai.BadRequestError) as failure:
             await client.chat.completions.create(**HELLO | {"messages": [{"role": "user", "content": "word " * 3000}]})
-        assert refused.value.code == "context_length_exceeded"
+        assert failure.value.code == "context_length_exceeded"
         with pytest.raises(openai.NotFoundError):
             await client.chat.completions.create(**HELLO | {"model": "nobody"})
-        assert (await client.models.retrieve(DEMO_NAME)).id == DEMO_NAME
+        assert (await client.models.retrieve(DEMO_MODEL_NAME)).id == DEMO_MODEL_NAME
 
 
 @pytest.mark.parametrize("strategy", [None, "chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, strategy, stream):
+@pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
+async def test_a_dropped_connection_aborts_all_sequences_within_a_second(pair, strategy, stream):
     body = HELLO | {"messages": LONG, "max_tokens": 1500, "stream": stream, "cache": "no-store"}
     body |= {"strategy": strategy} if strategy else {}
     body |= {} if strategy == "beam_search" else {"min_tokens": 1400}
@@ -260,23 +261,23 @@ async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, 
     assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live
 
 
-def billed(pair) -> float:
-    """The tokens that we have counted, over all strategies."""
+def count_billed_tokens(pair) -> float:
+    """Return the generated tokens in our metrics, over all strategies."""
     (family,) = pair.service.metrics.tokens.collect()
     samples = (s for s in family.samples if s.name.endswith("_total") and s.labels["kind"] == "generated")
     return sum(sample.value for sample in samples)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: "-".join(map(str, strategy.values())))
-async def test_every_strategy_answers_and_streams_and_bills_what_the_engine_counts(pair, strategy):
+async def test_every_strategy_answers_streams_and_reports_the_engines_token_count(pair, strategy):
     asked = HELLO | {"max_tokens": 16, "extra_body": {"strategy": strategy, "cache": "no-store"}}
 
-    async def whole() -> int:
+    async def fetch_response() -> int:
         answer = await client.chat.completions.create(**asked)
         assert answer.choices[0].message.content and answer.cogitate["strategy"] == strategy["name"]
         return answer.usage.completion_tokens
 
-    async def streamed() -> int:
+    async def fetch_stream() -> int:
         stream = await client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
         *chunks, last = [chunk async for chunk in stream]
         assert chunks[0].choices[0].delta.role == "assistant"
@@ -284,24 +285,24 @@ async def test_every_strategy_answers_and_streams_and_bills_what_the_engine_coun
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
         return last.usage.completion_tokens
 
-    async with client_of(pair) as client:
-        for ask in (whole, streamed):
-            before, bill = generated(), await ask()
+    async with open_client(pair) as client:
+        for ask in (fetch_response, fetch_stream):
+            before, bill = count_generated_tokens(), await ask()
             await asyncio.sleep(0.3)
-            assert generated() - before == bill >= 1
+            assert count_generated_tokens() - before == bill >= 1
 
 
-async def test_the_bill_over_mixed_requests_is_the_engines_own_count(pair):
-    """Finished, decided early, cut by a budget, cancelled and abandoned ones, all at once: not a token is missing."""
-    chance, before, ours = random.Random(3), generated(), billed(pair)
+async def test_the_token_count_over_mixed_concurrent_requests_is_the_engines(pair):
+    """Finished, decided early, cut by a budget, cancelled and abandoned requests at once: no token is missing."""
+    chance, before, ours = random.Random(3), count_generated_tokens(), count_billed_tokens(pair)
 
     async def ask(number: int) -> None:
         strategy = chance.choice(STRATEGIES)
         body = HELLO | {"strategy": strategy, "max_tokens": chance.choice([8, 40]), "cache": "no-store", "seed": number}
         body |= chance.choice([{}, {"stream": True}, {"budget": {"tokens": 60}}, {"budget": {"seconds": 1.0}}])
-        patience = 0.5 if number % 4 == 0 else 60
+        timeout = 0.5 if number % 4 == 0 else 60
         with contextlib.suppress(httpx.TimeoutException):
-            async with httpx.AsyncClient(timeout=patience) as client:
+            async with httpx.AsyncClient(timeout=timeout) as client:
                 await client.post(f"{pair.ours}/v1/chat/completions", json=body)
 
     async with asyncio.TaskGroup() as group:
@@ -311,11 +312,11 @@ async def test_the_bill_over_mixed_requests_is_the_engines_own_count(pair):
         while pair.service.jobs.live or pair.backend.load().running:  # noqa: ASYNC110 the engine has no event
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
-    assert generated() - before == billed(pair) - ours > 500
+    assert count_generated_tokens() - before == count_billed_tokens(pair) - ours > 500
 
 
 @pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-async def test_the_winners_logprobs_are_openais(pair, strategy):
+async def test_logprobs_under_a_strategy_spell_the_answer(pair, strategy):
     body = HELLO | {"strategy": {"name": strategy, "answer_format": "text"}, "logprobs": True, "top_logprobs": 2}
     (choice,) = (await post(pair.ours, body)).json()["choices"]
     tokens = choice["logprobs"]["content"]
@@ -323,28 +324,28 @@ async def test_the_winners_logprobs_are_openais(pair, strategy):
     assert all(token["logprob"] <= 0 and len(token["top_logprobs"]) == 2 for token in tokens)
 
 
-async def test_a_grammar_holds_for_every_sample_and_the_vote_is_on_values(pair):
+async def test_a_json_schema_constrains_every_sample_and_the_vote_compares_values(pair):
     form = {"type": "json_schema", "json_schema": {"name": "c", "schema": SCHEMA}}
     strategy = {"name": "self_consistency", "n": 4, "stop_rule": "none", "return_candidates": True}
     body = (await post(pair.ours, HELLO | {"response_format": form, "max_tokens": 60, "strategy": strategy})).json()
-    whole = [json.loads(s["text"]) for s in body["cogitate"]["samples"] if s["finish_reason"] == "stop"]
-    assert whole and all(value["colour"] in ("red", "blue") and value["n"] <= 9 for value in whole)
-    assert json.loads(body["cogitate"]["answer"]) in whole
+    complete = [json.loads(s["text"]) for s in body["cogitate"]["samples"] if s["finish_reason"] == "stop"]
+    assert complete and all(value["colour"] in ("red", "blue") and value["n"] <= 9 for value in complete)
+    assert json.loads(body["cogitate"]["answer"]) in complete
 
 
-async def test_stop_strings_of_the_client_end_the_answer_and_are_left_out(pair):
+async def test_the_clients_stop_strings_end_the_answer_and_are_not_part_of_it(pair):
     for strategy in ("self_consistency", "beam_search"):
         body = HELLO | {"strategy": strategy, "stop": [" the"], "max_tokens": 60}
         assert " the" not in (await post(pair.ours, body)).json()["choices"][0]["message"]["content"]
 
 
-async def test_a_seeded_vote_repeats(pair):
+async def test_a_seeded_vote_is_reproducible(pair):
     body = HELLO | {"strategy": {"name": "self_consistency", "n": 4}, "seed": 3, "cache": "no-store"}
     first, again = (await post(pair.ours, body)).json(), (await post(pair.ours, body)).json()
     assert first["choices"] == again["choices"] and first["cogitate"]["agreement"] == again["cogitate"]["agreement"]
 
 
-async def test_a_prompt_asked_again_comes_from_the_engines_cache(pair):
+async def test_a_repeated_prompt_reports_cached_tokens(pair):
     text = "Here is a long preface. " * 40 + "What is 2+2?"
     body = HELLO | {
         "messages": [{"role": "user", "content": text}],

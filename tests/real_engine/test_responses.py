@@ -1,4 +1,4 @@
-"""POST /v1/responses on the real engine: plainly, what vLLM's own server answers; by a strategy, what it asks for."""
+"""POST /v1/responses on the real engine: plain responses equal vLLM's own; strategies honour the request's fields."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ import openai
 import pytest
 from openai.types.responses import Response
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from tests.fakes.vllm_reference import Pair
 
 pytest_plugins = ["tests.fakes.vllm_reference"]
 pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
 DIFFERS = {"id", "created_at", "item_id", "call_id"}
-"""Ids and times."""
-HELLO = {"model": DEMO_NAME, "input": "Name three colours.", "max_output_tokens": 16}
+"""Fields with ids and times."""
+HELLO = {"model": DEMO_MODEL_NAME, "input": "Name three colours.", "max_output_tokens": 16}
 SCHEMA = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "maximum": 9}},
@@ -27,7 +27,7 @@ LOGPROBS = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
 
 
 def stable(body: object) -> object:
-    """Without what differs from one answer to the next. vLLM's own does not say that it stored nothing."""
+    """Return a response without the fields that differ. vLLM's own does not report `store: false`."""
     if isinstance(body, dict):
         return {key: stable(value) for key, value in body.items() if key not in DIFFERS | {"store"}}
     return [stable(item) for item in body] if isinstance(body, list) else body
@@ -38,7 +38,7 @@ async def post(url: str, body: object) -> httpx.Response:
         return await client.post(f"{url}/v1/responses", json=body)
 
 
-async def both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
+async def post_to_both(pair: Pair, **fields: object) -> tuple[httpx.Response, httpx.Response]:
     body = {"temperature": 0} | HELLO | fields
     return await post(pair.ours, {"cache": "no-store"} | body), await post(pair.vllms, body)
 
@@ -73,30 +73,31 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("fields", PLAIN, ids=lambda fields: ",".join(fields) or "plain")
-async def test_an_answer_is_the_same_field_by_field(pair, fields):
-    ours, vllms = await both(pair, **fields)
+async def test_a_plain_response_equals_vllms_field_by_field(pair, fields):
+    ours, vllms = await post_to_both(pair, **fields)
     assert ours.status_code == vllms.status_code == 200, ours.text
     assert stable(ours.json()) == stable(vllms.json())
 
 
 @pytest.mark.parametrize("fields", [{}, LOGPROBS, {"text": {"format": FORMAT}}], ids=lambda f: ",".join(f) or "plain")
-async def test_a_stream_is_the_same_event_by_event(pair, fields):
-    for attempt in range(3):  # tokens that come faster than they are read are one event: chance, on a busy machine
-        ours, vllms = await both(pair, stream=True, **fields)
+async def test_a_plain_stream_equals_vllms_event_by_event(pair, fields):
+    # Tokens decoded faster than they are read are merged into one event, which depends on the machine's load.
+    for attempt in range(3):
+        ours, vllms = await post_to_both(pair, stream=True, **fields)
         if attempt == 2 or len(events(ours)) == len(events(vllms)):
             break
     assert ours.headers["content-type"] == vllms.headers["content-type"]
     assert [stable(event) for event in events(ours)] == [stable(event) for event in events(vllms)]
 
 
-async def test_what_the_assistant_said_in_several_parts_is_all_read(pair):
+async def test_an_assistant_turn_of_several_parts_is_read_completely(pair):
     def turns(*texts: str) -> list[dict]:
         parts = [{"type": "output_text", "text": text} for text in texts]
         return [HELLO_TURN, {"role": "assistant", "content": parts}, {"role": "user", "content": "More?"}]
 
-    asked = HELLO | {"temperature": 0, "cache": "no-store"}
+    body = HELLO | {"temperature": 0, "cache": "no-store"}
     several, one = [
-        (await post(pair.ours, asked | {"input": turns(*t)})).json() for t in (("Red, ", "blue"), ("Red, blue",))
+        (await post(pair.ours, body | {"input": turns(*t)})).json() for t in (("Red, ", "blue"), ("Red, blue",))
     ]
     assert several["usage"]["input_tokens"] == one["usage"]["input_tokens"]
 
@@ -104,16 +105,16 @@ async def test_what_the_assistant_said_in_several_parts_is_all_read(pair):
 HELLO_TURN = {"role": "user", "content": "Name two colours."}
 
 
-async def test_a_plain_chat_and_a_plain_response_read_the_same_prompt(pair):
+async def test_the_same_turns_have_the_same_prompt_tokens_as_chat_and_as_response(pair):
     turns = [{"role": "developer", "content": "Be brief."}, HELLO_TURN]
     response = (await post(pair.ours, HELLO | {"input": turns})).json()
     async with httpx.AsyncClient(timeout=60) as client:
-        body = {"model": DEMO_NAME, "messages": turns, "max_tokens": 4}
+        body = {"model": DEMO_MODEL_NAME, "messages": turns, "max_tokens": 4}
         chat = (await client.post(f"{pair.ours}/v1/chat/completions", json=body)).json()
     assert response["usage"]["input_tokens"] == chat["usage"]["prompt_tokens"]
 
 
-REFUSED = [
+INVALID = [
     ({"logit_bias": {"9999999": 1}}, "logit_bias"),
     ({"stop_token_ids": [999_999]}, None),
     ({"input": "word " * 3000}, "input"),
@@ -125,8 +126,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("how", [{}, {"stream": True}, {"strategy": "self_consistency"}], ids=",".join)
-@pytest.mark.parametrize(("fields", "param"), REFUSED, ids=lambda v: ",".join(v) if isinstance(v, dict) else "")
-async def test_what_cannot_be_answered_is_refused_with_its_status(pair, fields, param, how):
+@pytest.mark.parametrize(("fields", "param"), INVALID, ids=lambda v: ",".join(v) if isinstance(v, dict) else "")
+async def test_an_invalid_request_is_a_4xx_in_openais_envelope(pair, fields, param, how):
     response = await post(pair.ours, HELLO | fields | how)
     assert response.status_code in (400, 404), response.text[:300]
     error = response.json()["error"]
@@ -135,26 +136,28 @@ async def test_what_cannot_be_answered_is_refused_with_its_status(pair, fields, 
     assert (await post(pair.ours, HELLO)).status_code == 200
 
 
-@pytest.mark.parametrize("model", [DEMO_NAME, f"{DEMO_NAME}@self_consistency", f"{DEMO_NAME}@chain_of_thought"])
-async def test_the_official_client_reads_every_kind_of_answer(pair, model):
+@pytest.mark.parametrize(
+    "model", [DEMO_MODEL_NAME, f"{DEMO_MODEL_NAME}@self_consistency", f"{DEMO_MODEL_NAME}@chain_of_thought"]
+)
+async def test_the_official_client_reads_responses_and_streams(pair, model):
     asked = HELLO | {"model": model, "max_output_tokens": 48}
     async with openai.AsyncOpenAI(base_url=f"{pair.ours}/v1", api_key="none", max_retries=0) as client:
-        whole = await client.responses.create(**asked)
-        read = [event async for event in await client.responses.create(**asked, stream=True)]
-    assert whole.output_text and Response.model_validate(whole.model_dump(mode="json", by_alias=True))
-    assert read[0].type == "response.created" and read[-1].type in ("response.completed", "response.incomplete")
-    said = "".join(event.delta for event in read if event.type == "response.output_text.delta")
-    assert said == read[-1].response.output_text
+        response = await client.responses.create(**asked)
+        stream = [event async for event in await client.responses.create(**asked, stream=True)]
+    assert response.output_text and Response.model_validate(response.model_dump(mode="json", by_alias=True))
+    assert stream[0].type == "response.created" and stream[-1].type in ("response.completed", "response.incomplete")
+    text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    assert text == stream[-1].response.output_text
 
 
-async def test_a_grammar_holds_for_what_a_strategy_answers(pair):
+async def test_a_json_schema_constrains_a_strategys_answer(pair):
     body = HELLO | {"text": {"format": FORMAT}, "max_output_tokens": 60, "strategy": "self_consistency"}
     answer = Response.model_validate((await post(pair.ours, body)).json())
     if answer.status == "completed":
         assert json.loads(answer.output_text)["colour"] in ("red", "blue")
 
 
-async def test_log_probabilities_under_a_strategy_spell_the_answer(pair):
+async def test_logprobs_under_a_strategy_spell_the_answer(pair):
     body = HELLO | LOGPROBS | {"strategy": {"name": "self_consistency", "answer_format": "text"}}
     (part,) = (await post(pair.ours, body)).json()["output"][0]["content"]
     assert "".join(token["token"] for token in part["logprobs"]) == part["text"]
@@ -162,8 +165,8 @@ async def test_log_probabilities_under_a_strategy_spell_the_answer(pair):
 
 
 @pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_a_dropped_connection_leaves_nothing_running_after_a_second(pair, strategy, stream):
+@pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
+async def test_a_dropped_connection_aborts_all_sequences_within_a_second(pair, strategy, stream):
     long = "Write a very long story about the sea, in many paragraphs."
     body = HELLO | {"input": long, "max_output_tokens": 1500, "stream": stream, "cache": "no-store"} | strategy
     async with httpx.AsyncClient(timeout=30) as client:

@@ -1,4 +1,6 @@
-"""What the rows of one batch are told by vLLM's own sampler, where some ask for labels and others for alternatives."""
+"""Log-probabilities of vLLM's own sampler for a batch in which some rows ask for labels and others for alternatives."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -11,13 +13,22 @@ LOGITS = torch.randn(ROWS, VOCABULARY, generator=torch.Generator().manual_seed(7
 
 
 @pytest.fixture(autouse=True)
-def mended() -> None:
+def _patch() -> None:
     env.prepare(demo=True, quiet=True)
     plugin.register()
 
 
-def told(labels: dict[int, list[int]], most: int | None) -> list[list[tuple[int, float]]]:
-    """Of each row its tokens and their log-probabilities, the chosen one first."""
+@pytest.fixture
+def _unpatched() -> Iterator[None]:
+    from cogitate.server.engine.vllm import sampler_patch
+
+    sampler_patch.remove()
+    yield
+    sampler_patch.apply()
+
+
+def sample(labels: dict[int, list[int]], alternatives: int | None) -> list[list[tuple[int, float]]]:
+    """Return each row's tokens with their log-probabilities, the chosen one first."""
     from vllm.v1.sample.logits_processor import LogitsProcessors
     from vllm.v1.sample.metadata import SamplingMetadata
     from vllm.v1.sample.sampler import Sampler
@@ -29,7 +40,7 @@ def told(labels: dict[int, list[int]], most: int | None) -> list[list[tuple[int,
         top_p=None,
         top_k=None,
         generators={},
-        max_num_logprobs=most,
+        max_num_logprobs=alternatives,
         no_penalties=True,
         prompt_token_ids=None,
         frequency_penalties=torch.zeros(ROWS),
@@ -46,23 +57,30 @@ def told(labels: dict[int, list[int]], most: int | None) -> list[list[tuple[int,
     return [list(zip(ids, values, strict=True)) for ids, values in pairs]
 
 
+@pytest.mark.usefixtures("_unpatched")
+def test_vllm_without_the_patch_still_loses_the_alternatives_of_rows_without_labels() -> None:
+    """Fails when vLLM has fixed #51789 and `sampler_patch` can be removed."""
+    mixed = sample({1: [9, 7]}, 2)
+    assert all(pair == (0, float("-inf")) for row in (mixed[0], mixed[2]) for pair in row[1:])
+
+
 @pytest.mark.parametrize("labels", [[9, 7], [9, 7, 5, 3, 2, 1, 8]])
-def test_a_row_that_asks_for_labels_takes_nothing_from_the_others(labels: list[int]) -> None:
-    most = 5
-    alone, mixed = told({}, most), told({1: labels}, max(most, len(labels)))
-    assert [row[: 1 + most] for at, row in enumerate(mixed) if at != 1] == [alone[0], alone[2]]
-    chosen, *others = mixed[1][: 1 + len(labels)]
+def test_labels_of_one_row_leave_the_alternatives_of_other_rows_unchanged(labels: list[int]) -> None:
+    alternatives = 5
+    alone, mixed = sample({}, alternatives), sample({1: labels}, max(alternatives, len(labels)))
+    assert [row[: 1 + alternatives] for at, row in enumerate(mixed) if at != 1] == [alone[0], alone[2]]
+    chosen, *reported = mixed[1][: 1 + len(labels)]
     exact = torch.log_softmax(LOGITS[1], -1)
-    assert chosen == alone[1][0] and [token for token, _ in others] == labels
-    assert [value for _, value in others] == pytest.approx([float(exact[token]) for token in labels], abs=1e-5)
+    assert chosen == alone[1][0] and [token for token, _ in reported] == labels
+    assert [value for _, value in reported] == pytest.approx([float(exact[token]) for token in labels], abs=1e-5)
 
 
-def test_labels_are_exact_where_more_of_them_are_asked_for_than_alternatives() -> None:
+def test_a_row_may_ask_for_more_labels_than_other_rows_for_alternatives() -> None:
     labels = [9, 7, 5, 3]
-    assert [token for token, _ in told({0: labels}, 2)[0][1:5]] == labels
-    assert told({0: labels}, 2)[1][:3] == told({}, 2)[1]
+    assert [token for token, _ in sample({0: labels}, 2)[0][1:5]] == labels
+    assert sample({0: labels}, 2)[1][:3] == sample({}, 2)[1]
 
 
-def test_a_batch_of_labels_alone_is_vllms_own() -> None:
-    every = {at: [at, at + 1] for at in range(ROWS)}
-    assert [[token for token, _ in row[1:]] for row in told(every, 2)] == list(every.values())
+def test_a_batch_in_which_all_rows_ask_for_labels_is_vllms_own() -> None:
+    labels = {at: [at, at + 1] for at in range(ROWS)}
+    assert [[token for token, _ in row[1:]] for row in sample(labels, 2)] == list(labels.values())
