@@ -27,7 +27,7 @@ class Events(Protocol):
     async def __anext__(self) -> str: ...
 
     async def aclose(self) -> None:
-        """Ends the decode. Called by whoever does not read on, for a reference may outlive the reader."""
+        """Abort the decode. A reader that stops early calls this, since a reference may outlive the reader."""
 
 
 class CannotStart(Exception):

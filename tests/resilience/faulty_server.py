@@ -48,7 +48,7 @@ class FaultyBackend(ScriptedBackend):
     kept: object = None
     """What would be collected while it works."""
 
-    def pulse(self) -> object:
+    def progress_marker(self) -> object:
         engine = self.engine
         assert isinstance(engine, FaultyEngine)
         return (engine.started, engine.decoded) if engine.running + engine.submitting else None

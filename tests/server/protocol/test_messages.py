@@ -33,7 +33,7 @@ class VllmShapedBackend(ScriptedBackend):
 
 
 class VllmShapedConversation(ScriptedConversation):
-    async def present(self, completions: list[Completion]) -> Body:
+    async def build_response(self, completions: list[Completion]) -> Body:
         return add_vllm_fields(await ScriptedConversation.build_response(self, completions))
 
 

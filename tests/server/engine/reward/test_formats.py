@@ -127,19 +127,19 @@ def test_marks_and_control_tokens_spelled_in_a_text_add_no_position_and_no_token
     ],
 )
 def test_logits_convert_to_scores(form, logits, scores):
-    assert form.scores(logits) == pytest.approx(scores, abs=1e-6)
+    assert form.to_scores(logits) == pytest.approx(scores, abs=1e-6)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_non_finite_logits_give_no_scores(form, broken):
     width = 1 if form.score == "sigmoid" else 2
-    assert form.scores([[0.0] * width, [broken] * width]) == ()
+    assert form.to_scores([[0.0] * width, [broken] * width]) == ()
 
 
 @pytest.mark.parametrize(("form", "logits"), [(OUTCOME, [[0.1, 0.9]]), (SKYWORK_PRM, [[]]), (RLHFLOW, [[0.5]])])
 def test_an_unexpected_number_of_labels_gives_no_scores(form, logits):
-    assert form.scores(logits) == ()
+    assert form.to_scores(logits) == ()
 
 
 def test_sigmoid_does_not_overflow():
