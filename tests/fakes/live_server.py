@@ -1,4 +1,4 @@
-"""A real server on a real socket, over a scripted backend."""
+"""A server on a real socket, in a thread of this process, over a scripted backend."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,20 @@ from tests.fakes.checked_app import CheckedApp
 HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
 
 
-class Attentive(uvicorn.Server):
-    """Looks every 5 ms, and not every 100, whether it is to stop: that is most of what a test of a server takes."""
+class FastStoppingServer(uvicorn.Server):
+    """Checks every 5 ms instead of every 100 whether it is to stop, which is most of the time of a short test."""
 
     async def main_loop(self) -> None:
-        for look in itertools.count():
-            if await self.on_tick(look):
+        for tick in itertools.count():
+            if await self.on_tick(tick):
                 return
             await asyncio.sleep(0.005)
 
 
 @dataclass(slots=True)
 class Live:
+    """A running server, and clients for it."""
+
     service: Service
     url: str
     engine: ScriptedEngine
@@ -45,6 +47,7 @@ class Live:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
     def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
+        """Sends a chat request, HELLO with other fields, and returns the response."""
         body = HELLO | fields
         return self.http.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
 
@@ -66,6 +69,7 @@ def live(
     keep_alive: float = 5,
     **settings: object,
 ) -> Iterator[Live]:
+    """Runs a server until the context ends. Fails where a response does not match the OpenAPI document."""
     service = Service(
         backend(engine),
         cache or MemoryCache(ttl=60),
@@ -75,7 +79,7 @@ def live(
         rpc=rpc or NoPeers(),
     )
     app = CheckedApp(create_app(service))
-    server = Attentive(
+    server = FastStoppingServer(
         uvicorn.Config(
             app,
             http=HttpProtocol,
@@ -104,8 +108,8 @@ def live(
 
 
 def eventually(check: Callable[[], object], seconds: float = 5) -> None:
-    """Waits for something that another thread brings about."""
+    """Waits until a condition that another thread brings about is true. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < end, "it never came about"
+        assert time.monotonic() < end, f"not true after {seconds} s"
         time.sleep(0.005)

@@ -1,6 +1,5 @@
-"""Every error is OpenAI's envelope, and the exception class that OpenAI's client makes of it is the right one."""
+"""Errors over a real socket: OpenAI's envelope, and the exception class that OpenAI's client raises for it."""
 
-import hashlib
 import socket
 
 import httpx
@@ -8,8 +7,8 @@ import openai
 import pytest
 
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import HELLO, eventually, live
-from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.live
 CHAT = HELLO["messages"]
@@ -47,19 +46,19 @@ def envelope(response):
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_a_body_that_does_not_decode_is_a_400(server, body):
+def test_malformed_bodies_are_a_400(server, body):
     headers = {"content-type": "application/json"}
     response = httpx.post(f"{server.url}/v1/chat/completions", content=body, headers=headers)
     assert response.status_code == 400 and envelope(response)["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_another_content_type_is_a_415(server, content_type):
+def test_other_content_types_are_a_415(server, content_type):
     response = httpx.post(f"{server.url}/v1/chat/completions", content=b"{}", headers={"content-type": content_type})
     assert response.status_code == 415 and envelope(response)["code"] == "unsupported_media_type"
 
 
-def test_a_body_that_is_too_large_is_a_413(server):
+def test_oversized_body_is_a_413(server):
     huge = b'{"model": "' + b"x" * (33 * 1024 * 1024) + b'"}'
     response = httpx.post(
         f"{server.url}/v1/chat/completions", content=huge, headers={"content-type": "application/json"}
@@ -70,18 +69,18 @@ def test_a_body_that_is_too_large_is_a_413(server):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1/nothing"), ("POST", "/v1"), ("GET", "/v1/chat"), ("GET", "//")]
 )
-def test_an_unknown_url_is_a_404(server, method, path):
+def test_unknown_urls_are_a_404(server, method, path):
     response = httpx.request(method, server.url + path)
     assert response.status_code == 404 and envelope(response)["message"].startswith("Invalid URL")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_another_method_is_a_405(server, method):
+def test_other_methods_are_a_405(server, method):
     response = httpx.request(method, f"{server.url}/v1/chat/completions")
     assert response.status_code == 405 and envelope(response)["code"] == "method_not_supported"
 
 
-def test_an_unknown_model_is_the_clients_not_found_error(server):
+def test_unknown_model_raises_not_found_in_the_client(server):
     with pytest.raises(openai.NotFoundError) as refused:
         server.client().chat.completions.create(model="gpt-9", messages=CHAT)
     assert (refused.value.code, refused.value.type) == ("model_not_found", "invalid_request_error")
@@ -89,7 +88,7 @@ def test_an_unknown_model_is_the_clients_not_found_error(server):
         server.client().models.retrieve("gpt-9")
 
 
-def test_a_wrong_field_is_the_clients_bad_request_error(server):
+def test_invalid_field_raises_bad_request_in_the_client(server):
     with pytest.raises(openai.BadRequestError) as refused:
         server.client().chat.completions.create(model="scripted", messages=CHAT, temperature=9)
     assert (refused.value.param, refused.value.code) == ("temperature", "value_above_max_value")
@@ -98,19 +97,19 @@ def test_a_wrong_field_is_the_clients_bad_request_error(server):
 @pytest.mark.parametrize(
     "strategy", [{"name": "self_consistency", "sampels": 3}, {"name": "nothing"}, "nothing", 7, []]
 )
-def test_a_wrong_strategy_is_a_400_that_names_it(server, strategy):
+def test_invalid_strategies_are_a_400_that_names_the_field(server, strategy):
     response = server.ask(strategy=strategy)
     assert response.status_code == 400 and envelope(response)["param"].startswith("strategy")
 
 
-def test_the_prompt_is_never_in_a_message(server):
+def test_error_messages_never_contain_the_prompt(server):
     secret = "my-very-secret-prompt"
     for fields in ({"temperature": 9}, {"strategy": "nothing"}, {"nonsense": secret}, {"messages": [{"role": secret}]}):
         response = server.ask(**({"messages": [{"role": "user", "content": secret}]} | fields))
         assert response.status_code == 400 and secret not in response.text
 
 
-def test_an_id_is_echoed_if_it_is_well_formed_and_replaced_if_not(server):
+def test_well_formed_request_ids_are_echoed_and_others_are_replaced(server):
     sent = server.ask(headers={"X-Request-Id": "abc.DEF_1-2"}, strategy="chain_of_thought")
     assert sent.headers["x-request-id"] == "abc.DEF_1-2" == sent.json()["cogitate"]["trace_id"]
     for bad in ("", "x" * 129, "a b", "<script>"):
@@ -118,7 +117,7 @@ def test_an_id_is_echoed_if_it_is_well_formed_and_replaced_if_not(server):
     assert httpx.get(f"{server.url}/nothing").headers["x-request-id"]
 
 
-def test_models_and_strategies_are_listed(server):
+def test_models_and_strategies_have_listings(server):
     names = [model.id for model in server.client().models.list()]
     assert names[0] == "scripted" and "scripted@self_consistency" in names
     assert server.client().models.retrieve("scripted@best_of_n").id == "scripted@best_of_n"
@@ -127,59 +126,13 @@ def test_models_and_strategies_are_listed(server):
     assert all(strategy["summary"] and strategy["paper"] and strategy["schema"]["properties"] for strategy in listed)
 
 
-def test_the_openapi_document_is_there(server):
+def test_openapi_document_is_served(server):
     document = httpx.get(f"{server.url}/openapi.json").json()
     assert "/v1/chat/completions" in document["paths"]
     assert httpx.get(f"{server.url}/").headers["location"] == "/docs"
 
 
-@pytest.fixture
-def keys_file(tmp_path):
-    path = tmp_path / "keys"
-    path.write_text(f"# comment\n{hashlib.sha256(b'good').hexdigest()} team  # theirs\n")
-    return path
-
-
-def test_without_a_key_nothing_is_served_but_health(keys_file):
-    with live(ScriptedEngine(["x"]), api_keys_file=keys_file) as server:
-        for path in ("/v1/models", "/metrics", "/", "/docs", "/v1/strategies", "/nothing", "/health"):
-            response = httpx.get(server.url + path)
-            assert response.status_code == 401 and envelope(response)["code"] == "invalid_api_key"
-            assert response.headers["www-authenticate"] == "Bearer"
-        assert httpx.get(f"{server.url}/health/live").status_code == 200
-        assert httpx.get(f"{server.url}/health/ready").status_code == 200
-        assert server.engine.calls == []
-
-
-def test_keys_are_checked_and_read_again_when_they_change(keys_file):
-    with live(ScriptedEngine(["x"]), api_keys_file=keys_file) as server:
-        with pytest.raises(openai.AuthenticationError) as refused:
-            server.client("bad").models.list()
-        assert refused.value.code == "invalid_api_key"
-        assert server.client("good").models.list().data
-        for header in ("good", "Basic good", "Bearer", "Bearer \xff", "Bearer " + "x" * 10_000):
-            sent = {"Authorization": header.encode("latin-1")}
-            assert httpx.get(f"{server.url}/v1/models", headers=sent).status_code == 401
-        keys_file.write_text(f"{hashlib.sha256(b'other').hexdigest()} team-two\n")
-        with pytest.raises(openai.AuthenticationError):
-            server.client("good").models.list()
-        assert server.client("other").models.list().data
-        for broken in (lambda: keys_file.write_text("nonsense"), keys_file.unlink):
-            broken()
-            assert server.client("other").models.list().data
-
-
-def test_tenants_do_not_share_answers(keys_file):
-    keys_file.write_text("".join(f"{hashlib.sha256(k).hexdigest()} {k.decode()}\n" for k in (b"one", b"two")))
-    with live(ScriptedEngine(["\\boxed{42}"]), api_keys_file=keys_file) as server:
-        hits = [
-            server.ask(strategy="chain_of_thought", headers={"Authorization": f"Bearer {key}"}).headers.get("x-cache")
-            for key in ("one", "two", "one", "two")
-        ]
-    assert hits == [None, None, "hit", "hit"]
-
-
-def test_many_clients_at_once_get_their_own_answers(server):
+def test_concurrent_clients_with_one_request_id_all_get_answers(server):
     import concurrent.futures
 
     def nonce(n):
@@ -190,7 +143,7 @@ def test_many_clients_at_once_get_their_own_answers(server):
     eventually(lambda: not server.service.jobs.live)
 
 
-def test_a_client_that_leaves_amid_its_body_is_no_error_of_ours(caplog):
+def test_client_that_disconnects_during_its_body_is_not_logged_as_an_error(caplog):
     with live(ScriptedEngine(["x"])) as server:
         port = int(server.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as client:
