@@ -4,6 +4,7 @@ That engines use the class is shown by the scores in `test_reward_formats.py`; t
 every other test on the real engine.
 """
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_this_process_passes_the_check_where_the_plugin_is_installed() -> None:
     from cogitate.server.engine.vllm.plugin_check import check_this_process
 
     check_this_process()
+
+
+def test_the_cause_of_a_missing_plugin_is_a_folder_of_its_name_or_a_failed_import(tmp_path: Path) -> None:
+    env.prepare(demo=True, quiet=True)
+    from cogitate.server.engine.vllm.plugin_check import find_cause
+
+    with contextlib.chdir(tmp_path):
+        assert find_cause() == "its import failed; the engine's log has the exception after 'Failed to load plugin'"
+        (tmp_path / "cogitate").mkdir()
+        assert find_cause().startswith(f"the folder {tmp_path / 'cogitate'} hides the installed package; start")
 
 
 def test_vllm_plugins_without_ours_stops_the_server_with_one_line() -> None:
