@@ -1,4 +1,4 @@
-"""A bare asyncio HTTP client: what one would write by hand to make N upstream calls. The yardstick."""
+"""A minimal HTTP client on asyncio streams: for requests, streams that are closed early, and counters."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,49 +7,50 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 Pipe = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+MAX_BUFFER_BYTES = 2**20
 
 
 @dataclass(slots=True)
-class Bare:
-    """Connections to one server, kept alive and used again."""
+class BareClient:
+    """Connections to one server, which are kept alive and reused."""
 
     url: str
     idle: list[Pipe] = field(default_factory=list)
 
     async def post(self, path: str, body: bytes) -> bytes:
-        return (await self.ask("POST", path, body))[1]
+        return (await self.request("POST", path, body))[1]
 
     async def get(self, path: str) -> bytes:
-        return (await self.ask("GET", path, b""))[1]
+        return (await self.request("GET", path, b""))[1]
 
-    async def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of an answer that comes whole."""
-        reader, writer = await self._pipe()
-        writer.write(self._head(method, path, body) + body)
-        status, length = header(await reader.readuntil(b"\r\n\r\n"))
-        answer = await reader.readexactly(length or 0)
+    async def request(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of a response with a content-length."""
+        reader, writer = await self._connect()
+        writer.write(self._encode(method, path, body))
+        status, length = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        response = await reader.readexactly(length or 0)
         self.idle.append((reader, writer))
-        return status, answer
+        return status, response
 
     @asynccontextmanager
     async def stream(self, path: str, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of an answer as they come. Leaving before the end hangs up."""
-        reader, writer = await self._pipe()
-        writer.write(self._head("POST", path, body) + body)
+        """Yield the chunks of a chunked response as they arrive. Leaving before its end closes the connection."""
+        reader, writer = await self._connect()
+        writer.write(self._encode("POST", path, body))
         await reader.readuntil(b"\r\n\r\n")
-        ended = False
+        has_ended = False
 
-        async def lines() -> AsyncIterator[bytes]:
-            nonlocal ended
+        async def read_chunks() -> AsyncIterator[bytes]:
+            nonlocal has_ended
             while size := int(await reader.readline(), 16):
                 yield (await reader.readexactly(size + 2))[:-2]
             await reader.readexactly(2)
-            ended = True
+            has_ended = True
 
         try:
-            yield lines()
+            yield read_chunks()
         finally:
-            if ended:
+            if has_ended:
                 self.idle.append((reader, writer))
             else:
                 writer.transport.abort()
@@ -58,20 +59,19 @@ class Bare:
         for _, writer in self.idle:
             writer.transport.abort()
 
-    async def _pipe(self) -> Pipe:
+    async def _connect(self) -> Pipe:
         if self.idle:
             return self.idle.pop()
-        at = urlsplit(self.url)
-        return await asyncio.open_connection(at.hostname, at.port, limit=2**20)
+        address = urlsplit(self.url)
+        return await asyncio.open_connection(address.hostname, address.port, limit=MAX_BUFFER_BYTES)
 
-    def _head(self, method: str, path: str, body: bytes) -> bytes:
-        kind = "Host: localhost\r\nContent-Type: application/json"
-        said = f"{method} {path} HTTP/1.1\r\n{kind}\r\nContent-Length: {len(body)}"
-        return said.encode() + b"\r\n\r\n"
+    def _encode(self, method: str, path: str, body: bytes) -> bytes:
+        headers = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        return f"{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + body
 
 
-def header(said: bytes) -> tuple[int, int | None]:
-    """The status, and the length of the body where it is told."""
-    lines = said.split(b"\r\n")
+def parse_head(head: bytes) -> tuple[int, int | None]:
+    """Return the status, and the content-length where there is one."""
+    lines = head.split(b"\r\n")
     lengths = [int(line.partition(b":")[2]) for line in lines if line.lower().startswith(b"content-length:")]
     return int(lines[0].split()[1]), lengths[0] if lengths else None

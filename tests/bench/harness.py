@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tests.bench.bare_client import Bare
+from tests.bench.bare_client import BareClient
 from tests.bench.processes import Process
 from tests.bench.report import Table
 
@@ -27,8 +27,8 @@ Part = Callable[["Rig"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    ours: Bare
-    upstream: Bare
+    ours: BareClient
+    upstream: BareClient
     client: aiohttp.ClientSession
     server: Process
     table: Table
@@ -42,7 +42,7 @@ async def measured(
     upstream: Process, server: Process, table: Table, rounds: int, *parts: Callable[[Rig], Awaitable[None]]
 ) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)) as client:
-        rig = Rig(Bare(server.url), Bare(upstream.url), client, server, table, rounds)
+        rig = Rig(BareClient(server.url), BareClient(upstream.url), client, server, table, rounds)
         for part in parts:
             await part(rig)
         await rig.ours.close()
@@ -58,7 +58,7 @@ def vote(n: int, **options: object) -> dict[str, object]:
     return {"name": "self_consistency", "n": n, "stop_rule": "none", **options}
 
 
-async def post(rig: Rig, to: Bare, body: bytes) -> Body:
+async def post(rig: Rig, to: BareClient, body: bytes) -> Body:
     async with rig.client.post(to.url + CHAT, data=body, headers=JSON) as answer:
         said: Body = orjson.loads(await answer.read())
         return said

@@ -1,4 +1,4 @@
-"""The server and its upstream, each in a process of its own, and what they use."""
+"""Runs the server, a fake upstream and an empty application as processes, and reads their CPU time and memory."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,47 +19,48 @@ class Process:
     url: str
 
     @property
-    def cpu(self) -> float:
-        """Seconds of processor time so far."""
+    def cpu_seconds(self) -> float:
+        """Processor time so far, user and system."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_SECOND
 
     @property
-    def rss(self) -> float:
-        """Resident memory, MiB."""
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
-        assert found
-        return int(found[1]) / 1024
+    def memory_mebibytes(self) -> float:
+        """Resident memory."""
+        match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        assert match
+        return int(match[1]) / 1024
 
 
 @contextlib.contextmanager
-def fake_upstream(*flags: str) -> Iterator[Process]:
-    with _running([sys.executable, "-m", "tests.fakes.upstream", *flags]) as process:
+def run_fake_upstream(*flags: str) -> Iterator[Process]:
+    with _run_process([sys.executable, "-m", "tests.fakes.upstream", *flags]) as process:
         yield process
 
 
 @contextlib.contextmanager
-def cogitate(upstream: str, *flags: str) -> Iterator[Process]:
-    """`cogitate serve --engine openai`, ready."""
+def run_server(upstream: str, *flags: str) -> Iterator[Process]:
+    """Run `cogitate serve --engine openai` until it is ready."""
     command = [sys.executable, "-m", "cogitate.server"]
     command += ["serve", "--engine", "openai", "--upstream", upstream, "--port", "0"]
-    with _running([*command, *flags]) as process:
+    with _run_process([*command, *flags]) as process:
         yield process
 
 
 @contextlib.contextmanager
-def nothing() -> Iterator[Process]:
-    """An application on uvicorn that does nothing."""
-    with _running([sys.executable, "-m", "tests.bench.noop_app"]) as process:
+def run_noop_app() -> Iterator[Process]:
+    """Run an empty application on uvicorn."""
+    with _run_process([sys.executable, "-m", "tests.bench.noop_app"]) as process:
         yield process
 
 
 @contextlib.contextmanager
-def _running(command: list[str]) -> Iterator[Process]:
+def _run_process(command: list[str]) -> Iterator[Process]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
-        url = next(found[0] for line in process.stdout if (found := re.search(r"http://127.0.0.1:\d+(?=/v1)", line)))
+        matches = (re.search(r"http://127.0.0.1:\d+(?=/v1)", line) for line in process.stdout)
+        url = next(match[0] for match in matches if match)
         time.sleep(0.3)
         yield Process(process.pid, url)
     finally:

@@ -63,12 +63,12 @@ async def waiting(rig: Rig) -> None:
 
 
 async def idle_streams(rig: Rig) -> None:
-    before = rig.server.rss
+    before = rig.server.memory_mebibytes
     hold = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         streams = [group.create_task(held(rig, asked(vote(1), stream=True), hold)) for _ in range(1000)]
         await until(lambda: flying(rig, 1000))
-        more = rig.server.rss - before
+        more = rig.server.memory_mebibytes - before
         for stream in streams:
             stream.cancel()
     rig.table.add("1,000 idle streams: memory", f"{more:.0f} MiB more", "100 MiB", more < 100)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.bench.processes import fake_upstream
+from tests.bench.processes import run_fake_upstream
 from tests.resilience.server_process import Server, eventually
 from tests.resilience.test_authentication import FILE
 
@@ -116,7 +116,7 @@ def reachable(server: Server) -> bool:
 
 
 def test_t39_a_model_that_does_not_load_ends_the_process(bar):
-    with fake_upstream() as upstream:
+    with run_fake_upstream() as upstream:
         code, said, took = started("nope", "--engine", "openai", "--upstream", f"{upstream.url}/v1", environment={})
     figure = f"exit {code} after {took:.1f} s"
     bar("T39", "a model that is not there", figure, "not 0, 5 s", code == 1 and took <= 5 and "nope" in said)

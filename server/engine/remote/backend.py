@@ -3,12 +3,12 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
-from cogitate.server.engine import Body, CannotStart, Conversation, Load, ModelCard
+from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
 from cogitate.server.engine.remote.capabilities import probe_abilities
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation

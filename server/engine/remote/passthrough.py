@@ -8,7 +8,7 @@ from typing import Protocol
 
 import orjson
 
-from cogitate.server.engine import Body
+from cogitate.server.engine import Body, Events
 from cogitate.server.engine.remote.config import Endpoint
 from cogitate.server.engine.remote.errors import UPSTREAM_NOT_FOUND, UpstreamFailed, error_from_chunk
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer

@@ -53,7 +53,7 @@ def _build_text_choice(request: AnyRequest, choice: Mapping[str, Any], completio
 
 
 def _finish_reason(choice: Mapping[str, Any], completion: Completion) -> str:
-    if completion.was_stopped:
+    if completion.ends_early:
         return "length"
     reason = choice.get("finish_reason")
     return reason if isinstance(reason, str) else completion.finish
