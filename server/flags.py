@@ -137,7 +137,7 @@ class CacheSettings(BaseModel):
     cache_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024,
-        description="Maximum size of the in-process response cache, and of the traces stored beside it",
+        description="Maximum size of the in-process response cache, and of the traces in memory",
     )
 
 

@@ -1,4 +1,4 @@
-"""httptools parser that ignores `Upgrade:` and keeps parsing HTTP/1.1 (uvicorn #2722).
+"""httptools parser that ignores `Upgrade:` and keeps parsing HTTP/1.1 (uvicorn #2722, httptools #124).
 
 A server may ignore an offer of another protocol (RFC 9110, 7.8), but httptools ends such a request after its headers
 and hands back the rest, and uvicorn parses that rest, the request's body, as the next request. So the headers are
