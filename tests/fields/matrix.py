@@ -14,8 +14,8 @@ PLAIN = "none"
 COLUMNS = (PLAIN, *STRATEGIES)
 """Every strategy's answer, at temperature 0 and asked as in asking.py, is a sample as it stands, or begins with one: an
 effect on it is the field's."""
-AT_ONCE = 16
-"""Trials under way together: they share the engine's batches."""
+MAX_CONCURRENT_TRIALS = 16
+"""Trials at a time, which share the engine's batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Verdict:
     reason: str = ""
 
 
-async def tried(server: Server, field: Field, column: str) -> Verdict:
+async def try_field(server: Server, field: Field, column: str) -> Verdict:
     trial = field.trial(server, None if column == PLAIN else column)
     try:
         await field.check(trial)
@@ -35,15 +35,15 @@ async def tried(server: Server, field: Field, column: str) -> Verdict:
         if refusal.param in (field.name, *field.needs):
             return Verdict(field, column, "refused", str(refusal))
         if refusal.param in field.beside:
-            return await taken(replace(trial, beside={}), field, column)
+            return await try_alone(replace(trial, beside={}), field, column)
         return Verdict(field, column, "lost", f"{refusal} [{refusal.param}]")
     except (AssertionError, LookupError, ValueError) as lost:
         return Verdict(field, column, "lost", repr(lost))
     return Verdict(field, column, "honoured")
 
 
-async def taken(trial: Trial, field: Field, column: str) -> Verdict:
-    """By itself, where it has nothing to act on."""
+async def try_alone(trial: Trial, field: Field, column: str) -> Verdict:
+    """Try the field without the options that it acts on: it must be accepted without effect."""
     try:
         await changes_nothing(trial)
     except (Refused, AssertionError) as lost:
@@ -52,12 +52,12 @@ async def taken(trial: Trial, field: Field, column: str) -> Verdict:
 
 
 async def verdicts(server: Server, columns: Sequence[str] = COLUMNS, fields: Sequence[Field] = FIELDS) -> list[Verdict]:
-    """In the order of the table."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    """Return the verdicts in the order of the table."""
+    turn = asyncio.Semaphore(MAX_CONCURRENT_TRIALS)
 
     async def one(field: Field, column: str) -> Verdict:
         async with turn:
-            return await tried(server, field, column)
+            return await try_field(server, field, column)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(field, column)) for field in fields for column in columns]

@@ -42,6 +42,10 @@ def streamed_text(session):
     return "".join(event.delta.text for event in events(session, TextEmitted))
 
 
+def ramble(words=60):
+    return f"{OPEN_TAG}{' on' * words}{CLOSE_TAG}"
+
+
 def count_thinking_tokens(session):
     """Count the tokens of all decodes but the last, which is the answer."""
     return sum(event.completion.completion_tokens for event in events(session, Sampled)[:-1])
@@ -192,7 +196,7 @@ def test_failed_answer_leaves_the_thought_and_failed_thought_raises():
 
 
 def test_deadline_returns_the_thought_so_far():
-    engine = thinker(on_and_on())
+    engine = thinker(ramble())
     engine.pace = 0.02
     _, finished = force(engine, seconds=0.1)
     assert finished.stopped == "deadline" and finished.outcome.completion.text.startswith(f"{OPEN_TAG} on")

@@ -6,13 +6,8 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Sampled
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.thinking.early_exit import MAX_PROBE_TOKENS, PROBE
-from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG
 from tests.fakes.run import events
-from tests.strategies.test_budget_forcing import count_thinking_tokens, force, streamed_text, thinker
-
-
-def ramble(words=60):
-    return f"{OPEN_TAG}{' on' * words}{CLOSE_TAG}"
+from tests.strategies.test_budget_forcing import count_thinking_tokens, force, ramble, streamed_text, thinker
 
 
 @pytest.mark.parametrize(("probe", "logprob", "stops"), [("42}", -0.01, True), ("42}", -0.1, False), ("}", 0.0, False)])

@@ -43,17 +43,17 @@ def verdict(chosen: Outcome, candidates: list[Sample]) -> bool:
     return next(correct for outcome, correct in candidates if outcome.completion is chosen.completion)
 
 
-def test_the_known_figures_come_out() -> None:
+def test_vote_accuracy_equals_the_recorded_figures() -> None:
     problems = [samples(row) for row in rows()]
     outcomes = [[outcome for outcome, _ in problem] for problem in problems]
     figures = {
         "mean": sum(correct for problem in problems for _, correct in problem) / 8,
         "majority@8": sum(
-            verdict(Ballot.of(o).ranked()[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
+            verdict(Ballot.of(o).rank_blocs()[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
         ),
         "best-of-8": sum(verdict(ranking(o), p) for o, p in zip(outcomes, problems, strict=True)),
         "weighted@8": sum(
-            verdict(Ballot.of(o).ranked(score_of)[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
+            verdict(Ballot.of(o).rank_blocs(score_of)[0].members[0], p) for o, p in zip(outcomes, problems, strict=True)
         ),
         "pass@8": sum(any(correct for _, correct in problem) for problem in problems),
     }
@@ -61,7 +61,7 @@ def test_the_known_figures_come_out() -> None:
     assert figures == {"mean": 91.0, "majority@8": 93, "best-of-8": 94, "weighted@8": 94, "pass@8": 96}
 
 
-def test_samples_of_one_key_share_one_verdict() -> None:
+def test_samples_with_one_key_share_one_verdict() -> None:
     for row in rows():
         verdicts: dict[str, set[bool]] = {}
         for outcome, correct in samples(row):
@@ -70,17 +70,17 @@ def test_samples_of_one_key_share_one_verdict() -> None:
         assert all(len(found) == 1 for found in verdicts.values()), (row["idx"], verdicts)
 
 
-def test_extraction_from_the_texts_agrees_with_the_stored_answers() -> None:
+def test_extraction_agrees_with_the_stored_answers() -> None:
     pairs = [
         (extract(code, question=row["question"]), canonical(pred))
         for row in rows()
         for code, pred in zip(row["code"], row["pred"], strict=True)
     ]
     agreed = sum(answer is not None and answer.key == stored for answer, stored in pairs)
-    others = {
+    rest = {
         (answer.raw if answer else None, stored) for answer, stored in pairs if not answer or answer.key != stored
     }
-    print(f"{agreed} of {len(pairs)} extracted keys equal the stored ones; the others: {others}")
+    print(f"{agreed} of {len(pairs)} extracted keys equal the stored ones; the rest: {rest}")
     assert agreed == 792
     # The bank dropped "p.m." from the answer; two times of day twelve hours apart must not be one vote.
-    assert others == {(r"4:30 \text{ p.m.}", "4:30")}
+    assert rest == {(r"4:30 \text{ p.m.}", "4:30")}
