@@ -83,7 +83,7 @@ async def _open_stream(
 ) -> Response:
     """Build the streamed response once the request is accepted, so that an earlier error still has its status."""
     stream = JobStream(job, caller, encode, headers)
-    accepted, has_begun = asyncio.ensure_future(job.wait_until_accepted()), False
+    accepted, has_begun = asyncio.ensure_future(job.wait_for_acceptance()), False
     try:
         await _wait(request, stream.reader, accepted)
         accepted.result()

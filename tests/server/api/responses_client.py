@@ -1,4 +1,4 @@
-"""Asking a live server for responses, and reading what it sends without anybody's help."""
+"""Posts to /v1/responses and parses its event stream, without the official client."""
 
 import json
 
@@ -15,7 +15,7 @@ def ask(server, headers=None, timeout=10, **fields):
 
 
 def events(response):
-    """Every event; each is named twice, and the two names agree."""
+    """Parse every event. Its name is given twice, and the two must agree."""
     read = []
     for block in response.text.split("\n\n"):
         if block and not block.startswith(":"):

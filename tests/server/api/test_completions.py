@@ -1,4 +1,4 @@
-"""POST /v1/completions: the engine's own, and by a strategy."""
+"""POST /v1/completions, by the engine alone and with a strategy."""
 
 import httpx
 import openai
@@ -21,7 +21,7 @@ def ask(server, **fields):
     return httpx.post(f"{server.url}/v1/completions", json=body, timeout=10)
 
 
-def test_the_official_client_completes(server):
+def test_official_client_completes_a_prompt(server):
     answer = server.client().completions.create(model="scripted", prompt="Once", max_tokens=2)
     assert answer.object == "text_completion" and answer.choices[0].text == "one two"
 
@@ -49,12 +49,12 @@ def test_the_official_client_completes(server):
         ({"prompt": ["x"] * 128, "n": 128, "max_tokens": 4000}, 400, "max_tokens"),
     ],
 )
-def test_what_is_wrong_is_named(server, fields, status, param):
+def test_wrong_field_is_named(server, fields, status, param):
     response = ask(server, **fields)
     assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
 
 
-def test_a_missing_prompt_is_the_clients_bad_request_error(server):
+def test_missing_prompt_raises_bad_request_in_the_official_client(server):
     with pytest.raises(openai.BadRequestError) as refused:
         server.client().completions.create(model="scripted", prompt=None)
     assert refused.value.param == "prompt"
@@ -67,7 +67,7 @@ def voting():
 
 
 @pytest.mark.parametrize("strategy", ["chain_of_thought", "self_consistency", "best_of_n", "beam_search"])
-def test_a_raw_prompt_is_answered_by_every_strategy(voting, strategy):
+def test_every_strategy_answers_a_raw_prompt(voting, strategy):
     answer = voting.client().completions.create(
         model="scripted", prompt="6*7 =", extra_body={"strategy": strategy, "cache": "no-store"}
     )
@@ -75,7 +75,7 @@ def test_a_raw_prompt_is_answered_by_every_strategy(voting, strategy):
     assert answer.choices[0].text and answer.cogitate["strategy"] == strategy
 
 
-def test_a_raw_prompt_is_continued_as_it_stands(voting):
+def test_raw_prompt_reaches_the_engine_unchanged(voting):
     for prompt in ("6*7 =", ["6*7 ="], [5, 6, 7], [[5, 6, 7]]):
         calls = len(voting.engine.calls)
         body = ask(voting, prompt=prompt, strategy={"name": "self_consistency", "n": 3, "stop_rule": "none"}).json()
@@ -84,12 +84,12 @@ def test_a_raw_prompt_is_continued_as_it_stands(voting):
         assert body["cogitate"]["answer"] == "2" and body["usage"]["prompt_tokens"] == (2 if "6*7 =" in prompt else 3)
 
 
-def test_an_instruction_that_the_client_wants_is_added_to_the_text(voting):
+def test_instruction_option_is_appended_to_the_prompt(voting):
     ask(voting, strategy={"name": "chain_of_thought", "instruction": " Go:"}, cache="no-store")
     assert any(prompt.raw == "Once Go:" for prompt, _ in voting.engine.calls)
 
 
-def test_its_stream_is_one_of_text_completions(voting):
+def test_stream_consists_of_text_completions(voting):
     create = voting.client().completions.create
     chunks = list(
         create(model="scripted@self_consistency", prompt="Once", stream=True, extra_body={"cache": "refresh"})
@@ -99,7 +99,7 @@ def test_its_stream_is_one_of_text_completions(voting):
     assert chunks[-1].choices[0].finish_reason == "stop" and chunks[-1].cogitate["candidates"] >= 1
 
 
-def test_its_answers_are_ranked_when_it_is_asked_for_several(voting):
+def test_n_answers_of_a_strategy_are_ranked(voting):
     vote = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
     choices = ask(voting, n=3, strategy=vote, cache="no-store").json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1, 2] and "2" in choices[0]["text"]

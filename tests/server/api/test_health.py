@@ -1,4 +1,4 @@
-"""Live, ready, draining, dying; and what the metrics say."""
+"""Liveness, readiness, draining and metrics."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ def status(server, path):
     return httpx.get(server.url + path).status_code
 
 
-def test_loading_is_live_and_not_ready():
+def test_server_is_live_but_not_ready_while_loading():
     loading = asyncio.Event()
 
     def backend(engine):
@@ -35,7 +35,7 @@ def test_loading_is_live_and_not_ready():
         assert int(refused.headers["retry-after"]) > 0 and status(server, "/v1/models") == 503
 
 
-def test_draining_takes_nothing_new_and_finishes_what_it_has():
+def test_draining_rejects_new_requests_and_finishes_running_ones():
     engine = ScriptedEngine(["one two \\boxed{3}"], pace=0.1)
     with live(engine) as server:
         answers = []
@@ -49,7 +49,7 @@ def test_draining_takes_nothing_new_and_finishes_what_it_has():
         assert answers[0].json()["cogitate"]["answer"] == "3"
 
 
-def test_stopping_aborts_what_outlasts_the_grace():
+def test_shutdown_aborts_what_outlasts_the_grace_period():
     engine = ScriptedEngine(["x"], pace=30)
     with live(engine) as server:
 
@@ -64,7 +64,7 @@ def test_stopping_aborts_what_outlasts_the_grace():
     asking.join(5)
 
 
-def test_a_dead_engine_is_not_ready():
+def test_server_is_not_ready_after_engine_death():
     death = asyncio.Event()
     with live(ScriptedEngine(["x"]), backend=lambda engine: ScriptedBackend(engine, death=death)) as server:
         assert status(server, "/health/ready") == 200
@@ -78,7 +78,7 @@ def metrics(server):
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("cogitate_")}
 
 
-def test_the_metrics_say_what_happened():
+def test_metrics_count_requests_tokens_and_cache():
     engine = ScriptedEngine(["\\boxed{42} it is"], pace=lambda call: 0.001 if call < 4 else 0.003)
     with live(engine) as server:
         used = server.ask(strategy={"name": "self_consistency", "n": 16, "concurrency": 16}).json()["usage"]
@@ -100,13 +100,13 @@ def test_the_metrics_say_what_happened():
     assert seen["cogitate_engine_running"] == 0 and seen["cogitate_ready"] == 1
 
 
-def test_verdicts_are_no_candidates():
+def test_verdicts_do_not_count_as_candidates():
     with live(ScriptedEngine(["\\boxed{42}"])) as server:
         server.ask(strategy={"name": "best_of_n", "n": 3})
         assert metrics(server)['cogitate_candidates_sum{strategy="best_of_n"}'] == 3
 
 
-def test_labels_are_closed_sets():
+def test_unknown_names_add_no_label_values():
     with live(ScriptedEngine(["x"])) as server:
         for n in range(5):
             server.ask(model=f"model-{n}")

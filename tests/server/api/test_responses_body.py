@@ -82,7 +82,7 @@ def test_output_holds_reasoning_then_message_then_calls():
         ({"content": None}, ["message"]),
     ],
 )
-def test_output_has_an_item_and_no_empty_message_next_to_others(message, kinds):
+def test_output_has_at_least_one_item_and_no_empty_message_next_to_a_full_item(message, kinds):
     assert [item["type"] for item in response(**message)["output"]] == kinds
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/responses answered whole, by every strategy and plainly, read by the official client."""
+"""POST /v1/responses without a stream, with every strategy and by the engine alone, read by the official client."""
 
 import openai
 import pytest
@@ -28,7 +28,7 @@ def test_every_strategy_answers_the_official_client(strategy):
         assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
 
 
-async def test_the_asynchronous_client_is_answered_too():
+async def test_asynchronous_client_gets_an_answer():
     with live(answers(42)) as server:
         async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
             response = await client.responses.create(model="scripted@self_consistency", input=QUESTION)
@@ -36,13 +36,13 @@ async def test_the_asynchronous_client_is_answered_too():
 
 
 @pytest.mark.parametrize("fields", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
-def test_an_answer_is_of_the_official_type_in_every_field(fields):
+def test_every_field_has_the_type_of_the_official_client(fields):
     with live(answers(42)) as server:
         body = ask(server, **fields).json()
     assert Response.model_validate(body, strict=True).output_text == "so it is \\boxed{42}"
 
 
-def test_a_plain_request_is_the_engines_own_answer():
+def test_plain_request_returns_the_engines_own_response():
     with live(answers(42)) as server:
         body = ask(server).json()
     assert body["output"][0]["id"] == "msg_scripted" and "cogitate" not in body
@@ -50,14 +50,14 @@ def test_a_plain_request_is_the_engines_own_answer():
 
 
 @pytest.mark.parametrize("fields", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
-def test_nothing_is_stored_and_the_answer_says_so(fields):
+def test_response_reports_store_false(fields):
     with live(answers(42)) as server:
         assert ask(server, store=True, **fields).json()["store"] is False
         assert ask(server, store=False, **fields).json()["store"] is False
 
 
-def test_what_was_asked_is_told_back():
-    said = {
+def test_response_echoes_the_request_options():
+    options = {
         "instructions": "Be brief.",
         "temperature": 0.5,
         "top_p": 0.9,
@@ -69,11 +69,11 @@ def test_what_was_asked_is_told_back():
         "parallel_tool_calls": False,
     }
     with live(answers(42)) as server:
-        body = ask(server, strategy="self_consistency", **said).json()
-    assert {name: body[name] for name in said} == said
+        body = ask(server, strategy="self_consistency", **options).json()
+    assert {name: body[name] for name in options} == options
 
 
-def test_instructions_come_first_and_the_whole_conversation_is_read():
+def test_instructions_precede_the_complete_conversation():
     with live(answers(42)) as server:
         turns = [
             {"role": "developer", "content": "Use numbers."},
@@ -92,7 +92,7 @@ def test_instructions_come_first_and_the_whole_conversation_is_read():
     ]
 
 
-def test_an_answer_may_be_sent_back_as_it_came():
+def test_output_can_be_sent_back_as_input():
     with live(answers(42)) as server:
         client = server.client()
         for model in ("scripted", "scripted@self_consistency"):
@@ -101,7 +101,7 @@ def test_an_answer_may_be_sent_back_as_it_came():
             assert client.responses.create(model=model, input=turns).output_text
 
 
-def test_an_answer_that_was_cut_short_is_incomplete():
+def test_truncated_answer_is_incomplete():
     with live(ScriptedEngine(["one two three four five six"])) as server:
         for fields in ({"max_output_tokens": 3}, {"budget": {"tokens": 3}}):
             body = ask(server, strategy="chain_of_thought", **fields).json()
@@ -113,14 +113,14 @@ def test_an_answer_that_was_cut_short_is_incomplete():
     ("reasoning", "content", "reasons"),
     [("inline", "so it is \\boxed{42}", None), ("separate", "42", "so it is \\boxed{42}"), ("hidden", "42", None)],
 )
-def test_where_the_reasoning_goes(reasoning, content, reasons):
+def test_reasoning_option_places_the_reasoning(reasoning, content, reasons):
     with live(answers(42)) as server:
         body = ask(server, strategy={"name": "self_consistency", "reasoning": reasoning}).json()
-    told = {item["type"]: item["content"][0]["text"] for item in body["output"]}
-    assert told == {"message": content} | ({"reasoning": reasons} if reasons else {})
+    answer = {item["type"]: item["content"][0]["text"] for item in body["output"]}
+    assert answer == {"message": content} | ({"reasoning": reasons} if reasons else {})
 
 
-def test_log_probabilities_are_told_where_they_are_asked_for():
+def test_logprobs_are_included_on_request():
     with live(answers(42)) as server:
         strategy = {"name": "self_consistency", "n": 1}
         wanted = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
@@ -130,7 +130,7 @@ def test_log_probabilities_are_told_where_they_are_asked_for():
     assert asked == [None, 2]
 
 
-def test_a_chats_cached_answer_serves_here_and_the_other_way_round():
+def test_chat_and_responses_share_cached_answers():
     with live(answers(42)) as server:
         server.ask(strategy="self_consistency", messages=[{"role": "user", "content": "one"}])
         ask(server, strategy="self_consistency", input="two")
@@ -143,17 +143,17 @@ def test_a_chats_cached_answer_serves_here_and_the_other_way_round():
     assert here.json()["object"] == "response" and here.json()["cogitate"]["cache"] == "hit"
 
 
-def test_plain_answers_are_cached_only_if_they_repeat_exactly_and_never_as_a_chats():
+def test_plain_response_is_cached_only_if_it_repeats_exactly_and_not_shared_with_chats():
     with live(answers(42)) as server:
         server.ask(temperature=0, **HELLO)
-        kept = [ask(server, temperature=0, metadata={"job": job}) for job in "12"]
+        cached = [ask(server, temperature=0, metadata={"job": job}) for job in "12"]
         fresh = [ask(server) for _ in range(2)]
-    assert [answer.headers.get("x-cache") for answer in (*kept, *fresh)] == [None, "hit", None, None]
-    assert [answer.json()["metadata"] for answer in kept] == [{"job": "1"}, {"job": "2"}]
-    assert kept[0].json()["id"] != kept[1].json()["id"] and kept[1].json()["object"] == "response"
+    assert [answer.headers.get("x-cache") for answer in (*cached, *fresh)] == [None, "hit", None, None]
+    assert [answer.json()["metadata"] for answer in cached] == [{"job": "1"}, {"job": "2"}]
+    assert cached[0].json()["id"] != cached[1].json()["id"] and cached[1].json()["object"] == "response"
 
 
-def test_an_idempotency_key_gives_the_same_answer_again():
+def test_repeated_idempotency_key_returns_the_same_response():
     with live(answers(42)) as server:
         first, again = [
             ask(server, {"Idempotency-Key": "k"}, cache="no-store", strategy="self_consistency") for _ in range(2)

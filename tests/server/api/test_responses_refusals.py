@@ -29,7 +29,7 @@ SCHEMA = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
 REJECTED = [
     ({"previous_response_id": "resp_1"}, "previous_response_id", "stores no conversations"),
     ({"conversation": "conv_1"}, "conversation", "stores no conversations"),
-    ({"background": True}, "background", "no responses are stored"),
+    ({"background": True}, "background", "stores no responses"),
     ({"prompt": {"id": "pmpt_1"}}, "prompt", "stores no prompt templates"),
     ({"text": {"verbosity": "low"}}, "text.verbosity", "instructions"),
     ({"text": {"format": {"type": "grammar"}}}, "text.format.type", "json_schema"),

@@ -1,4 +1,4 @@
-"""POST /v1/responses streamed: events the official client reads without complaint, live where text is live."""
+"""POST /v1/responses with a stream, read by the official client."""
 
 import threading
 
@@ -21,7 +21,7 @@ def answers(*numbers):
 
 
 @pytest.mark.parametrize("model", ["scripted", *(f"scripted@{name}" for name in NAMES)])
-def test_the_official_client_reads_every_stream(model):
+def test_official_client_reads_the_stream_of_every_strategy(model):
     with live(answers(42)) as server:
         read = list(server.client().responses.create(model=model, input=QUESTION, stream=True))
     assert [event.sequence_number for event in read] == list(range(len(read)))
@@ -31,13 +31,13 @@ def test_the_official_client_reads_every_stream(model):
 
 
 @pytest.mark.parametrize("model", ["scripted", *(f"scripted@{name}" for name in NAMES)])
-def test_its_helper_puts_the_answer_together(model):
+def test_client_stream_helper_assembles_the_response(model):
     with live(answers(42)) as server, server.client().responses.stream(model=model, input=QUESTION) as stream:
         snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
         assert stream.get_final_response().output_text == snapshots[-1] == BOXED
 
 
-def test_its_helper_reads_reasoning_that_is_kept_apart():
+def test_client_stream_helper_reads_separate_reasoning():
     options = {"strategy": {"name": "chain_of_thought", "reasoning": "separate"}}
     with (
         live(answers(42)) as server,
@@ -47,7 +47,7 @@ def test_its_helper_reads_reasoning_that_is_kept_apart():
     assert reasoning.content[0].text == BOXED and message.content[0].text == "42"
 
 
-async def test_the_asynchronous_helper_does_too():
+async def test_asynchronous_stream_helper_assembles_the_response():
     with live(answers(42)) as server:
         async with (
             openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
@@ -56,7 +56,7 @@ async def test_the_asynchronous_helper_does_too():
             assert (await stream.get_final_response()).cogitate["answer"] == "42"
 
 
-def test_every_event_comes_in_its_place():
+def test_events_are_in_order():
     with live(answers(42)) as server:
         read = events(ask(server, stream=True, strategy="self_consistency"))
     assert [event["type"].removeprefix("response.") for event in read] == [
@@ -75,33 +75,33 @@ def test_every_event_comes_in_its_place():
     assert read[-1]["response"]["output"] == [read[-2]["item"]]
 
 
-def test_a_whole_answer_and_a_streamed_one_say_the_same():
+def test_streamed_response_equals_the_complete_one():
     with live(answers(42)) as server:
-        whole = ask(server, strategy="self_consistency").json()
+        complete = ask(server, strategy="self_consistency").json()
         again = events(ask(server, strategy="self_consistency", stream=True, cache="refresh"))[-1]["response"]
-    for body in (whole, again):
+    for body in (complete, again):
         for own in ("id", "created_at"):
             del body[own]
         body["cogitate"]["trace_id"] = body["output"][0]["id"] = ""
-    assert whole == again
+    assert complete == again
 
 
-def test_chain_of_thought_is_heard_as_it_is_decoded():
+def test_chain_of_thought_is_streamed_as_it_is_decoded():
     with live(ScriptedEngine(["one two three \\boxed{4}"], pace=0.01)) as server:
         read = events(ask(server, stream=True, strategy="chain_of_thought"))
     assert [event["delta"] for event in read if "delta" in event] == ["one", " two", " three", " \\boxed{4}"]
 
 
 @pytest.mark.parametrize(("reasoning", "content"), [("separate", "42"), ("hidden", "42"), ("inline", BOXED)])
-def test_reasoning_streams_where_it_belongs(reasoning, content):
+def test_reasoning_option_places_streamed_reasoning(reasoning, content):
     strategy = {"name": "chain_of_thought", "reasoning": reasoning}
     with live(answers(42)) as server:
         read = events(ask(server, stream=True, strategy=strategy))
-    said = {"response.output_text.delta": "", "response.reasoning_text.delta": ""}
+    texts = {"response.output_text.delta": "", "response.reasoning_text.delta": ""}
     for event in read:
         if "delta" in event:
-            said[event["type"]] += event["delta"]
-    assert said == {
+            texts[event["type"]] += event["delta"]
+    assert texts == {
         "response.output_text.delta": content,
         "response.reasoning_text.delta": BOXED if reasoning == "separate" else "",
     }
@@ -109,7 +109,7 @@ def test_reasoning_streams_where_it_belongs(reasoning, content):
     assert done == read[-1]["response"]["output"]
 
 
-def test_progress_is_sent_when_it_is_asked_for_and_the_client_passes_it_on():
+def test_progress_events_reach_the_official_client_on_request():
     options = {"name": "self_consistency", "n": 3}
     with live(answers(41, 42, 42)) as server:
         quiet = events(ask(server, stream=True, strategy=options, cache="no-store"))
@@ -124,13 +124,13 @@ def test_progress_is_sent_when_it_is_asked_for_and_the_client_passes_it_on():
     assert not [event for event in quiet if event["type"] == "cogitate.progress"]
 
 
-def test_an_answer_that_was_cut_short_ends_as_incomplete():
+def test_stream_of_a_truncated_answer_ends_as_incomplete():
     with live(ScriptedEngine(["one two three four"])) as server:
         last = events(ask(server, stream=True, strategy="chain_of_thought", max_output_tokens=2))[-1]
     assert last["type"] == "response.incomplete" and last["response"]["status"] == "incomplete"
 
 
-def test_a_cached_answer_streams_like_a_fresh_one():
+def test_stream_of_a_cached_answer_equals_the_first_one():
     with live(answers(42)) as server:
         ask(server, strategy="self_consistency")
         made = len(server.engine.calls)
@@ -142,7 +142,7 @@ def test_a_cached_answer_streams_like_a_fresh_one():
 
 
 @pytest.mark.parametrize("reply", [RuntimeError("secret detail"), SampleFailed("secret detail")])
-def test_a_failure_after_the_first_byte_is_the_last_event_and_the_client_raises_it(reply):
+def test_failure_after_the_first_byte_is_the_last_event_and_raises_in_the_client(reply):
     with live(ScriptedEngine([reply])) as server:
         response = ask(server, stream=True, strategy="self_consistency")
         assert response.status_code == 200 and "secret" not in response.text
@@ -155,7 +155,7 @@ def test_a_failure_after_the_first_byte_is_the_last_event_and_the_client_raises_
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("fields", [{"strategy": "self_consistency"}, {}], ids=["strategy", "plain"])
-def test_a_dropped_connection_aborts_every_decode(stream, fields):
+def test_dropped_connection_aborts_every_decode(stream, fields):
     with live(ScriptedEngine(["x"], pace=30)) as server:
         with pytest.raises(httpx.TimeoutException):
             ask(server, timeout=0.3, stream=stream, **fields)
@@ -163,7 +163,7 @@ def test_a_dropped_connection_aborts_every_decode(stream, fields):
         assert server.engine.cancelled > 0
 
 
-def test_a_request_that_is_cancelled_by_name_ends_with_an_error_event():
+def test_stream_of_a_cancelled_request_ends_with_an_error_event():
     with live(ScriptedEngine(["x"], pace=30)) as server:
         heard = []
         asked = {"stream": True, "strategy": "self_consistency"}

@@ -1,4 +1,4 @@
-"""Tool calls and structured answers over POST /v1/responses, as the official client's own helpers read them."""
+"""Tool calls and structured answers of POST /v1/responses, read by the official client's helpers."""
 
 import json
 
@@ -23,7 +23,7 @@ class Product(BaseModel):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_tool_call_is_an_item_of_its_own(strategy):
+def test_tool_call_is_an_item_of_its_own(strategy):
     with live(ScriptedEngine([PARIS])) as server:
         response = server.client().responses.create(
             model=f"scripted@{strategy}", input="Weather in Paris?", tools=[WEATHER]
@@ -34,7 +34,7 @@ def test_a_tool_call_is_an_item_of_its_own(strategy):
 
 
 @pytest.mark.parametrize("strategy", ["self_consistency", "best_of_n"])
-def test_a_tool_call_streams_with_its_arguments(strategy):
+def test_tool_call_is_streamed_with_its_arguments(strategy):
     with live(ScriptedEngine([PARIS])) as server:
         with server.client().responses.stream(
             model=f"scripted@{strategy}", input="Weather in Paris?", tools=[WEATHER]
@@ -46,7 +46,7 @@ def test_a_tool_call_streams_with_its_arguments(strategy):
     assert "".join(deltas) == done.arguments == call.arguments == PARIS.arguments
 
 
-def test_a_conversation_with_its_calls_goes_on():
+def test_conversation_continues_after_a_call():
     def script(prompt, sampling):
         return "It rains." if any(message.role == "tool" for message in prompt.messages) else PARIS
 
@@ -65,13 +65,13 @@ def test_a_conversation_with_its_calls_goes_on():
 
 
 @pytest.mark.parametrize("model", ["scripted", "scripted@self_consistency", "scripted@best_of_n"])
-def test_a_structured_answer_is_parsed_by_the_client(model):
+def test_official_client_parses_a_structured_answer(model):
     with live(ScriptedEngine(['{"value": 42, "unit": "m"}'])) as server:
         response = server.client().responses.parse(model=model, input="6*7 metres?", text_format=Product)
     assert response.output_parsed == Product(value=42, unit="m")
 
 
-async def test_and_by_its_asynchronous_stream():
+async def test_asynchronous_client_parses_a_streamed_structured_answer():
     with live(ScriptedEngine(['{"value": 42, "unit": "m"}'])) as server:
         async with (
             openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
@@ -82,13 +82,13 @@ async def test_and_by_its_asynchronous_stream():
             assert (await stream.get_final_response()).output_parsed == Product(value=42, unit="m")
 
 
-def test_tools_that_may_not_be_used_are_no_reason_to_call_them():
+def test_tool_choice_none_prevents_calls():
     with live(ScriptedEngine(["It rains."])) as server:
         body = ask(server, strategy="self_consistency", tools=[WEATHER], tool_choice="none").json()
     assert body["output"][0]["type"] == "message" and body["tool_choice"] == "none"
 
 
-def test_no_tools_are_no_tools():
+def test_empty_tools_equal_absent_tools():
     with live(ScriptedEngine(["It rains."])) as server:
         read = events(ask(server, strategy="self_consistency", tools=[], tool_choice="auto", stream=True))
     assert read[-1]["response"]["tools"] == []

@@ -27,15 +27,15 @@ def choice(index: int, **message: object) -> dict[str, object]:
     return {"index": index, "message": message, "finish_reason": "stop", "logprobs": None}
 
 
-async def stream_cached(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
+async def read_stream(body: dict[str, object], **fields: object) -> list[dict[str, object]]:
     job = Job(Trace(), outcome=body)
-    lines = [line.decode() async for line in sse.stream(make_plan(**fields), job, JobReader(Caller()))]
+    lines = [line.decode() async for line in sse.encode_answer(make_plan(**fields), job, JobReader(Caller()))]
     assert lines.pop() == "data: [DONE]\n\n"
     return [json.loads(line[6:]) for line in lines]
 
 
-async def test_every_choice_of_a_cached_answer_is_streamed():
-    chunks = await stream_cached({"choices": [choice(0, content="a"), choice(1, content="b")]})
+async def test_stream_of_a_cached_answer_has_every_choice():
+    chunks = await read_stream({"choices": [choice(0, content="a"), choice(1, content="b")]})
     deltas = [(c["choices"][0]["index"], c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) for c in chunks]
     assert deltas == [
         (0, {"role": "assistant", "content": ""}, None),
@@ -47,10 +47,10 @@ async def test_every_choice_of_a_cached_answer_is_streamed():
     ]
 
 
-async def test_tool_calls_and_usage_are_streamed():
+async def test_stream_has_tool_calls_and_usage():
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     body = {"choices": [choice(0, content=None, tool_calls=[call])], "usage": {"total_tokens": 3}}
-    *_, calls, _, usage = await stream_cached(body, stream_options={"include_usage": True})
+    *_, calls, _, usage = await read_stream(body, stream_options={"include_usage": True})
     assert calls["choices"][0]["delta"] == {"tool_calls": [{"index": 0, **call}]}
     assert usage["choices"] == [] and usage["usage"] == {"total_tokens": 3}
 
