@@ -48,6 +48,6 @@ async def response_lines(body: Body) -> AsyncIterator[str]:
         ("output_item.done", {"output_index": 0, "item": message}),
         ("completed", {"response": body}),
     ]
-    for number, (kind, told) in enumerate(events):
-        event = {"type": f"response.{kind}", "sequence_number": number} | told
+    for number, (kind, fields) in enumerate(events):
+        event = {"type": f"response.{kind}", "sequence_number": number} | fields
         yield f"event: response.{kind}\ndata: {json.dumps(event)}\n\n"
