@@ -16,7 +16,7 @@ class ConfidenceStop:
     monitor: ConfidenceMonitor
     top: int
     """Alternatives per token."""
-    has_stopped: bool = False
+    is_stopped: bool = False
     _tokens_read: int = 0
 
     def should_stop(self, parser: StreamParser) -> bool:
@@ -24,8 +24,8 @@ class ConfidenceStop:
         fresh = {name: values[self._tokens_read :] for name, values in parser.logprobs.items()}
         tokens = parse_logprobs(fresh, (), self.top)
         self._tokens_read += len(tokens)
-        self.has_stopped = self.has_stopped or self.monitor.update(tokens)
-        return self.has_stopped
+        self.is_stopped = self.is_stopped or self.monitor.update(tokens)
+        return self.is_stopped
 
 
 def build_confidence_stop(sampling: Sampling) -> ConfidenceStop | None:

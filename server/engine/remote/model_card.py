@@ -1,15 +1,13 @@
 """Reads the model that an upstream serves from its /models listing."""
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_count
+from cogitate.server.protocol.json import digest
 
 DEFAULT_CONTEXT_TOKENS = 131_072
 """Assumed where the upstream does not report its context length; it rejects longer prompts by itself."""
@@ -61,5 +59,5 @@ def build_model(name: str, card: Mapping[str, Any]) -> UpstreamModel:
         max_model_len=next((length for length in lengths if is_count(length) and length), None),
         created=created if is_count(created) else int(time.time()),
         is_vllm=card.get("owned_by") == "vllm",
-        revision=hashlib.sha256(orjson.dumps([name, stable], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
+        revision=digest([name, stable]).hex()[:16],
     )

@@ -51,7 +51,7 @@ def parse_single_choice(body: object) -> Body:
 def parse_completion(body: object, prompt: Prompt, sampling: Sampling) -> Completion:
     """Parse a complete response with one choice. Raises UpstreamFailed."""
     choice, usage = parse_single_choice(body), parse_usage(as_dict(body).get("usage"), sampling.max_tokens)
-    return _parse_finished(choice, usage, prompt, sampling)
+    return _parse_complete(choice, usage, prompt, sampling)
 
 
 def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Completion | UpstreamFailed]:
@@ -73,7 +73,7 @@ def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> lis
             return UpstreamFailed(OVER_TOKEN_LIMIT)
         own = ReportedUsage(usage.prompt, tokens, usage.cached, is_known=True)
         try:
-            return _parse_finished(choice, own, prompt, sampling)
+            return _parse_complete(choice, own, prompt, sampling)
         except UpstreamFailed as error:
             return error
 
@@ -117,7 +117,7 @@ def parse_token_ids(choice: Body) -> tuple[int, ...]:
     return tuple(ids[:-1] if ended else ids)
 
 
-def _parse_finished(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling) -> Completion:
+def _parse_complete(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling) -> Completion:
     finish = FINISH_REASONS.get(as_text(choice.get("finish_reason"), "a finish_reason"))
     if finish is None:
         raise UpstreamFailed("returned an unfinished response")

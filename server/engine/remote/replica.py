@@ -71,7 +71,7 @@ class Replica:
             limit = request.max_bytes if status == 200 else MAX_ERROR_BODY_BYTES
             response = UpstreamResponse(self, stream, limit)
         except httpx.TransportError as error:
-            raise self._to_upstream_failed(error) from error
+            raise self._record_connection_error(error) from error
         finally:
             if response is None:
                 self.in_flight -= 1
@@ -110,7 +110,7 @@ class Replica:
         if self.health.record_failure(refused=refused):
             self.on_unhealthy(self, no_response)
 
-    def _to_upstream_failed(self, error: httpx.TransportError) -> UpstreamFailed:
+    def _record_connection_error(self, error: httpx.TransportError) -> UpstreamFailed:
         refused = isinstance(error, httpx.ConnectError)
         self.record_failure(no_response=True, refused=refused)
         return UpstreamFailed("cannot be reached" if refused else "did not respond", no_response=True)

@@ -54,7 +54,7 @@ class RemoteConversation:
 
         async def read(response: UpstreamResponse) -> Completion:
             body = await (sample.read(response) if stream else response.read_json())
-            if sample.has_stopped:
+            if sample.is_stopped:
                 return to_stopped_completion(sample.parser, prompt, sampling)
             return parse_completion(body, prompt, sampling)
 
@@ -67,10 +67,10 @@ class RemoteConversation:
             else:
                 async with await self.balancer.open(request, self.affinity) as response:
                     completion = await read(response)
-            return completion if sample.has_stopped else await self._detect_tags(completion, sampling)
+            return completion if sample.is_stopped else await self._detect_tags(completion, sampling)
         except asyncio.CancelledError:
             if on_abort:
-                on_abort(sample.to_aborted(prompt, sampling))
+                on_abort(sample.build_partial(prompt, sampling))
             raise
 
     async def build_response(self, completions: Sequence[Completion]) -> Body:
@@ -140,16 +140,16 @@ class SampleStream:
             self._parse_buffer()
         else:
             await self._read_live(response)
-        if not (self.parser.is_done or self.has_stopped):
+        if not (self.parser.is_done or self.is_stopped):
             raise UpstreamFailed("ended its stream before the response was complete")
         return self.parser.to_body()
 
     @property
-    def has_stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether it was stopped because its confidence fell below the threshold."""
-        return self._stop is not None and self._stop.has_stopped
+        return self._stop is not None and self._stop.is_stopped
 
-    def to_aborted(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    def build_partial(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return the completion of what was received until now."""
         try:
             self._parse_buffer()
@@ -159,7 +159,7 @@ class SampleStream:
 
     async def _read_live(self, response: UpstreamResponse) -> None:
         decoder = EventDecoder()
-        while not self.has_stopped and (chunk := await response.read_chunk()):
+        while not self.is_stopped and (chunk := await response.read_chunk()):
             for payload in decoder.feed(chunk):
                 for delta in self.parser.feed(payload):
                     if self.on_text:

@@ -33,7 +33,7 @@ async def test_steps_continue_from_token_ids_and_include_their_separator():
     assert "metadata" not in steps[0] and steps[0]["top_p"] == 0.9
 
 
-async def test_close_tag_ends_a_thought_by_token_id_and_is_excluded():
+async def test_text_ends_before_the_close_tag_by_its_token_id():
     chat, received = request(), []
     async with remote_backend(Script(texts=[f"{OPEN_TAG} six sevens {CLOSE_TAG} 42", f"so {CLOSE_TAG}"])) as (
         fake,
@@ -43,13 +43,13 @@ async def test_close_tag_ends_a_thought_by_token_id_and_is_excluded():
         sampling = Sampling(max_tokens=50, until=f" {CLOSE_TAG}", needs_token_ids=True)
         thought = await conversation.generate(chat.prompt, sampling, on_text=received.append)
         after = await conversation.generate(thought.continuation.prefill(CLOSE_TAG), replace(sampling, max_tokens=1))
-    assert thought.text == f"{OPEN_TAG} six sevens" == "".join(speech.text for speech in received)
+    assert thought.text == f"{OPEN_TAG} six sevens" == "".join(delta.text for delta in received)
     assert (thought.finish, thought.stopped_by) == ("stop", sampling.until)
     assert (len(thought.token_ids), thought.completion_tokens) == (3, 4)
     assert (after.finish, after.stopped_by, after.thinking) == ("length", None, False)
 
 
-async def test_chat_sample_can_be_continued():
+async def test_continuation_of_a_chat_sample_uses_its_token_ids():
     chat = request()
     async with remote_backend() as (fake, backend):
         conversation = await backend.converse(chat, chat.prompt)

@@ -71,18 +71,18 @@ async def test_usage_of_mixed_requests_equals_the_upstreams_tokens():
     async with serving(script) as (client, (fake,), _):
         for _ in range(60):
             before = fake.counters.tokens
-            answer = await ask(client, **(chat := fields()))
+            answer = await ask(client, **(sent := fields()))
             await eventually(lambda: fake.counters.in_flight == 0)
             if answer.status_code == 200:
                 body = answer.json()
                 counted, uncounted = body["usage"]["completion_tokens"], body["cogitate"]["uncounted"]
-                completion = fake.counters.tokens - before
+                decoded = fake.counters.tokens - before
                 # A chunk in flight when the connection closes is decoded but not received.
                 late = body["cogitate"]["aborted"]
-                assert counted <= completion <= counted + late if not uncounted else completion >= counted, chat
+                assert counted <= decoded <= counted + late if not uncounted else decoded >= counted, sent
 
 
-async def test_aborted_samples_without_usage_are_reported_as_uncounted():
+async def test_response_counts_aborted_samples_without_usage_as_uncounted():
     script = Script(texts=["\\boxed{1}"] * 4 + ["long " * 50 + "\\boxed{1}"], pace=0.01, vllm=False)
     async with serving(script, abilities=frozenset()) as (client, (fake,), _):
         body = (await ask(client, strategy={"name": "self_consistency", "n": 8, "concurrency": 8})).json()
@@ -116,8 +116,8 @@ async def test_samples_of_one_prompt_go_to_one_replica():
             messages = [{"role": "user", "content": f"question {question}"}]
             before = [fake.counters.calls for fake in upstreams]
             await ask(client, messages=messages, strategy=VOTE)
-            chat = [fake.counters.calls - at for fake, at in zip(upstreams, before, strict=True)]
-            assert sorted(chat) == [0, 0, 8]
+            counts = [fake.counters.calls - at for fake, at in zip(upstreams, before, strict=True)]
+            assert sorted(counts) == [0, 0, 8]
         assert all(fake.counters.calls for fake in upstreams)
 
 
@@ -129,7 +129,7 @@ async def test_invalid_responses_have_no_vote_and_no_cache_entry(fault):
         assert b'result="stored"} 0.0' in service.metrics.exposition()
 
 
-async def test_truncated_upstream_stream_ends_in_an_error_without_done():
+async def test_incomplete_upstream_stream_ends_in_an_error_event():
     for fields in ({}, {"strategy": "chain_of_thought"}):
         async with serving(Script(fault="cut")) as (client, _, _):
             answer = await ask(client, stream=True, **fields)

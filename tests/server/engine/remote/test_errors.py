@@ -12,7 +12,7 @@ from cogitate.server.errors import ApiError, BadRequest
     ("value", "seconds"),
     [("7", 7), ("0", 1), ("-3", 1), ("Fri, 31 Dec", 1), ("1.5", 1), ("", 1), ("99999", 3600), ("²", 1)],
 )
-def test_retry_after_is_parsed_and_clamped(value, seconds):
+def test_retry_after_is_between_one_second_and_one_hour(value, seconds):
     assert parse_retry_after(value) == seconds
 
 

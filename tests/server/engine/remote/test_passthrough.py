@@ -18,7 +18,7 @@ from tests.server.engine.remote.test_request import TOOL
 FAULTS = ("cut", "error_in_200", "malformed", "extra_choices", "reset", "hang_body", "absurd_usage")
 
 
-async def test_request_and_response_bodies_are_forwarded_unchanged():
+async def test_forwarding_preserves_request_and_response_bodies():
     fields = {"n": 3, "tools": [TOOL], "logprobs": True, "top_logprobs": 2, "seed": 4, "max_completion_tokens": 50}
     async with remote_backend() as (fake, backend):
         body = await backend.answer(request(**fields))
@@ -49,14 +49,14 @@ async def test_stream_is_forwarded_event_by_event():
 
 
 async def test_raw_completion_goes_through():
-    chat = CompletionRequest.model_validate({"model": "fake", "prompt": "Say:", "max_tokens": 3})
+    completion = CompletionRequest.model_validate({"model": "fake", "prompt": "Say:", "max_tokens": 3})
     async with remote_backend() as (fake, backend):
-        assert (await backend.answer(chat))["choices"][0]["text"] == "First, 6 times"
+        assert (await backend.answer(completion))["choices"][0]["text"] == "First, 6 times"
     assert fake.requests[0][0] == "/v1/completions"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_incomplete_stream_raises_without_done(fault):
+async def test_incomplete_stream_raises_and_has_no_final_event(fault):
     lines = []
     async with remote_backend() as (fake, backend):
         fake.script.fault = fault
@@ -79,10 +79,10 @@ async def test_abandoned_stream_closes_the_upstream_response():
 
 
 async def test_missing_responses_api_is_an_unsupported_parameter():
-    chat = ResponsesRequest.model_validate({"model": "fake", "input": "Hello"})
+    response = ResponsesRequest.model_validate({"model": "fake", "input": "Hello"})
     async with remote_backend() as (_, backend):
         with pytest.raises(UnsupportedParameter, match="no Responses API"):
-            await backend.answer(chat)
+            await backend.answer(response)
 
 
 def test_responses_api_has_the_served_model_name():

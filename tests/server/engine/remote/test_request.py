@@ -107,10 +107,10 @@ async def test_missing_usage_leaves_tokens_unknown():
 
 
 async def test_raw_prompt_goes_to_completions_verbatim():
-    chat = CompletionRequest.model_validate({"model": "fake", "prompt": "Say 72:", "top_p": 0.5})
+    raw = CompletionRequest.model_validate({"model": "fake", "prompt": "Say 72:", "top_p": 0.5})
     async with remote_backend() as (fake, backend):
-        conversation = await backend.converse(chat, chat.strategy_prompt)
-        completion = await conversation.generate(chat.strategy_prompt, Sampling(max_tokens=50))
+        conversation = await backend.converse(raw, raw.strategy_prompt)
+        completion = await conversation.generate(raw.strategy_prompt, Sampling(max_tokens=50))
         ids = await conversation.generate(Prompt((), raw=(901, 902)), Sampling(max_tokens=50))
         body = await conversation.build_response([completion])
     (path, fields, _), (_, by_ids, _) = fake.requests

@@ -9,9 +9,9 @@ from tests.server.engine.remote.test_request import TOOL
 
 async def build_body(script: Script, chat, n: int = 1, **sampling: object):
     async with remote_backend(script) as (_, backend):
-        completion = [await sample(backend, chat, **sampling) for _ in range(n)]
+        completions = [await sample(backend, chat, **sampling) for _ in range(n)]
         conversation = await backend.converse(chat, chat.prompt)
-        return await conversation.build_response(completion)
+        return await conversation.build_response(completions)
 
 
 async def test_tool_call_response_copies_the_upstreams_choice():

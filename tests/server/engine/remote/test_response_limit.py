@@ -45,8 +45,8 @@ def test_forwarded_limit_counts_every_choice():
 
 
 def test_responses_api_limit_allows_five_repetitions():
-    chat = {"model": "m", "input": "a", "max_output_tokens": 9}
-    assert max_forwarded_bytes(ResponsesRequest.model_validate(chat), 4096) == 5 * max_bytes(9, None, 4096)
+    body = {"model": "m", "input": "a", "max_output_tokens": 9}
+    assert max_forwarded_bytes(ResponsesRequest.model_validate(body), 4096) == 5 * max_bytes(9, None, 4096)
 
 
 @pytest.mark.parametrize("partial", [False, True])

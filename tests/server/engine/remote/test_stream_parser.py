@@ -30,7 +30,7 @@ async def test_sample_is_streamed_only_where_partial_text_is_read():
     async with remote_backend() as (fake, backend):
         await sample(backend)
         await sample(backend, reads_partial=True)
-        await sample(backend, on_text=lambda speech: None)
+        await sample(backend, on_text=lambda delta: None)
     plain, partial, live = [body for _, body, _ in fake.requests]
     assert "stream" not in plain and "stream_options" not in plain
     assert partial["stream"] is live["stream"] is True
@@ -53,13 +53,13 @@ async def test_streamed_and_unstreamed_completions_are_equal(live):
         called = await sample(backend, request(tools=[TOOL]), **options)
     assert streamed == plain and streamed.text == STORY
     assert called.tool_calls == (ToolCall("add", '{"a": 1}'),) and called.finish == "stop"
-    assert not live or "".join(speech.text for speech in received) == STORY and len(received) > 5
+    assert not live or "".join(delta.text for delta in received) == STORY and len(received) > 5
 
 
 async def test_on_text_is_called_during_decoding():
     async with remote_backend(Script(pace=0.01)) as (fake, backend):
         received: list[int] = []
-        await sample(backend, on_text=lambda speech: received.append(fake.counters.tokens))
+        await sample(backend, on_text=lambda delta: received.append(fake.counters.tokens))
     assert received[0] < 4 < received[-1]
 
 
@@ -83,7 +83,7 @@ async def test_abort_without_usage_has_unknown_tokens(script):
 
 async def test_cancelling_aborts_the_upstream_call_at_once():
     async with remote_backend(Script(pace=0.01, texts=["word " * 500])) as (fake, backend):
-        for options in ({}, {"reads_partial": True}, {"on_text": lambda speech: None}):
+        for options in ({}, {"reads_partial": True}, {"on_text": lambda delta: None}):
             await cancel_sample(backend, fake, **options)
             completion = fake.counters.tokens
             await eventually(lambda: fake.counters.in_flight == 0, seconds=0.1)
@@ -93,7 +93,7 @@ async def test_cancelling_aborts_the_upstream_call_at_once():
 
 async def test_stream_without_done_fails_the_sample():
     async with remote_backend(Script(fault="cut")) as (_, backend):
-        for options in ({"reads_partial": True}, {"on_text": lambda speech: None}):
+        for options in ({"reads_partial": True}, {"on_text": lambda delta: None}):
             with pytest.raises(UpstreamFailed, match="before the response was complete"):
                 await sample(backend, **options)
 
@@ -132,7 +132,7 @@ async def test_continuation_below_the_confidence_threshold_stops():
         assert (completion.finish, len(completion.logprobs)) == ("unsure", 3) and fake.counters.tokens <= 5
 
 
-async def test_sample_above_the_confidence_threshold_is_unchanged():
+async def test_confidence_threshold_leaves_a_confident_sample_as_it_is():
     async with remote_backend() as (_, backend):
         plain = await sample(backend, logprobs=2)
         watched = await sample(backend, logprobs=2, confidence_threshold=ConfidenceThreshold(0.1, 3))

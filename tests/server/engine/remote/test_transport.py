@@ -106,7 +106,7 @@ async def test_request_on_a_new_connection_is_not_sent_again():
         (encode_response(b""), ""),
     ],
 )
-async def test_every_body_framing_is_supported(raw, text):
+async def test_client_supports_every_body_framing(raw, text):
     async with start_scripted_server(raw) as (client, _, url):
         assert (await client.get(url)).text == text
 
