@@ -1,4 +1,4 @@
-"""What an engine with a Responses API of its own answers, and how it streams that."""
+"""Response bodies and stream events of an engine with its own Responses API."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Each row of the decision table."""
+"""Auto: each row of its decision table."""
 
 import pytest
 

@@ -199,7 +199,7 @@ def test_search_never_has_more_than_n_leaves():
 
 
 def leading(lookahead, engine_of=tree):
-    """a looks better and leads nowhere; b looks worse and leads to what is right."""
+    """Step a scores higher than b, but its rollout scores lower."""
     scores = {"a" + SEP: 0.6, "b" + SEP: 0.4}
     scores |= {f"a{SEP}bad{SEP}": 0.1, f"b{SEP}good{SEP}": 0.9, f"a{SEP}bad{SEP}1": 0.1, f"b{SEP}good{SEP}2": 0.9}
     children = {"": ["a" + SEP, "b" + SEP], "a" + SEP: ["bad" + SEP], "b" + SEP: ["good" + SEP]}

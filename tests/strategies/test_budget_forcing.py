@@ -178,7 +178,7 @@ def test_thinking_never_exceeds_its_limit_and_always_leaves_an_answer(
     assert finished.outcome.completion.text == streamed_text(session)
     assert usage(session.trace).completion == engine.decoded <= min(strategy.cost(limit), tokens or 1000)
     if not answers:
-        assert finished.outcome.answer, "a chain that ended by itself, with an answer"
+        assert finished.outcome.answer, "only a chain with an answer may end without a second call"
     elif tokens is None:
         assert answers[0][0] >= reserve and answers[0][1] > 0
 
@@ -204,7 +204,7 @@ def test_deadline_returns_the_thought_so_far():
 
 @dataclass(slots=True)
 class Parsing(ScriptedEngine):
-    """Keeps thoughts apart, as an engine with a reasoning parser does."""
+    """An engine that separates reasoning from content, as with a reasoning parser."""
 
     async def generate(self, prompt, sampling, *, on_text=None, on_abort=None):
         made = await ScriptedEngine.generate(self, prompt, sampling)

@@ -81,7 +81,7 @@ def test_max_tokens_of_the_client_is_not_reported_as_a_budget():
     engine = ScriptedEngine(["one two three four \\boxed{1}", " 4"])
     finished = solve(ChainOfThought(), build_session(engine, sampling=Sampling(max_tokens=3)))
     assert finished.stopped == "completed" and finished.outcome.completion.finish == "length"
-    assert len(engine.calls) == 1, "what was cut off says no more than max_tokens"
+    assert len(engine.calls) == 1, "a truncated chain gets no second call"
 
 
 def test_second_call_uses_only_the_tokens_that_max_tokens_leaves():

@@ -19,7 +19,7 @@ def search(**options):
 
 
 def build_tree():
-    """Two steps of four ways each, then an answer: what each prefix is followed by, and what each text is worth."""
+    """Build two steps of four branches each, then an answer: the children of each prefix, and the score of each text."""
     firsts = [letter + SEP for letter in LETTERS]
     children = {"": firsts} | dict.fromkeys(firsts, firsts)
     children |= {first + second: [f"so \\boxed{{{second[0]}}}"] for first in firsts for second in firsts}
@@ -35,7 +35,7 @@ def texts(children, prefix=""):
 
 
 def test_search_equals_a_reference_implementation():
-    """Two subtrees of two: the first sees the children a and b, the second c and d."""
+    """Two subtrees of width two: the first gets the children a and b, the second c and d."""
     children, scores = build_tree()
     leaves = []
     for at in (0, 2):

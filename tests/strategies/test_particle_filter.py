@@ -26,7 +26,7 @@ def rank_all(finished):
 
 
 def test_weights_are_computed_from_the_prefix_without_accumulation():
-    """At odds of 4 to 1 the effective size is 2.9 of 4; counted twice, at 16 to 1, it would be 2.2."""
+    """At odds of 4 to 1 the effective sample size is 2.9 of 4; accumulated, at 16 to 1, it would be 2.2."""
     children = {"": ["a" + SEP, "a" + SEP, "b" + SEP, "b" + SEP]}
     children |= {letter + SEP: ["x" + SEP] for letter in "ab"}
     children |= {f"{letter}{SEP}x{SEP}": ["end"] for letter in "ab"}
@@ -37,7 +37,7 @@ def test_weights_are_computed_from_the_prefix_without_accumulation():
 
 @pytest.mark.parametrize(("threshold", "surviving"), [(0.0, {"a", "b"}), (0.5, {"a", "b"}), (0.9, {"a"})])
 def test_resampling_waits_for_a_low_effective_sample_size(threshold, surviving):
-    """Of four, two have nearly all the weight: the effective size is just above 2."""
+    """Two of four particles have nearly all the weight: the effective sample size is just above 2."""
     firsts = ["a" + SEP, "a" + SEP, "b" + SEP, "b" + SEP]
     engine = tree({"": firsts, "a" + SEP: ["end"], "b" + SEP: ["end"]})
     session = build_session(engine, score_text=lambda text: 0.999 if text[0] == "a" else 0.001, sampling=SEEDED)
@@ -120,7 +120,7 @@ def test_last_step_has_no_stop_string_and_usage_is_exact():
 
 
 def two_steps(*firsts):
-    """Each first step goes on to its own end."""
+    """An engine whose first steps each have one second step, the last."""
     return tree({"": [letter + SEP for letter in firsts]} | {letter + SEP: ["end"] for letter in firsts})
 
 
@@ -142,7 +142,7 @@ def test_one_gibbs_iteration_equals_the_particle_filter():
 
 
 def test_retained_particle_is_drawn_by_its_odds_and_never_displaced():
-    """The first iteration finds one good particle; all later ones are bad, and it remains and is branched from."""
+    """The first iteration has one good particle, all later ones are bad: it is retained, and others branch off it."""
     firsts = iter(["good" + SEP] + ["bad" + SEP] * 99)
     engine = ScriptedEngine(lambda prompt, sampling: "end" if prompt.prefix else next(firsts))
     session = build_session(
@@ -179,7 +179,7 @@ def test_retained_particle_that_ended_early_stays_complete_while_the_rest_contin
 
 
 def test_particles_of_all_gibbs_iterations_vote():
-    """The first finds 1 twice; what the later ones find weighs more."""
+    """The first iteration has the answer 1 twice; the answers of later iterations weigh more."""
     letters = iter("112222")
     engine = ScriptedEngine(lambda prompt, sampling: f"so \\boxed{{{next(letters)}}}")
     session = build_session(engine, score_text=lambda text: 0.5 if "{2}" in text else 0.1, sampling=SEEDED)

@@ -66,7 +66,7 @@ def test_position_bias_of_the_judge_decides_no_knockout():
 
 
 def test_knockout_needs_both_orders():
-    """The other order is lost: the answer with more votes goes on."""
+    """One order fails: the answer with more votes goes on."""
     texts = ["zebra \\boxed{1}", *["cat \\boxed{2}"] * 4]
     verdicts = iter(["Response 0", SampleFailed("gone")] * 2)
     for seed in range(3):

@@ -89,7 +89,7 @@ def test_critique_is_auxiliary_and_counts_as_verification():
     assert usage(session.trace).verifier == critique.completion_tokens
     _, sampling = engine.calls[1]
     assert sampling.auxiliary and sampling.max_tokens == MAX_NOTE_TOKENS and not engine.calls[2][1].auxiliary
-    assert engine.calls[2][1] == engine.calls[0][1], "a revision is not decoded as its draft was"
+    assert engine.calls[2][1] == engine.calls[0][1], "a revision must be sampled as its draft was"
 
 
 def test_draft_cannot_close_its_quotation():

@@ -26,9 +26,9 @@ async def test_width_is_computed_again_at_each_release():
             crowd.create_task(enter())
         await asyncio.sleep(0)
         assert entered == 4
-        assert await release() == 5, "one out, one in"
+        assert await release() == 5, "each release admits one"
         busy = True
-        assert [await release() for _ in range(3)] == [5, 5, 6], "no new one until fewer than two are in"
+        assert [await release() for _ in range(3)] == [5, 5, 6], "none is admitted until fewer than two run"
         width, busy = 5, False
         assert await release() == 10
         width = 8

@@ -15,16 +15,16 @@ from tests.fakes.run import build_session, events, solve
 
 PROGRAM = "```python\ndef solution():\n    return 42\n```"
 LATER: dict[str, tuple[Strategy, str, int]] = {
-    "the votes behind auto's first wave": (Auto(n=4), "\\boxed{4#}", 3),
-    "the votes behind a warm-up": (
+    "votes after the first wave of auto": (Auto(n=4), "\\boxed{4#}", 3),
+    "votes after a warm-up": (
         SelfConsistency(n=4, stop_rule="none", weights="confidence", floor="low", warmup=2),
         "\\boxed{42}",
         2,
     ),
-    "the chains beside programs": (ProgramAided(n=2, chains=2, stop_rule="none"), PROGRAM, 2),
-    "the second call of a chain": (ChainOfThought(), "hard to say", 1),
+    "chains that join programs": (ProgramAided(n=2, chains=2, stop_rule="none"), PROGRAM, 2),
+    "second call of a chain of thought": (ChainOfThought(), "hard to say", 1),
 }
-"""A strategy, what its first samples say (#: each another number), and how many those are."""
+"""A strategy, the text of its first samples (#: a different number in each), and their number."""
 
 
 @pytest.mark.parametrize("later", LATER)
@@ -38,7 +38,7 @@ def test_answer_survives_the_loss_of_every_later_decode(later):
     session = build_session(engine)
     session.programs = InProcessPrograms()
     finished = solve(strategy, session)
-    assert len(engine.calls) > first, "nothing was lost"
+    assert len(engine.calls) > first, "no later decode was requested"
     assert text.partition("#")[0] in finished.outcome.completion.text and finished.stopped == "completed"
     assert usage(session.trace).completion == engine.decoded > 0
 

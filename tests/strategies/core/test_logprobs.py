@@ -1,4 +1,4 @@
-"""The tokens of a sample, packed: they are what they were, and nothing that the garbage collector goes through."""
+"""Packed log-probabilities equal their tokens, and add no objects for the garbage collector."""
 
 import gc
 import math

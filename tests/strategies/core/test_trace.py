@@ -60,7 +60,7 @@ def test_usage_counts_each_distinct_raw_prompt():
 
 
 def test_depth_is_the_longest_sequence_of_dependent_decodes():
-    """Two at a time: the first, then two short ones, while the second decodes."""
+    """Two samples decode at a time: the third and fourth follow the first, while the second still decodes."""
     texts = iter(["w " * count for count in (9, 90, 5, 1)])
     session = build_session(ScriptedEngine(lambda prompt, sampling: next(texts), pace=0.001))
     solve(SelfConsistency(n=4, concurrency=2, stop_rule="none"), session)
@@ -97,7 +97,7 @@ def test_cached_tokens_never_exceed_the_counted_prompts():
 
 @pytest.mark.parametrize("happened", [Sampled, Aborted])
 def test_prefix_cached_by_a_sibling_does_not_count_as_cached(happened):
-    """Whichever ends first."""
+    """The order in which they end does not matter."""
     assert (
         compute_usage(Sampled("candidate", completion(cached=8)), happened("candidate", completion(cached=0))).cached
         == 0
