@@ -1,4 +1,4 @@
-"""The two engines that the table is about: vLLM in this process, and the remote engine over vLLM's own server."""
+"""The two engines of the table: vLLM in this process, and the remote engine over vLLM's own server."""
 
 import asyncio
 import contextlib
@@ -20,18 +20,18 @@ from tests.fields.requests import Server
 
 ENGINES = ("vllm", "remote")
 PROGRAMS = Settings(code_exec="bwrap")
-"""Programs may be asked for. The demo model writes none, so none is run, and no sandbox is opened."""
+"""Allows program_aided. The demo model writes no programs, so that none runs and no sandbox is opened."""
 ARGUMENTS = {
     "enable_auto_tool_choice": True,
     "tool_call_parser": "hermes",
-    # The demo model's own template, and one that hears whether to think.
+    # The demo model's template, extended by the switch for thinking.
     "chat_template": str(Path(__file__).with_name("template.jinja")),
 }
 
 
 @contextlib.asynccontextmanager
 async def engines(engine: BorrowedBackend) -> AsyncIterator[dict[str, Server]]:
-    """By name, over one loaded model."""
+    """Servers by engine name, over one loaded model."""
     async with (
         serve_pair(await with_arguments(engine, **ARGUMENTS)) as pair,
         remote(f"{pair.vllms}/v1") as url,
@@ -43,7 +43,7 @@ async def engines(engine: BorrowedBackend) -> AsyncIterator[dict[str, Server]]:
 
 @contextlib.asynccontextmanager
 async def remote(upstream: str) -> AsyncIterator[str]:
-    """Our server in front of another."""
+    """A server of ours in front of an upstream server."""
     backend = RemoteBackend([UpstreamConfig(upstream)])
     service = Service(backend, MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
     ready = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Every field under every strategy, and without one: refused, or honoured. Anything else is lost."""
+"""Tries every field under every strategy and without one: honoured or refused; anything else is lost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from typing import Literal
 from cogitate.strategies import STRATEGIES
 from tests.fields.effects import changes_nothing
 from tests.fields.fields import FIELDS, Field
-from tests.fields.requests import Refused, Server, Trial
+from tests.fields.requests import Rejected, Server, Trial
 
 PLAIN = "none"
 COLUMNS = (PLAIN, *STRATEGIES)
-"""Every strategy's answer, at temperature 0 and asked as in asking.py, is a sample as it stands, or begins with one: an
+"""At temperature 0, with the options of requests.py, every answer is or begins with the engine's own sample, so that an
 effect on it is the field's."""
 MAX_CONCURRENT_TRIALS = 16
 """Trials at a time, which share the engine's batches."""
@@ -23,7 +23,7 @@ class Verdict:
     field: Field
     column: str
     found: Literal["honoured", "refused", "accepted", "lost"]
-    """accepted: taken, where what would show its effect is refused."""
+    """accepted: no error, where the option that would show the effect is refused."""
     reason: str = ""
 
 
@@ -31,11 +31,11 @@ async def try_field(server: Server, field: Field, column: str) -> Verdict:
     trial = field.trial(server, None if column == PLAIN else column)
     try:
         await field.check(trial)
-    except Refused as refusal:
+    except Rejected as refusal:
         if refusal.param in (field.name, *field.needs):
             return Verdict(field, column, "refused", str(refusal))
-        if refusal.param in field.beside:
-            return await try_alone(replace(trial, beside={}), field, column)
+        if refusal.param in field.context:
+            return await try_alone(replace(trial, context={}), field, column)
         return Verdict(field, column, "lost", f"{refusal} [{refusal.param}]")
     except (AssertionError, LookupError, ValueError) as lost:
         return Verdict(field, column, "lost", repr(lost))
@@ -46,7 +46,7 @@ async def try_alone(trial: Trial, field: Field, column: str) -> Verdict:
     """Try the field without the options that it acts on: it must be accepted without effect."""
     try:
         await changes_nothing(trial)
-    except (Refused, AssertionError) as lost:
+    except (Rejected, AssertionError) as lost:
         return Verdict(field, column, "lost", repr(lost))
     return Verdict(field, column, "accepted")
 

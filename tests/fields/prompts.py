@@ -1,17 +1,17 @@
-"""What is asked in the table: conversations that the demo model goes on with in a known way."""
+"""Conversations that the demo model continues in a known way."""
 
 from typing import Any
 
 Messages = list[dict[str, Any]]
 
 
-def said(*turns: str) -> Messages:
-    """The user's turns and the assistant's, in turn."""
+def alternate(*turns: str) -> Messages:
+    """Messages of user and assistant in turn, beginning with the user."""
     return [{"role": ("user", "assistant")[at % 2], "content": turn} for at, turn in enumerate(turns)]
 
 
-def called(*cities: str) -> str:
-    """Tool calls as Hermes models write them."""
+def format_calls(*cities: str) -> str:
+    """Format tool calls as Hermes models write them."""
     form = '<tool_call>\n{{"name": "weather", "arguments": {{"city": "{}"}}}}\n</tool_call>'
     return "\n".join(map(form.format, cities))
 
@@ -22,12 +22,16 @@ def tool(name: str) -> dict[str, Any]:
 
 
 TOOLS = [tool("weather"), tool("news")]
-WEATHER = said("Weather in Rome?", called("Rome"), "Weather in Paris?", called("Paris"), "Weather in Rome?")
-WEATHER_TWICE = said(*["Weather in Rome and Paris?", called("Rome", "Paris")] * 2, "Weather in Rome and Paris?")
-COLOURS = said(*["List them.", "red\n\nred\n\nred\n\nred"] * 3, "List them.")
-"""Is answered in several paragraphs, which are the steps of a step-wise search."""
-AGREEMENT = said(*["Is it?", "yes yes yes yes"] * 3, "Is it?")
-"""Is answered by yes, and where that may not be repeated by no: each token far ahead of the next likely."""
+WEATHER = alternate(
+    "Weather in Rome?", format_calls("Rome"), "Weather in Paris?", format_calls("Paris"), "Weather in Rome?"
+)
+WEATHER_TWICE = alternate(
+    *["Weather in Rome and Paris?", format_calls("Rome", "Paris")] * 2, "Weather in Rome and Paris?"
+)
+COLOURS = alternate(*["List them.", "red\n\nred\n\nred\n\nred"] * 3, "List them.")
+"""The answer has several paragraphs, which are the steps of a step-wise search."""
+AGREEMENT = alternate(*["Is it?", "yes yes yes yes"] * 3, "Is it?")
+"""The answer repeats yes, or no where repetition is penalised; each token is far likelier than the next one."""
 SCHEMA = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}},
@@ -36,15 +40,15 @@ SCHEMA = {
 }
 
 CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
-TALKS: dict[str, Messages] = {
-    "system": [{"role": "system", "content": "Your name is Bob."}, *said("What is the sea?")],
-    "developer": [{"role": "developer", "content": "Your name is Bob."}, *said("What is the sea?")],
-    "several turns": said("What is the sky?", "Blue.", "What is the sea?"),
+CONVERSATIONS: dict[str, Messages] = {
+    "system": [{"role": "system", "content": "Your name is Bob."}, *alternate("What is the sea?")],
+    "developer": [{"role": "developer", "content": "Your name is Bob."}, *alternate("What is the sea?")],
+    "several turns": alternate("What is the sky?", "Blue.", "What is the sea?"),
     "several parts": [
         {"role": "user", "content": [{"type": "text", "text": "What is "}, {"type": "text", "text": "a fish?"}]}
     ],
     "a tool's answer": [
-        *said("Weather in Rome?"),
+        *alternate("Weather in Rome?"),
         {"role": "assistant", "content": "", "tool_calls": [CALL]},
         {"role": "tool", "content": "Sunny, 31 degrees", "tool_call_id": "1"},
     ],

@@ -1,4 +1,4 @@
-"""How the table's checks ask: one field under one strategy, beside the same request without either."""
+"""Requests of the field checks: one field under one strategy, and the same without either."""
 
 import asyncio
 import json
@@ -24,18 +24,17 @@ BASE: Body = {
     "cache": "no-store",
 }
 SMALL: Mapping[str, object] = {"n": 2, "width": 2, "max_steps": 3, "stop_rule": "none"}
-AS_IT_STANDS: Mapping[str, Mapping[str, object]] = {
+OPTIONS_WITHOUT_EFFECT: Mapping[str, Mapping[str, object]] = {
     "best_of_n": {"verifier": "confidence"},
     "self_refine": {"verifier": "confidence", "method": "verification", "rounds": 1},
     "budget_forcing": {"waits": 0, "answer_tokens": 1},
 }
-"""What leaves the model's text alone. A draft is seldom revised, for want of questions; no program is written; and
-a thought is followed by words of ours, and by one token."""
+"""Options under which a strategy leaves the model's text unchanged. budget_forcing appends text and one token."""
 OURS = (THEREFORE, f"\n\n{FINAL_ANSWER}")
 
 
-class Refused(Exception):
-    """A 400, and the field it names."""
+class Rejected(Exception):
+    """A 400 with the field that it names."""
 
     def __init__(self, error: Body) -> None:
         super().__init__(error["message"])
@@ -43,9 +42,9 @@ class Refused(Exception):
 
 
 def small(strategy: str) -> Body:
-    """The strategy at its cheapest, putting nothing of ours into the prompt, and telling its candidates."""
+    """The strategy with few candidates, no instruction in the prompt, and its candidates in the answer."""
     own = {name: value for name, value in SMALL.items() if name in STRATEGIES[strategy].model_fields}
-    own |= AS_IT_STANDS.get(strategy, {})
+    own |= OPTIONS_WITHOUT_EFFECT.get(strategy, {})
     return {"name": strategy, "instruction": "", "return_candidates": True, **own}
 
 
@@ -67,8 +66,8 @@ class Answer:
         return self.message["content"] or ""
 
     @property
-    def said(self) -> str:
-        """The text up to words of ours."""
+    def model_text(self) -> str:
+        """The text up to what the strategy inserts."""
         return re.split("|".join(map(re.escape, OURS)), self.text)[0]
 
     @property
@@ -81,35 +80,35 @@ class Answer:
 
     @property
     def candidates(self) -> list[str]:
-        """The text of each candidate; of a plain answer its own."""
+        """The text of each candidate; of a plain answer the answer itself."""
         if "cogitate" not in self.body:
             return [self.text]
         return [sample["text"] for sample in self.body["cogitate"]["samples"]]
 
     @property
-    def ended(self) -> list[str]:
-        """The candidates that no limit cut off."""
+    def finished_candidates(self) -> list[str]:
+        """Texts of the candidates that no limit cut off."""
         samples = self.body["cogitate"]["samples"] if "cogitate" in self.body else []
         return [sample["text"] for sample in samples if sample["finish_reason"] != "length"]
 
 
 @dataclass(slots=True)
 class Server:
-    """Answers that must not differ are asked for once: what has no seed and is not greedy is asked anew."""
+    """Sends requests. `once` sends equal requests once; `ask` sends each, as sampling without a seed needs."""
 
     url: str
     client: httpx.AsyncClient
     _known: dict[str, "asyncio.Task[Answer]"] = field(default_factory=dict)
 
     async def ask(self, body: Body) -> Answer:
-        """Raises Refused."""
+        """Raises Rejected."""
         response = await self.client.post(f"{self.url}/v1/chat/completions", json=body)
         if response.status_code == 400:
-            raise Refused(response.json()["error"])
+            raise Rejected(response.json()["error"])
         assert response.status_code == 200, response.text
         if not body.get("stream"):
             return Answer(response.json(), response.headers)
-        return Answer(spelt(chunks(response.text)), response.headers)
+        return Answer(assemble_stream(chunks(response.text)), response.headers)
 
     async def once(self, body: Body) -> Answer:
         key = json.dumps(body, sort_keys=True)
@@ -120,14 +119,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One field's value under one strategy; None: none."""
+    """One field's value under one strategy; `strategy` None: the engine alone."""
 
     server: Server
     strategy: str | None
     name: str
     value: object
-    beside: Mapping[str, object]
-    """The fields that the trial needs, with the field and without it."""
+    context: Mapping[str, object]
+    """Other fields of the request, sent with the field and without it."""
 
     @property
     def own(self) -> Body:
@@ -135,27 +134,27 @@ class Trial:
 
     def body(self, **fields: object) -> Body:
         strategy = {"strategy": small(self.strategy)} if self.strategy else {}
-        return {**BASE, **strategy, **self.beside, **fields}
+        return {**BASE, **strategy, **self.context, **fields}
 
-    async def asked(self, **fields: object) -> Answer:
-        """With the field."""
+    async def with_field(self, **fields: object) -> Answer:
+        """Answer to the request with the field."""
         return await self.server.once(self.body(**self.own, **fields))
 
-    async def anew(self, **fields: object) -> Answer:
-        """With the field, and whatever was answered before."""
+    async def send_again(self, **fields: object) -> Answer:
+        """Answer to a new request with the field, even where it was sent before."""
         return await self.server.ask(self.body(**self.own | fields))
 
     def first(self, answer: Answer) -> str:
-        """What the engine said to the question itself: a revision answers another one, in which the draft stands."""
-        return answer.candidates[0] if self.strategy == "self_refine" else answer.said
+        """The engine's answer to the question itself; a revision of self_refine answers another, longer one."""
+        return answer.candidates[0] if self.strategy == "self_refine" else answer.model_text
 
     def candidates(self, answer: Answer) -> list[str]:
-        """The texts that compete. What is made in steps tells its steps, so there it is the answer."""
-        single = self.stepwise or self.forced or self.strategy == "self_refine"
+        """Texts of the candidates. Step-wise strategies report steps, so that it is the answer there."""
+        single = self.stepwise or self.is_forced or self.strategy == "self_refine"
         return [self.first(answer)] if single else answer.candidates
 
-    def begun(self, answer: Answer) -> int:
-        """How many decodes there were: candidates, or the steps of a step-wise search."""
+    def count_decodes(self, answer: Answer) -> int:
+        """Number of decodes: candidates, or steps of a step-wise search."""
         return len(answer.candidates)
 
     def lengths(self, answer: Answer) -> list[int]:
@@ -163,17 +162,17 @@ class Trial:
         if self.strategy is None:
             return [answer.body["usage"]["completion_tokens"]]
         tokens = [sample["tokens"] for sample in answer.body["cogitate"]["samples"]]
-        return [sum(tokens)] if self.forced else tokens
+        return [sum(tokens)] if self.is_forced else tokens
 
     def is_as(self, answer: Answer, plain: Answer) -> bool:
-        """Whether every candidate is the plain answer; of a thought, all that it had room for."""
-        if self.forced:
-            return bool(answer.said) and plain.text.startswith(answer.said)
+        """Whether every candidate is the plain answer, or under budget_forcing its beginning."""
+        if self.is_forced:
+            return bool(answer.model_text) and plain.text.startswith(answer.model_text)
         return {*self.candidates(answer), self.first(answer)} == {plain.text}
 
     @property
-    def forced(self) -> bool:
-        """A thought is ended by us, and the answer follows it."""
+    def is_forced(self) -> bool:
+        """Whether the strategy ends the thinking itself and appends the answer."""
         return self.strategy == "budget_forcing"
 
     @property
@@ -183,25 +182,25 @@ class Trial:
     async def without(self, **fields: object) -> Answer:
         return await self.server.once(self.body(**fields))
 
-    async def plainly(self, **fields: object) -> Answer:
-        """With the field, without the strategy."""
+    async def without_strategy(self, **fields: object) -> Answer:
+        """Answer to the request with the field and without the strategy."""
         body = self.body(**self.own, **fields)
         body.pop("strategy", None)
         return await self.server.once(body)
 
 
 def chunks(stream: str) -> list[Body]:
-    """A stream's chunks. It must end with [DONE]."""
+    """The chunks of a stream, which must end with [DONE]."""
     *events, done, end = stream.split("\n\n")
     assert (done, end) == ("data: [DONE]", ""), stream[-200:]
     return [json.loads(event.removeprefix("data: ")) for event in events if not event.startswith(":")]
 
 
-def spelt(stream: Sequence[Body]) -> Body:
-    """The answer that a stream spells, by the official client's own bookkeeping."""
+def assemble_stream(stream: Sequence[Body]) -> Body:
+    """The answer that the official client assembles from a stream."""
     state = ChatCompletionStreamState()
     for chunk in stream:
         state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
     found = next((chunk["cogitate"] for chunk in reversed(stream) if "cogitate" in chunk), None)
-    whole = dict(state.current_completion_snapshot.model_dump())
-    return whole | ({"cogitate": found} if found else {}) | {"chunks": stream}
+    complete = dict(state.current_completion_snapshot.model_dump())
+    return complete | ({"cogitate": found} if found else {}) | {"chunks": stream}

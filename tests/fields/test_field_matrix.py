@@ -1,4 +1,4 @@
-"""On the real engines: whatever field is asked for, under whatever strategy, is honoured or refused by name."""
+"""Every field under every strategy is honoured or refused by name, on the real engines."""
 
 from collections.abc import AsyncIterator
 
@@ -28,15 +28,17 @@ ALL = dict.fromkeys(ENGINES, COLUMNS)
     loop_scope="session",
     params=[pytest.param(SOME, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.faults)],
 )
-async def found(request: pytest.FixtureRequest, shared_engine: BorrowedBackend) -> AsyncIterator[dict[str, list[Verdict]]]:
-    """The table, or some columns of it, at once: many trials in one batch of the engine."""
+async def found(
+    request: pytest.FixtureRequest, shared_engine: BorrowedBackend
+) -> AsyncIterator[dict[str, list[Verdict]]]:
+    """Verdicts of some or all columns. Trials run at once, so that the engine batches them."""
     async with engines(shared_engine) as servers:
         yield {name: await verdicts(server, request.param[name]) for name, server in servers.items()}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
-async def test_the_field_is_honoured_or_refused_by_name(found, engine, field: Field):
+async def test_field_is_honoured_or_refused_by_name(found, engine, field: Field):
     of_field = [verdict for verdict in found[engine] if verdict.field is field]
     assert of_field and not [verdict for verdict in of_field if verdict.found == "lost"]
     assert [verdict.found for verdict in of_field if verdict.column == "none"] == [

@@ -1,4 +1,4 @@
-"""The table in deploy/results/fields.md, held to the fields and the refusals of today."""
+"""Compares deploy/results/fields.md with the fields and errors of the current server."""
 
 import re
 
@@ -11,36 +11,36 @@ from tests.fields.engines import PROGRAMS
 from tests.fields.fields import FIELDS
 from tests.fields.matrix import COLUMNS, PLAIN
 from tests.fields.requests import Server
-from tests.fields.write_table import FILE, Verdict, rows, short, title, told, written
+from tests.fields.write_table import FILE, Verdict, parse_table, render_table, rows, shorten_reason, title
 
-ENGINES_OWN = ("thinking_token_budget",)
-"""Refused by the engine itself: the demo model does not reason."""
-TOLD_APART = ("model", "strategy")
-"""Their checks ask for what does not exist."""
+REJECTED_BY_THE_ENGINE = ("thinking_token_budget",)
+"""The engine rejects it, since the demo model does not reason."""
+CHECKED_WITH_UNKNOWN_NAMES = ("model", "strategy")
+"""Their checks send names that do not exist."""
 
 
-def test_every_field_of_a_request_is_in_the_table():
+def test_table_has_every_field_of_a_chat_request():
     assert {field.name for field in FIELDS} == set(ChatRequest.model_fields)
     assert len({field.title for field in FIELDS}) == len(FIELDS)
 
 
-def test_the_file_has_every_field_and_every_strategy():
+def test_file_has_a_row_for_every_field_and_a_column_for_every_strategy():
     assert list(rows(FILE.read_text())) == [title(field) for field in FIELDS]
     assert all(tuple(cells) == COLUMNS for cells in rows(FILE.read_text()).values())
 
 
-def test_a_cell_of_the_file_says_one_of_three_things():
+def test_every_cell_is_honoured_accepted_or_refused():
     known = re.compile(r"honoured|accepted|refused \[\d+\]")
     assert all(known.fullmatch(cell) for cells in rows(FILE.read_text()).values() for cell in cells.values())
 
 
 @pytest.mark.live
-def test_what_the_file_calls_refused_is_what_the_server_refuses():
+def test_server_rejects_what_the_file_calls_refused():
     table, refused = rows(FILE.read_text()), {}
     with live(ScriptedEngine(["so \\boxed{7}"])) as server:
         server.service.settings = PROGRAMS
         for field in FIELDS:
-            if field.name in (*ENGINES_OWN, *TOLD_APART):
+            if field.name in (*REJECTED_BY_THE_ENGINE, *CHECKED_WITH_UNKNOWN_NAMES):
                 continue
             for column in COLUMNS:
                 trial = field.trial(Server(server.url, None), None if column == PLAIN else column)
@@ -50,24 +50,24 @@ def test_what_the_file_calls_refused_is_what_the_server_refuses():
                 if answer.status_code == 400:
                     named = answer.json()["error"]["param"]
                     refused[title(field), column] = named in (field.name, *field.needs)
-                    assert refused[title(field), column] or named in field.beside
+                    assert refused[title(field), column] or named in field.context
     assert refused == {cell: table[cell[0]][cell[1]].startswith("refused") for cell in refused}
 
 
-def test_a_lost_field_is_no_row_of_a_table():
+def test_table_with_a_lost_field_is_not_written():
     lost = Verdict(FIELDS[0], PLAIN, "lost", "the field changes nothing")
     with pytest.raises(ValueError, match="model, none: the field changes nothing"):
-        written({"vllm": [lost]})
+        render_table({"vllm": [lost]})
 
 
-def test_engines_that_differ_are_told_apart_and_reasons_are_numbered():
+def test_cell_shows_both_engines_where_they_differ_and_numbers_the_reasons():
     found = {
         "vllm": [Verdict(field, column, "honoured") for field in FIELDS for column in COLUMNS],
         "remote": [
             Verdict(field, column, "refused", "x cannot be: it is so.") for field in FIELDS for column in COLUMNS
         ],
     }
-    text = written(found)
+    text = render_table(found)
     assert text.count("honoured; refused [1]") == len(FIELDS) * len(COLUMNS) and "\n1. it is so\n" in text
-    assert written(told(text, COLUMNS)) == text, "a table that is read is not the one that was written"
-    assert short("n asks for 2 answers, and one is made.") == "n asks for 2 answers, and one is made"
+    assert render_table(parse_table(text, COLUMNS)) == text, "a table that is read is not the one that was written"
+    assert shorten_reason("n asks for 2 answers, and one is made.") == "n asks for 2 answers, and one is made"

@@ -1,7 +1,7 @@
 """Writes the table of fields and strategies from the real engines: python -m tests.fields.write_table [STRATEGY ...].
 
-It says what was found, and why what is refused is refused. Where strategies are named, of all others it says what it
-said before. test_table.py holds it to today's server.
+With names of strategies only their columns are measured; the others stay as they are in the file. test_write_table.py
+compares the file with the current server.
 """
 
 import argparse
@@ -28,11 +28,11 @@ effect was observed, compared with the same request without the field and with t
 
 
 Found = Mapping[str, Sequence[Verdict]]
-"""By engine."""
+"""Verdicts by engine."""
 
 
-def written(found: Found) -> str:
-    """Raises ValueError where a field was lost."""
+def render_table(found: Found) -> str:
+    """Render the table. Raises ValueError where a field was lost."""
     lost = [verdict for verdicts_of in found.values() for verdict in verdicts_of if verdict.found == "lost"]
     if lost:
         raise ValueError("\n".join(f"{verdict.field.title}, {verdict.column}: {verdict.reason}" for verdict in lost))
@@ -52,27 +52,29 @@ def row(field: Field, found: Found, reasons: dict[str, int]) -> str:
 
 
 def cell(of_both: Sequence[Verdict], reasons: dict[str, int]) -> str:
-    """One word where the engines agree, with the number of the reason."""
+    """Render a cell: one verdict where the engines agree, with the number of the reason."""
     words = []
     for verdict in of_both:
         if verdict.found == "refused":
-            words.append(f"refused [{reasons.setdefault(short(verdict.reason), len(reasons) + 1)}]")
+            words.append(f"refused [{reasons.setdefault(shorten_reason(verdict.reason), len(reasons) + 1)}]")
         else:
             words.append(verdict.found)
     return "; ".join(dict.fromkeys(words))
 
 
-def short(reason: str) -> str:
-    """The reason without whom it was told."""
+def shorten_reason(reason: str) -> str:
+    """The reason in an error message, without what precedes the colon."""
     return reason.split(": ", 1)[-1].split(". ")[0].strip(".")
 
 
 def counts(found: Found) -> str:
-    told = []
+    parts = []
     for engine, of in found.items():
         tally = Counter(verdict.found for verdict in of)
-        told.append(", ".join([f"{engine}: {len(of)} asked", *(f"{n} {word}" for word, n in tally.most_common())]))
-    return f"{len({field.name for field in FIELDS})} fields in {len(FIELDS)} forms. " + "; ".join(told) + "; none lost."
+        parts.append(", ".join([f"{engine}: {len(of)} asked", *(f"{n} {word}" for word, n in tally.most_common())]))
+    return (
+        f"{len({field.name for field in FIELDS})} fields in {len(FIELDS)} forms. " + "; ".join(parts) + "; none lost."
+    )
 
 
 def title(field: Field) -> str:
@@ -80,13 +82,13 @@ def title(field: Field) -> str:
 
 
 def rows(text: str) -> dict[str, dict[str, str]]:
-    """A table's cells by the field's title and the column."""
+    """Parse a table's cells by the field's title and the column."""
     head, *body = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     return {name: dict(zip(head[1:], cells, strict=True)) for name, *cells in body}
 
 
-def told(text: str, columns: Sequence[str]) -> dict[str, list[Verdict]]:
-    """What a table says of these columns, by engine."""
+def parse_table(text: str, columns: Sequence[str]) -> dict[str, list[Verdict]]:
+    """Parse the verdicts of these columns, by engine."""
     reasons = dict(re.findall(r"(?m)^(\d+)\. (.*)$", text))
     found: dict[str, list[Verdict]] = {engine: [] for engine in ENGINES}
     for field, cells in zip(FIELDS, rows(text).values(), strict=True):
@@ -99,12 +101,12 @@ def told(text: str, columns: Sequence[str]) -> dict[str, list[Verdict]]:
 
 
 async def main(columns: Sequence[str]) -> None:
-    kept = [column for column in COLUMNS if column not in columns]
-    found = told(FILE.read_text(), kept) if kept else {engine: [] for engine in ENGINES}
+    unchanged = [column for column in COLUMNS if column not in columns]
+    found = parse_table(FILE.read_text(), unchanged) if unchanged else {engine: [] for engine in ENGINES}
     async with real_engine() as engine, engines(engine) as servers:
         for name, server in servers.items():
             found[name] += await verdicts(server, columns)
-    FILE.write_text(written(found))
+    FILE.write_text(render_table(found))
 
 
 if __name__ == "__main__":
