@@ -1,6 +1,6 @@
-"""A real redis-server to test against, with the ways in which one goes wrong.
+"""A real redis-server for tests, which can be killed, stopped and restarted.
 
-Fixtures for a test module with `pytest_plugins = ["tests.fakes.redis_server"]`: `redis_url` for tests that only touch
+Fixtures for a test module with `pytest_plugins = ["tests.fakes.redis_server"]`: `redis_url` for tests that only use
 keys of their own (REDIS_URL if set, else a server started here), `redis_server` for those that break the server.
 """
 
@@ -23,7 +23,7 @@ PROGRAM = shutil.which("redis-server")
 
 
 class RedisServer:
-    """`with RedisServer() as server`: one on a free port of the loopback address, empty, saving nothing."""
+    """An empty server on a free loopback port, without persistence, for the length of a `with` block."""
 
     def __init__(self) -> None:
         with socket.socket() as probe:
@@ -47,31 +47,31 @@ class RedisServer:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Start it, again after a kill: on the same port, with no data. Returns when it answers."""
+        """Starts it, or restarts it after `kill` on the same port and without data. Returns when it answers."""
         assert PROGRAM is not None
         options = {"bind": "127.0.0.1", "port": self.port, "save": "", "appendonly": "no", "dir": self._folder.name}
         options["enable-debug-command"] = "local"  # else DEBUG SLEEP is refused
-        words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+        arguments = [str(text) for name, value in options.items() for text in (f"--{name}", value)]
         with Path(self._folder.name, "log").open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM, *words], stdout=log, stderr=log)
+            self._process = subprocess.Popen([PROGRAM, *arguments], stdout=log, stderr=log)
         self._await_ping()
 
     def kill(self) -> None:
-        """Kill it, stopped or not, as a crash would."""
+        """Kills it with SIGKILL, stopped or not."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def stop(self) -> None:
-        """Freeze it: connections are accepted and nothing is answered."""
+        """Suspends it: connections are accepted, and nothing is answered until `cont`."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def cont(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def do(self, *command: str | bytes | int) -> Any:
-        """The answer to one command, on a connection of its own."""
+        """Runs one command on a connection of its own."""
         with redis.Redis(port=self.port, socket_timeout=5) as client:
             return client.execute_command(*command)
 
