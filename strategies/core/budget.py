@@ -13,7 +13,7 @@ from cogitate.strategies.core.types import Sampling
 MIN_SHARE_TOKENS = 256
 """A sample waits for its siblings to return tokens rather than start with less than this.
 
-Ours, untuned: most final answers fit into 256 tokens, and a truncated chain of thought costs its tokens without a vote.
+Ours, untuned: a chain of thought that is truncated early costs its tokens without a vote.
 """
 
 

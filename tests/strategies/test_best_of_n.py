@@ -73,7 +73,7 @@ def test_verdicts_have_their_share_of_the_budget():
 
 @pytest.mark.parametrize(("verifier", "budget"), [("programmatic", 20), ("pairwise", 200)])
 def test_budget_sets_the_cost_of_verdicts_aside_up_to_half(verifier, budget):
-    """`programmatic` decodes no tokens; `pairwise` over 16 answers needs more than the budget, and gets at most half."""
+    """`programmatic` decodes no tokens; `pairwise` over 16 answers would need more than half of the budget."""
     session = build_session(
         ScriptedEngine(["so it is \\boxed{4} fine"]), tokens=budget, sampling=Sampling(max_tokens=8)
     )

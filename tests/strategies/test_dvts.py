@@ -19,7 +19,7 @@ def search(**options):
 
 
 def build_tree():
-    """Build two steps of four branches each, then an answer: the children of each prefix, and the score of each text."""
+    """Build two steps of four branches each, then an answer: the children of each prefix, and each text's score."""
     firsts = [letter + SEP for letter in LETTERS]
     children = {"": firsts} | dict.fromkeys(firsts, firsts)
     children |= {first + second: [f"so \\boxed{{{second[0]}}}"] for first in firsts for second in firsts}

@@ -11,7 +11,10 @@ ASK = Prompt((Message("user", "Q"),))
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_strategy_is_frozen_and_documented(strategy):
     value = strategy()
-    assert value == strategy() and value.paper.startswith("arXiv:") and (strategy.__doc__ or "").endswith(".")
+    assert value == strategy() and value.paper.startswith("arXiv:")
+    assert (strategy.__doc__ or "").endswith(".") and "\n" not in strategy.__doc__
+    assert strategy.when and strategy.when_not and strategy.cost_note
+    assert [name for name, option in strategy.model_fields.items() if not option.description] == ["name"]
     with pytest.raises(ValidationError):
         value.name = "other"
     assert parse.validate_python(value.model_dump()) == value
