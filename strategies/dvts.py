@@ -22,7 +22,7 @@ class Dvts(BranchingOptions):
     paper: ClassVar[str] = "arXiv:2502.06703"
     when: ClassVar[str] = "long solutions, with a step verifier and a large n"
     when_not: ClassVar[str] = (
-        "a small n, where each tree has too few leaves: use beam_search; and wherever that is of no use"
+        "a small n, where each tree has too few leaves: use beam_search; and where beam_search is of no use"
     )
     cost_note: ClassVar[str] = "about n answers, one verdict per step"
 
