@@ -3,16 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 
-from cogitate.strategies.core.types import Call, Prompt, Sampling
+from cogitate.strategies.core.scripted import Reply, ScriptedEngine
+from cogitate.strategies.core.types import Prompt, Sampling, ToolCall
 from tests.fakes.live_server import Live, live
-from tests.fakes.scripted import Reply, ScriptedEngine
 
 JSON = '{"city": "Rome", "days": 3}'
 
 
 def reply(prompt: Prompt, _: Sampling) -> Reply:
     if "weather" in prompt.question:
-        return Call("weather", '{"city": "Rome"}')
+        return ToolCall("weather", '{"city": "Rome"}')
     if "JSON" in prompt.question:
         return JSON
     return "and so on " * 10_000 if "story" in prompt.question else "so it is \\boxed{42}"

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from pydantic import BaseModel
 
-from cogitate.server.engine.vllm.env import DEMO_NAME
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
 from tests.clients.node_install import installed
 from tests.fields.engines import ENGINES, engines
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"program_aided"})),
 ]
 STEPWISE = {name for name, strategy in STRATEGIES.items() if strategy.stepwise}
-FEW = {"model": DEMO_NAME, "messages": BASE["messages"], "max_tokens": 10, "temperature": 0}
+FEW = {"model": DEMO_MODEL_NAME, "messages": BASE["messages"], "max_tokens": 10, "temperature": 0}
 
 
 class Colour(BaseModel):
@@ -93,7 +93,7 @@ async def test_the_node_client_is_told_the_same(servers, client, engine, strateg
         "node",
         str(packages / "brief.mjs"),
         f"{servers[engine].url}/v1",
-        DEMO_NAME,
+        DEMO_MODEL_NAME,
         json.dumps(asked),
         stdout=asyncio.subprocess.PIPE,
     )

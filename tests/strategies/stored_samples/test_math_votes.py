@@ -77,9 +77,7 @@ def test_extraction_agrees_with_the_stored_answers() -> None:
         for code, pred in zip(row["code"], row["pred"], strict=True)
     ]
     agreed = sum(answer is not None and answer.key == stored for answer, stored in pairs)
-    rest = {
-        (answer.raw if answer else None, stored) for answer, stored in pairs if not answer or answer.key != stored
-    }
+    rest = {(answer.raw if answer else None, stored) for answer, stored in pairs if not answer or answer.key != stored}
     print(f"{agreed} of {len(pairs)} extracted keys equal the stored ones; the rest: {rest}")
     assert agreed == 792
     # The bank dropped "p.m." from the answer; two times of day twelve hours apart must not be one vote.
