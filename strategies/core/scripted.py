@@ -1,7 +1,7 @@
 """A scripted engine, verifier and prover, to test strategies without a model.
 
 They are real implementations of the ports, not mocks: the engine decodes "tokens" (words with the blanks before them)
-one at a time, so that aborts, limits, stop strings, seeds and continuation by token ids behave as on a real engine.
+one at a time, so that aborts, limits, stop strings and continuation by token ids behave as on a real engine.
 
     engine = ScriptedEngine(["so it is \\\\boxed{42}", "perhaps \\\\boxed{41}"])
     session = Session(engine=engine, prover=ScriptedProver())

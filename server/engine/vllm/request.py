@@ -76,7 +76,7 @@ class VllmConversation:
     async def _parse(self, rendered: RenderedPrompt, sampling: Sampling, completion: Completion) -> Completion:
         """Separate content and tool calls where the completion is an answer to a chat, not a step or a verdict."""
         is_raw = isinstance(rendered.request, CompletionRequest)
-        if completion.was_stopped or sampling.auxiliary or sampling.stop or is_raw:
+        if completion.ends_early or sampling.auxiliary or sampling.stop or is_raw:
             return completion
         return await parse_completion(self.loaded, rendered.request, rendered.ids, completion)
 

@@ -70,7 +70,7 @@ def _to_request_output(request_id: str, rendered: RenderedPrompt, completions: S
             token_ids=list(completion.token_ids),
             cumulative_logprob=None,
             logprobs=[_to_position(token) for token in completion.logprobs],
-            finish_reason="length" if completion.was_stopped else completion.finish,
+            finish_reason="length" if completion.ends_early else completion.finish,
             stop_reason=completion.stopped_by,
         )
         for index, completion in enumerate(completions)
