@@ -74,6 +74,7 @@ async def many(programs: LocalPrograms, count: int) -> None:
             group.create_task(one(number))
 
 
+@pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.faults)])
 async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(
     bar, code_exec: str, backend: SandboxBackend, count: int
@@ -89,7 +90,7 @@ async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(
     more = len(processes() - before[1]), len(os.listdir("/proc/self/fd")) - before[2]
     figure = f"{len(ours)} files, {more[0]} processes, {more[1]:+d} descriptors"
     clean = not ours and not alive and not more[0] and more[1] <= 0
-    bar("T43", f"{code_exec}: left by {count} mixed runs, a third cut short", figure, "0, 0, +0", clean)
+    bar(f"{code_exec}: left by {count} mixed runs, a third cut short", figure, "0, 0, +0", clean)
     assert (await programs.run("print(1)")).ok
 
 
@@ -106,6 +107,7 @@ async def sum_over_servers(count: int, one: Callable[[int], Awaitable[int]]) -> 
     return sum(task.result() for task in tasks)
 
 
+@pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
 async def test_runs_die_with_a_killed_server(bar, code_exec: str, count: int):
     async def one(number: int) -> int:
@@ -115,9 +117,10 @@ async def test_runs_die_with_a_killed_server(bar, code_exec: str, count: int):
         return 0 if await wait_until_none(1.0, server.pid) else len(find_processes(server.pid))
 
     left = await sum_over_servers(count, one)
-    bar("T43", f"{code_exec}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
+    bar(f"{code_exec}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
+@pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
 async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, code_exec: str, count: int):
     async def one(number: int) -> int:
@@ -130,7 +133,7 @@ async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, 
 
     left = await sum_over_servers(count, one)
     what = f"{code_exec}: alive after the next start, {count} servers killed while runs began"
-    bar("T43", what, f"{left}", "0", not left)
+    bar(what, f"{left}", "0", not left)
 
 
 async def test_cleanup_spares_running_programs(programs: LocalPrograms):

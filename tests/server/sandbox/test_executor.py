@@ -193,11 +193,12 @@ async def end_as_runs_begin(code_exec: str, path: Path, delay: float) -> bool:
         executor.process.communicate()
 
 
+@pytest.mark.fault("T43")
 @pytest.mark.faults
 async def test_executor_ends_while_runs_begin(bar, code_exec: str, tmp_path: Path):
     ended = [await end_as_runs_begin(code_exec, tmp_path / f"{at}.sock", at * 0.004) for at in range(10)]
     what = f"{code_exec}: of {len(ended)} executors ended as runs begin and clients leave, those that end"
-    bar("T43", what, str(sum(ended)), "all", all(ended))
+    bar(what, str(sum(ended)), "all", all(ended))
 
 
 def test_existing_file_or_live_socket_is_not_replaced(executor: Executor, tmp_path: Path):

@@ -54,6 +54,7 @@ async def test_unavailable_sandbox_raises_cannot_start(code_exec: str):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.fault("T5")
 @pytest.mark.parametrize("code_exec", ["remote:/nowhere/at/all.sock", "bwrap"])
 def test_server_with_unavailable_sandbox_does_not_start(bar, code_exec: str):
     with Server(flags=("--code-exec", code_exec), environment={"PATH": "/nowhere"}, ready=False) as server:
@@ -61,7 +62,6 @@ def test_server_with_unavailable_sandbox_does_not_start(bar, code_exec: str):
         output = server.output
     named = "--code-exec" in output and "Traceback" not in output and "ready:" not in output
     bar(
-        "T5",
         f"--code-exec {code_exec}, which is not there: exit",
         f"{status}",
         "not 0, with its name",

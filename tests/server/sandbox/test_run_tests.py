@@ -26,20 +26,22 @@ def test_there_are_at_least_forty_cheats_and_honest_candidates():
     assert len(CHEATS) >= 40 and len(HONEST) >= 40
 
 
+@pytest.mark.fault("T12")
 @pytest.mark.parametrize("name", CHEATS)
 async def test_cheating_candidate_passes_no_test(bar, code_exec: str, programs: LocalPrograms, name: str):
     tested = await programs.test(CHEATS[name], TESTS)
     won = sum(tested.passed)
-    bar("T12", f"{code_exec}: tests that a cheat passes: {name}", f"{won} of {len(TESTS)}", "0", not won)
+    bar(f"{code_exec}: tests that a cheat passes: {name}", f"{won} of {len(TESTS)}", "0", not won)
 
 
+@pytest.mark.fault("T12")
 @pytest.mark.parametrize("name", HONEST)
 async def test_honest_candidate_passes_all_tests(bar, code_exec: str, programs: LocalPrograms, name: str):
     source, tests = HONEST[name]
     tested = await programs.test(source, tests)
     good = all(tested.passed) and len(tested.passed) == len(tests) and tested.reason == "ok"
     figure = f"{sum(tested.passed)} of {len(tests)}, {tested.reason}"
-    bar("T12", f"{code_exec}: tests that an honest solution passes: {name}", figure, "all, ok", good)
+    bar(f"{code_exec}: tests that an honest solution passes: {name}", figure, "all, ok", good)
 
 
 async def test_partial_solution_passes_only_the_tests_it_solves(programs: LocalPrograms):
