@@ -23,10 +23,21 @@ from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
 from cogitate.strategies.voting.stop_rules import may_stop
 from tests.bench.bare_client import BareClient
-from tests.bench.harness import ASKED, CHAT, Rig, asked, bare_calls, in_turn, measured, post, seconds, vote
+from tests.bench.harness import (
+    CHAT,
+    MESSAGES,
+    Rig,
+    bare_calls,
+    encode_chat,
+    measure,
+    post,
+    time_alternately,
+    time_seconds,
+    vote,
+)
 from tests.bench.processes import run_fake_upstream, run_noop_app, run_server
 from tests.bench.report import Table, say, spread
-from tests.bench.stream_latency import first_byte, first_byte_of_each, idle_streams, waiting
+from tests.bench.stream_latency import first_byte, first_byte_of_each, idle_streams, waiting_streams
 
 TEXTS = ("the answer is \\boxed{72}",) * 7 + ("so it is \\boxed{71}", "thus \\boxed{42}", "hence \\boxed{70}")
 CONCURRENT_VOTES = 6
@@ -40,7 +51,9 @@ async def one_request(rig: Rig) -> None:
     medians = {}
     for n, bar in ((8, 2.5), (32, 2.0), (256, None)):
         rounds = rig.rounds if n < 256 else max(10, rig.rounds // 5)
-        ours, bare = await in_turn(rounds, partial(post, rig, rig.ours, asked(vote(n))), partial(bare_calls, rig, n))
+        ours, bare = await time_alternately(
+            rounds, partial(post, rig, rig.ours, encode_chat(vote(n))), partial(bare_calls, rig, n)
+        )
         medians[n] = statistics.median(ours), statistics.median(bare)
         ratio = medians[n][0] / medians[n][1]
         figure = f"{ratio:.2f}x: {spread(ours)} ms against {spread(bare)} ms"
@@ -55,8 +68,8 @@ async def one_request(rig: Rig) -> None:
 async def separate_calls(rig: Rig) -> None:
     """Compare the same where each sample is a call of its own, because of its seed."""
     for n, bar in ((8, 2.5), (32, 2.0)):
-        ours, bare = await in_turn(
-            rig.rounds, partial(post, rig, rig.ours, asked(vote(n), seed=1)), partial(bare_calls, rig, n)
+        ours, bare = await time_alternately(
+            rig.rounds, partial(post, rig, rig.ours, encode_chat(vote(n), seed=1)), partial(bare_calls, rig, n)
         )
         ratio = statistics.median(ours) / statistics.median(bare)
         figure = f"{ratio:.2f}x: {spread(ours)} ms against {spread(bare)} ms"
@@ -70,14 +83,12 @@ async def many_requests(rig: Rig) -> None:
         ours, bare, cpus, bare_cpus = [], [], [], []
         for _ in range(5):
             before = rig.server.cpu_seconds
-            ours.append(
-                8
-                * count
-                / await seconds(run_concurrently(at_once, count, partial(post, rig, rig.ours, asked(vote(8)))))
-            )
+            votes = run_concurrently(at_once, count, partial(post, rig, rig.ours, encode_chat(vote(8))))
+            ours.append(8 * count / await time_seconds(votes))
             cpus.append((rig.server.cpu_seconds - before) / (8 * count) * 1000)
             before = time.process_time()
-            bare.append(8 * count / await seconds(run_concurrently(at_once, count, partial(bare_calls, rig, 8))))
+            calls = run_concurrently(at_once, count, partial(bare_calls, rig, 8))
+            bare.append(8 * count / await time_seconds(calls))
             bare_cpus.append((time.process_time() - before) / (8 * count) * 1000)
         ratio = statistics.median(ours) / statistics.median(bare)
         figure = f"{ratio:.2f}x: {spread(ours, 0)} against {spread(bare, 0)} samples/s"
@@ -101,12 +112,12 @@ async def run_concurrently(at_once: int, count: int, call: Callable[[], Awaitabl
 
 async def cached_repeat(rig: Rig) -> None:
     """Measure a repeated request that the cache answers, and compare it with an empty application on uvicorn."""
-    body = asked(vote(8), cache="default")
+    body = encode_chat(vote(8), cache="default")
     await post(rig, rig.ours, body)
     before = (await rig.counters())["calls"]
     with run_noop_app() as empty:
-        targets = (rig.ours, body), (BareClient(empty.url), asked(None))
-        ours, bare = await in_turn(rig.rounds * 2, *(partial(post, rig, *target) for target in targets))
+        targets = (rig.ours, body), (BareClient(empty.url), encode_chat(None))
+        ours, bare = await time_alternately(rig.rounds * 2, *(partial(post, rig, *target) for target in targets))
     calls = (await rig.counters())["calls"] - before
     p50, overhead = statistics.median(ours), statistics.median(ours) - statistics.median(bare)
     figure = f"{spread(ours)} ms, {calls} upstream calls"
@@ -122,14 +133,14 @@ async def early_stop(rig: Rig) -> None:
 
     The mean of a hundred such requests has a standard error of three percent, so there are many, a few at a time.
     """
-    body = asked({"name": "self_consistency", "n": 8})
+    body = encode_chat({"name": "self_consistency", "n": 8})
     ours, bare, tokens = list[float](), list[float](), [0, 0]
     turns = [(lambda: post(rig, rig.ours, body), ours), (lambda: vote_by_hand(rig), bare)]
     for _ in range(rig.rounds):
         for which, (call, times) in enumerate(turns):
             before = (await rig.counters())["tokens"]
             async with asyncio.TaskGroup() as group:
-                waits = [group.create_task(seconds(call())) for _ in range(CONCURRENT_VOTES)]
+                waits = [group.create_task(time_seconds(call())) for _ in range(CONCURRENT_VOTES)]
             times += [wait.result() * 1000 for wait in waits]
             await asyncio.sleep(0.01)
             tokens[which] += (await rig.counters())["tokens"] - before
@@ -144,8 +155,8 @@ async def early_stop(rig: Rig) -> None:
 async def vote_by_hand(rig: Rig) -> None:
     """Draw at most 8 samples, 4 at a time, and close all streams when the default rule decides the vote."""
     ballot, reader, left = Ballot(), AnswerReader(), iter(range(STREAMS))
-    prompt, decided = Prompt((Message("user", ASKED[0]["content"]),)), asyncio.Event()
-    body = asked(None, temperature=0.7, stream=True)
+    prompt, decided = Prompt((Message("user", MESSAGES[0]["content"]),)), asyncio.Event()
+    body = encode_chat(None, temperature=0.7, stream=True)
 
     async def work() -> None:
         for index in left:
@@ -174,20 +185,20 @@ def parse_deltas(chunk: bytes) -> list[str]:
 async def main(rounds: int) -> None:
     table = Table()
     with run_fake_upstream() as upstream, run_server(upstream.url + "/v1") as server:
-        await measured(upstream, server, table, rounds, one_request, separate_calls, many_requests, cached_repeat)
+        await measure(upstream, server, table, rounds, one_request, separate_calls, many_requests, cached_repeat)
     texts = [flag for text in TEXTS for flag in ("--text", text)]
     lognormal = ("--latency", "0.1", "--sigma", "0.5", "--pace", "0.002")
     with run_fake_upstream(*texts, *lognormal) as upstream, run_server(upstream.url + "/v1") as server:
-        await measured(upstream, server, table, rounds, early_stop)
+        await measure(upstream, server, table, rounds, early_stop)
     programs = ("--code-exec", "bwrap") if shutil.which("bwrap") else ()
     names = [name for name in STRATEGIES if programs or name != "program_aided"]
     with run_fake_upstream("--latency", "0.05") as upstream, run_server(upstream.url + "/v1", *programs) as server:
         each = partial(first_byte_of_each, names=names)
-        await measured(upstream, server, table, rounds, first_byte, each)
+        await measure(upstream, server, table, rounds, first_byte, each)
     with run_fake_upstream("--latency", "60") as upstream:
         flags = ("--upstream-abilities", "logprobs,seed", "--max-concurrent-requests", "2000")
         with run_server(upstream.url + "/v1", *flags) as server:
-            await measured(upstream, server, table, rounds, waiting, idle_streams)
+            await measure(upstream, server, table, rounds, waiting_streams, idle_streams)
     print(table.markdown())
 
 

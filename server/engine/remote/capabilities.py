@@ -33,6 +33,7 @@ async def probe_abilities(model: str, fetch: FetchJson) -> frozenset[Ability]:
 
 
 async def run_probe(probe: Probe, model: str, fetch: FetchJson) -> bool:
+    """Return what the probe finds; False where its calls fail."""
     try:
         return await probe(model, fetch)
     except ApiError:
@@ -51,6 +52,7 @@ async def can_continue(model: str, fetch: FetchJson) -> bool:
 
 
 async def can_report_logprobs(model: str, fetch: FetchJson) -> bool:
+    """Whether it reports alternatives for a token."""
     choice = await fetch_choice(model, fetch, max_tokens=1, logprobs=True, top_logprobs=2)
     entries = as_list(as_dict(choice.get("logprobs")).get("content"))
     return bool(entries) and len(as_list(as_dict(entries[0]).get("top_logprobs"))) >= 2
@@ -74,5 +76,6 @@ async def can_batch(model: str, fetch: FetchJson) -> bool:
 
 
 async def fetch_choice(model: str, fetch: FetchJson, **fields: object) -> Body:
+    """Fetch the one choice of a chat with these fields. Raises ApiError."""
     body = {"model": model, "messages": PROBE_MESSAGES, **fields}
     return parse_single_choice(await fetch("chat/completions", orjson.dumps(body)))

@@ -1,6 +1,5 @@
 """Reads the model that an upstream serves from its /models listing."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_count
 from cogitate.server.protocol.json import digest
+from cogitate.server.protocol.unix_time import unix_time
 
 DEFAULT_CONTEXT_TOKENS = 131_072
 """Assumed where the upstream does not report its context length; it rejects longer prompts by itself."""
@@ -57,7 +57,7 @@ def build_model(name: str, card: Mapping[str, Any]) -> UpstreamModel:
     return UpstreamModel(
         name,
         max_model_len=next((length for length in lengths if is_count(length) and length), None),
-        created=created if is_count(created) else int(time.time()),
+        created=created if is_count(created) else unix_time(),
         is_vllm=card.get("owned_by") == "vllm",
         revision=digest([name, stable]).hex()[:16],
     )

@@ -18,7 +18,7 @@ FINISH_REASONS: Mapping[str, Finish] = {
     "function_call": "stop",
     "repetition": "stop",
 }
-OVER_TOKEN_LIMIT = "reported more tokens than max_tokens"
+OVER_LIMIT_MESSAGE = "reported more tokens than max_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> lis
 
     def parse(choice: Body, tokens: int) -> Completion | UpstreamFailed:
         if sampling.max_tokens is not None and tokens > sampling.max_tokens:
-            return UpstreamFailed(OVER_TOKEN_LIMIT)
+            return UpstreamFailed(OVER_LIMIT_MESSAGE)
         own = ReportedUsage(usage.prompt, tokens, usage.cached, is_known=True)
         try:
             return _parse_complete(choice, own, prompt, sampling)
@@ -104,7 +104,7 @@ def parse_usage(usage: object, max_tokens: int | None) -> ReportedUsage:
     if not (is_count(prompt) and is_count(completion) and is_count(cached or 0)) or (cached or 0) > prompt:
         raise UpstreamFailed("returned an invalid usage")
     if max_tokens is not None and completion > max_tokens:
-        raise UpstreamFailed(OVER_TOKEN_LIMIT)
+        raise UpstreamFailed(OVER_LIMIT_MESSAGE)
     return ReportedUsage(prompt, completion, cached, is_known=True)
 
 

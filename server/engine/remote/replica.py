@@ -42,6 +42,8 @@ class UpstreamRequest:
 
 @dataclass(slots=True, eq=False)
 class Replica:
+    """Sends requests to one upstream, and records their outcome in its health."""
+
     config: UpstreamConfig
     timeouts: Timeouts
     on_unhealthy: Callable[["Replica", bool], None]

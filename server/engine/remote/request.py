@@ -31,6 +31,8 @@ from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
 
 @dataclass(slots=True)
 class RemoteConversation:
+    """See `Conversation`. All calls go to one replica while it is available, so that its prefix cache is used."""
+
     request: AnyRequest
     balancer: LoadBalancer
     affinity: Affinity

@@ -1,7 +1,6 @@
 """Builds an OpenAI response from Completions. Of the upstream's own choices only known fields are copied."""
 
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from cogitate.server.engine.remote.stream_parser import TEXT_FIELDS
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_logprob
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.unix_time import unix_time
 from cogitate.strategies.core.types import Completion
 
 UNKNOWN_LOGPROB = -9999.0
@@ -24,7 +24,7 @@ def build_response(request: AnyRequest, completions: Sequence[Completion]) -> Bo
     return {
         "id": f"{'chatcmpl' if is_chat else 'cmpl'}-{secrets.token_hex(16)}",
         "object": "chat.completion" if is_chat else "text_completion",
-        "created": int(time.time()),
+        "created": unix_time(),
         "model": request.model,
         "choices": [
             {"index": index, **build_choice(request, as_dict(completion.native), completion)}

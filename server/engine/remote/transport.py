@@ -6,12 +6,14 @@ connection limit, no cookies, no decompression, keep-alive):
 - It returns a response that arrives on an idle connection, such as the 408 that a proxy sends before it closes it,
   for the next request there. `test_late_unsolicited_response_is_not_returned_to_the_next_request` in
   tests/server/engine/remote/test_transport.py shows that this client does not.
-- It misses two bars of `python -m tests.bench.remote_overhead --rounds 40`, in two runs each, alternating with this
-  client, on 2 shared cores: 32 samples with a seed take 2.26 and 2.57 times as long as bare calls, with this client
-  1.73 and 1.82 (bar 2.0); a vote with the default stop rule 1.090 and 1.052 times as long, with this client 1.026 and
-  1.007 (bar 1.05). A call takes 115 to 222 microseconds of processor time, with this client 27 to 49 (`python -m
-  tests.bench.http_clients`, 8 to 256 calls at a time). An `httpx.AsyncClient` around this transport takes another 160
-  to 260, for cookies, redirects and authentication that are not needed, so `exchange` is called directly.
+- It misses two bars of `python -m tests.bench.remote_overhead --rounds 40`. Medians (ranges) of five runs each,
+  alternating with this client, on 2 shared cores: 32 samples with a seed take 2.60 (2.26 to 2.82) times as long as bare
+  calls, with this client 1.80 (1.73 to 2.29), bar 2.0; a vote with the default stop rule takes 1.052 (1.025 to 1.090)
+  times as long, with this client 1.021 (1.007 to 1.026), bar 1.05.
+
+A call takes 115 to 222 microseconds of processor time with aiohttp and 27 to 49 with this client (`python -m
+tests.bench.http_clients`, 8 to 256 calls at a time). An `httpx.AsyncClient` around this transport takes another 160 to
+260, for cookies, redirects and authentication that are not needed, so `exchange` is called directly.
 
 There is no limit of connections to wait at: the calls in flight are limited by the requests that are admitted, so no
 cancelled call can leave another one waiting. A cancelled call closes its connection.

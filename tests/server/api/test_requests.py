@@ -137,8 +137,8 @@ def test_trace_is_available_while_the_search_runs():
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(server.ask, strategy=VOTE, headers={"X-Request-Id": "now"})
             eventually(lambda: fetch_trace(server, "now").status_code == 200 and fetch_trace(server, "now").json()["events"])
-            running = fetch_trace(server, "now").json()
-            assert running["status"] == "running" and running["events"][0]["event"] == "sampled"
+            trace = fetch_trace(server, "now").json()
+            assert trace["status"] == "running" and trace["events"][0]["event"] == "sampled"
             cancel(server, "now")
             running.result(5)
         assert fetch_trace(server, "now").json()["status"] == "request_cancelled"
