@@ -15,6 +15,8 @@ CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Process:
+    """A process that serves HTTP. `url`: its base URL, without /v1."""
+
     pid: int
     url: str
 
@@ -34,6 +36,7 @@ class Process:
 
 @contextlib.contextmanager
 def run_fake_upstream(*flags: str) -> Iterator[Process]:
+    """Run `tests.fakes.upstream` with these flags."""
     with _run_process([sys.executable, "-m", "tests.fakes.upstream", *flags]) as process:
         yield process
 

@@ -1,9 +1,9 @@
 """Prints the files that a plain chat request passes: python -m tests.bench.request_path.
 
-One request goes over the scripted engine through the ASGI application, with its middleware and without a socket. Two
-figures come of it: the number of our files in which a function runs, and the number of climbs. A climb is a call from
-one file into another that was entered earlier: whoever follows the request has to go back up to it. What runs below the
-engine's port is left out, since it differs from engine to engine.
+One request runs through the ASGI application and its middleware, without a socket and on the scripted engine. Two
+figures are printed: the number of the project's files in which a function runs, and the number of climbs. A climb is a
+call from one file into another that was entered earlier, to which a reader of the code has to go back. Code below the
+engine's port is not counted, since it differs between engines.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6
 
 @dataclass(slots=True)
 class RequestPath:
-    """The calls of our functions, in order."""
+    """The calls of the project's functions, in order."""
 
     files: dict[str, list[str]] = field(default_factory=dict)
     """File -> its functions, in the order of their first calls."""
     climbs: list[tuple[str, str]] = field(default_factory=list)
-    """The file that calls, and the called function."""
+    """The calling file, and the called function."""
     frames: set[FrameType] = field(default_factory=set)
-    """Frames seen. A coroutine that is resumed is not called anew; to be kept, so that no frame takes its place."""
+    """Frames seen, so that a resumed coroutine is not counted again. The references prevent reuse of a frame's id."""
 
     def record(self, frame: FrameType, event: str, _: object) -> None:
-        """For `sys.setprofile`."""
+        """Record a call: the callback of `sys.setprofile`."""
         if event != "call" or frame in self.frames or (name := find_file(frame)) is None:
             return
         self.frames.add(frame)
@@ -61,7 +61,7 @@ class RequestPath:
 
 
 def find_file(frame: FrameType) -> str | None:
-    """The file of a frame of ours, relative to the repository; None of another's."""
+    """Return the file of a frame relative to the repository; None for code outside the project."""
     return relative_name(frame.f_code.co_filename)
 
 
@@ -73,6 +73,7 @@ def relative_name(path: str) -> str | None:
 
 
 def stack_below(frame: FrameType) -> list[FrameType]:
+    """Return the callers of a frame, innermost first."""
     below = []
     while frame.f_back is not None:
         frame = frame.f_back
@@ -115,7 +116,7 @@ async def call(app: Callable[..., Awaitable[None]], body: bytes) -> tuple[int, b
 
 
 async def measure(**fields: object) -> RequestPath:
-    """Follow one request after a first one of its kind, so that what is done once is left out."""
+    """Trace the second of two equal requests, so that initialisation is not counted. `fields`: of the request."""
     service = Service(
         ScriptedBackend(ScriptedEngine(["forty-two"])), MemoryCache(ttl=60), ScriptedProver(), Settings(), Metrics()
     )

@@ -1,6 +1,6 @@
-"""What a user sees: each strategy by curl and by the official client, whole and streamed, against a running server.
+"""Prints a transcript of each strategy in Markdown: python -m tests.bench.write_transcript [URL]
 
-python -m tests.bench.write_transcript [URL]     prints Markdown
+Sends one question to a running server three times per strategy: by curl, by the official Python client, and streamed.
 """
 
 import json
@@ -10,7 +10,10 @@ import sys
 
 import openai
 
+DEFAULT_URL = "http://127.0.0.1:8000"
 QUESTION = "What is 13 + 29?"
+MESSAGES: list[dict[str, str]] = [{"role": "user", "content": QUESTION}]
+MAX_TOKENS = 120
 STRATEGIES: dict[str, dict[str, object]] = {
     "chain_of_thought": {},
     "self_consistency": {"n": 8},
@@ -29,62 +32,51 @@ STRATEGIES: dict[str, dict[str, object]] = {
 def main(url: str) -> None:
     client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
     model = client.models.list().data[0].id
-    print(f"# Transcript: `{model}`, asked “{QUESTION}”")
+    print(f"# Transcript of each strategy: `{model}`, “{QUESTION}”")
     for name, options in STRATEGIES.items():
         strategy = {"name": name, **options}
         print(f"\n## {name}\n")
-        curl(url, model, strategy)
-        python(client, model, strategy)
-        streamed(client, model, strategy)
+        print_curl(url, model, strategy)
+        print_python(client, model, strategy)
+        print_stream(client, model, strategy)
 
 
-def curl(url: str, model: str, strategy: dict[str, object]) -> None:
-    body = {"model": model, "strategy": strategy, "max_tokens": 120, "messages": ask()}
-    command = [
-        "curl",
-        "-s",
-        f"{url}/v1/chat/completions",
-        "-H",
-        "Content-Type: application/json",
-        "-d",
-        json.dumps(body),
-    ]
-    answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+def print_curl(url: str, model: str, strategy: dict[str, object]) -> None:
+    body = {"model": model, "strategy": strategy, "max_tokens": MAX_TOKENS, "messages": MESSAGES}
+    endpoint, header = f"{url}/v1/chat/completions", "Content-Type: application/json"
+    command = ["curl", "-s", endpoint, "-H", header, "-d", json.dumps(body)]
+    response = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     print(f"```console\n$ {shlex.join(command)} | jq '.choices[0].message.content, .usage, .cogitate'")
-    for part in (answer["choices"][0]["message"]["content"], answer["usage"], answer["cogitate"]):
-        print(json.dumps(part, ensure_ascii=False))
+    for value in (response["choices"][0]["message"]["content"], response["usage"], response["cogitate"]):
+        print(json.dumps(value, ensure_ascii=False))
     print("```\n")
 
 
-def python(client: openai.OpenAI, model: str, strategy: dict[str, object]) -> None:
-    answer = client.chat.completions.create(
-        model=model, messages=ask(), max_tokens=120, extra_body={"strategy": strategy, "cache": "no-store"}
-    )
-    print(f"```python\n>>> answer = client.chat.completions.create(model={model!r}, messages=..., max_tokens=120,")
-    print(f"...                                         extra_body={{'strategy': {strategy!r}, 'cache': 'no-store'}})")
+def print_python(client: openai.OpenAI, model: str, strategy: dict[str, object]) -> None:
+    extra = {"strategy": strategy, "cache": "no-store"}
+    answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=MAX_TOKENS, extra_body=extra)
+    call = f"client.chat.completions.create(model={model!r}, messages=..., max_tokens={MAX_TOKENS},"
+    print(f"```python\n>>> answer = {call}")
+    print(f"...                                         extra_body={extra!r})")
     print(f">>> answer.choices[0].message.content\n{answer.choices[0].message.content!r}")
     print(f">>> answer.cogitate\n{answer.cogitate!r}\n```\n")
 
 
-def streamed(client: openai.OpenAI, model: str, strategy: dict[str, object]) -> None:
+def print_stream(client: openai.OpenAI, model: str, strategy: dict[str, object]) -> None:
     stream = client.chat.completions.create(
         model=model,
-        messages=ask(),
-        max_tokens=120,
+        messages=MESSAGES,
+        max_tokens=MAX_TOKENS,
         stream=True,
         stream_options={"include_usage": True},
         extra_body={"strategy": strategy, "cache": "no-store"},
     )
     chunks = list(stream)
-    said = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
-    print(f"Streamed: {len(chunks)} chunks, {len(said)} of them text; finish_reason ", end="")
+    texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+    print(f"Streamed: {len(chunks)} chunks, {len(texts)} with text; finish_reason ", end="")
     print(f"`{chunks[-2].choices[0].finish_reason}`, completion tokens {chunks[-1].usage.completion_tokens}:")
-    print(f"\n```text\n{''.join(said)}\n```")
-
-
-def ask() -> list[dict[str, str]]:
-    return [{"role": "user", "content": QUESTION}]
+    print(f"\n```text\n{''.join(texts)}\n```")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
+    main(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_URL)
