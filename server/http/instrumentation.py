@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogitate.server.errors import InternalError
+from cogitate.server.errors import InternalError, format_traceback
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.protocol.json import OrjsonResponse
-from cogitate.server.safe_traceback import format_traceback
 
 log = logging.getLogger("cogitate")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")

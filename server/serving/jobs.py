@@ -20,8 +20,8 @@ from cogitate.server.errors import (
     RequestCancelled,
     ShuttingDown,
     UpstreamError,
+    format_traceback,
 )
-from cogitate.server.safe_traceback import format_traceback
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.event_log import Cursor, EventLog
 from cogitate.strategies.core.execute import NoOutcome

@@ -11,10 +11,9 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from cogitate.server.engine import Body, Events
 from cogitate.server.engine.vllm.errors import LOST_REQUEST, parse_error_response
 from cogitate.server.engine.vllm.load import LoadedEngine
-from cogitate.server.errors import BadRequest, UpstreamError
+from cogitate.server.errors import BadRequest, UpstreamError, format_traceback
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_event import encode_error, encode_event
-from cogitate.server.safe_traceback import format_traceback
 
 log = logging.getLogger("cogitate.engine")
 PRELIMINARY_EVENTS = ("response.created", "response.in_progress")
