@@ -1,4 +1,4 @@
-"""A server that answers what the clients ask: a number, a tool call, JSON, or a story that does not end."""
+"""A server over a scripted engine that returns a number, a tool call, JSON or an endless story, by the question."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ JSON = '{"city": "Rome", "days": 3}'
 
 
 def reply(prompt: Prompt, _: Sampling) -> Reply:
+    """Return the engine's reply to a question, which is recognised by a word in it."""
     if "weather" in prompt.question:
         return ToolCall("weather", '{"city": "Rome"}')
     if "JSON" in prompt.question:
@@ -19,6 +20,7 @@ def reply(prompt: Prompt, _: Sampling) -> Reply:
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[Live]:
+def run_fake_server() -> Iterator[Live]:
+    """Run the server until the context ends."""
     with live(ScriptedEngine(reply, pace=0.001)) as server:
         yield server

@@ -1,4 +1,4 @@
-"""The Node client of the lock file, installed for a test."""
+"""Installs the official Node client from its lock file for a test."""
 
 import shutil
 import subprocess
@@ -7,20 +7,23 @@ from pathlib import Path
 import pytest
 
 NODE = Path(__file__).with_name("node")
-OLDEST = 20
+MIN_NODE_VERSION = 20
 
 
-def installed(folder: Path) -> Path:
-    """`folder` with the programs and their packages; skips the test where there is no Node, or no registry."""
+def install_node_client(folder: Path) -> Path:
+    """Copy the scripts to `folder`, install their packages there and return it.
+
+    Skips the test where Node or npm is missing or too old, or where npm cannot install the packages.
+    """
     for command in ("node", "npm"):
         if shutil.which(command) is None:
             pytest.skip(f"{command} is not installed")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version.removeprefix("v").split(".")[0]) < OLDEST:
-        pytest.skip(f"the client needs Node {OLDEST}, and this is {version.strip()}")
+    if int(version.removeprefix("v").split(".")[0]) < MIN_NODE_VERSION:
+        pytest.skip(f"the client needs Node {MIN_NODE_VERSION} or later; {version.strip()} is installed")
     shutil.copytree(NODE, folder, dirs_exist_ok=True)
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if ran.returncode:
-        pytest.skip(f"npm cannot install the client: {ran.stderr.strip().splitlines()[-1:]}")
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if process.returncode:
+        pytest.skip(f"npm cannot install the client: {process.stderr.strip().splitlines()[-1:]}")
     return folder

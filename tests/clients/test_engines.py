@@ -1,4 +1,4 @@
-"""The official clients on the real engine, in this process and behind the remote engine, under every strategy."""
+"""The official clients under every strategy on the real engine, both in process and through the remote engine."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
-from tests.clients.node_install import installed
+from tests.clients.node_install import install_node_client
 from tests.fields.engines import ENGINES, engines
 from tests.fields.prompts import TOOLS, WEATHER
 from tests.fields.requests import BASE, Server, small
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"program_aided"})),
 ]
 STEPWISE = {name for name, strategy in STRATEGIES.items() if strategy.stepwise}
-FEW = {"model": DEMO_MODEL_NAME, "messages": BASE["messages"], "max_tokens": 10, "temperature": 0}
+REQUEST = {"model": DEMO_MODEL_NAME, "messages": BASE["messages"], "max_tokens": 10, "temperature": 0}
 
 
 class Colour(BaseModel):
@@ -36,73 +36,75 @@ class Colour(BaseModel):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def servers(shared_engine) -> AsyncIterator[dict[str, Server]]:
-    async with engines(shared_engine) as started:
-        yield started
+    async with engines(shared_engine) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(servers, engine) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{servers[engine].url}/v1", api_key="none", max_retries=0) as started:
-        yield started
+    async with openai.AsyncOpenAI(base_url=f"{servers[engine].url}/v1", api_key="none", max_retries=0) as running:
+        yield running
 
 
-def by(strategy: str) -> dict[str, object]:
+def select(strategy: str) -> dict[str, object]:
+    """Return the client's argument that selects a strategy, with few candidates and without the cache."""
     return {"extra_body": {"strategy": small(strategy), "cache": "no-store"}}
 
 
-async def test_it_answers_whole_and_streamed_and_without_asyncio(servers, client, engine, strategy):
-    whole = await client.chat.completions.create(**FEW, **by(strategy))
-    stream = await client.chat.completions.create(**FEW, **by(strategy), stream=True)
-    said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-    assert whole.choices[0].message.content == said and whole.cogitate["strategy"] == strategy
+async def test_plain_streamed_and_synchronous_answers_are_equal(servers, client, engine, strategy):
+    plain = await client.chat.completions.create(**REQUEST, **select(strategy))
+    stream = await client.chat.completions.create(**REQUEST, **select(strategy), stream=True)
+    text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+    assert plain.choices[0].message.content == text and plain.cogitate["strategy"] == strategy
 
-    def blocking() -> str | None:
-        with openai.OpenAI(base_url=f"{servers[engine].url}/v1", api_key="none", max_retries=0) as plain:
-            return plain.chat.completions.create(**FEW, **by(strategy)).choices[0].message.content
+    def request() -> str | None:
+        with openai.OpenAI(base_url=f"{servers[engine].url}/v1", api_key="none", max_retries=0) as synchronous:
+            return synchronous.chat.completions.create(**REQUEST, **select(strategy)).choices[0].message.content
 
-    assert await asyncio.to_thread(blocking) == said
+    assert await asyncio.to_thread(request) == text
 
 
-async def test_structured_output_is_parsed(client, strategy):
-    parsing = client.chat.completions.parse(**FEW | {"max_tokens": 32}, **by(strategy), response_format=Colour)
+async def test_structured_output_is_parsed_or_rejected_by_stepwise_strategies(client, strategy):
+    parse = client.chat.completions.parse(**REQUEST | {"max_tokens": 32}, **select(strategy), response_format=Colour)
     if strategy in STEPWISE:
         with pytest.raises(openai.BadRequestError, match="response_format"):
-            await parsing
+            await parse
         return
-    assert (await parsing).choices[0].message.parsed.colour in ("red", "blue")
+    assert (await parse).choices[0].message.parsed.colour in ("red", "blue")
 
 
-async def test_tools_are_called_in_the_streaming_helper(client, strategy):
-    asked = FEW | {"messages": WEATHER, "tools": TOOLS, "max_tokens": 40}
+async def test_streaming_helper_has_the_tool_call_or_stepwise_strategies_reject_it(client, strategy):
+    fields = REQUEST | {"messages": WEATHER, "tools": TOOLS, "max_tokens": 40}
     if strategy in STEPWISE:
         with pytest.raises(openai.BadRequestError, match="tools"):
-            await client.chat.completions.create(**asked, **by(strategy))
+            await client.chat.completions.create(**fields, **select(strategy))
         return
-    async with client.chat.completions.stream(**asked, **by(strategy)) as stream:
+    async with client.chat.completions.stream(**fields, **select(strategy)) as stream:
         final = await stream.get_final_completion()
     (call,) = final.choices[0].message.tool_calls
     assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"city": "Rome"})
 
 
-async def test_the_node_client_is_told_the_same(servers, client, engine, strategy, packages):
-    # A bias towards one word never ends. Where words of ours would be biased too it is refused, and a thought is long.
+async def test_node_client_gets_the_same_answers(servers, client, engine, strategy, packages):
+    # A bias towards one word makes an answer that does not end. budget_forcing rejects it, since the bias would change
+    # its own text, but its thinking is long enough to be aborted.
     endless = {} if strategy == "budget_forcing" else {"logit_bias": {28: 100}}
-    asked = {"strategy": small(strategy), "messages": BASE["messages"], "endless": endless}
-    asked |= {"calling": WEATHER, "tools": TOOLS}
+    request = {"strategy": small(strategy), "messages": BASE["messages"], "endless": endless}
+    request |= {"weather": WEATHER, "tools": TOOLS}
     program = await asyncio.create_subprocess_exec(
         "node",
-        str(packages / "brief.mjs"),
+        str(packages / "one_strategy.mjs"),
         f"{servers[engine].url}/v1",
         DEMO_MODEL_NAME,
-        json.dumps(asked),
+        json.dumps(request),
         stdout=asyncio.subprocess.PIPE,
     )
-    told = json.loads((await program.communicate())[0])
-    whole = await client.chat.completions.create(**FEW, **by(strategy))
-    assert told == {
+    results = json.loads((await program.communicate())[0])
+    plain = await client.chat.completions.create(**REQUEST, **select(strategy))
+    assert results == {
         "strategy": strategy,
-        "text": whole.choices[0].message.content,
-        "streamed": whole.choices[0].message.content,
+        "text": plain.choices[0].message.content,
+        "streamed": plain.choices[0].message.content,
         "called": "BadRequestError tools" if strategy in STEPWISE else "weather",
         "aborted": "APIUserAbortError",
     }
@@ -110,4 +112,4 @@ async def test_the_node_client_is_told_the_same(servers, client, engine, strateg
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    return installed(tmp_path_factory.mktemp("node"))
+    return install_node_client(tmp_path_factory.mktemp("node"))

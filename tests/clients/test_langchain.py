@@ -1,4 +1,4 @@
-"""LangChain's ChatOpenAI, as a user would point it at us."""
+"""LangChain's ChatOpenAI against a scripted server."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from tests.clients.fake_server import answering
+from tests.clients.fake_server import run_fake_server
 from tests.fakes.live_server import Live
 
 pytestmark = pytest.mark.live
@@ -21,49 +21,49 @@ class Trip(BaseModel):
 
 @tool
 def weather(city: str) -> str:
-    """How the weather is."""
+    """Return the weather in a city."""
     return f"sunny in {city}"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
-    with answering() as started:
-        yield started
+    with run_fake_server() as running:
+        yield running
 
 
 def chat(server: Live, model: str = "scripted", **options: object) -> ChatOpenAI:
     return ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model=model, max_retries=0, **options)
 
 
-def test_a_model_name_alone_is_enough(server):
+def test_model_name_with_suffix_selects_the_strategy(server):
     answer = chat(server, "scripted@self_consistency").invoke("What is 6*7?")
     assert answer.content == "so it is \\boxed{42}" and answer.usage_metadata["output_tokens"] > 5
 
 
-def test_options_go_in_the_extra_body(server):
+def test_extra_body_sets_strategy_options(server):
     strategy = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
     answer = chat(server, extra_body={"strategy": strategy}).invoke("What is 6*7, really?")
     assert answer.usage_metadata["output_tokens"] == 15
 
 
-async def test_it_streams(server):
+async def test_stream_yields_the_answer_in_chunks(server):
     chunks: list[AIMessageChunk] = [
         chunk async for chunk in chat(server, "scripted@chain_of_thought").astream("What is 6*7?")
     ]
     assert "".join(str(chunk.content) for chunk in chunks) == "so it is \\boxed{42}" and len(chunks) > 4
 
 
-def test_tools_are_bound_and_called(server):
+def test_bound_tool_is_called(server):
     answer = chat(server, "scripted@self_consistency").bind_tools([weather]).invoke("How is the weather?")
     (call,) = answer.tool_calls
     assert (call["name"], call["args"]) == ("weather", {"city": "Rome"})
 
 
-def test_answers_are_structured(server):
-    asked = chat(server, "scripted@self_consistency").with_structured_output(Trip)
-    assert asked.invoke("Answer in JSON.") == Trip(city="Rome", days=3)
+def test_structured_output_is_an_instance_of_the_schema(server):
+    model = chat(server, "scripted@self_consistency").with_structured_output(Trip)
+    assert model.invoke("Answer in JSON.") == Trip(city="Rome", days=3)
 
 
-def test_the_responses_api_too(server):
+def test_responses_api_returns_the_answer(server):
     answer = chat(server, "scripted@self_consistency", use_responses_api=True).invoke("What is 6*7?")
     assert answer.text == "so it is \\boxed{42}"

@@ -1,4 +1,4 @@
-"""The `llm` command, configured with a file as its users do."""
+"""The command-line program `llm`, configured by its model file."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.fake_server import answering
+from tests.clients.fake_server import run_fake_server
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 MODELS = """\
@@ -25,32 +25,32 @@ MODELS = """\
 
 @pytest.fixture(scope="module")
 def llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """A function that runs `llm` with some arguments against the server, and returns what it prints."""
     folder: Path = tmp_path_factory.mktemp("llm")
-    with answering() as server:
+    with run_fake_server() as server:
         (folder / "extra-openai-models.yaml").write_text(MODELS.format(url=server.url))
 
-        def run(*words: str) -> str:
+        def run(*arguments: str) -> str:
             environment = {**os.environ, "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"}  # noqa: TID251
-            ran = subprocess.run(
-                [sys.executable, "-m", "llm", *words], env=environment, capture_output=True, text=True, timeout=60
-            )
-            assert ran.returncode == 0, ran.stderr
-            return ran.stdout.strip()
+            command = [sys.executable, "-m", "llm", *arguments]
+            process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+            assert process.returncode == 0, process.stderr
+            return process.stdout.strip()
 
         yield run
 
 
-def test_it_streams_an_answer(llm):
+def test_prompt_prints_the_streamed_answer(llm):
     assert llm("-m", "thinking", "What is 6*7?") == "so it is \\boxed{42}"
 
 
-def test_and_waits_for_one(llm):
+def test_prompt_without_stream_prints_the_answer(llm):
     assert llm("-m", "voting", "--no-stream", "What is 6*7?") == "so it is \\boxed{42}"
 
 
-def test_a_schema_is_kept_to(llm):
+def test_prompt_with_schema_prints_json(llm):
     assert '"Rome"' in llm("-m", "thinking", "--schema", "city str, days int", "Answer in JSON.")
 
 
-def test_its_models_are_listed(llm):
+def test_models_lists_the_configured_models(llm):
     assert "voting" in llm("models") and "thinking" in llm("models")
