@@ -118,8 +118,14 @@ class RedisCache:
             await self._redis.unlink(name)
 
     def _name(self, key: str) -> str:
-        """The name in Redis. With a secret it cannot be matched with a guessed request."""
-        return PREFIX + (key if self._secret is None else hmac.digest(self._secret, key.encode(), "sha256").hex())
+        """The name in Redis. With a secret it cannot be matched with a guessed request.
+
+        A kind that the key begins with, as in `trace:...`, stays legible.
+        """
+        if self._secret is None:
+            return PREFIX + key
+        kind, colon, _ = key.rpartition(":")
+        return PREFIX + kind + colon + hmac.digest(self._secret, key.encode(), "sha256").hex()
 
     async def _discard(self, name: str) -> None:
         with suppress(ResponseError):  # a read-only Redis: the value stays, and is corrupt again the next time

@@ -11,6 +11,7 @@ import orjson
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.cache import BoundedCache, Cache
+from cogitate.server.cache.encryption import Encryption
 from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.protocol.json import digest
 
@@ -50,11 +51,15 @@ class StoredTrace:
 class TraceStore:
     """Traces and origins for TTL_SECONDS, at most `max_bytes` of them in this process.
 
-    `shared`: the cache that other processes have too; writing to it is the caller's part, since it takes time.
+    `shared`: the cache that other processes have too; writing to it is the caller's part, since it takes time. With
+    `secret`, the cache's, what is written there is encrypted, since traces contain requests.
     """
 
-    def __init__(self, shared: Cache | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(
+        self, shared: Cache | None = None, max_bytes: int = DEFAULT_MAX_BYTES, secret: bytes | None = None
+    ) -> None:
         self.shared = shared
+        self._encryption = Encryption(secret)
         self._local = BoundedCache[tuple[str, Name], Any](max_bytes, TTL_SECONDS, size_of=_measure)
 
     def put_trace(self, name: Name, trace: StoredTrace) -> None:
@@ -70,25 +75,31 @@ class TraceStore:
 
     async def share_trace(self, name: Name, trace: StoredTrace) -> bool:
         """Shows a trace to the other processes. Returns False where there are none or the cache did not take it."""
-        if self.shared is None:
-            return False
-        return await self.shared.put(_cache_key("trace", name), trace.to_bytes(), seconds=TTL_SECONDS)
+        return await self._share(_cache_key("trace", name), trace.to_bytes())
 
     async def share_origin(self, name: Name, origin: Origin) -> None:
-        if self.shared is not None:
-            await self.shared.put(_cache_key("origin", name), origin.to_bytes(), seconds=TTL_SECONDS)
+        await self._share(_cache_key("origin", name), origin.to_bytes())
 
     async def fetch_trace(self, name: Name) -> StoredTrace | None:
         value: bytes | None = self._local.get(("trace", name))
-        if value is None and self.shared is not None:
-            value = await self.shared.get(_cache_key("trace", name))
+        if value is None:
+            value = await self._fetch_shared(_cache_key("trace", name))
         return None if value is None else StoredTrace.parse(value)
 
     async def fetch_origin(self, name: Name) -> Origin | None:
-        if (origin := self.find_origin(name)) or self.shared is None:
+        if origin := self.find_origin(name):
             return origin
-        value = await self.shared.get(_cache_key("origin", name))
+        value = await self._fetch_shared(_cache_key("origin", name))
         return None if value is None else Origin.parse(value)
+
+    async def _share(self, key: str, value: bytes) -> bool:
+        if self.shared is None:
+            return False
+        return await self.shared.put(key, self._encryption.encrypt(key, value), seconds=TTL_SECONDS)
+
+    async def _fetch_shared(self, key: str) -> bytes | None:
+        value = None if self.shared is None else await self.shared.get(key)
+        return None if value is None else self._encryption.decrypt(key, value)
 
     def clear(self) -> None:
         """Forgets what this process has stored."""
@@ -105,4 +116,5 @@ def _measure(key: tuple[str, Name], value: bytes | Origin) -> int:
 
 
 def _cache_key(kind: str, name: Name) -> str:
-    return digest([kind, *name]).hex()
+    """The kind stays legible in the names that Redis lists."""
+    return f"{kind}:{digest(list(name)).hex()}"

@@ -147,7 +147,7 @@ class Attempt:
     @property
     def _running_name(self) -> str:
         """The cache key of the digest of the request that runs."""
-        return f"{self.name}:running"
+        return f"running:{self.name}"
 
     async def _wait_for_replay(self) -> Replay:
         flights, loop = self.idempotency.flights, asyncio.get_running_loop()

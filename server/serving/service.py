@@ -56,7 +56,7 @@ class Service:
         self._cache, self._prover = cache, prover
         background = self.jobs.run_in_background
         flights = SingleFlight(cache, background, lambda result: metrics.cache.labels(result).inc())
-        store = TraceStore(cache if cache.shared else None, settings.cache_bytes)
+        store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
         self.traces = TraceRegistry(metrics, store, background)
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
         salts = CacheSalts(secret) if (secret := settings.cache_secret) else CacheSalts()

@@ -1,4 +1,4 @@
-"""What the rows about Redis share: keys of tenants, a secret, servers over one Redis."""
+"""Servers that share a Redis, with API keys of two tenants."""
 
 import hashlib
 import re
@@ -11,23 +11,24 @@ import httpx
 import pytest
 
 from tests.fakes.redis_server import PROGRAM, RedisServer
-from tests.resilience.server_process import Server, eventually, metric
+from tests.resilience.measure import read_metric, wait_until
+from tests.resilience.server_process import Server
 
 KEYS = {name: f"cog-{name}" for name in ("alice", "bob")}
-FILE = "".join(f"{hashlib.sha256(key.encode()).hexdigest()} {name}\n" for name, key in KEYS.items())
+KEYS_FILE = "".join(f"{hashlib.sha256(key.encode()).hexdigest()} {name}\n" for name, key in KEYS.items())
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 LOCK = b":lock"
-FRESH = {"strategy": VOTE, "cache": "no-store"}
-LONG = "first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200
+UNCACHED_VOTE = {"strategy": VOTE, "cache": "no-store"}
+LONG_TEXT = "first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200
 
 
-def bearer(name: str) -> dict[str, str]:
+def auth_header(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {KEYS[name]}"}
 
 
 @contextmanager
-def stored(*flags: str, keys: str = "") -> Iterator[tuple[RedisServer, Server]]:
-    """A Redis, and a server that keeps its answers there."""
+def run_server(*flags: str, keys: str = "") -> Iterator[tuple[RedisServer, Server]]:
+    """Runs a Redis and a server that caches in it."""
     if PROGRAM is None:
         pytest.skip("NO REDIS WAS TESTED: there is no redis-server on the PATH (apt-get install redis-server)")
     with RedisServer() as redis, Server(flags=("--redis-url", redis.url, *flags), keys=keys) as server:
@@ -35,56 +36,61 @@ def stored(*flags: str, keys: str = "") -> Iterator[tuple[RedisServer, Server]]:
 
 
 @contextmanager
-def workers(count: int, *flags: str, keys: str = "") -> Iterator[tuple[RedisServer, list[Server]]]:
-    """So many server processes over one Redis."""
-    with stored(*flags, keys=keys) as (redis, first), ExitStack() as stack:
+def run_servers(count: int, *flags: str, keys: str = "") -> Iterator[tuple[RedisServer, list[Server]]]:
+    """Runs `count` server processes that share a Redis."""
+    with run_server(*flags, keys=keys) as (redis, first), ExitStack() as stack:
         more = [Server(flags=("--redis-url", redis.url, *flags), keys=keys) for _ in range(count - 1)]
         yield redis, [first, *map(stack.enter_context, more)]
 
 
-def secret_file(folder: Path) -> Path:
+def write_secret(folder: Path) -> Path:
     path = folder / "secret"
     path.write_text("s" * 32)
     return path
 
 
-def answers(redis: RedisServer) -> list[bytes]:
-    """The names of what is kept there, locks aside."""
-    return [name for name in redis.do("KEYS", "*") if not name.endswith(LOCK)]
+def answer_keys(redis: RedisServer) -> list[bytes]:
+    """Returns the keys of answers: all except locks and what belongs to traces."""
+    names = [name for name in redis.do("KEYS", "*") if not name.endswith(LOCK)]
+    return [name for name in names if b":trace:" not in name and b":origin:" not in name]
+
+
+def locks(redis: RedisServer) -> list[bytes]:
+    return [name for name in redis.do("KEYS", "*") if name.endswith(LOCK)]
 
 
 @contextmanager
-def monitored(redis: RedisServer, folder: Path) -> Iterator[Callable[[], int]]:
-    """How many answers were SET so far, by Redis' own MONITOR: claims are not answers."""
+def count_writes(redis: RedisServer, folder: Path) -> Iterator[Callable[[], int]]:
+    """Yields a function that returns the number of answers SET so far, by Redis' own MONITOR; claims do not count."""
     seen = folder / "monitor"
     with seen.open("wb") as file:
         monitor = subprocess.Popen(["redis-cli", "-p", str(redis.port), "MONITOR"], stdout=file)
     try:
-        eventually(lambda: seen.read_bytes().startswith(b"OK"))
+        wait_until(lambda: seen.read_bytes().startswith(b"OK"))
         yield lambda: len(re.findall(rb'"SET" "cogitate:1:[0-9a-f]{64}" ', seen.read_bytes()))
     finally:
         monitor.terminate()
         monitor.wait()
 
 
-def kept(redis: RedisServer, count: int) -> None:
-    """Waits until so many are kept there: they are written while the client has its answer already."""
-    eventually(lambda: len(answers(redis)) == count)
+def wait_for_entries(redis: RedisServer, count: int) -> None:
+    """Waits until `count` answers are stored: a client gets its answer before the write ends."""
+    wait_until(lambda: len(answer_keys(redis)) == count)
 
 
-def counted(server: Server, result: str) -> int:
-    """cogitate_cache_total{result="..."}"""
-    return int(metric(server.get("/metrics").text, f'cogitate_cache_total{{result="{result}"}}'))
+def cache_counter(server: Server, result: str) -> int:
+    """Returns `cogitate_cache_total{result="..."}`; 0 before the first such result."""
+    return int(read_metric(server.get("/metrics").text, f'cogitate_cache_total{{result="{result}"}}'))
 
 
 def question(text: str) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": text}]}
 
 
-def paced(servers: list[Server], pace: float, *texts: str) -> None:
-    """Seconds a token, and what is said: without texts each says an answer of its own."""
+def set_pace(servers: list[Server], pace: float, *texts: str) -> None:
+    """Sets seconds per token and the reply texts; without texts each server replies with an answer of its own."""
     for server in servers:
-        server.turn(pace=pace, texts=list(texts) or [f"so it is \\boxed{{{server.pid}}}"])
+        server.set_knobs(pace=pace, texts=list(texts) or [f"so it is \\boxed{{{server.pid}}}"])
 
 
 def cancel(server: Server, name: str, **headers: str) -> httpx.Response:

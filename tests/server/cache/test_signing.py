@@ -1,7 +1,7 @@
 """Envelopes of values: only what `seal` made is accepted by `unseal`."""
 
 import os
-import pickle
+import pickle  # noqa: TID251 an attack
 from pathlib import Path
 
 from hypothesis import given
@@ -18,7 +18,7 @@ class Canary:
         self.path = path
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (f"touch {self.path}",)
+        return os.system, (f"touch {self.path}",)  # noqa: TID251 an attack
 
 
 @given(st.text("0123456789abcdef", max_size=64), st.binary(max_size=200), secrets)

@@ -18,9 +18,11 @@ class SharedMemory(MemoryCache):
     def __init__(self) -> None:
         super().__init__()
         self.seconds: list[int | None] = []
+        self.values: list[bytes] = []
 
     async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
         self.seconds.append(seconds)
+        self.values.append(value)
         return await super().put(key, value, seconds=seconds)
 
 
@@ -64,6 +66,16 @@ async def test_another_process_reads_shared_traces_and_origins_for_a_limited_tim
     assert await second.fetch_trace(NAME) == TRACE and await second.fetch_origin(NAME) == ORIGIN
     assert await second.fetch_trace(("another", "number")) is None
     assert cache.seconds == [TTL_SECONDS, TTL_SECONDS]
+
+
+async def test_with_a_secret_shared_traces_and_origins_are_encrypted():
+    cache, name = SharedMemory(), ("tenant", "r1")
+    first, second = (TraceStore(cache, secret=b"s" * 32) for _ in range(2))
+    await first.share_trace(name, TRACE)
+    await first.share_origin(name, ORIGIN)
+    assert len(cache.values) == 2 and not any(b"messages" in value or b"best_of_n" in value for value in cache.values)
+    assert await second.fetch_trace(name) == TRACE and await second.fetch_origin(name) == ORIGIN
+    assert await TraceStore(cache, secret=b"a guess").fetch_trace(name) is None
 
 
 async def test_without_a_shared_cache_nothing_is_shared():
