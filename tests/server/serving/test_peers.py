@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -31,15 +32,21 @@ VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 def run_servers(redis_url: str, *engines: ScriptedEngine, api_keys_file: Path | None = None) -> Iterator[list[Live]]:
     """One server for each engine, with a secret of their own: values of other tests in this Redis are not theirs."""
     faults: list[str] = []
-    secret = secrets.token_bytes(32)
+    secret = secrets.token_hex(32).encode()
     with ExitStack() as stack:
+        secret_file = Path(stack.enter_context(TemporaryDirectory()), "secret")
+        secret_file.write_bytes(secret)
         servers = []
         for engine in engines:
             rpc = RedisPeerRpc(
                 redis_url, on_fault=faults.append, secret=secret, timeout=PATIENT_SECONDS, reply_seconds=20
             )
             cache = RedisCache(redis_url, ttl=60, on_fault=faults.append, secret=secret, timeout=PATIENT_SECONDS)
-            servers.append(stack.enter_context(live(engine, cache=cache, rpc=rpc, api_keys_file=api_keys_file)))
+            servers.append(
+                stack.enter_context(
+                    live(engine, cache=cache, rpc=rpc, api_keys_file=api_keys_file, cache_secret_file=secret_file)
+                )
+            )
             eventually(lambda rpc=rpc: rpc.is_connected)
         yield servers
         assert faults == []
@@ -259,4 +266,4 @@ def test_everything_in_redis_expires_and_reveals_neither_key_nor_question(redis_
             names = store.keys()
             assert all(0 < store.ttl(name) <= 600 for name in names)
             content = b"".join([*names, *store.mget(names)])
-            assert b"4711" not in content and b"6*7" not in content
+            assert b"order-4711" not in content and b"What is 6*7?" not in content
