@@ -1,4 +1,4 @@
-"""Dockerfile, Compose files, Prometheus and Grafana: read by real parsers and, where it can be, run."""
+"""Tests of the Dockerfile, Compose files, Prometheus and Grafana, by the parsers and programs that read them."""
 
 import shutil
 import subprocess
@@ -12,19 +12,25 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PATH = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TIMEOUT_SECONDS = 120
 
 
-def tool(name: str, source: str) -> str:
-    """The program's path; without it the test is skipped, and conftest.py says so at the end of the run."""
-    found = shutil.which(name) or shutil.which(name, path=PATH)
-    if found is None:
-        pytest.skip(f"{name} is not here ({source})")
-    return found
+def find_program(name: str, source: str) -> str:
+    """Return a program's path. `source`: the package that contains it.
+
+    Skips the test where the program is missing; conftest.py lists such tests at the end of the run.
+    """
+    path = shutil.which(name) or shutil.which(name, path=PATH)
+    if path is None:
+        pytest.skip(f"{name} is not installed ({source})")
+    return path
 
 
-def ran(*command: str | Path, **options: Any) -> str:
-    """What the program printed; fails with it when the program does."""
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, **options)
+def run(*command: str | Path, **options: Any) -> str:
+    """Run a program and return its output. Fails with the output where the exit status is not 0."""
+    done = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, **options
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 

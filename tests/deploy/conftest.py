@@ -1,4 +1,4 @@
-"""What was not checked is said, not only counted."""
+"""Lists the skipped tests of this folder with their reasons at the end of a run."""
 
 import pytest
 

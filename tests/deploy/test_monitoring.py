@@ -1,4 +1,4 @@
-"""Prometheus and Grafana: every query parsed, every name in it known, and all of them run by Prometheus' own tool."""
+"""Prometheus and Grafana: every query parses and names existing metrics; promtool evaluates queries and alerts."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ import yaml
 
 from cogitate.server.observability.metrics import Metrics
 from cogitate.strategies import STRATEGIES
-from tests.deploy import DEPLOY, ROOT, load_yaml, ran, tool
+from tests.deploy import DEPLOY, ROOT, find_program, load_yaml, run
 
 promql = pytest.importorskip("promql_parser", reason="PyPI: promql-parser")
 
@@ -57,6 +57,7 @@ HISTOGRAMS = {
 FROM_PROMETHEUS = {"instance", "job"}
 DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/cogitate.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+ALERT_CASES = Path(__file__).with_name("alerts_test.yml")
 ALERTS = [rule for group in load_yaml(DEPLOY / "prometheus/alerts.yml")["groups"] for rule in group["rules"]]
 COMPOSE = load_yaml(ROOT / "docker-compose.yml")
 SCRAPES = {job["job_name"]: job for job in load_yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]}
@@ -65,9 +66,9 @@ each_panel = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for pa
 
 
 def queries(panel: dict[str, Any]) -> list[str]:
-    """As Grafana sends them when every strategy is chosen."""
-    sent = [target["expr"] for target in panel["targets"]]
-    return [expr.replace("$__rate_interval", "5m").replace("$strategy", ".*") for expr in sent]
+    """The queries of a panel as Grafana sends them when all strategies are selected."""
+    expressions = [target["expr"] for target in panel["targets"]]
+    return [expr.replace("$__rate_interval", "5m").replace("$strategy", ".*") for expr in expressions]
 
 
 EXPRESSIONS = [
@@ -79,6 +80,7 @@ each_expression = pytest.mark.parametrize("expr", EXPRESSIONS)
 
 
 def nodes(node: Any) -> Iterator[Any]:
+    """The node of a parsed query, and all nodes below it."""
     yield node
     for name in ("expr", "lhs", "rhs", "vector_selector", "param"):
         if (child := getattr(node, name, None)) is not None:
@@ -88,13 +90,13 @@ def nodes(node: Any) -> Iterator[Any]:
 
 
 def metric(name: str) -> str:
-    """A histogram's name, from that of one of its series."""
+    """The metric of a series: the name, without the suffix of a histogram's series."""
     stem = re.sub(r"_(bucket|sum|count)$", "", name)
     return stem if stem in HISTOGRAMS else name
 
 
 @each_expression
-def test_a_query_names_metrics_labels_and_values_that_exist(expr: str) -> None:
+def test_query_names_existing_metrics_labels_and_values(expr: str) -> None:
     tree = list(nodes(promql.parse(expr)))
     selectors = [node for node in tree if isinstance(node, promql.VectorSelector)]
     known = {"le", "engine", *FROM_PROMETHEUS}
@@ -113,13 +115,13 @@ def test_a_query_names_metrics_labels_and_values_that_exist(expr: str) -> None:
         assert set(getattr(modifier, "labels", ())) <= known
 
 
-def test_the_server_has_these_metrics_and_no_others() -> None:
+def test_server_has_exactly_the_listed_metrics() -> None:
     families = {family.name: family.type for family in Metrics().registry.collect()}
     assert {f"{name}_total" if kind == "counter" else name for name, kind in families.items()} == set(METRICS)
     assert {name for name, kind in families.items() if kind == "histogram"} == HISTOGRAMS & set(METRICS)
 
 
-def test_every_metric_of_ours_is_shown() -> None:
+def test_dashboard_has_every_metric_of_the_server() -> None:
     shown = {
         metric(node.name)
         for panel in PANELS
@@ -130,7 +132,7 @@ def test_every_metric_of_ours_is_shown() -> None:
     assert set(METRICS) <= shown
 
 
-def test_vllm_has_the_metrics_that_the_dashboard_shows() -> None:
+def test_vllm_has_every_metric_of_the_dashboard() -> None:
     if (vllm := importlib.util.find_spec("vllm")) is None or vllm.origin is None:
         pytest.skip("vLLM is not installed")
     source = (Path(vllm.origin).parent / "v1/metrics/loggers.py").read_text()
@@ -140,7 +142,7 @@ def test_vllm_has_the_metrics_that_the_dashboard_shows() -> None:
 
 
 @each_panel
-def test_a_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
+def test_panel_has_a_description_a_unit_and_a_datasource(panel: dict[str, Any]) -> None:
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"].get("unit") or panel["options"]["yAxis"]["unit"]
     for part in (panel, *panel["targets"]):
@@ -160,12 +162,12 @@ def test_panels_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_the_dashboard_has_its_variables() -> None:
+def test_dashboard_has_the_variables_datasource_and_strategy() -> None:
     kinds = {variable["name"]: variable["type"] for variable in DASHBOARD["templating"]["list"]}
     assert kinds == {"datasource": "datasource", "strategy": "query"}
 
 
-def test_grafana_finds_its_source_and_its_dashboards() -> None:
+def test_grafana_provisions_its_datasource_and_dashboards() -> None:
     (source,) = load_yaml(DEPLOY / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     (provider,) = load_yaml(DEPLOY / "grafana/provisioning/dashboards/cogitate.yml")["providers"]
     grafana = COMPOSE["services"]["grafana"]
@@ -187,25 +189,27 @@ def test_prometheus_scrapes_the_server_with_a_key() -> None:
 
 
 def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
-    promtool = tool("promtool", "Debian: prometheus")
+    promtool = find_program("promtool", "Debian: prometheus")
     shutil.copytree(DEPLOY / "prometheus", tmp_path, dirs_exist_ok=True)
     (tmp_path / "prometheus_key").write_text("key")
     config = tmp_path / "prometheus.yml"
     config.write_text(config.read_text().replace("/run/secrets", str(tmp_path)))
-    said = ran(promtool, "check", "config", "--lint=all", "--lint-fatal", config)
-    assert f"{len(ALERTS)} rules found" in said
+    output = run(promtool, "check", "config", "--lint=all", "--lint-fatal", config)
+    assert f"{len(ALERTS)} rules found" in output
 
 
-def test_alerts_fire_when_they_should_and_only_then() -> None:
-    promtool = tool("promtool", "Debian: prometheus")
-    cases = Path(__file__).parent / "alerts_test.yml"
-    fired = {case["alertname"] for case in load_yaml(cases)["tests"][-1]["alert_rule_test"]}
-    assert fired == {rule["alert"] for rule in ALERTS}
-    ran(promtool, "test", "rules", cases)
+def test_expected_alerts_have_the_descriptions_of_the_rules() -> None:
+    cases = load_yaml(ALERT_CASES)["tests"][-1]["alert_rule_test"]
+    expected = {case["alertname"]: case["exp_alerts"][0]["exp_annotations"]["description"] for case in cases}
+    assert expected == {rule["alert"]: rule["annotations"]["description"] for rule in ALERTS}
+
+
+def test_alerts_fire_on_faults_only() -> None:
+    run(find_program("promtool", "Debian: prometheus"), "test", "rules", ALERT_CASES)
 
 
 def series() -> Iterator[dict[str, str]]:
-    """Five minutes of a busy server: every metric with every value of its labels, and vLLM's."""
+    """Input series of promtool: every metric with every value of its labels, and those of vLLM."""
     vllm: dict[str, dict[str, tuple[str, ...]]] = {
         name: {"engine": ("0",)} for name in sorted(set(re.findall(r"vllm:\w+", json.dumps(DASHBOARD))))
     }
@@ -221,8 +225,8 @@ def series() -> Iterator[dict[str, str]]:
                 yield {"series": f"{metric(name)}{suffix}{{{inside}}}", "values": "1+60x10"}
 
 
-def test_every_query_of_the_dashboard_has_an_answer(tmp_path: Path) -> None:
-    promtool = tool("promtool", "Debian: prometheus")
+def test_every_query_of_the_dashboard_returns_a_result(tmp_path: Path) -> None:
+    promtool = find_program("promtool", "Debian: prometheus")
     lines = {entry["series"]: entry for entry in series()}
     checks = [
         {"expr": f"count({expr}) > bool 0", "eval_time": "10m", "exp_samples": [{"labels": "{}", "value": 1}]}
@@ -231,4 +235,4 @@ def test_every_query_of_the_dashboard_has_an_answer(tmp_path: Path) -> None:
     ]
     test = {"interval": "1m", "input_series": list(lines.values()), "promql_expr_test": checks}
     (tmp_path / "dashboard.yml").write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [test]}))
-    ran(promtool, "test", "rules", tmp_path / "dashboard.yml")
+    run(promtool, "test", "rules", tmp_path / "dashboard.yml")

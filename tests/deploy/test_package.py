@@ -14,7 +14,7 @@ LINKS = {"deploy/package/cogitate/server", "deploy/package/cogitate/strategies"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist and the wheel of this tree."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
@@ -23,12 +23,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(built: Path) -> Path:
-    (path,) = built.glob("*.whl")
+def wheel(packages: Path) -> Path:
+    (path,) = packages.glob("*.whl")
     return path
 
 
-def tracked(*folders: str) -> set[str]:
+def list_tracked_files(*folders: str) -> set[str]:
+    """Return the files of these folders that git tracks or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     return {name for name in names if (ROOT / name).exists()}
@@ -41,16 +42,16 @@ def test_wheel_installs_one_top_level_package(wheel: Path) -> None:
 
 
 def test_wheel_has_every_file_of_both_trees(wheel: Path) -> None:
-    expected = {f"cogitate/{name}" for name in tracked("server", "strategies")}
+    expected = {f"cogitate/{name}" for name in list_tracked_files("server", "strategies")}
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.count("/") > 1 and "dist-info" not in name}
     assert packed == expected and len(expected) > 200
 
 
-def test_sdist_has_every_tracked_file(built: Path) -> None:
-    (path,) = built.glob("*.tar.gz")
+def test_sdist_has_every_tracked_file(packages: Path) -> None:
+    (path,) = packages.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         packed = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
-    assert packed - {"PKG-INFO"} == tracked() - LINKS
+    assert packed - {"PKG-INFO"} == list_tracked_files() - LINKS
 
 
 def test_installed_wheel_ignores_a_folder_named_server_in_the_working_directory(wheel: Path, tmp_path: Path) -> None:
@@ -59,10 +60,10 @@ def test_installed_wheel_ignores_a_folder_named_server_in_the_working_directory(
         (tmp_path / "work" / name).mkdir(parents=True)
     script = "import cogitate.server.engine.vllm.plugin as plugin; print(plugin.__file__)"
     command, path = [sys.executable, "-c", script], {"PYTHONPATH": str(tmp_path / "site")}
-    ran = subprocess.run(command, cwd=tmp_path / "work", env=path, capture_output=True, text=True)
-    assert ran.stdout.strip() == str(tmp_path / "site/cogitate/server/engine/vllm/plugin.py"), ran.stderr
+    process = subprocess.run(command, cwd=tmp_path / "work", env=path, capture_output=True, text=True)
+    assert process.stdout.strip() == str(tmp_path / "site/cogitate/server/engine/vllm/plugin.py"), process.stderr
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    ran = subprocess.run([sys.executable, "-m", "deptry", "."], cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 0 and "Scanning" in ran.stderr, ran.stderr
+    process = subprocess.run([sys.executable, "-m", "deptry", "."], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0 and "Scanning" in process.stderr, process.stderr
