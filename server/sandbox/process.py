@@ -1,7 +1,7 @@
 """One sandboxed process as the server sees it: its pipes, and an end that is certain."""
 
 import asyncio
-import marshal
+import marshal  # noqa: TID251 only writes, for the sandboxed process to read
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process

@@ -75,6 +75,7 @@ async def many(programs: LocalPrograms, count: int) -> None:
 
 
 @pytest.mark.fault("T43")
+@pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.faults)])
 async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(
     bar, code_exec: str, backend: SandboxBackend, count: int
@@ -108,6 +109,7 @@ async def sum_over_servers(count: int, one: Callable[[int], Awaitable[int]]) -> 
 
 
 @pytest.mark.fault("T43")
+@pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [3, pytest.param(100, marks=pytest.mark.faults)])
 async def test_runs_die_with_a_killed_server(bar, code_exec: str, count: int):
     async def one(number: int) -> int:
@@ -120,6 +122,7 @@ async def test_runs_die_with_a_killed_server(bar, code_exec: str, count: int):
     bar(f"{code_exec}: alive 1 s after kill -9 of {count} servers with runs", f"{left}", "0", not left)
 
 
+@pytest.mark.fault("T43")
 @pytest.mark.fault("T43")
 @pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.faults)])
 async def test_next_start_removes_runs_of_a_server_killed_while_they_began(bar, code_exec: str, count: int):

@@ -15,7 +15,7 @@ from cogitate.server.sandbox.selftest import open_targets
 from tests.server.sandbox.backends import SHORT_LIMITS, Unconfined, wait_until_none
 from tests.server.sandbox.payloads import Payload, files, interpreter, kernel, network, processes, resources
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.fault("T5")]
 
 MODULES = (files, network, processes, kernel, resources, interpreter)
 PAYLOADS = [payload for module in MODULES for payload in module.PAYLOADS]

@@ -194,6 +194,7 @@ async def end_as_runs_begin(code_exec: str, path: Path, delay: float) -> bool:
 
 
 @pytest.mark.fault("T43")
+@pytest.mark.fault("T43")
 @pytest.mark.faults
 async def test_executor_ends_while_runs_begin(bar, code_exec: str, tmp_path: Path):
     ended = [await end_as_runs_begin(code_exec, tmp_path / f"{at}.sock", at * 0.004) for at in range(10)]

@@ -27,9 +27,9 @@ from tests.server.sandbox.backends import SHORT_LIMITS, Unconfined, wait_until_n
 
 async def test_default_is_off_and_runs_nothing():
     programs = await open_sandbox(Settings())
-    with pytest.raises(ProgramsOff, match="--code-exec off"):
+    with pytest.raises(ProgramsOff, match="start the server with --code-exec"):
         await programs.run("print(1)")
-    with pytest.raises(ProgramsOff, match="--code-exec off"):
+    with pytest.raises(ProgramsOff, match="start the server with --code-exec"):
         await programs.test("def f(): pass", ["f()"])
 
 
@@ -55,10 +55,11 @@ async def test_unavailable_sandbox_raises_cannot_start(code_exec: str):
 
 
 @pytest.mark.fault("T5")
+@pytest.mark.fault("T5")
 @pytest.mark.parametrize("code_exec", ["remote:/nowhere/at/all.sock", "bwrap"])
 def test_server_with_unavailable_sandbox_does_not_start(bar, code_exec: str):
     with Server(flags=("--code-exec", code_exec), environment={"PATH": "/nowhere"}, ready=False) as server:
-        status = server.ended(30)
+        status = server.wait_for_exit(30)
         output = server.output
     named = "--code-exec" in output and "Traceback" not in output and "ready:" not in output
     bar(

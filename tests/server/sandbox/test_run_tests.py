@@ -12,7 +12,7 @@ from tests.server.sandbox.cheating_candidates import CHEATS, TESTS
 from tests.server.sandbox.cheating_candidates import HONEST as SOLUTION
 from tests.server.sandbox.honest_candidates import HONEST
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.fault("T12")]
 
 SHORT = Limits(wall=2.0, cpu=1)
 
