@@ -27,6 +27,7 @@ from cogitate.server.planning.cost import (
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.json import unix_time
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies import AnyStrategy
@@ -63,7 +64,7 @@ class Plan:
     """What the engine can do."""
     id: str = ""
     """The `id` of the answer."""
-    created: int = field(default_factory=lambda: int(time.time()))
+    created: int = field(default_factory=unix_time)
     started: float = field(default_factory=time.monotonic, compare=False)
     """Monotonic time from which `budget.seconds` counts; time in the queue counts too."""
 
@@ -147,13 +148,14 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
     if request.budget is not None:
         raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
     n, context, limit = request.n or 1, card.max_model_len, request.limit
-    width = n * request.width
+    is_chat = isinstance(request, ChatRequest)
+    width = n if is_chat else n * request.width
     if caller.limits.generations is not None:
         check_plain_width(request, width, caller.limits.generations)
-    if limit is None and isinstance(request, ChatRequest) and 0 < (affordable := max_cost // n) < context:
+    if limit is None and is_chat and 0 < (affordable := max_cost // n) < context:
         # Without a limit of its own a chat may fill the context. That is replaced by what it may cost.
         request, limit = request.model_copy(update={"max_tokens": affordable}), affordable
-    default = context if isinstance(request, ChatRequest) else DEFAULT_RAW_MAX_TOKENS
+    default = context if is_chat else DEFAULT_RAW_MAX_TOKENS
     cost = min(limit or default, context) * width
     if cost > max_cost:
         raise cost_exceeded(cost, max_cost, "max_tokens")

@@ -6,8 +6,7 @@ from typing import Any
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_count
-from cogitate.server.protocol.json import digest
-from cogitate.server.protocol.unix_time import unix_time
+from cogitate.server.protocol.json import digest, unix_time
 
 DEFAULT_CONTEXT_TOKENS = 131_072
 """Assumed where the upstream does not report its context length; it rejects longer prompts by itself."""

@@ -9,7 +9,7 @@ from cogitate.server.engine.remote.stream_parser import TEXT_FIELDS
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_logprob
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
-from cogitate.server.protocol.unix_time import unix_time
+from cogitate.server.protocol.json import unix_time
 from cogitate.strategies.core.types import Completion
 
 UNKNOWN_LOGPROB = -9999.0

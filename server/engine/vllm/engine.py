@@ -1,7 +1,6 @@
 """A loaded vLLM engine: starts it, answers plain requests with vLLM's own handlers, opens conversations."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from cogitate.server.engine.vllm.responses import create_response
 from cogitate.server.errors import ApiError
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
+from cogitate.server.protocol.json import unix_time
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.types import Prompt
 
@@ -116,7 +116,7 @@ async def start_engine(
         name,
         await asyncio.to_thread(compute_revision, config, ModelSpec(model, engine_args), reward),
         config.max_model_len,
-        int(time.time()),
+        unix_time(),
         capacity=llm.vllm_config.scheduler_config.max_num_seqs,
     )
     return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card)

@@ -1,6 +1,5 @@
 """Builds response bodies with vLLM's own writers, given completions as if they had been the request's only samples."""
 
-import time
 from collections.abc import AsyncIterator, Sequence
 
 from vllm.entrypoints.generate.base.protocol import RequestResponseMetadata
@@ -16,6 +15,7 @@ from cogitate.server.engine.vllm.errors import parse_error_response
 from cogitate.server.engine.vllm.load import LoadedEngine
 from cogitate.server.engine.vllm.output_parser import build_parser
 from cogitate.server.engine.vllm.render import RenderedPrompt
+from cogitate.server.protocol.json import unix_time
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.types import Completion
 
@@ -53,7 +53,7 @@ def _build_completion(loaded: LoadedEngine, model: str, request: CompletionReque
     serving = loaded.state.openai_serving_completion
     metadata = RequestResponseMetadata(request_id=output.request_id)
     response = serving.request_output_to_completion_response(
-        [output], request, output.request_id, int(time.time()), model, serving.renderer.tokenizer, metadata
+        [output], request, output.request_id, unix_time(), model, serving.renderer.tokenizer, metadata
     )
     return dict(response.model_dump())
 
