@@ -52,7 +52,8 @@ def summarize_failure(output: str) -> str:
 
 def run_module(*command: str | Path) -> None:
     """Run `python -m`. Raises DemoModelError if it fails."""
-    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, errors="replace")
+    arguments = [sys.executable, "-m", *command]
+    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace")  # noqa: S603 constant modules
     if done.returncode != 0:
         raise DemoModelError(summarize_failure(done.stderr))
 

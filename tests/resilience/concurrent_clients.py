@@ -1,4 +1,4 @@
-"""Many requests at once, against one server."""
+"""Sends many requests to one server at the same time."""
 
 import asyncio
 import json
@@ -10,75 +10,76 @@ import httpx
 from tests.resilience.server_process import CHAT, HELLO, Server, body, raw
 
 Fields = Mapping[str, Any]
+QUIET_SECONDS = 1.0
 
 
-def crowd(server: Server, asks: Iterable[Fields], at_once: int, *, timeout: float = 60) -> list[httpx.Response]:
-    """The answers to all, in order, `at_once` in flight."""
-
-    async def one(client: httpx.AsyncClient, fields: Fields) -> httpx.Response:
-        headers = fields.get("headers")
-        said = {name: value for name, value in fields.items() if name != "headers"}
-        return await client.post(server.url + CHAT, json=HELLO | said, headers=headers)
-
-    return asyncio.run(pooled([dict(fields) for fields in asks], one, at_once, httpx.Timeout(timeout)))
-
-
-async def pooled(
-    asks: list[Fields],
-    one: Callable[[httpx.AsyncClient, Fields], Awaitable[httpx.Response]],
-    at_once: int,
-    patience: httpx.Timeout,
+def post_all(
+    server: Server, requests: Iterable[Fields], concurrency: int, *, timeout: float = 60
 ) -> list[httpx.Response]:
-    answers: list[httpx.Response | None] = [None] * len(asks)
-    left = iter(enumerate(asks))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=at_once)
-    async with httpx.AsyncClient(timeout=patience, limits=limits) as client, asyncio.TaskGroup() as group:
+    """Posts chat completions, `concurrency` at a time; returns the responses in order.
 
-        async def lane() -> None:
-            for at, fields in left:
-                answers[at] = await one(client, fields)
-
-        for _ in range(at_once):
-            group.create_task(lane())
-    return [answer for answer in answers if answer is not None]
-
-
-QUIET = 1.0
-"""Seconds."""
-
-
-def volley(
-    server: Server, asks: Sequence[Fields], *headers: str, then: Callable[[], object] = lambda: None
-) -> list[tuple[int, dict[str, Any], float]]:
-    """All at the same moment: of each the status, the answer, and seconds from its last byte to the answer's last.
-
-    Connections stand before, and nothing is parsed in between: a client that is busy would time itself. `then`: is done
-    once no more answers come.
+    A request's `headers` field is sent as headers.
     """
 
-    async def all_of_them() -> list[tuple[bytes, float]]:
-        loop = asyncio.get_running_loop()
-        lines = [await asyncio.open_connection(*server.address) for _ in asks]
+    async def post(client: httpx.AsyncClient, fields: Fields) -> httpx.Response:
+        payload = {name: value for name, value in fields.items() if name != "headers"}
+        return await client.post(server.url + CHAT, json=HELLO | payload, headers=fields.get("headers"))
 
-        async def one(at: int) -> tuple[bytes, float]:
-            reader, writer = lines[at]
+    return asyncio.run(map_requests(list(requests), post, concurrency, httpx.Timeout(timeout)))
+
+
+async def map_requests(
+    requests: list[Fields],
+    send: Callable[[httpx.AsyncClient, Fields], Awaitable[httpx.Response]],
+    concurrency: int,
+    limit: httpx.Timeout,
+) -> list[httpx.Response]:
+    """Calls `send` for each request with a shared client, `concurrency` at a time; returns the responses in order."""
+    responses: list[httpx.Response | None] = [None] * len(requests)
+    remaining = iter(enumerate(requests))
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(timeout=limit, limits=limits) as client, asyncio.TaskGroup() as group:
+
+        async def worker() -> None:
+            for at, fields in remaining:
+                responses[at] = await send(client, fields)
+
+        for _ in range(concurrency):
+            group.create_task(worker())
+    return [response for response in responses if response is not None]
+
+
+def post_simultaneously(
+    server: Server, requests: Sequence[Fields], *headers: str, on_quiet: Callable[[], object] = lambda: None
+) -> list[tuple[int, dict[str, Any], float]]:
+    """Posts all requests at the same moment; returns status, body, and seconds from last byte sent to last received.
+
+    Connections are opened before, and responses are parsed after: a busy client would measure itself. `on_quiet` is
+    called once no response has ended for QUIET_SECONDS.
+    """
+
+    async def post_each() -> list[tuple[bytes, float]]:
+        loop = asyncio.get_running_loop()
+        connections = [await asyncio.open_connection(*server.address) for _ in requests]
+
+        async def post(at: int) -> tuple[bytes, float]:
+            reader, writer = connections[at]
             sent = loop.time()
-            writer.write(raw(body(**asks[at]), CHAT, "Connection: close", *headers))
-            said = await reader.read(-1)
-            return said, loop.time() - sent
+            writer.write(raw(body(**requests[at]), CHAT, "Connection: close", *headers))
+            return await reader.read(-1), loop.time() - sent
 
         async with asyncio.TaskGroup() as group:
-            told = [group.create_task(one(at)) for at in range(len(asks))]
-            done, left = set(told), set(told)
-            while done and left:
-                done, left = await asyncio.wait(left, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
-            then()
-        for _, writer in lines:
+            tasks = [group.create_task(post(at)) for at in range(len(requests))]
+            done, pending = set(tasks), set(tasks)
+            while done and pending:
+                done, pending = await asyncio.wait(pending, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            on_quiet()
+        for _, writer in connections:
             writer.close()
-        return [each.result() for each in told]
+        return [task.result() for task in tasks]
 
-    answers = []
-    for said, seconds in asyncio.run(all_of_them()):
-        head, _, content = said.partition(b"\r\n\r\n")
-        answers.append((int(head.split()[1]), json.loads(content), seconds))
-    return answers
+    results = []
+    for response, seconds in asyncio.run(post_each()):
+        head, _, content = response.partition(b"\r\n\r\n")
+        results.append((int(head.split()[1]), json.loads(content), seconds))
+    return results

@@ -1,10 +1,10 @@
-"""Fields that have ended inference engines for everyone: each must be refused before it gets there."""
+"""Request fields that crash inference engines: the server must reject each before it reaches the engine."""
 
 from typing import Any
 
 Fields = dict[str, Any]
 VOCABULARY = 49_152
-"""SmolLM2's."""
+"""Size of SmolLM2's vocabulary."""
 CONTEXT = 2048
 
 
@@ -15,8 +15,8 @@ def tool(parameters: object) -> Fields:
     }
 
 
-def schema(said: object) -> Fields:
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": said}}}
+def schema(content: object) -> Fields:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": content}}}
 
 
 CHAT: dict[str, Fields] = {

@@ -1,4 +1,4 @@
-"""The scripted engine with faults that can be turned on and off while it runs."""
+"""A scripted engine whose faults can be changed while it runs."""
 
 import asyncio
 import random
@@ -12,45 +12,50 @@ from cogitate.strategies.core.types import Completion, Prompt, Sampling
 
 @dataclass(slots=True)
 class Knobs:
+    """Settings of the engine, each of which a test can change at any time."""
+
     texts: list[str] = field(default_factory=lambda: ["so it is \\boxed{42} indeed"])
-    """Said in turn."""
-    times: int = 1
-    """Says each so many times over."""
+    """Replies, in turn."""
+    repeat: int = 1
+    """Copies of the text in one reply."""
     echo: bool = False
-    """Says the last message again, instead."""
+    """Reply with the last message instead of `texts`."""
     pace: float = 0.0
-    """Seconds a token."""
+    """Seconds per token."""
     submit: float = 0.0
-    """Most seconds that taking a request in may last, as inside vLLM's add_request."""
+    """Maximum seconds that accepting a request takes, as inside vLLM's add_request; uniformly random."""
     fail: float = 0.0
-    """The share of samples that fail."""
-    remembers: bool = False
-    """It is three times as fast where it has decoded from this prompt before, under this salt."""
+    """Share of samples that fail."""
+    prefix_cache: bool = False
+    """Decode three times as fast where the same prompt was decoded before under the same cache salt."""
     leak: int = 0
-    """Bytes that each sample leaves behind."""
+    """Bytes that each sample leaks."""
     hang: bool = False
-    """No sequence makes a token, and nothing says so."""
+    """Generate no token and report no error."""
 
 
 @dataclass
 class FaultyEngine(ScriptedEngine):
+    """The scripted engine with the faults of its knobs, and counters that tests read over the control port."""
+
     replies: object = ()
     knobs: Knobs = field(default_factory=Knobs)
     leaked: list[bytes] = field(default_factory=list)
     started: int = 0
     submitting: int = 0
-    said: int = 0
+    replies_made: int = 0
     failed: int = 0
-    knows: bool = False
-    remembered: set[tuple[str, str]] = field(default_factory=set)
+    prefix_hit: bool = False
+    """The current decode starts from a prompt in `prefixes`."""
+    prefixes: set[tuple[str, str]] = field(default_factory=set)
     salts: Counter[str] = field(default_factory=Counter)
-    """Decodes by their cache salt."""
+    """Number of decodes per cache salt."""
     salt: str = ""
-    """The salt of the decode that begins now."""
+    """Cache salt of the decode that begins now."""
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
-        self.pace = lambda call: self.knobs.pace / 3 if self.knows else self.knobs.pace
+        self.pace = lambda call: self.knobs.pace / 3 if self.prefix_hit else self.knobs.pace
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
@@ -68,25 +73,25 @@ class FaultyEngine(ScriptedEngine):
             self.submitting -= 1
         if self.chance.random() < self.knobs.fail:
             self.failed += 1
-            raise SampleFailed("the script says so")
-        del self.calls[:-64]  # nobody looks far back, and a soak must stay flat
+            raise SampleFailed("the fail knob is set")
+        del self.calls[:-64]  # a soak test must not grow
         return await super().generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     def learn(self) -> None:
-        """Takes what it will say apart now, and not as it says it for the first time."""
+        """Tokenizes the texts now instead of in the first decode."""
         for text in self.knobs.texts:
-            self.vocabulary.encode(text * self.knobs.times)
+            self.vocabulary.encode(text * self.knobs.repeat)
 
     def record_salt(self, salt: str) -> None:
         self.salt = salt
         self.salts[salt] += 1
 
     def next_reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
-        known = self.salt, prompt.messages[-1].text
-        self.knows = known in self.remembered
-        if self.knobs.remembers:
-            self.remembered.add(known)
+        prefix = self.salt, prompt.messages[-1].text
+        self.prefix_hit = prefix in self.prefixes
+        if self.knobs.prefix_cache:
+            self.prefixes.add(prefix)
         if self.knobs.echo:
             return prompt.messages[-1].text
-        self.said += 1
-        return self.knobs.texts[self.said % len(self.knobs.texts)] * self.knobs.times
+        self.replies_made += 1
+        return self.knobs.texts[self.replies_made % len(self.knobs.texts)] * self.knobs.repeat

@@ -1,7 +1,7 @@
 """`python -m tests.resilience.faulty_server serve [flags of cogitate serve]`: the real server over a scripted engine.
 
-It is watched, and its faults are turned on and off, over a control port that it prints: a JSON object a line, of knobs
-to set, is answered by one of counters.
+A test reads its counters and sets its faults over a control port, whose number the server prints: each line of the
+connection is a JSON object of knobs to set, and the reply is a JSON object of counters.
 """
 
 import asyncio
@@ -19,34 +19,36 @@ from cogitate.strategies.core.scripted import ScriptedVerifier
 from tests.fakes.backend import ScriptedBackend
 from tests.resilience.faulty_engine import FaultyEngine
 
-TICK = 0.005
-LONGEST = 2**22
-"""Bytes of what is asked over the control port, texts to say included."""
+TICK_SECONDS = 0.005
+MAX_CONTROL_LINE_BYTES = 2**22
+"""Reply texts are part of the line."""
 
 
 @dataclass(slots=True)
 class Lag:
-    """How late the event loop is."""
+    """Measures how late the event loop runs its callbacks."""
 
     worst: float = 0.0
 
     async def watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + TICK
-            await asyncio.sleep(TICK)
+            due = loop.time() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
             self.worst = max(self.worst, loop.time() - due)
 
-    def taken(self) -> float:
-        """The worst, in milliseconds, since it was last asked for."""
+    def pop(self) -> float:
+        """Returns the worst lag in milliseconds since the last call."""
         worst, self.worst = self.worst * 1000, 0.0
         return worst
 
 
 @dataclass(slots=True)
 class FaultyBackend(ScriptedBackend):
-    kept: object = None
-    """What would be collected while it works."""
+    """The scripted backend with a control port and an event loop monitor."""
+
+    references: object = None
+    """Keeps the server's task and socket from being garbage-collected."""
 
     def progress_marker(self) -> object:
         engine = self.engine
@@ -63,17 +65,17 @@ class FaultyBackend(ScriptedBackend):
             while line := await reader.readline():
                 for name, value in json.loads(line).items():
                     death.set() if name == "death" else setattr(engine.knobs, name, value)
-                told = counters(engine) | {"lag": lag.taken()}
+                state = counters(engine) | {"lag": lag.pop()}
                 engine.learn()
-                await asyncio.sleep(2 * TICK)
-                lag.taken()  # of the learning, which no engine that makes its tokens has to do
-                writer.write(json.dumps(told).encode() + b"\n")
+                await asyncio.sleep(2 * TICK_SECONDS)
+                lag.pop()  # drops the lag of tokenizing the texts, which only a scripted engine does
+                writer.write(json.dumps(state).encode() + b"\n")
             writer.close()
 
-        listening = await asyncio.start_server(control, "127.0.0.1", 0, limit=LONGEST)
+        listening = await asyncio.start_server(control, "127.0.0.1", 0, limit=MAX_CONTROL_LINE_BYTES)
         sys.stdout.write(f"control on {listening.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
-        self.kept = (watch, listening)
+        self.references = (watch, listening)
 
 
 def counters(engine: FaultyEngine) -> dict[str, object]:
@@ -86,13 +88,13 @@ def score(text: str) -> float:
     return len(text) % 7 / 7
 
 
-def scripted(settings: Settings, say: Callable[[str], None]) -> FaultyBackend:
-    # A verifier that asks the engine nothing, for strategies that need one.
+def create_backend(settings: Settings, say: Callable[[str], None]) -> FaultyBackend:
+    """Creates the backend; its `scripted` verifier scores without a call of the engine."""
     return FaultyBackend(FaultyEngine(), verifiers={"scripted": ScriptedVerifier(score)})
 
 
 if __name__ == "__main__":
     try:
-        uvloop.run(serve(build_settings(build_parser().parse_args()), scripted))
+        uvloop.run(serve(build_settings(build_parser().parse_args()), create_backend))
     except CannotServe as error:
         sys.exit(f"cogitate: {error}")

@@ -1,4 +1,4 @@
-"""People who ask one server all the time, and what they and it saw of what happened meanwhile."""
+"""Continuous load on one server, and measurements of the client and the server during a span of it."""
 
 import asyncio
 import time
@@ -9,106 +9,107 @@ from typing import Any
 
 import httpx
 
-from tests.resilience.concurrent_clients import pooled
+from tests.resilience.background import BackgroundThread
+from tests.resilience.concurrent_clients import map_requests
+from tests.resilience.measure import percentile
 from tests.resilience.redis_servers import VOTE, question
-from tests.resilience.server_process import CHAT, HELLO, Meanwhile, Server, percentile
+from tests.resilience.server_process import CHAT, HELLO, Server
 
-PATIENCE = httpx.Timeout(30)
+TIMEOUT = httpx.Timeout(30)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Sent:
+    """One request of the load and its outcome."""
+
     at: float
-    """By the monotonic clock."""
-    took: float
-    """Milliseconds."""
+    """Start, by the monotonic clock."""
+    milliseconds: float
     status: int
     new: bool
-    """Nobody has asked it before: to answer it is a search."""
+    """The question was not sent before: the answer needs a search."""
 
 
 @dataclass(slots=True)
-class Load(Meanwhile):
-    """`with Load(server, users, every):` each asks so many seconds after they asked before, or at once where late."""
+class Load(BackgroundThread):
+    """Lets each of `users` send a request every `interval` seconds, or at once when late, while the block runs."""
 
     server: Server
     users: int
-    every: float = 0.0
+    interval: float = 0.0
     new: int = 1
-    """Of so many questions one is new,"""
+    """One of this many questions is new."""
     old: int = 20
-    """and the others are one of these."""
+    """The other questions are repeats of this many."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     _number: int = 0
 
     def _run(self) -> None:
-        asks = [{"user": user} for user in range(self.users)]
-        asyncio.run(pooled(asks, self._user, self.users, PATIENCE))
+        users = [{"user": user} for user in range(self.users)]
+        asyncio.run(map_requests(users, self._run_user, self.users, TIMEOUT))
 
-    async def _user(self, client: httpx.AsyncClient, who: Mapping[str, Any]) -> httpx.Response:
-        due = time.monotonic() + self.every * who["user"] / self.users
+    async def _run_user(self, client: httpx.AsyncClient, fields: Mapping[str, Any]) -> httpx.Response:
+        due = time.monotonic() + self.interval * fields["user"] / self.users
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            due = max(due + self.every, time.monotonic())
-            answer = await self._ask(client)
-            if self._over.is_set():
-                return answer
+            due = max(due + self.interval, time.monotonic())
+            response = await self._post(client)
+            if self._stop.is_set():
+                return response
 
-    async def _ask(self, client: httpx.AsyncClient) -> httpx.Response:
+    async def _post(self, client: httpx.AsyncClient) -> httpx.Response:
         self._number += 1
         number, new = self._number, self._number % self.new == 0
-        said = (
-            HELLO
-            | question(f"new {number // 100} {number % 100}" if new else old(number % self.old))
-            | {"strategy": VOTE}
-        )
+        text = f"new {number // 100} {number % 100}" if new else old_question(number % self.old)
         began = time.monotonic()
-        answer = await client.post(self.server.url + CHAT, json=said, headers=self.headers)
-        self.asked.append(Asked(began, (time.monotonic() - began) * 1000, answer.status_code, new))
-        return answer
+        response = await client.post(
+            self.server.url + CHAT, json=HELLO | question(text) | {"strategy": VOTE}, headers=self.headers
+        )
+        self.sent.append(Sent(began, (time.monotonic() - began) * 1000, response.status_code, new))
+        return response
 
 
-def old(number: int) -> str:
+def old_question(number: int) -> str:
     return f"old {number}"
 
 
 @dataclass(slots=True)
 class Span:
-    """What was asked in a time, and what it cost the server."""
+    """The requests sent in a span of time, and what they cost the server."""
 
     begin: float = field(default_factory=time.monotonic)
-    asked: list[Asked] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     processor: float = 0.0
-    """Milliseconds a request."""
+    """Processor time per request, milliseconds."""
     memory: float = 0.0
-    """The most, MiB."""
+    """Peak memory, MiB."""
     log: float = 0.0
-    """Bytes a request."""
+    """Log bytes per request."""
     acts: list[float] = field(default_factory=list)
-    """When something was done, by the monotonic clock."""
+    """When `act` was called, by the monotonic clock."""
 
     @property
     def p99(self) -> float:
-        """Milliseconds, as all that follow."""
-        return percentile([each.took for each in self.asked], 99)
+        """Milliseconds, of all requests."""
+        return percentile([each.milliseconds for each in self.sent], 99)
 
     @property
-    def struck(self) -> tuple[float, float]:
-        """p99 of those that were under way in the second behind an act, and of the others."""
+    def p99_near_and_far(self) -> tuple[float, float]:
+        """p99 in milliseconds of the requests in flight within a second after an act, and of the rest."""
         near, far = list[float](), list[float]()
-        for each in self.asked:
-            struck = any(act - each.took / 1000 < each.at < act + 1 for act in self.acts)
-            (near if struck else far).append(each.took)
+        for each in self.sent:
+            is_near = any(act - each.milliseconds / 1000 < each.at < act + 1 for act in self.acts)
+            (near if is_near else far).append(each.milliseconds)
         return percentile(near, 99), percentile(far, 99)
 
     @property
     def search(self) -> float:
-        """p50 until an answer that nobody could have kept."""
-        return percentile([each.took for each in self.asked if each.new], 50)
+        """p50 in milliseconds of the questions that no cache can hold."""
+        return percentile([each.milliseconds for each in self.sent if each.new], 50)
 
-    def last(self, server: Server, seconds: float, act: Callable[[], object] = lambda: None, again: float = 0) -> None:
-        """Acts at once, and anew each `again` seconds where that is not 0, until the time is over."""
+    def run(self, server: Server, seconds: float, act: Callable[[], object] = lambda: None, again: float = 0) -> None:
+        """Calls `act` now, and again every `again` seconds if that is not 0, for `seconds`."""
         due, until = self.begin, self.begin + seconds
         while (now := time.monotonic()) < until:
             if now >= due:
@@ -120,17 +121,12 @@ class Span:
 
 
 @contextmanager
-def measured(load: Load) -> Iterator[Span]:
-    server, before = load.server, spent(load.server)
-    said, span = len(server.output), Span()
+def measure(load: Load) -> Iterator[Span]:
+    """Measures the load for the length of the `with` block."""
+    server, processor = load.server, load.server.processor_seconds
+    log, span = len(server.output), Span()
     yield span
     end = time.monotonic()
-    span.asked = [each for each in list(load.asked) if span.begin <= each.at <= end]
-    span.processor = (spent(server) - before) / len(span.asked) * 1000
-    span.log = (len(server.output) - said) / len(span.asked)
-
-
-def spent(server: Server) -> float:
-    """Seconds of processor time."""
-    times = server.process.cpu_times()
-    return times.user + times.system
+    span.sent = [each for each in list(load.sent) if span.begin <= each.at <= end]
+    span.processor = (server.processor_seconds - processor) / len(span.sent) * 1000
+    span.log = (len(server.output) - log) / len(span.sent)

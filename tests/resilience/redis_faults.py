@@ -1,4 +1,4 @@
-"""What becomes of a Redis, and how it is mended: the faults of T6, under which limits must hold too (T32)."""
+"""Faults of a Redis server and their repair."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from tests.fakes.redis_server import RedisServer
 
 Act = Callable[[RedisServer], object]
-NAP = 0.9
-"""Seconds that it sleeps."""
-EACH = """for _, key in ipairs(redis.call('KEYS', '*')) do
+SLEEP_SECONDS = 0.9
+OVERWRITE_ALL = """for _, key in ipairs(redis.call('KEYS', '*')) do
     if not key:find(':lock$') then redis.call('UNLINK', key) redis.call(ARGV[1], key, ARGV[2]) end
 end"""
 
@@ -18,19 +17,19 @@ class Fault:
     begin: Act
     end: Act = lambda redis: None
     again: float = 0.0
-    """Seconds after which it must be done anew: what it did is mended by use, or over by itself."""
+    """Seconds after which to repeat `begin`, for a fault that ends by itself or by normal use; 0: never."""
 
 
-def every(command: str, value: str) -> Act:
-    """What is kept, claims aside, is this instead."""
-    return lambda redis: redis.do("EVAL", EACH, 0, command, value)
+def overwrite_all(command: str, value: str) -> Act:
+    """Replaces every value except locks."""
+    return lambda redis: redis.do("EVAL", OVERWRITE_ALL, 0, command, value)
 
 
-def roomless(redis: RedisServer) -> None:
+def fill(redis: RedisServer) -> None:
     redis.do("CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction")
 
 
-def anew(redis: RedisServer) -> None:
+def restart(redis: RedisServer) -> None:
     redis.kill()
     redis.start()
 
@@ -38,14 +37,14 @@ def anew(redis: RedisServer) -> None:
 FAULTS = {
     "killed": Fault(RedisServer.kill, RedisServer.start),
     "frozen": Fault(RedisServer.stop, RedisServer.cont),
-    "paused": Fault(lambda redis: redis.do("CLIENT", "PAUSE", "600000", "ALL"), anew),
-    "full": Fault(roomless, lambda redis: redis.do("CONFIG", "SET", "maxmemory", "0")),
+    "paused": Fault(lambda redis: redis.do("CLIENT", "PAUSE", "600000", "ALL"), restart),
+    "full": Fault(fill, lambda redis: redis.do("CONFIG", "SET", "maxmemory", "0")),
     "read-only": Fault(
         lambda redis: redis.do("ACL", "SETUSER", "default", "-@write"),
         lambda redis: redis.do("ACL", "SETUSER", "default", "+@all"),
     ),
-    "of another type": Fault(every("LPUSH", "x"), again=5),
-    "full of noise": Fault(every("SET", "\x00\x80noise"), again=5),
+    "of another type": Fault(overwrite_all("LPUSH", "x"), again=5),
+    "full of noise": Fault(overwrite_all("SET", "\x00\x80noise"), again=5),
     "flushed": Fault(lambda redis: redis.do("FLUSHALL"), again=5),
-    "asleep": Fault(lambda redis: redis.do("DEBUG", "SLEEP", str(NAP)), again=10),
+    "asleep": Fault(lambda redis: redis.do("DEBUG", "SLEEP", str(SLEEP_SECONDS)), again=10),
 }

@@ -1,17 +1,14 @@
-"""Real server processes to break: started, asked, watched, and ended."""
+"""Starts, requests, observes and ends real server processes."""
 
 import json
 import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,25 +17,28 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from tests.resilience.measure import wait_until
+
 HELLO = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
 CHAT = "/v1/chat/completions"
 READY = re.compile(r"ready: .* on (http://\S+)/v1")
+START_SECONDS, VLLM_START_SECONDS = 30, 300
 
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """`with Server(flags=("--max-cost", "1000")) as server:` over the scripted engine, or another one."""
+    """A server process, by default over the scripted engine: `with Server(flags=("--max-cost", "1000")) as server:`."""
 
     flags: tuple[str, ...] = ()
     upstream: str | None = None
-    """Over the remote engine and this base URL."""
+    """Base URL of a remote engine, used instead of the scripted one."""
     real: bool = False
-    """Over vLLM and the demo model."""
+    """Use vLLM with the demo model."""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
-    """Wait until it is."""
+    """Wait until the server is ready."""
     keys: str = ""
-    """What its keys file holds."""
+    """Contents of the API keys file; empty: no keys."""
     python: tuple[str, ...] = ()
     """Flags of the interpreter, such as -O."""
     url: str = ""
@@ -61,8 +61,8 @@ class Server:
         self._process = subprocess.Popen(command, stdout=descriptor, stderr=descriptor, env=environment)
         os.close(descriptor)
         if self.ready:
-            self.url = self.told(READY, 300 if self.real else 30)
-            self._connect()
+            self.url = self.wait_for_output(READY, VLLM_START_SECONDS if self.real else START_SECONDS)
+            self._connect_control()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -82,13 +82,8 @@ class Server:
 
     @property
     def output(self) -> str:
-        """All that it wrote, standard error included."""
+        """Standard output and standard error so far."""
         return self._output.read_text(errors="replace")
-
-    @property
-    def log(self) -> Path:
-        """The file that it writes to."""
-        return self._output
 
     @property
     def process(self) -> psutil.Process:
@@ -96,153 +91,94 @@ class Server:
 
     @property
     def memory(self) -> float:
-        """Anonymous memory, resident and swapped, MiB: what files it maps may come and go."""
+        """Anonymous memory in MiB, resident and swapped; pages of mapped files are not counted."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return sum(int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("RssAnon", "VmSwap")) / 1024  # type: ignore[index]
+
+    @property
+    def processor_seconds(self) -> float:
+        """Processor time so far, user and system."""
+        times = self.process.cpu_times()
+        return times.user + times.system
 
     @property
     def descriptors(self) -> int:
         return self.process.num_fds()
 
     @property
-    def exit(self) -> int | None:
-        """Its exit status; None while it lives."""
+    def exit_status(self) -> int | None:
+        """The exit status; None while the process runs."""
         assert self._process is not None
         return self._process.poll()
 
-    def told(self, line: re.Pattern[str], seconds: float = 30) -> str:
-        """What it says in such a line, waited for."""
-        eventually(lambda: line.search(self.output) or self.exit is not None, seconds)
-        found = line.search(self.output)
-        assert found, f"it ended with {self.exit}: {self.output}"
-        return found[1]
+    def wait_for_output(self, pattern: re.Pattern[str], seconds: float = START_SECONDS) -> str:
+        """Waits for output that matches; returns the pattern's first group."""
+        wait_until(lambda: pattern.search(self.output) or self.exit_status is not None, seconds)
+        match = pattern.search(self.output)
+        assert match, f"exit status {self.exit_status}: {self.output}"
+        return match[1]
 
-    def ended(self, seconds: float) -> int:
-        """Its exit status, waited for."""
+    def wait_for_exit(self, seconds: float) -> int:
+        """Waits for the end of the process; returns its exit status."""
         assert self._process is not None
         return self._process.wait(seconds)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def turn(self, **knobs: object) -> dict[str, Any]:
-        """Sets knobs of the engine (tests/resilience/faulty_engine.py); what it has counted so far."""
+    def set_knobs(self, **knobs: object) -> dict[str, Any]:
+        """Sets knobs of the scripted engine (tests/resilience/faulty_engine.py); returns its counters."""
         self._control.write(json.dumps(knobs) + "\n")
         self._control.flush()
-        said: dict[str, Any] = json.loads(self._control.readline())
-        return said
+        counters: dict[str, Any] = json.loads(self._control.readline())
+        return counters
 
     @property
     def counters(self) -> dict[str, Any]:
-        return self.turn()
+        return self.set_knobs()
 
     @property
-    def busy(self) -> int:
-        """Sequences in the engine, or on their way into it."""
-        counted = self.counters
-        return int(counted["running"]) + int(counted["submitting"])
+    def in_flight(self) -> int:
+        """Sequences that the engine runs or is about to accept."""
+        counters = self.counters
+        return int(counters["running"]) + int(counters["submitting"])
 
     def ask(self, timeout: float = 20, headers: Mapping[str, str] | None = None, **fields: object) -> httpx.Response:
+        """Posts a chat completion: HELLO with `fields`."""
         return self._http.post(self.url + CHAT, json=HELLO | fields, timeout=timeout, headers=headers)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self._http.get(self.url + path, timeout=10, **options)
 
-    def healthy(self) -> None:
-        """Asserts that it is the same process, ready, and that its engine is empty."""
-        assert self.exit is None, self.output
-        eventually(lambda: self.get("/health/ready").status_code == 200)
+    def assert_healthy(self) -> None:
+        """Asserts that the same process still runs, is ready, and that its engine becomes empty."""
+        assert self.exit_status is None, self.output
+        wait_until(lambda: self.get("/health/ready").status_code == 200)
         if self._control:
-            eventually(lambda: self.busy == 0)
+            wait_until(lambda: self.in_flight == 0)
 
     @property
     def address(self) -> tuple[str, int]:
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         return host, int(port)
 
-    def socket(self, timeout: float = 10) -> socket.socket:
-        """A connection of one's own, to be rude on."""
+    def connect(self, timeout: float = 10) -> socket.socket:
+        """Opens a TCP connection to send raw bytes on."""
         return socket.create_connection(self.address, timeout)
 
-    def _connect(self) -> None:
+    def _connect_control(self) -> None:
         if self.upstream is None and not self.real:
-            port = int(self.told(re.compile(r"control on (\d+)")))
+            port = int(self.wait_for_output(re.compile(r"control on (\d+)")))
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 self._control = connection.makefile("rw")
 
 
-@dataclass(slots=True)
-class Meanwhile:
-    """What goes on in a thread until its block is left."""
-
-    _over: threading.Event = field(init=False, default_factory=threading.Event)
-    _thread: threading.Thread = field(init=False)
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        raise NotImplementedError
-
-
-@dataclass(slots=True)
-class Probe(Meanwhile):
-    """A small request every 50 ms, or so, on a connection of its own: whether the event loop is alive meanwhile."""
-
-    server: Server
-    path: str = "/health/live"
-    every: float = 0.05
-    hear: Callable[[str], object] = lambda said: None
-    """Is told what it answers."""
-    times: list[float] = field(default_factory=list)
-    """Milliseconds."""
-    failures: int = 0
-
-    @property
-    def p99(self) -> float:
-        return percentile(self.times, 99)
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=self.server.url, timeout=30) as client:
-            while not self._over.wait(self.every):
-                began = time.perf_counter()
-                answer = client.get(self.path)
-                self.failures += answer.status_code != 200
-                self.times.append((time.perf_counter() - began) * 1000)
-                self.hear(answer.text)
-
-
-def metric(said: str, name: str) -> float:
-    """A series by its name, labels included, in what /metrics answers; 0 where it is not there."""
-    found = re.search(rf"^{re.escape(name)} (\S+)", said, re.MULTILINE)
-    return float(found[1]) if found else 0.0
-
-
-def percentile(values: list[float], which: int) -> float:
-    """`which` from 1 to 99; of few values the largest stands for the tail."""
-    return statistics.quantiles(values, n=100, method="inclusive")[which - 1] if len(values) > 1 else values[0]
-
-
-def eventually(check: Callable[[], object], seconds: float = 10) -> float:
-    """Waits for what another process brings about; the milliseconds that it took."""
-    began = time.monotonic()
-    while not check():
-        assert time.monotonic() - began < seconds, "it never came about"
-        time.sleep(0.005)
-    return (time.monotonic() - began) * 1000
-
-
 def body(**fields: object) -> bytes:
+    """Encodes HELLO with `fields`."""
     return json.dumps(HELLO | fields).encode()
 
 
 def raw(content: bytes, path: str = CHAT, *headers: str) -> bytes:
-    """A request as it goes over the wire."""
+    """Builds the bytes of an HTTP/1.1 POST request."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode("latin-1") + content

@@ -1,4 +1,5 @@
-"""T19: three processes write what they finish, whole and once, whoever leaves or is killed meanwhile."""
+"""Server processes that share a Redis write each finished answer once and complete, while clients disconnect and a
+process is killed."""
 
 import random
 import signal
@@ -10,114 +11,124 @@ import httpx
 import pytest
 
 from tests.fakes.redis_server import RedisServer
-from tests.resilience.redis_servers import VOTE, answers, counted, monitored, question, workers
+from tests.resilience.redis_servers import VOTE, answer_keys, cache_counter, count_writes, question, run_servers
 from tests.resilience.server_process import CHAT, HELLO, Server, body, raw
 
-KEYS = 6
+pytestmark = pytest.mark.fault("T19")
+
+QUESTIONS = 6
 
 
 class History:
-    """What was told: an answer says its question again, whole, so another's or a part of one is seen."""
+    """Checks responses of an echoing engine: a truncated answer or the answer to another question is detected."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.wrong: list[str] = []
-        self.told = 0
+        self.checked = 0
 
-    def note(self, asked: str, answer: httpx.Response) -> None:
+    def check(self, question_text: str, answer: httpx.Response) -> None:
         if answer.status_code != 200:
             self.wrong.append(f"{answer.status_code} {answer.text[:80]}")
             return
-        said = answer.json()["choices"][0]["message"]["content"]
+        text = answer.json()["choices"][0]["message"]["content"]
         with self.lock:
-            self.told += 1
-            if asked not in said:
-                self.wrong.append(f"{asked} was answered {said[:40]}")
-            elif "\\boxed{42}" not in said:
-                self.wrong.append(f"a part: {said[:40]}")
+            self.checked += 1
+            if question_text not in text:
+                self.wrong.append(f"{question_text} was answered {text[:40]}")
+            elif "\\boxed{42}" not in text:
+                self.wrong.append(f"truncated: {text[:40]}")
 
 
-def client(servers: list[Server], history: History, seed: int, until: float) -> None:
+def run_client(servers: list[Server], history: History, seed: int, until: float) -> None:
+    """Sends requests until `until`, of which it leaves one in five."""
     chance = random.Random(seed)
     with httpx.Client(timeout=20) as http:
         while time.monotonic() < until:
-            server, asked = chance.choice(servers), f"<{chance.randrange(KEYS)}> \\boxed{{42}}"
+            server, text = chance.choice(servers), f"<{chance.randrange(QUESTIONS)}> \\boxed{{42}}"
             if chance.random() < 0.2:
-                leave(server, asked, chance.uniform(0, 0.05))
+                leave(server, text, chance.uniform(0, 0.05))
                 continue
-            said = HELLO | question(asked) | {"strategy": VOTE | {"instruction": ""}}
+            payload = HELLO | question(text) | {"strategy": VOTE | {"instruction": ""}}
             try:
-                history.note(asked, http.post(server.url + CHAT, json=said))
+                history.check(text, http.post(server.url + CHAT, json=payload))
             except httpx.TransportError:
-                if server is not servers[2]:  # the one to be killed
+                if server is not servers[2]:  # which is killed
                     history.wrong.append("a connection broke")
 
 
-def leave(server: Server, asked: str, after: float) -> None:
+def leave(server: Server, text: str, after: float) -> None:
+    """Sends a request and disconnects after `after` seconds."""
     try:
-        with server.socket() as connection:
-            connection.sendall(raw(body(**question(asked), strategy=VOTE | {"instruction": ""})))
+        with server.connect() as connection:
+            connection.sendall(raw(body(**question(text), strategy=VOTE | {"instruction": ""})))
             time.sleep(after)
     except OSError:
         return
 
 
-def judged(bar, tmp_path: Path, seconds: float) -> None:
-    with workers(3) as (redis, servers), monitored(redis, tmp_path) as writes:
+def check_history(bar, tmp_path: Path, seconds: float) -> None:
+    with run_servers(3) as (redis, servers), count_writes(redis, tmp_path) as writes:
         for server in servers:
-            server.turn(echo=True, pace=0.005)
+            server.set_knobs(echo=True, pace=0.005)
         history, until = History(), time.monotonic() + seconds
-        clients = [threading.Thread(target=client, args=(servers, history, seed, until)) for seed in range(6)]
+        clients = [threading.Thread(target=run_client, args=(servers, history, seed, until)) for seed in range(6)]
         for thread in clients:
             thread.start()
-        lasting, of_victim = havoc(redis, until, servers[2], seconds)
+        endless, of_victim = inject_faults(redis, until, servers[2], seconds)
         for thread in clients:
             thread.join()
         time.sleep(0.5)
-        stored, written = sum(counted(server, "stored") for server in servers[:2]), writes()
+        completed, written = sum(cache_counter(server, "stored") for server in servers[:2]), writes()
         for server in servers[:2]:
-            server.healthy()
+            server.assert_healthy()
     what = f"{seconds:.0f} s of asking, leaving, flushing, expiring and a kill -9 at 3 processes: wrong answers"
-    bar("T19", what, f"{history.wrong[:3] or 0} of {history.told}", "0", not history.wrong and history.told > 20)
-    bar("T19", "... keys without a time to live", str(lasting), "0", lasting == 0)
-    # The killed one may have finished a few between its last count and its end.
-    figure = f"{written} beside {stored} and {of_victim} of the killed one"
-    met = stored + of_victim - 1 <= written <= stored + of_victim + 5
-    bar("T19", "... SETs that MONITOR saw beside misses completed", figure, "equal, but for the killed one's last", met)
+    bar(what, f"{history.wrong[:3] or 0} of {history.checked}", "0", not history.wrong and history.checked > 20)
+    bar("... keys without a time to live", str(endless), "0", endless == 0)
+    # The killed process may finish a few between the last read of its counter and its end.
+    figure = f"{written} beside {completed} and {of_victim} of the killed one"
+    met = completed + of_victim - 1 <= written <= completed + of_victim + 5
+    bar("... SETs that MONITOR saw beside misses completed", figure, "equal, but for the killed one's last", met)
 
 
-def havoc(redis: RedisServer, until: float, victim: Server, seconds: float) -> tuple[int, int]:
-    """Flushes and expires, kills one half way; the keys seen that would never end, and what that one had kept."""
-    chance, killing, lasting = random.Random(19), until - seconds / 2, 0
+def inject_faults(redis: RedisServer, until: float, victim: Server, seconds: float) -> tuple[int, int]:
+    """Flushes and expires keys until `until`, and kills `victim` after half of `seconds`.
+
+    Returns the number of keys seen without a time to live, and the answers that the victim had stored.
+    """
+    chance, killing, endless = random.Random(19), until - seconds / 2, 0
     of_victim = 0
     while time.monotonic() < until:
         time.sleep(0.1)
-        names = answers(redis)
-        lasting += sum(redis.do("TTL", name) == -1 for name in redis.do("KEYS", "*"))
+        names = answer_keys(redis)
+        endless += sum(redis.do("TTL", name) == -1 for name in redis.do("KEYS", "*"))
         if names and chance.random() < 0.5:
             redis.do("PEXPIRE", chance.choice(names), 1)
         elif chance.random() < 0.2:
             redis.do("FLUSHALL")
-        if victim.exit is None and time.monotonic() > killing:
-            of_victim = counted(victim, "stored")
-            victim.signal(signal.SIGKILL)
-    return lasting, of_victim
+        if victim.exit_status is None and time.monotonic() > killing:
+            of_victim = cache_counter(victim, "stored")
+            victim.send_signal(signal.SIGKILL)
+    return endless, of_victim
 
 
 @pytest.mark.faults
-def test_t19_a_minute_of_havoc_leaves_a_true_history(bar, tmp_path):
-    judged(bar, tmp_path, 60)
+def test_answers_stay_correct_during_a_minute_of_flushes_disconnects_and_a_kill(bar, tmp_path):
+    check_history(bar, tmp_path, 60)
 
 
-def test_t19_every_finished_miss_is_written_once_and_ends(bar, tmp_path):
-    with workers(2) as (redis, servers), monitored(redis, tmp_path) as writes:
+def test_every_completed_miss_is_written_once_with_a_time_to_live(bar, tmp_path):
+    with run_servers(2) as (redis, servers), count_writes(redis, tmp_path) as writes:
         for at in range(10):
             leave(servers[at % 2], f"left {at}", 0.0)
             assert servers[at % 2].ask(**question(f"asked {at}"), strategy=VOTE).status_code == 200
         time.sleep(0.3)
-        stored, written = sum(counted(server, "stored") for server in servers), writes()
-        endless = sum(redis.do("TTL", name) < 1 for name in answers(redis))
+        completed, written = sum(cache_counter(server, "stored") for server in servers), writes()
+        endless = sum(redis.do("TTL", name) < 1 for name in answer_keys(redis))
         for server in servers:
-            server.healthy()
-    figure, met = f"{written} and {stored}; {endless} without a time to live", written == stored >= 10 and not endless
-    bar("T19", "SETs that MONITOR saw, and misses completed", figure, "equal; 0", met)
+            server.assert_healthy()
+    figure, met = (
+        f"{written} and {completed}; {endless} without a time to live",
+        written == completed >= 10 and not endless,
+    )
+    bar("SETs that MONITOR saw, and misses completed", figure, "equal; 0", met)

@@ -130,7 +130,7 @@ def test_request_rate_limit_holds_while_redis_is_dead(bar):
     bar(what, f"{through} by one process", "5", through == 5 and set(statuses) == {200, 429})
 
 
-@pytest.mark.fault("T32")
+@pytest.mark.fault("T32", "T41")
 @pytest.mark.faults
 def test_request_rate_limits_of_three_processes_add_up(bar):
     keys = KEYS_FILE.replace(" alice\n", " alice requests_per_minute=5\n")

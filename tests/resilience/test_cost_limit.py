@@ -1,4 +1,4 @@
-"""T3: what a request may cost is known before it starts, and it never costs more."""
+"""The declared cost of a request is checked before it starts, and the request never decodes more."""
 
 import random
 import time
@@ -8,17 +8,21 @@ import pytest
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import BadRequest
-from cogitate.server.planning.plan import plan
+from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier
 from cogitate.strategies.verifiers import BUILT_IN
-from tests.fakes.scripted import ScriptedBackend, ScriptedEngine, ScriptedVerifier
-from tests.resilience.server_process import HELLO, Server, percentile
-from tests.server.sandbox.backends import reason_not_to
+from tests.fakes.backend import ScriptedBackend
+from tests.resilience.measure import percentile
+from tests.resilience.server_process import HELLO, Server
+from tests.server.sandbox.backends import unavailable_reason
+
+pytestmark = pytest.mark.fault("T3")
 
 LIMIT = 3000
-HOW = "off" if reason_not_to("bwrap") else "bwrap"
-CODE = () if HOW == "off" else ("program_aided",)
+CODE_EXEC = "off" if unavailable_reason("bwrap") else "bwrap"
+CODE_STRATEGIES = () if CODE_EXEC == "off" else ("program_aided",)
 ABSURD: list[Any] = [10**9, -1, 1e308, True, "8", 8.5, None, [8], 2**63, 0]
 TEXTS = ["2+2=4 \n\n then 3*3=9 \n\n so " + "on " * 40 + "\\boxed{9}", "I cannot say", "\\boxed{1} " + "and " * 70]
 
@@ -49,11 +53,11 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
     "selection": {"n": N, "method": ["universal", "genselect", "knockout"]},
     "synthesis": {"n": N, "method": ["rsa", "pacore", "moa"], "loops": [1, 3]},
     "auto": {"n": N},
-    **{name: {"n": N, "chains": [0, 3], "stop_rule": STOPS} for name in CODE},
+    **{name: {"n": N, "chains": [0, 3], "stop_rule": STOPS} for name in CODE_STRATEGIES},
 }
 
 
-def asked(chance: random.Random) -> dict[str, Any]:
+def draw_request(chance: random.Random) -> dict[str, Any]:
     name = chance.choice(list(CHOICES))
     options = {option: chance.choice(values) for option, values in CHOICES[name].items()}
     budget = {"budget": {"tokens": chance.choice([1, 30, 900])}} if chance.random() < 0.3 else {}
@@ -61,69 +65,67 @@ def asked(chance: random.Random) -> dict[str, Any]:
     return {"strategy": {"name": name, **options}, "max_tokens": limit, "cache": "no-store", **budget}
 
 
-def declared(fields: dict[str, Any], limit: int) -> int | None:
-    """The most tokens that the server says it may decode; None: refused."""
+def declare_cost(fields: dict[str, Any], limit: int) -> int | None:
+    """Returns the maximum tokens that the plan declares; None for a rejected request."""
     card = ScriptedBackend(ScriptedEngine([])).card
     verifiers = BUILT_IN | {"scripted": ScriptedVerifier(len)}
     try:
         request = ChatRequest.model_validate(HELLO | fields)
-        return plan(request, card, Settings(max_cost=limit, code_exec=HOW), verifiers, Caller()).cost
+        return build_plan(request, card, Settings(max_cost=limit, code_exec=CODE_EXEC), verifiers, Caller()).cost
     except (BadRequest, ValueError):
         return None
 
 
-def judged(bar, count: int) -> None:
+def check_costs(bar, count: int) -> None:
     chance = random.Random(3)
     over, refusals, wrong = 0, list[float](), 0
-    with Server(flags=("--max-cost", str(LIMIT), "--code-exec", HOW)) as server:
-        server.turn(texts=TEXTS)
+    with Server(flags=("--max-cost", str(LIMIT), "--code-exec", CODE_EXEC)) as server:
+        server.set_knobs(texts=TEXTS)
         for _ in range(count):
-            fields, before = asked(chance), server.counters
-            most, began = declared(fields, LIMIT), time.perf_counter()
+            fields, before = draw_request(chance), server.counters
+            declared, began = declare_cost(fields, LIMIT), time.perf_counter()
             answer = server.ask(**fields)
-            took, after = (time.perf_counter() - began) * 1000, server.counters
+            milliseconds, after = (time.perf_counter() - began) * 1000, server.counters
             spent, started = (int(after[name]) - int(before[name]) for name in ("decoded", "started"))
-            over += spent > (most or 0)
+            over += spent > (declared or 0)
             if answer.status_code == 400:
-                refusals.append(took)
+                refusals.append(milliseconds)
                 numbers = str(LIMIT) in answer.text or "multiple of width" in answer.text
-                wrong += most is not None or started > 0 or not numbers
+                wrong += declared is not None or started > 0 or not numbers
             else:
-                wrong += most is None
-        server.healthy()
+                wrong += declared is None
+        server.assert_healthy()
     bar(
-        "T3",
         f"{count} random strategies: decoded more than was declared",
         str(over),
         "0",
         over == 0 < len(refusals) < count,
     )
-    bar("T3", f"... {len(refusals)} above the limit: not refused, or after a decode", str(wrong), "0", wrong == 0)
+    bar(f"... {len(refusals)} above the limit: not refused, or after a decode", str(wrong), "0", wrong == 0)
     p95 = percentile(refusals, 95)
-    bar("T3", "... a refusal, p95", f"{p95:.1f} ms", "20 ms", p95 <= 20)
+    bar("... a refusal, p95", f"{p95:.1f} ms", "20 ms", p95 <= 20)
 
 
-def test_t3_no_request_decodes_more_than_it_was_admitted_with(bar):
-    judged(bar, 150)
+def test_no_request_decodes_more_than_its_declared_cost(bar):
+    check_costs(bar, 150)
 
 
 @pytest.mark.faults
-def test_t3_none_of_ten_thousand_requests_decodes_more_than_it_was_admitted_with(bar):
-    judged(bar, 10_000)
+def test_none_of_ten_thousand_requests_decodes_more_than_its_declared_cost(bar):
+    check_costs(bar, 10_000)
 
 
-def test_t3_absurd_numbers_cost_nothing(bar):
+def test_absurd_numbers_are_rejected_without_a_decode(bar):
     fields = [{"n": value} for value in ABSURD] + [{"max_tokens": value} for value in ABSURD[1:]]
     fields += [{"strategy": {"name": "self_consistency", "n": value}} for value in ABSURD]
     with Server() as server:
         server.ask(strategy="self_consistency")
         memory, before = server.memory, server.counters["started"]
-        statuses = [server.ask(**asked).status_code for asked in fields if next(iter(asked.values())) is not None]
+        statuses = [server.ask(**each).status_code for each in fields if next(iter(each.values())) is not None]
         grown, started = server.memory - memory, server.counters["started"] - before
-        server.healthy()
+        server.assert_healthy()
     figure = f"{sorted(set(statuses))}, {started} generations, {grown:+.1f} MiB"
     bar(
-        "T3",
         f"{len(statuses)} absurd numbers",
         figure,
         "400, 0, 5 MiB",

@@ -1,4 +1,4 @@
-"""T1, T2: whoever hangs up, at whatever moment, leaves nothing behind in the engine."""
+"""A client that disconnects at any moment leaves no sequence in the engine and no leak in the server."""
 
 import random
 import socket
@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.resilience.server_process import Probe, Server, body, eventually, percentile, raw
+from tests.resilience.background import Probe
+from tests.resilience.measure import percentile, wait_until
+from tests.resilience.server_process import Server, body, raw
 
 STATES: dict[str, dict[str, object]] = {
     "waiting for a slot": {"strategy": {"name": "best_of_n", "n": 64, "verifier": "scripted"}},
@@ -20,12 +22,12 @@ STATES: dict[str, dict[str, object]] = {
     "plain": {},
 }
 WAYS = ("FIN", "RST", "half-close")
-LITTLE = ("--cache-bytes", str(256 * 1024))
-"""Of answers and traces: what is kept of requests that have ended, by design, is no leak."""
+SMALL_CACHE = ("--cache-bytes", str(256 * 1024))
+"""A full cache of answers and traces does not look like a leak."""
 FLAGS = ("--max-generations", "24", "--max-cost", "100000000")
 
 
-def leave(connection: socket.socket, way: str) -> None:
+def hang_up(connection: socket.socket, way: str) -> None:
     if way == "RST":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if way == "half-close":
@@ -34,25 +36,29 @@ def leave(connection: socket.socket, way: str) -> None:
         connection.close()
 
 
-def hung_up(server: Server, fields: dict[str, object], way: str, after: float) -> tuple[float, int]:
-    """Milliseconds until the engine is empty, and how many generations began later than a quarter second."""
-    with server.socket() as connection:
+def ask_and_hang_up(server: Server, fields: dict[str, object], way: str, after: float) -> tuple[float, int]:
+    """Sends a request and hangs up `after` seconds after its first sequence began.
+
+    Returns the milliseconds until the engine is empty, and the number of generations started until then.
+    """
+    with server.connect() as connection:
         connection.sendall(raw(body(cache="no-store", **fields)))
-        eventually(lambda: server.busy > 0)
+        wait_until(lambda: server.in_flight > 0)
         time.sleep(after)
-        left = time.monotonic()
-        leave(connection, way)
-        eventually(lambda: server.busy == 0)
-        emptied = (time.monotonic() - left) * 1000
+        began = time.monotonic()
+        hang_up(connection, way)
+        wait_until(lambda: server.in_flight == 0)
+        emptied = (time.monotonic() - began) * 1000
         return emptied, server.counters["started"]
 
 
-def cycles(server: Server, count: int) -> tuple[list[float], int]:
+def run_cycles(server: Server, count: int) -> tuple[list[float], int]:
+    """Hangs up `count` times; returns the milliseconds of each, and the generations begun later than 250 ms after."""
     chance, times, late = random.Random(1), [], 0
     kinds = [(fields, way) for fields in STATES.values() for way in WAYS]
     for cycle in range(count):
         fields, way = kinds[cycle % len(kinds)]
-        took, started = hung_up(server, fields, way, chance.uniform(0, 0.05))
+        took, started = ask_and_hang_up(server, fields, way, chance.uniform(0, 0.05))
         times.append(took)
         if cycle % 10 == 0:
             time.sleep(0.25)
@@ -61,59 +67,61 @@ def cycles(server: Server, count: int) -> tuple[list[float], int]:
 
 
 @pytest.fixture
-def paced() -> Iterator[Server]:
+def slow_server() -> Iterator[Server]:
     with Server(flags=FLAGS) as server:
-        server.turn(pace=0.02, texts=["first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200])
+        server.set_knobs(pace=0.02, texts=["first \n\n then \n\n so it is \\boxed{42} " + "and on " * 200])
         yield server
 
 
-def judged(server: Server, bar, count: int) -> None:
+def check_hang_ups(server: Server, bar, count: int) -> None:
     with Probe(server) as probe:
-        times, late = cycles(server, count)
+        times, late = run_cycles(server, count)
     what = f"{count} hang-ups in {len(STATES)} states by {', '.join(WAYS)}: until the engine is empty"
     worst, p99 = max(times), percentile(times, 99)
     figure = f"p50 {percentile(times, 50):.0f} ms, p99 {p99:.0f} ms, worst {worst:.0f} ms"
-    bar("T1", what, figure, "p99 250 ms, worst 1000 ms", p99 <= 250 and worst <= 1000)
-    bar("T1", "generations begun later than 250 ms after", str(late), "0", late == 0)
-    bar("T1", "liveness meanwhile, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100 and not probe.failures)
-    server.healthy()
+    bar(what, figure, "p99 250 ms, worst 1000 ms", p99 <= 250 and worst <= 1000)
+    bar("generations begun later than 250 ms after", str(late), "0", late == 0)
+    bar("liveness meanwhile, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100 and not probe.failures)
+    server.assert_healthy()
 
 
-def test_t1_a_client_that_hangs_up_frees_the_engine(paced, bar):
-    judged(paced, bar, 36)
+@pytest.mark.fault("T1")
+def test_disconnect_empties_the_engine(slow_server, bar):
+    check_hang_ups(slow_server, bar, 36)
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.faults
-def test_t1_a_thousand_hang_ups_leave_nothing(paced, bar):
-    judged(paced, bar, 1000)
+def test_thousand_disconnects_empty_the_engine(slow_server, bar):
+    check_hang_ups(slow_server, bar, 1000)
 
 
-def churn(server: Server, count: int, lanes: int = 20) -> None:
-    """So many requests, each left within 50 ms."""
-    left = iter(range(count))
+def churn(server: Server, count: int, threads: int = 20) -> None:
+    """Sends `count` requests in `threads` threads, and disconnects from each within 50 ms."""
+    remaining = iter(range(count))
     lock = threading.Lock()
 
-    def lane(seed: int) -> None:
+    def work(seed: int) -> None:
         chance = random.Random(seed)
         while True:
             with lock:
-                if next(left, None) is None:
+                if next(remaining, None) is None:
                     return
-            with server.socket() as connection:
+            with server.connect() as connection:
                 connection.sendall(raw(body(cache="no-store", strategy={"name": "self_consistency", "n": 2})))
                 time.sleep(chance.uniform(0, 0.05))
 
-    threads = [threading.Thread(target=lane, args=(seed,)) for seed in range(lanes)]
-    for thread in threads:
+    pool = [threading.Thread(target=work, args=(seed,)) for seed in range(threads)]
+    for thread in pool:
         thread.start()
-    for thread in threads:
+    for thread in pool:
         thread.join()
-    eventually(lambda: server.busy == 0)
+    wait_until(lambda: server.in_flight == 0)
 
 
-def churned(bar, count: int) -> None:
-    with Server(flags=LITTLE) as server:
-        server.turn(pace=0.01, submit=0.05)
+def check_churn(bar, count: int) -> None:
+    with Server(flags=SMALL_CACHE) as server:
+        server.set_knobs(pace=0.01, submit=0.05)
         warm = count // 10
         churn(server, warm)
         time.sleep(0.5)
@@ -121,17 +129,19 @@ def churned(bar, count: int) -> None:
         churn(server, count - warm)
         time.sleep(0.5)
         after = server.counters["tasks"], server.descriptors, server.memory
-        server.healthy()
+        server.assert_healthy()
     tasks, descriptors, memory = (now - then for now, then in zip(after, before, strict=True))
     what = f"{count} cancels, most inside a slow submission: left in the engine 0; tasks, descriptors, MiB more"
     figure = f"{tasks:+d}, {descriptors:+d}, {memory:+.1f}"
-    bar("T2", what, figure, "±2, ±2, 10", abs(tasks) <= 2 and abs(descriptors) <= 2 and memory <= 10)
+    bar(what, figure, "±2, ±2, 10", abs(tasks) <= 2 and abs(descriptors) <= 2 and memory <= 10)
 
 
-def test_t2_cancels_inside_a_submission_leak_nothing(bar):
-    churned(bar, 600)
+@pytest.mark.fault("T2")
+def test_cancellation_during_submission_leaks_nothing(bar):
+    check_churn(bar, 600)
 
 
+@pytest.mark.fault("T2")
 @pytest.mark.faults
-def test_t2_ten_thousand_cancels_leak_nothing(bar):
-    churned(bar, 10_000)
+def test_ten_thousand_cancellations_during_submission_leak_nothing(bar):
+    check_churn(bar, 10_000)

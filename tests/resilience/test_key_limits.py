@@ -1,4 +1,4 @@
-"""T31, T32: a key's limits are exact, however many try at once, and whatever becomes of Redis."""
+"""The limits of a key are exact under many simultaneous requests and under every Redis fault."""
 
 import hashlib
 import itertools
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.resilience.concurrent_clients import Fields, volley
+from tests.resilience.concurrent_clients import Fields, post_simultaneously
 from tests.resilience.redis_faults import FAULTS
-from tests.resilience.redis_servers import question, stored
+from tests.resilience.redis_servers import question, run_server
 from tests.resilience.server_process import Server
 
-AT_ONCE, VOLLEYS = 500, 20
+CONCURRENT_REQUESTS, ROUNDS = 500, 20
 FLAGS = ("--max-concurrent-requests", "1000", "--max-generations", "4096", "--max-cost", "1000000")
 RATE, GENERATIONS, COST = 120, 40, 1000
 LIMITS = {"rate": f"requests_per_minute={RATE}", "many": f"generations={GENERATIONS}", "dear": f"max_cost={COST}"}
@@ -22,82 +22,87 @@ NUMBERS = itertools.count()
 VOTE = {"name": "self_consistency", "stop_rule": "none"}
 
 
-def key(name: str) -> str:
+def build_key(name: str) -> str:
     return f"cog-{name:_<32}"
 
 
-def keys(limits: dict[str, str]) -> str:
-    return "".join(f"{hashlib.sha256(key(name).encode()).hexdigest()} {name} {said}\n" for name, said in limits.items())
+def build_keys_file(limits: dict[str, str]) -> str:
+    return "".join(
+        f"{hashlib.sha256(build_key(name).encode()).hexdigest()} {name} {limit}\n" for name, limit in limits.items()
+    )
 
 
-def bearer(name: str) -> str:
-    return f"Authorization: Bearer {key(name)}"
+def auth_header(name: str) -> str:
+    return f"Authorization: Bearer {build_key(name)}"
 
 
-def unheard() -> dict[str, object]:
-    """A question that nobody has asked, so that Redis is asked for each and no two are answered by one search."""
+def new_question() -> dict[str, object]:
+    """Builds a question that was not sent before: it is looked up in Redis, and shares no search with another."""
     return question(f"of {next(NUMBERS)}?")
 
 
 @dataclass(slots=True)
 class Bucket:
-    """What a key with so many requests a minute got, beside what it may get in the time that it took."""
+    """Compares the admitted requests of a rate-limited key with what the limit admits in the elapsed time."""
 
     name: str
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
 
-    def tried(self, server: Server, count: int) -> None:
+    def send(self, server: Server, count: int) -> None:
         self.statuses.update(
-            status for status, *_ in volley(server, [unheard() for _ in range(count)], bearer(self.name))
+            status
+            for status, *_ in post_simultaneously(
+                server, [new_question() for _ in range(count)], auth_header(self.name)
+            )
         )
         self.ended = time.monotonic()
 
     @property
     def over(self) -> float:
-        """Whole requests above the limit: those of a full bucket, and what ran into it since."""
+        """Requests admitted above the limit: a full bucket and the refill since."""
         return self.statuses[200] - int(RATE + (self.ended - self.began) * RATE / 60)
 
 
-def in_flight(server: Server, name: str, count: int, chance: random.Random) -> tuple[int, Counter[int]]:
-    """Generations of the key that were let in, none of which ended while others tried; and the statuses."""
+def fill_generations(server: Server, name: str, count: int, chance: random.Random) -> tuple[int, Counter[int]]:
+    """Sends `count` simultaneous votes to a hung engine; returns the generations admitted, and the statuses."""
     widths = [chance.choice([1, 1, 3, 8]) for _ in range(count)]
-    asks = [unheard() | {"strategy": VOTE | {"n": width}} for width in widths]
-    server.turn(hang=True)
-    answers = volley(server, asks, bearer(name), then=lambda: server.turn(hang=False))
+    requests = [new_question() | {"strategy": VOTE | {"n": width}} for width in widths]
+    server.set_knobs(hang=True)
+    answers = post_simultaneously(server, requests, auth_header(name), on_quiet=lambda: server.set_knobs(hang=False))
     statuses = [status for status, *_ in answers]
     return sum(width for width, status in zip(widths, statuses, strict=True) if status == 200), Counter(statuses)
 
 
+@pytest.mark.fault("T31")
 @pytest.mark.faults
 @pytest.mark.timeout(600)
-def test_t31_no_limit_of_a_key_is_exceeded_by_ten_thousand_tries(bar, scale):
-    """Over sockets, five hundred connections at once, each limit anew."""
-    volleys, chance = max(1, int(VOLLEYS * scale)), random.Random(31)
-    tries = volleys * AT_ONCE
-    with Server(flags=FLAGS, keys=keys(LIMITS)) as server:
+def test_no_limit_of_a_key_is_exceeded_by_ten_thousand_requests(bar, scale):
+    """Sends 500 simultaneous requests per round on real sockets, for each limit."""
+    rounds, chance = max(1, int(ROUNDS * scale)), random.Random(31)
+    tries = rounds * CONCURRENT_REQUESTS
+    with Server(flags=FLAGS, keys=build_keys_file(LIMITS)) as server:
         rate = Bucket("rate")
-        for _ in range(volleys):
-            rate.tried(server, AT_ONCE)
+        for _ in range(rounds):
+            rate.send(server, CONCURRENT_REQUESTS)
         over = rate.over
         before = server.counters["started"]
-        held = [in_flight(server, "many", AT_ONCE, chance) for _ in range(volleys)]
+        admitted = [fill_generations(server, "many", CONCURRENT_REQUESTS, chance) for _ in range(rounds)]
         started = server.counters["started"] - before
-        dear = [priced(server, chance) for _ in range(volleys)]
-        server.healthy()
+        costly = [misjudged_costs(server, chance) for _ in range(rounds)]
+        server.assert_healthy()
     figure = f"{over:+d} of {rate.statuses[200]} let in, {dict(rate.statuses)}"
     met = over <= 0 and rate.statuses[200] >= RATE and {*rate.statuses} == {200, 429}
-    bar("T31", f"{RATE} requests a minute, {tries} tries, {AT_ONCE} at once: above the limit", figure, "0", met)
-    most, statuses = max(wide for wide, _ in held), {status for _, told in held for status in told}
-    figure = f"{most} at most, {min(wide for wide, _ in held)} at least, {statuses}, {started} decoded"
-    met = {wide for wide, _ in held} == {GENERATIONS} and started == GENERATIONS * volleys and statuses == {200, 429}
-    bar(
-        "T31", f"{GENERATIONS} generations in flight, {tries} tries of n 1, 3, 8: let in", figure, f"{GENERATIONS}", met
+    bar(f"{RATE} requests a minute, {tries} tries, {CONCURRENT_REQUESTS} at once: above the limit", figure, "0", met)
+    most, statuses = max(width for width, _ in admitted), {status for _, counted in admitted for status in counted}
+    figure = f"{most} at most, {min(width for width, _ in admitted)} at least, {statuses}, {started} decoded"
+    met = (
+        {width for width, _ in admitted} == {GENERATIONS} and started == GENERATIONS * rounds and statuses == {200, 429}
     )
-    wrong = sum(dear)
+    bar(f"{GENERATIONS} generations in flight, {tries} tries of n 1, 3, 8: let in", figure, f"{GENERATIONS}", met)
+    wrong = sum(costly)
     bar(
-        "T31",
         f"a cost of {COST}, {tries} tries of a little less, as much, and more: judged wrongly",
         str(wrong),
         "0",
@@ -105,29 +110,30 @@ def test_t31_no_limit_of_a_key_is_exceeded_by_ten_thousand_tries(bar, scale):
     )
 
 
-def priced(server: Server, chance: random.Random) -> int:
-    """Requests that were let in above the key's cost, or refused within it."""
-    costs = [chance.choice([COST - 1, COST, COST + 1, 2 * COST]) for _ in range(AT_ONCE)]
-    asks: list[Fields] = [unheard() | {"max_tokens": cost} for cost in costs]
-    answers = volley(server, asks, bearer("dear"))
+def misjudged_costs(server: Server, chance: random.Random) -> int:
+    """Returns the number of requests admitted above the key's cost limit or rejected within it."""
+    costs = [chance.choice([COST - 1, COST, COST + 1, 2 * COST]) for _ in range(CONCURRENT_REQUESTS)]
+    requests: list[Fields] = [new_question() | {"max_tokens": cost} for cost in costs]
+    answers = post_simultaneously(server, requests, auth_header("dear"))
     return sum((status == 200) != (cost <= COST) for cost, (status, *_) in zip(costs, answers, strict=True))
 
 
+@pytest.mark.fault("T32")
 @pytest.mark.faults
 @pytest.mark.parametrize("name", FAULTS)
-def test_t32_limits_are_exact_whatever_becomes_of_redis(bar, scale, name):
-    """They are counted in the process, so that there is nothing to fall back to."""
-    fault, chance, count = FAULTS[name], random.Random(32), int(AT_ONCE * max(0.1, scale))
-    with stored(*FLAGS, keys=keys(LIMITS)) as (redis, server):
-        server.ask(headers={"Authorization": f"Bearer {key('dear')}"}, max_tokens=10)
-        rate, held = Bucket("rate"), list[int]()
+def test_limits_are_exact_under_every_redis_fault(bar, scale, name):
+    """Limits are counted in the process and do not depend on Redis."""
+    fault, chance, count = FAULTS[name], random.Random(32), int(CONCURRENT_REQUESTS * max(0.1, scale))
+    with run_server(*FLAGS, keys=build_keys_file(LIMITS)) as (redis, server):
+        server.ask(headers={"Authorization": f"Bearer {build_key('dear')}"}, max_tokens=10)
+        rate, admitted = Bucket("rate"), list[int]()
         fault.begin(redis)
         for _ in range(4):
-            rate.tried(server, count)
-            held.append(in_flight(server, "many", count, chance)[0])
+            rate.send(server, count)
+            admitted.append(fill_generations(server, "many", count, chance)[0])
         fault.end(redis)
-        over, more = rate.over, max(held) - GENERATIONS
-        server.healthy()
-    figure = f"{over:+d} of {rate.statuses[200]} requests, {more:+d} of {max(held)} generations"
+        over, more = rate.over, max(admitted) - GENERATIONS
+        server.assert_healthy()
+    figure = f"{over:+d} of {rate.statuses[200]} requests, {more:+d} of {max(admitted)} generations"
     met = over <= 0 and rate.statuses[200] >= RATE and more == 0 and {*rate.statuses} == {200, 429}
-    bar("T32", f"Redis {name}, {8 * count} tries at a key's limits: above the limit", figure, "0, 0", met)
+    bar(f"Redis {name}, {8 * count} tries at a key's limits: above the limit", figure, "0, 0", met)

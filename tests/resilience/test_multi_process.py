@@ -1,6 +1,6 @@
-"""T41: what a client does at one process of three holds at the others: cancels and traces; and T1, T9, T28 there.
+"""Cancels and traces work at any of three processes that share a Redis; disconnects, overload and labels too.
 
-(T18 is across processes already, and T32 says whose the limits are.)
+Stampedes across processes: test_cache_stampede.py. Limits are per process: test_key_limits.py.
 """
 
 import asyncio
@@ -14,55 +14,70 @@ import pytest
 
 from cogitate.server.cache import CLAIM_SECONDS
 from tests.fakes.redis_server import RedisServer
-from tests.resilience.redis_servers import FILE, FRESH, LONG, bearer, cancel, paced, workers
-from tests.resilience.server_process import CHAT, Probe, Server, eventually, percentile
-from tests.resilience.test_disconnects import STATES, WAYS, hung_up
-from tests.resilience.test_key_guessing import series
-from tests.resilience.test_overload import CAPACITY, PACE, WIDTHS, WORDS, Offered
-from tests.resilience.test_overload import FLAGS as ROOM
+from tests.resilience.background import Probe
+from tests.resilience.measure import percentile, wait_until
+from tests.resilience.redis_servers import (
+    KEYS_FILE,
+    LONG_TEXT,
+    UNCACHED_VOTE,
+    auth_header,
+    cancel,
+    locks,
+    run_servers,
+    set_pace,
+)
+from tests.resilience.server_process import CHAT, Server
+from tests.resilience.test_disconnects import STATES, WAYS, ask_and_hang_up
+from tests.resilience.test_key_guessing import count_series
+from tests.resilience.test_overload import CAPACITY, SECONDS_PER_TOKEN, TOKENS, WIDTHS, OpenLoop
+from tests.resilience.test_overload import FLAGS as OVERLOAD_FLAGS
 
-Trio = tuple[RedisServer, list[Server]]
-ROOMY = ("--max-generations", "24", "--max-cost", "100000000")
+pytestmark = pytest.mark.fault("T41")
+
+Cluster = tuple[RedisServer, list[Server]]
+FLAGS = ("--max-generations", "24", "--max-cost", "100000000")
 
 
 @pytest.fixture(scope="module")
-def trio() -> Iterator[Trio]:
-    with workers(3, *ROOMY) as (redis, servers):
+def cluster() -> Iterator[Cluster]:
+    with run_servers(3, *FLAGS) as (redis, servers):
         yield redis, servers
 
 
-def cancels(servers: list[Server], count: int) -> tuple[list[float], list[int], list[int]]:
-    """Milliseconds from the cancel until the engine is empty, what the cancels were told, and the requests."""
-    times, told, ended = [], [], []
-    paced(servers, 0.02, LONG)
+def cancel_elsewhere(servers: list[Server], count: int) -> tuple[list[float], list[int], list[int]]:
+    """Cancels requests at another process than runs them.
+
+    Returns milliseconds until the engine is empty, statuses of the cancels, and statuses of the requests.
+    """
+    times, cancels, ended = [], [], []
+    set_pace(servers, 0.02, LONG_TEXT)
     with ThreadPoolExecutor(1) as pool:
         for at in range(count):
-            runs, asked = servers[at % 3], servers[(at + 1 + at // 3 % 2) % 3]
-            named = {"X-Request-Id": f"mine-{at}"}
-            answer = pool.submit(runs.ask, headers=named, cache="no-store", **list(STATES.values())[at % 2])
-            eventually(lambda runs=runs: runs.busy > 0)
+            runs, other = servers[at % 3], servers[(at + 1 + at // 3 % 2) % 3]
+            headers = {"X-Request-Id": f"mine-{at}"}
+            answer = pool.submit(runs.ask, headers=headers, cache="no-store", **list(STATES.values())[at % 2])
+            wait_until(lambda runs=runs: runs.in_flight > 0)
             began = time.monotonic()
-            told.append(cancel(asked, f"mine-{at}").status_code)
-            eventually(lambda runs=runs: runs.busy == 0)
+            cancels.append(cancel(other, f"mine-{at}").status_code)
+            wait_until(lambda runs=runs: runs.in_flight == 0)
             times.append((time.monotonic() - began) * 1000)
             ended.append(answer.result(10).status_code)
-    return times, told, ended
+    return times, cancels, ended
 
 
-def judged_cancels(bar, trio: Trio, count: int) -> None:
-    _, servers = trio
-    times, told, ended = cancels(servers, count)
+def check_cancels(bar, cluster: Cluster, count: int) -> None:
+    _, servers = cluster
+    times, cancels, ended = cancel_elsewhere(servers, count)
     began = time.monotonic()
     unknown = {cancel(server, "never-heard-of").status_code for server in servers}
     took = (time.monotonic() - began) / 3
     for server in servers:
-        server.healthy()
+        server.assert_healthy()
     p99 = percentile(times, 99)
     what = f"{count} requests cancelled by name at another process than runs them: told, the requests, until empty p99"
-    met = set(told) == {200} and set(ended) == {499} and p99 <= 250
-    bar("T41", what, f"{set(told)}, {set(ended)}, {p99:.0f} ms", "200, 499, 250 ms", met)
+    met = set(cancels) == {200} and set(ended) == {499} and p99 <= 250
+    bar(what, f"{set(cancels)}, {set(ended)}, {p99:.0f} ms", "200, 499, 250 ms", met)
     bar(
-        "T41",
         "a name that nobody knows",
         f"{unknown}, {took * 1000:.0f} ms",
         "404, 500 ms",
@@ -70,67 +85,69 @@ def judged_cancels(bar, trio: Trio, count: int) -> None:
     )
 
 
-def test_t41_a_cancel_reaches_the_process_that_runs_it(bar, trio):
-    judged_cancels(bar, trio, 6)
+def test_cancel_reaches_the_process_that_runs_the_request(bar, cluster):
+    check_cancels(bar, cluster, 6)
 
 
 @pytest.mark.faults
-def test_t41_three_hundred_cancels_reach_the_right_process(bar, trio):
-    judged_cancels(bar, trio, 300)
+def test_three_hundred_cancels_reach_the_process_that_runs_the_request(bar, cluster):
+    check_cancels(bar, cluster, 300)
 
 
-def test_t41_a_trace_is_told_by_any_process(bar, trio):
-    _, servers = trio
-    paced(servers, 0.0)
-    servers[0].ask(headers={"X-Request-Id": "told"}, **FRESH)
-    done = {server.get("/v1/traces/told").content for server in servers}
-    paced(servers, 0.05, LONG)
+def test_trace_is_available_at_any_process(bar, cluster):
+    _, servers = cluster
+    set_pace(servers, 0.0)
+    servers[0].ask(headers={"X-Request-Id": "done"}, **UNCACHED_VOTE)
+    done = {server.get("/v1/traces/done").content for server in servers}
+    set_pace(servers, 0.05, LONG_TEXT)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(servers[1].ask, headers={"X-Request-Id": "now"}, **FRESH)
-        eventually(lambda: servers[1].busy > 0)
+        request = pool.submit(servers[1].ask, headers={"X-Request-Id": "now"}, **UNCACHED_VOTE)
+        wait_until(lambda: servers[1].in_flight > 0)
         running = [server.get("/v1/traces/now").json()["status"] for server in servers]
         cancel(servers[2], "now")
-        asked.result(10)
+        request.result(10)
     missing = {server.get("/v1/traces/nothing").status_code for server in servers}
     for server in servers:
-        server.healthy()
+        server.assert_healthy()
     figure = f"{len(done)} trace of a finished search, {set(running)}, {missing}"
     met = len(done) == 1 and set(running) == {"running"} and missing == {404}
-    bar("T41", "a trace asked for at 3 processes: finished, under way, unknown", figure, "1, running, 404", met)
+    bar("a trace asked for at 3 processes: finished, under way, unknown", figure, "1, running, 404", met)
 
 
-def left(servers: list[Server], count: int) -> list[float]:
-    """T1, at each process in turn."""
+def hang_up_at_each(servers: list[Server], count: int) -> list[float]:
+    """Hangs up at each process in turn; returns the milliseconds until its engine is empty."""
     chance, states = random.Random(41), list(STATES.values())
-    paced(servers, 0.02, LONG)
+    set_pace(servers, 0.02, LONG_TEXT)
     kinds = [(fields, way) for fields in states for way in WAYS]
-    return [hung_up(servers[at % 3], *kinds[at % len(kinds)], chance.uniform(0, 0.05))[0] for at in range(count)]
+    return [
+        ask_and_hang_up(servers[at % 3], *kinds[at % len(kinds)], chance.uniform(0, 0.05))[0] for at in range(count)
+    ]
 
 
-def judged_leaving(bar, trio: Trio, count: int) -> None:
-    redis, servers = trio
-    times = left(servers, count)
+def check_disconnects(bar, cluster: Cluster, count: int) -> None:
+    redis, servers = cluster
+    times = hang_up_at_each(servers, count)
     for server in servers:
-        server.healthy()
-    eventually(lambda: not [name for name in redis.do("KEYS", "*") if name.endswith(b":lock")], CLAIM_SECONDS + 1)
+        server.assert_healthy()
+    wait_until(lambda: not locks(redis), CLAIM_SECONDS + 1)
     p99, worst = percentile(times, 99), max(times)
     what = f"{count} hang-ups at 3 processes over one Redis: until the engine is empty, p99 and worst; claims left"
     met = p99 <= 250 and worst <= 1000
-    bar("T41", what, f"{p99:.0f} ms, {worst:.0f} ms; 0", "250 ms, 1000 ms; 0", met)
+    bar(what, f"{p99:.0f} ms, {worst:.0f} ms; 0", "250 ms, 1000 ms; 0", met)
 
 
-def test_t41_a_client_that_hangs_up_at_any_process_frees_it(bar, trio):
-    judged_leaving(bar, trio, 9)
+def test_disconnect_empties_the_engine_of_any_process(bar, cluster):
+    check_disconnects(bar, cluster, 9)
 
 
 @pytest.mark.faults
-def test_t41_five_hundred_hang_ups_at_three_processes(bar, trio):
-    judged_leaving(bar, trio, 500)
+def test_five_hundred_disconnects_empty_the_engines_of_three_processes(bar, cluster):
+    check_disconnects(bar, cluster, 500)
 
 
-def judged_series(bar, trio: Trio, count: int) -> None:
-    _, servers = trio
-    paced(servers, 0.0)
+def check_series(bar, cluster: Cluster, count: int) -> None:
+    _, servers = cluster
+    set_pace(servers, 0.0)
 
     def ask(server: Server, at: int) -> None:
         name = f"{random.Random(at).getrandbits(60):x}"
@@ -142,84 +159,87 @@ def judged_series(bar, trio: Trio, count: int) -> None:
     with httpx.Client() as http:
         for server in servers:
             ask(server, 0)
-            server.ask(headers={"Idempotency-Key": f"warm {server.pid}"}, **FRESH)
-            series(server)
-        before = [series(server)[0] for server in servers]
+            server.ask(headers={"Idempotency-Key": f"warm {server.pid}"}, **UNCACHED_VOTE)
+            count_series(server)
+        before = [count_series(server)[0] for server in servers]
         for at in range(count):
             ask(servers[at % 3], at)
-        after = [series(server)[0] for server in servers]
+        after = [count_series(server)[0] for server in servers]
     grown = [now - then for now, then in zip(after, before, strict=True)]
     for server in servers:
-        server.healthy()
+        server.assert_healthy()
     what = f"{count} random models, strategies, keys, ids, cancels and traces at 3 processes: series more"
-    bar("T41", what, f"{grown} of {before}", "0 each", not any(grown))
+    bar(what, f"{grown} of {before}", "0 each", not any(grown))
 
 
-def test_t41_no_process_makes_labels_of_names(bar, trio):
-    judged_series(bar, trio, 60)
+def test_names_chosen_by_clients_do_not_become_labels_of_any_process(bar, cluster):
+    check_series(bar, cluster, 60)
 
 
 @pytest.mark.faults
-def test_t41_three_thousand_names_are_no_labels_of_any_process(bar, trio):
-    judged_series(bar, trio, 3000)
+def test_three_thousand_names_do_not_become_labels_of_any_process(bar, cluster):
+    check_series(bar, cluster, 3000)
 
 
-async def offered_to(servers: list[Server], rate: float, seconds: float) -> list[Offered]:
-    told = [Offered() for _ in servers]
+async def offer_load(servers: list[Server], rate: float, seconds: float) -> list[OpenLoop]:
+    """Offers `rate` requests per second to each server."""
+    loads = [OpenLoop() for _ in servers]
     async with asyncio.TaskGroup() as group:
-        for each, server in zip(told, servers, strict=True):
+        for each, server in zip(loads, servers, strict=True):
             group.create_task(each.run(server, rate, seconds))
-    return told
+    return loads
 
 
 @pytest.mark.faults
-def test_t41_overload_at_three_processes_is_refused_by_each(bar):
-    rate = 4 * CAPACITY / (PACE * (WORDS + 2)) / (sum(WIDTHS) / len(WIDTHS))
-    with workers(3, *ROOM) as (_, servers), Probe(servers[0]) as probe:
+def test_each_of_three_overloaded_processes_rejects_excess_requests(bar):
+    rate = 4 * CAPACITY / (SECONDS_PER_TOKEN * (TOKENS + 2)) / (sum(WIDTHS) / len(WIDTHS))
+    with run_servers(3, *OVERLOAD_FLAGS) as (_, servers), Probe(servers[0]) as probe:
         for server in servers:
-            server.turn(pace=PACE, texts=["\\boxed{1} " + "and " * (WORDS - 1)])
+            server.set_knobs(pace=SECONDS_PER_TOKEN, texts=["\\boxed{1} " + "and " * (TOKENS - 1)])
         memory = [server.memory for server in servers]
-        told = asyncio.run(offered_to(servers, rate, 10))
+        loads = asyncio.run(offer_load(servers, rate, 10))
         for server in servers:
-            server.healthy()
+            server.assert_healthy()
         grown = max(server.memory - before for server, before in zip(servers, memory, strict=True))
-        surplus = sum(server.counters["started"] for server in servers) - sum(each.accepted for each in told)
-    statuses = {status for each in told for status in each.statuses}
-    refusals, hints = [one for each in told for one in each.refusals], [one for each in told for one in each.hints]
+        surplus = sum(server.counters["started"] for server in servers) - sum(each.accepted for each in loads)
+    statuses = {status for each in loads for status in each.statuses}
+    refusals, hints = [one for each in loads for one in each.refusals], [one for each in loads for one in each.hints]
     what = f"{rate:.0f} requests a second at each of 3 processes, 4 times the capacity: statuses"
-    met = statuses == {200, 429} and all(each.refusals for each in told)
-    bar("T41", what, f"{statuses}, {len(refusals)} refused", "200 and 429 at each", met)
+    met = statuses == {200, 429} and all(each.refusals for each in loads)
+    bar(what, f"{statuses}, {len(refusals)} refused", "200 and 429 at each", met)
     p99 = percentile(refusals, 99)
-    bar("T41", "... refusals, p99", f"{p99:.0f} ms", "100 ms", p99 <= 100)
-    named = all(hint.isdecimal() and int(hint) >= 1 for hint in hints)
-    bar("T41", "... refusals with a whole Retry-After of 1 or more", "all" if named else "not all", "all", named)
-    bar("T41", "... decodes of refused requests", str(surplus), "0", surplus == 0)
-    bar("T41", "... memory of each", f"{grown:+.0f} MiB at most", "50 MiB", grown <= 50)
-    bar("T41", "... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
+    bar("... refusals, p99", f"{p99:.0f} ms", "100 ms", p99 <= 100)
+    valid = all(hint.isdecimal() and int(hint) >= 1 for hint in hints)
+    bar("... refusals with a whole Retry-After of 1 or more", "all" if valid else "not all", "all", valid)
+    bar("... decodes of refused requests", str(surplus), "0", surplus == 0)
+    bar("... memory of each", f"{grown:+.0f} MiB at most", "50 MiB", grown <= 50)
+    bar("... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
 
 
 @pytest.mark.faults
-def test_t41_a_tenant_reaches_only_its_own_at_any_process(bar):
-    with workers(2, keys=FILE) as (_, (first, second)):
-        first.turn(pace=0.02, texts=[LONG])
-        alice, bob = ({"X-Request-Id": "r1"} | bearer(name) for name in ("alice", "bob"))
+def test_tenant_reaches_only_its_own_requests_at_any_process(bar):
+    with run_servers(2, keys=KEYS_FILE) as (_, (first, second)):
+        first.set_knobs(pace=0.02, texts=[LONG_TEXT])
+        alice, bob = ({"X-Request-Id": "r1"} | auth_header(name) for name in ("alice", "bob"))
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(first.ask, headers=alice, **FRESH)
-            eventually(lambda: first.busy > 0)
-            others = [cancel(second, "r1", **bob).status_code, second.get("/v1/traces/r1", headers=bob).status_code]
-            ran_on = first.busy > 0
+            request = pool.submit(first.ask, headers=alice, **UNCACHED_VOTE)
+            wait_until(lambda: first.in_flight > 0)
+            foreign = [cancel(second, "r1", **bob).status_code, second.get("/v1/traces/r1", headers=bob).status_code]
+            ran_on = first.in_flight > 0
             own = [second.get("/v1/traces/r1", headers=alice).status_code, cancel(second, "r1", **alice).status_code]
-            ended = asked.result(10).status_code
-        paced([first, second], 0.0)
+            ended = request.result(10).status_code
+        set_pace([first, second], 0.0)
         key = {"Idempotency-Key": "k"}
         ids = {
-            server.ask(headers=who | key, **FRESH).json()["id"] for server in (first, second) for who in (alice, bob)
+            server.ask(headers=who | key, **UNCACHED_VOTE).json()["id"]
+            for server in (first, second)
+            for who in (alice, bob)
         }
         for server in (first, second):
-            server.healthy()
-    figure = f"{others}, {own}, {ended}; {len(ids)} answers"
-    met = others == [404, 404] and ran_on and own == [200, 200] and ended == 499 and len(ids) == 2
+            server.assert_healthy()
+    figure = f"{foreign}, {own}, {ended}; {len(ids)} answers"
+    met = foreign == [404, 404] and ran_on and own == [200, 200] and ended == 499 and len(ids) == 2
     what = (
         "a request at one process, from the other: another tenant's cancel and trace; its own; one key of two tenants"
     )
-    bar("T41", what, figure, "404, 404; 200, 200, 499; 2", met)
+    bar(what, figure, "404, 404; 200, 200, 499; 2", met)

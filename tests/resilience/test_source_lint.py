@@ -1,82 +1,80 @@
-"""T29: nothing in the tree turns bytes into code, and nothing that keeps somebody out is an assert."""
+"""The source neither executes data as code nor relies on asserts for access control."""
 
 import ast
-from pathlib import Path
 
+import pytest
+
+from tests.resilience.ruff_check import ROOT, TREES, check_source, check_text, count_source_files
 from tests.resilience.server_process import Server
 
-ROOT = Path(__file__).parents[2]
-TREES = ("server", "strategies")
-INSIDE = ROOT / "server/sandbox/guest"
-WRITERS = {("server/sandbox/process.py", "marshal")}
-"""Only write, for the sandboxed child to read: seen by test_the_sandbox_reads_no_marshalled_bytes."""
-MODULES = frozenset({"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"})
-CALLS = frozenset(
-    {"eval", "exec", "__import__", "yaml.load", "yaml.unsafe_load", "torch.load", "os.system", "os.popen"}
-)
-FLAGS = frozenset({"shell", "allow_pickle", "trust_remote_code"})
-GUARDS = (
-    "auth/key_limits.py",
-    "auth/keys.py",
-    "auth/rate_limit.py",
-    "http/authentication.py",
-    "http/protocol.py",
-    "http/trusted_host.py",
-    "planning/compatibility.py",
-)
-"""Modules of the server that reject requests. `python -O` removes assertions."""
+pytestmark = pytest.mark.fault("T29")
+
+UNSAFE_ARGUMENTS = frozenset({"allow_pickle", "trust_remote_code"})
+"""Keyword arguments for which ruff has no rule."""
+ACCESS_CONTROL = ("server/auth", "server/http", "server/planning", "server/protocol")
+UNSAFE = [
+    "import pickle",
+    "from dill import loads",
+    "import shelve",
+    "import joblib",
+    "import marshal",
+    "import yaml\nyaml.load(x)",
+    "import torch\ntorch.load(x)",
+    "import os\nos.system(x)",
+    "import os\nos.popen(x)",
+    "import subprocess\nsubprocess.run(x, shell=True)",
+    "eval(x)",
+    "exec(x)",
+    "__import__(x)",
+]
+SAFE = ["import subprocess\nsubprocess.run(['ls'], shell=False)", "import re\nre.compile('a')", "model.eval()"]
 
 
-def found(source: str) -> list[str]:
-    """What must not be there."""
-    wrong = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            wrong += [alias.name for alias in node.names if alias.name.split(".")[0] in MODULES]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
-            wrong.append(str(node.module))
-        elif isinstance(node, ast.Call):
-            wrong += [name for name in (ast.unparse(node.func),) if name in CALLS]
-            wrong += [
-                f"{word.arg}=True"
-                for word in node.keywords
-                if word.arg in FLAGS and not (isinstance(word.value, ast.Constant) and not word.value.value)
-            ]
-    return wrong
-
-
-def test_t29_nothing_turns_bytes_into_code(bar):
-    files = [path for tree in TREES for path in (ROOT / tree).rglob("*.py") if INSIDE not in path.parents]
-    wrong = [
-        f"{path.relative_to(ROOT)}: {name}"
-        for path in files
-        for name in found(path.read_text())
-        if (str(path.relative_to(ROOT)), name) not in WRITERS
+def find_unsafe_arguments(source: str) -> list[str]:
+    """Returns calls with an unsafe keyword argument that is not literally false."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        ast.unparse(call)
+        for call in calls
+        for word in call.keywords
+        if word.arg in UNSAFE_ARGUMENTS and not (isinstance(word.value, ast.Constant) and not word.value.value)
     ]
-    bar("T29", f"pickle, eval, shell and the like in {len(files)} files", f"{wrong or 0}", "0", not wrong)
 
 
-def test_the_sandbox_reads_no_marshalled_bytes():
-    for path, module in WRITERS:
-        source = (ROOT / path).read_text()
-        assert f"{module}.load" not in source and f"{module}.dumps" in source
+def test_source_does_not_execute_data(bar):
+    count = count_source_files()
+    wrong = [str(violation) for violation in check_source("S", "TID251")]
+    files = [path for tree in TREES for path in (ROOT / tree).rglob("*.py")]
+    assert files
+    wrong += [f"{path.relative_to(ROOT)}: {call}" for path in files for call in find_unsafe_arguments(path.read_text())]
+    bar(f"pickle, eval, shell and the like in {count} files", f"{wrong or 0}", "0", not wrong)
 
 
-def test_the_lint_sees_what_it_looks_for():
-    bad = ["import pickle", "from dill import loads", "eval('1')", "yaml.load(x)", "run(x, shell=True)", "exec(x)"]
-    assert all(found(line) for line in bad)
-    assert not found("run(x, shell=False)\nre.compile('a')\nmodel.eval()")
+@pytest.mark.parametrize("text", UNSAFE)
+def test_ruff_rejects_code_that_executes_data(text):
+    assert check_text(text + "\n", "server/new_module.py", "S", "TID251")
 
 
-def test_t29_no_guard_is_an_assert(bar):
-    guards = [ROOT / "server" / name for name in GUARDS]
-    kept = [
-        path.name for path in guards if any(isinstance(x, ast.Assert) for x in ast.walk(ast.parse(path.read_text())))
-    ]
-    bar("T29", f"asserts in the {len(GUARDS)} files that keep somebody out", f"{kept or 0}", "0", not kept)
+@pytest.mark.parametrize("text", SAFE)
+def test_ruff_accepts_safe_code(text):
+    assert not check_text(text + "\n", "server/new_module.py", "S602", "S307", "TID251")
 
 
-def test_t29_a_server_without_asserts_answers_and_refuses(bar):
+def test_unsafe_keyword_arguments_are_found():
+    assert find_unsafe_arguments("load(x, trust_remote_code=True)") and find_unsafe_arguments("load(x, allow_pickle=y)")
+    assert not find_unsafe_arguments("load(x, trust_remote_code=False)")
+
+
+def test_access_control_contains_no_assert(bar):
+    files = [path for folder in ACCESS_CONTROL for path in (ROOT / folder).glob("*.py")]
+    assert len(files) > len(ACCESS_CONTROL)
+    for folder in ACCESS_CONTROL:
+        assert check_text("assert key\n", f"{folder}/new_module.py", "S101"), folder
+    wrong = [str(violation) for violation in check_source("S101")]
+    bar(f"asserts in the {len(files)} files that keep somebody out", f"{wrong or 0}", "0", not wrong)
+
+
+def test_server_without_asserts_answers_and_rejects(bar):
     with Server(python=("-O",)) as server:
         vote = server.ask(strategy={"name": "self_consistency", "n": 4})
         figures = [
@@ -86,12 +84,7 @@ def test_t29_a_server_without_asserts_answers_and_refuses(bar):
             server.ask(strategy={"name": "nothing"}).status_code,
             server.ask(headers={"Host": "evil:80"}).status_code,
         ]
-        server.healthy()
+        server.assert_healthy()
     assert vote.json()["cogitate"]["answer"] == "42"
-    bar(
-        "T29",
-        "under python -O: a vote, then four refusals",
-        f"{figures}",
-        "200, then 4xx",
-        figures[0] == 200 and all(400 <= x < 500 for x in figures[1:]),
-    )
+    met = figures[0] == 200 and all(400 <= status < 500 for status in figures[1:])
+    bar("under python -O: a vote, then four refusals", f"{figures}", "200, then 4xx", met)

@@ -1,4 +1,4 @@
-"""T2, over a remote engine: whoever hangs up gives its place among the ten calls to the upstream back."""
+"""A client that disconnects frees its slot among the ten calls to the upstream."""
 
 import asyncio
 import random
@@ -13,57 +13,59 @@ from tests.fakes.upstream import Counters, FakeUpstream, Script
 from tests.resilience.server_process import CHAT, HELLO, Server, raw
 from tests.resilience.server_process import body as wire
 
-PLACES, LANES, CALLS = 10, 20, 100
+pytestmark = pytest.mark.fault("T2")
+
+SLOTS, CONCURRENCY, CALLS = 10, 20, 100
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 KINDS: list[dict[str, object]] = [{}, {"stream": True}, {"strategy": VOTE}, {"strategy": VOTE, "stream": True}]
-FLAGS = ("--max-generations", str(PLACES), "--max-waiting-generations", "1000", "--upstream-abilities", "none")
+FLAGS = ("--max-generations", str(SLOTS), "--max-waiting-generations", "1000", "--upstream-abilities", "none")
 
 
-async def pooled(count: int, one: Callable[[int], Awaitable[None]]) -> None:
-    left = iter(range(count))
+async def run_concurrently(count: int, task: Callable[[int], Awaitable[None]]) -> None:
+    remaining = iter(range(count))
 
-    async def lane() -> None:
-        for at in left:
-            await one(at)
+    async def worker() -> None:
+        for at in remaining:
+            await task(at)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(LANES):
-            group.create_task(lane())
+        for _ in range(CONCURRENCY):
+            group.create_task(worker())
 
 
-async def cancelled(server: Server, count: int) -> None:
-    """So many requests, each left within 50 ms."""
+async def send_and_disconnect(server: Server, count: int) -> None:
+    """Sends `count` requests and disconnects from each within 50 ms."""
     chance = random.Random(2)
 
-    async def one(at: int) -> None:
+    async def send(at: int) -> None:
         _, writer = await asyncio.open_connection(*server.address)
         writer.write(raw(wire(model="fake", cache="no-store", **KINDS[at % len(KINDS)])))
         await asyncio.sleep(chance.uniform(0, 0.05))
         writer.transport.abort()
 
-    await pooled(count, one)
+    await run_concurrently(count, send)
 
 
-async def called(server: Server, count: int) -> list[int]:
-    """The statuses of whole requests; 0 for one without an answer in half a minute."""
+async def send_requests(server: Server, count: int) -> list[int]:
+    """Sends `count` requests; returns their statuses, 0 for one without a response within 30 s."""
     statuses: list[int] = []
 
-    async def one(at: int) -> None:
-        said = HELLO | {"model": "fake", "cache": "no-store"} | KINDS[at % len(KINDS)]
+    async def send(at: int) -> None:
+        payload = HELLO | {"model": "fake", "cache": "no-store"} | KINDS[at % len(KINDS)]
         try:
-            statuses.append((await client.post(server.url + CHAT, json=said)).status_code)
+            statuses.append((await client.post(server.url + CHAT, json=payload)).status_code)
         except httpx.TimeoutException:
             statuses.append(0)
 
     async with httpx.AsyncClient(timeout=30) as client:
-        await pooled(count, one)
+        await run_concurrently(count, send)
     return statuses
 
 
-async def settled(server: Server, fake: FakeUpstream) -> None:
-    """Until the server has seen of all who asked that they are gone."""
+async def wait_until_idle(server: Server, fake: FakeUpstream) -> None:
+    """Waits until the server has handled every disconnect and calls the upstream no more."""
     async with asyncio.timeout(120), httpx.AsyncClient(timeout=60) as client:
-        await client.get(f"{server.url}/health/live")  # a connection is accepted after those that came before it
+        await client.get(f"{server.url}/health/live")  # connections are accepted in order
         calls = -1
         while fake.counters.in_flight or fake.counters.calls > calls:
             calls = fake.counters.calls
@@ -71,53 +73,52 @@ async def settled(server: Server, fake: FakeUpstream) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Churned:
+class Outcome:
     statuses: list[int]
-    """Of the calls after it."""
+    """Statuses of the calls after the disconnects."""
     seconds: float
-    """That these took."""
-    seen: Counters
-    """What the upstream counted."""
-    most: int
-    """Calls that it had at a time before anybody left."""
+    """Duration of these calls."""
+    upstream: Counters
+    max_in_flight: int
+    """Maximum simultaneous upstream calls before the disconnects."""
     descriptors: int
-    """More of them."""
+    """Growth of the number of open descriptors."""
 
 
-async def churn(count: int) -> Churned:
+async def churn(count: int) -> Outcome:
     async with FakeUpstream(Script(latency=0.01, pace=0.001)) as fake:
         server = Server(upstream=fake.url, flags=FLAGS)
         await asyncio.to_thread(server.__enter__)
         try:
-            await called(server, LANES)
-            before, most = server.descriptors, fake.counters.max_in_flight
-            await cancelled(server, count)
-            await settled(server, fake)
+            await send_requests(server, CONCURRENCY)
+            before, max_in_flight = server.descriptors, fake.counters.max_in_flight
+            await send_and_disconnect(server, count)
+            await wait_until_idle(server, fake)
             began = time.monotonic()
-            statuses = await called(server, CALLS)
+            statuses = await send_requests(server, CALLS)
             took = time.monotonic() - began
-            await settled(server, fake)
-            await asyncio.to_thread(server.healthy)
-            return Churned(statuses, took, fake.counters, most, server.descriptors - before)
+            await wait_until_idle(server, fake)
+            await asyncio.to_thread(server.assert_healthy)
+            return Outcome(statuses, took, fake.counters, max_in_flight, server.descriptors - before)
         finally:
             await asyncio.to_thread(server.__exit__, None, None, None)
 
 
-def judged(bar, count: int) -> None:
-    churned = asyncio.run(churn(count))
-    good, seen, more = churned.statuses.count(200), churned.seen, churned.descriptors
-    what = f"{count} cancels, {LANES} at once, at {PLACES} places for calls to an upstream; then {CALLS} calls"
-    bar("T2", what, f"{good} answered in {churned.seconds:.1f} s", f"{CALLS}, no time-out", good == CALLS)
-    figure = f"{seen.aborted} of {seen.calls} cut off, {seen.in_flight} left; before, {churned.most} at a time"
-    met = seen.aborted > count / 5 and seen.in_flight == 0 and churned.most == PLACES
-    bar("T2", "... calls that the upstream saw", figure, f"0 left; {PLACES}", met)
-    bar("T2", "... descriptors more", f"{more:+d}", "+10", more <= 10)
+def check_churn(bar, count: int) -> None:
+    outcome = asyncio.run(churn(count))
+    good, seen, more = outcome.statuses.count(200), outcome.upstream, outcome.descriptors
+    what = f"{count} cancels, {CONCURRENCY} at once, at {SLOTS} places for calls to an upstream; then {CALLS} calls"
+    bar(what, f"{good} answered in {outcome.seconds:.1f} s", f"{CALLS}, no time-out", good == CALLS)
+    figure = f"{seen.aborted} of {seen.calls} cut off, {seen.in_flight} left; before, {outcome.max_in_flight} at a time"
+    met = seen.aborted > count / 5 and seen.in_flight == 0 and outcome.max_in_flight == SLOTS
+    bar("... calls that the upstream saw", figure, f"0 left; {SLOTS}", met)
+    bar("... descriptors more", f"{more:+d}", "+10", more <= 10)
 
 
-def test_t2_cancels_over_an_upstream_use_up_no_places(bar):
-    judged(bar, 300)
+def test_disconnects_free_the_slots_of_upstream_calls(bar):
+    check_churn(bar, 300)
 
 
 @pytest.mark.faults
-def test_t2_five_thousand_cancels_over_an_upstream_use_up_no_places(bar):
-    judged(bar, 5000)
+def test_five_thousand_disconnects_free_the_slots_of_upstream_calls(bar):
+    check_churn(bar, 5000)
