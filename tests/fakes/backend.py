@@ -24,6 +24,7 @@ class RecordsSalts(Protocol):
 
 
 def record_salt(engine: ScriptedEngine, salt: str) -> None:
+    """Record the salt in an engine that records salts."""
     if isinstance(engine, RecordsSalts):
         engine.record_salt(salt)
 
@@ -37,6 +38,8 @@ def count_prompt_tokens(engine: ScriptedEngine, prompt: Prompt, max_model_len: i
 
 @dataclass(slots=True)
 class ScriptedConversation:
+    """The Conversation port over a ScriptedEngine. `raw`: responses are text completions."""
+
     engine: ScriptedEngine
     prompt_tokens: int
     model: str

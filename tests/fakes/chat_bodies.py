@@ -8,6 +8,7 @@ from cogitate.strategies.core.types import Completion
 
 
 def build_text_completion(model: str, completion: Completion) -> Body:
+    """Build a response of /v1/completions."""
     body = build_chat_completion(model, completion)
     (choice,) = body["choices"]
     text = choice.pop("message")["content"]
@@ -15,6 +16,7 @@ def build_text_completion(model: str, completion: Completion) -> Body:
 
 
 def build_chat_completion(model: str, completion: Completion) -> Body:
+    """Build a response of /v1/chat/completions, with the completion's tool calls."""
     tokens = completion.completion_tokens
     message: Body = {"role": "assistant", "content": completion.text}
     if completion.tool_calls:
@@ -52,6 +54,7 @@ def _logprobs(completion: Completion) -> Body | None:
 
 
 async def stream_chat_lines(body: Body) -> AsyncIterator[str]:
+    """Yield a chat completion as server-sent events: its message in one chunk, then its finish reason."""
     head = {key: body[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     (choice,) = body["choices"]
     for delta, finish in ((choice["message"], None), ({}, choice["finish_reason"])):

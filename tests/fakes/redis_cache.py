@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 0.1
 MAX_CALL_SECONDS = 1.0
-"""Twice the timeout, and what a busy test machine adds (pauses of half a second were seen). Without a timeout, a call
+"""Twice the timeout, and the pauses of a busy test machine, which were up to half a second. Without a timeout, a call
 to a Redis that hangs would never return."""
 PATIENT_SECONDS = 5.0
 """A timeout for tests in which only the answers matter."""
@@ -39,6 +39,7 @@ def count_sockets(server: "RedisServer") -> int:
 
 
 async def measure_seconds(call: Awaitable[object]) -> float:
+    """Returns how long a call takes."""
     before = time.perf_counter()
     await call
     return time.perf_counter() - before

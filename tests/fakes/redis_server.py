@@ -18,7 +18,8 @@ from typing import Any, Self
 import pytest
 import redis
 
-OUTSIDE = os.environ.get("REDIS_URL")  # noqa: TID251  a test run has no settings
+EXTERNAL_URL = os.environ.get("REDIS_URL")  # noqa: TID251  a test run has no settings
+"""A server that tests may use, but not break."""
 PROGRAM = shutil.which("redis-server")
 
 
@@ -68,6 +69,7 @@ class RedisServer:
         os.kill(self.pid, signal.SIGSTOP)
 
     def cont(self) -> None:
+        """Resumes it after `stop`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def do(self, *command: str | bytes | int) -> Any:
@@ -76,6 +78,7 @@ class RedisServer:
             return client.execute_command(*command)
 
     def _await_ping(self) -> None:
+        """Waits until it responds. Raises RuntimeError with its log after four seconds."""
         for _ in range(200):
             try:
                 self.do("PING")
@@ -96,8 +99,8 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    if OUTSIDE is not None:
-        yield OUTSIDE
+    if EXTERNAL_URL is not None:
+        yield EXTERNAL_URL
     elif PROGRAM is not None:
         with RedisServer() as server:
             yield server.url

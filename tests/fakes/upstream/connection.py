@@ -12,6 +12,8 @@ REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """A request of a client. `headers`: names in lower case."""
+
     path: str
     body: bytes
     headers: dict[bytes, bytes]
@@ -31,6 +33,8 @@ class OnDisconnect(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Connection(asyncio.Protocol):
+    """A connection of a client. Handles one request at a time; HTTP pipelining is not supported."""
+
     serve: Serve
     on_disconnect: OnDisconnect
     transport: asyncio.Transport = field(init=False)
@@ -80,10 +84,12 @@ class Connection(asyncio.Protocol):
         self.transport.write(data)
 
     def write_chunk(self, data: bytes) -> None:
+        """Write a chunk of a chunked body."""
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 def encode_response(status: int, body: bytes, *headers: str) -> bytes:
+    """Encode a JSON response. `headers`: further header lines."""
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}", "content-type: application/json"]
     return "\r\n".join([*lines, *headers, f"content-length: {len(body)}", "", ""]).encode() + body
 

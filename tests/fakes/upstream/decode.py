@@ -45,6 +45,7 @@ class Decode:
         return len(self.ids)
 
     def usage(self, tokens: int | None = None) -> Body:
+        """The usage after `tokens` completion tokens; None: after all. Half of the prompt is reported as cached."""
         made = self.tokens if tokens is None else tokens
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -116,6 +117,7 @@ class Decode:
 
 
 def alternatives(word: str, other_tokens: Sequence[str], request: Mapping[str, Any]) -> list[Body]:
+    """The `top_logprobs` of a word; empty where the request does not ask for them."""
     if not request.get("top_logprobs"):
         return []
     return [{"token": token, "logprob": -0.5 - at, "bytes": None} for at, token in enumerate([word, *other_tokens])]

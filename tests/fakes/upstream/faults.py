@@ -15,10 +15,10 @@ from tests.fakes.upstream.script import Fault, Script
 Body = dict[str, Any]
 FOREVER_SECONDS = 3600.0
 HUGE_BODY_BYTES = 1 << 30
-"""Bytes of a huge body."""
 
 
 def event(body: Body) -> bytes:
+    """A server-sent event with this JSON."""
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
@@ -93,6 +93,7 @@ async def _gzip_bomb(script: Script, connection: Connection, body: Body, stream:
 
 @cache
 def bomb() -> bytes:
+    """A gzip file of 200 MiB of spaces."""
     return gzip.compress(b" " * (200 << 20), 1)
 
 

@@ -16,6 +16,8 @@ from tests.fakes.upstream.script import Script
 
 @dataclass(slots=True)
 class Counters:
+    """What the server has decoded; GET /counters returns it as JSON."""
+
     calls: int = 0
     """Requests for chat and raw completions."""
     choices: int = 0
@@ -30,6 +32,8 @@ class Counters:
 
 @dataclass(slots=True, repr=False)
 class FakeUpstream:
+    """The server. Runs in the caller's event loop, as a context manager or between `start` and `stop`."""
+
     script: Script = field(default_factory=Script)
     counters: Counters = field(default_factory=Counters)
     requests: list[tuple[str, Body, dict[bytes, bytes]]] = field(default_factory=list)
@@ -42,7 +46,7 @@ class FakeUpstream:
     _server: asyncio.Server | None = None
     _open: set[Connection] = field(default_factory=set)
     _ready: dict[object, bytes] = field(default_factory=dict)
-    """Encoded responses: a benchmark gets the same one many times."""
+    """Encoded responses by request, since a benchmark requests the same one many times."""
 
     @property
     def url(self) -> str:
@@ -56,7 +60,7 @@ class FakeUpstream:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen on a free port; after a stop on the same one again."""
+        """Listen on a free port; after `stop`, on the same port again."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, "127.0.0.1", self.port, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
