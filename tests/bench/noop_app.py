@@ -1,4 +1,4 @@
-"""`python -m tests.bench.noop_app`: an ASGI app that answers with what it was sent. The least that uvicorn can take."""
+"""An ASGI application that returns the request body, for the least time of uvicorn: python -m tests.bench.noop_app"""
 
 import sys
 
@@ -6,7 +6,7 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from cogitate.server.launcher import bound
+from cogitate.server.launcher import bind_socket
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -20,7 +20,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 if __name__ == "__main__":
-    listener = bound("127.0.0.1", 0)
+    listener = bind_socket("127.0.0.1", 0)
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/v1\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, log_level="warning", access_log=False, proxy_headers=False, lifespan="off")
