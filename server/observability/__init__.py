@@ -1,1 +1,1 @@
-"""What the server records: metrics, traces, and safe tracebacks."""
+"""What the server records of requests: metrics, and the traces of searches."""
