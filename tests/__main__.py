@@ -1,6 +1,6 @@
-"""`make test`: first what mostly waits, side by side; then the real engine and what times the machine, one at a time.
+"""`make test`: runs in parallel the tests that mostly wait, then one by one those that need the machine to themselves.
 
-Takes pytest's arguments. A `-m` of one's own takes the place of 'not faults'; paths that are named are run in one go.
+Arguments are pytest's. `-m` replaces the default 'not faults'; paths are run in a single stage.
 """
 
 import argparse
@@ -14,42 +14,43 @@ from xml.etree import ElementTree
 
 import pytest
 
-ALONE = "(alone or engine)"
-AT_ONCE = 3
-"""Processes of the first stage: its tests wait for each other's servers, timers and refusals more than they compute."""
+SERIAL_MARKS = "(alone or engine)"
+PROCESSES = 3
+"""Of the parallel stage: its tests wait for servers, timers and rejections more than they compute."""
 
 
-def stages(arguments: Sequence[str]) -> list[list[str]]:
-    """The arguments of each run of pytest."""
+def build_stages(arguments: Sequence[str]) -> list[list[str]]:
+    """Returns the arguments of each run of pytest."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="not faults")
-    given, more = parser.parse_known_args(arguments)
-    if any(Path(word.split("::")[0]).exists() for word in more):
-        return [["-m", given.marks, *more]]
-    side_by_side = ["-n", str(AT_ONCE), "--dist", "loadfile", "-m", f"({given.marks}) and not {ALONE}"]
-    return [[*side_by_side, *more], ["-m", f"({given.marks}) and {ALONE}", *more]]
+    options, remaining = parser.parse_known_args(arguments)
+    if any(Path(word.split("::")[0]).exists() for word in remaining):
+        return [["-m", options.marks, *remaining]]
+    parallel = ["-n", str(PROCESSES), "--dist", "loadfile", "-m", f"({options.marks}) and not {SERIAL_MARKS}"]
+    return [[*parallel, *remaining], ["-m", f"({options.marks}) and {SERIAL_MARKS}", *remaining]]
 
 
-def told(report: Path) -> tuple[int, list[str]]:
-    """How many tests a run's JUnit report tells of, and which of them failed; of a run that wrote none, nothing."""
+def read_report(report: Path) -> tuple[int, list[str]]:
+    """Returns the number of tests in a JUnit report and a line per failure; (0, []) for a missing report."""
     if not report.exists():
         return 0, []
     cases = list(ElementTree.parse(report).iter("testcase"))
-    bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    return len(cases), [f"FAILED {case.get('classname')}::{case.get('name')}" for case in bad]
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    return len(cases), [f"FAILED {case.get('classname')}::{case.get('name')}" for case in failed]
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Runs all stages; returns the exit status of the last stage that failed, otherwise 0."""
     began, worst, count, failed = time.monotonic(), 0, 0, []
     with TemporaryDirectory() as folder:
-        for number, stage in enumerate(stages(arguments)):
+        for number, stage in enumerate(build_stages(arguments)):
             report = Path(folder, f"{number}.xml")
             status = subprocess.run([sys.executable, "-m", "pytest", f"--junit-xml={report}", *stage]).returncode
-            some, bad = told(report)
-            count, failed = count + some, failed + bad
+            stage_count, stage_failed = read_report(report)
+            count, failed = count + stage_count, failed + stage_failed
             if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 worst = status
-                if "-x" in stage or not some:
+                if "-x" in stage or not stage_count:
                     break
     print("\n".join([*failed, f"{count} tests in {(time.monotonic() - began) / 60:.1f} minutes, {len(failed)} failed"]))
     return worst if count else worst or int(pytest.ExitCode.NO_TESTS_COLLECTED)

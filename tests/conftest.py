@@ -1,4 +1,4 @@
-"""For every test: properties are not races, so hypothesis sets no deadline. Who shares the real engine comes last."""
+"""Options, fixtures and order of all tests. Hypothesis sets no deadline, since the machine may be busy."""
 
 from pathlib import Path
 
@@ -8,30 +8,31 @@ from hypothesis import settings
 from tests.resilience.report import Bar
 
 TESTS = Path(__file__).parent
-# Some modules take their fixtures as a plugin, and some import them before that.
+# Some modules load these as plugins after other modules have imported them.
 pytest.register_assert_rewrite("tests.fakes.redis_server", "tests.fakes.real_engine", "tests.fakes.vllm_reference")
 settings.register_profile("cogitate", deadline=None, max_examples=60)
 settings.load_profile("cogitate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scale", type=float, default=1.0, help="how much of the fault list's own minutes and counts")
+    parser.addoption("--scale", type=float, default=1.0, help="factor on the durations and counts of long tests")
 
 
 @pytest.fixture
 def scale(request: pytest.FixtureRequest) -> float:
-    """What the long rows take times their seconds and counts: 1, unless somebody only tries whether they run."""
+    """The factor on durations and counts of long tests; below 1 for a trial run."""
     return float(request.config.getoption("--scale"))
 
 
 @pytest.fixture
 def bar(request: pytest.FixtureRequest) -> Bar:
-    """Notes a figure of the fault list and holds it to its bar."""
+    """Records a figure under the test's row of the fault list (`pytest.mark.fault`) and asserts its limit."""
     return Bar(request.node)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests of real processes `alone`, and moves tests that share the real engine to the end."""
     for item in items:
         if item.path.relative_to(TESTS).as_posix().startswith(("resilience/", "server/sandbox/")):
             item.add_marker("alone")

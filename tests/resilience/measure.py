@@ -4,6 +4,9 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def read_metric(text: str, name: str) -> float:
@@ -27,3 +30,14 @@ def wait_until(check: Callable[[], object], seconds: float = 10) -> float:
         assert time.monotonic() - began < seconds, f"the condition did not hold within {seconds:g} s"
         time.sleep(0.005)
     return (time.monotonic() - began) * 1000
+
+
+def settle(read: Callable[[], T], quiet: float = 0.5, seconds: float = 10) -> T:
+    """Returns the value of `read` once it has not changed for `quiet` seconds; the latest one after `seconds`."""
+    began = changed = time.monotonic()
+    value = read()
+    while time.monotonic() < min(changed + quiet, began + seconds):
+        time.sleep(0.02)
+        if (latest := read()) != value:
+            value, changed = latest, time.monotonic()
+    return value

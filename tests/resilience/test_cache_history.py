@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.fakes.redis_server import RedisServer
+from tests.resilience.measure import settle
 from tests.resilience.redis_servers import VOTE, answer_keys, cache_counter, count_writes, question, run_servers
 from tests.resilience.server_process import CHAT, HELLO, Server, body, raw
 
@@ -67,6 +68,10 @@ def leave(server: Server, text: str, after: float) -> None:
         return
 
 
+def count_stored(servers: list[Server]) -> int:
+    return sum(cache_counter(server, "stored") for server in servers)
+
+
 def check_history(bar, tmp_path: Path, seconds: float) -> None:
     with run_servers(3) as (redis, servers), count_writes(redis, tmp_path) as writes:
         for server in servers:
@@ -78,10 +83,9 @@ def check_history(bar, tmp_path: Path, seconds: float) -> None:
         endless, of_victim = inject_faults(redis, until, servers[2], seconds)
         for thread in clients:
             thread.join()
-        time.sleep(0.5)
-        completed, written = sum(cache_counter(server, "stored") for server in servers[:2]), writes()
         for server in servers[:2]:
             server.assert_healthy()
+        completed, written = settle(lambda: (count_stored(servers[:2]), writes()))
     what = f"{seconds:.0f} s of asking, leaving, flushing, expiring and a kill -9 at 3 processes: wrong answers"
     bar(what, f"{history.wrong[:3] or 0} of {history.checked}", "0", not history.wrong and history.checked > 20)
     bar("... keys without a time to live", str(endless), "0", endless == 0)
@@ -122,13 +126,10 @@ def test_every_completed_miss_is_written_once_with_a_time_to_live(bar, tmp_path)
         for at in range(10):
             leave(servers[at % 2], f"left {at}", 0.0)
             assert servers[at % 2].ask(**question(f"asked {at}"), strategy=VOTE).status_code == 200
-        time.sleep(0.3)
-        completed, written = sum(cache_counter(server, "stored") for server in servers), writes()
-        endless = sum(redis.do("TTL", name) < 1 for name in answer_keys(redis))
         for server in servers:
             server.assert_healthy()
-    figure, met = (
-        f"{written} and {completed}; {endless} without a time to live",
-        written == completed >= 10 and not endless,
-    )
+        completed, written = settle(lambda: (count_stored(servers), writes()))
+        endless = sum(redis.do("TTL", name) < 1 for name in answer_keys(redis))
+    met = written == completed >= 10 and not endless
+    figure = f"{written} and {completed}; {endless} without a time to live"
     bar("SETs that MONITOR saw, and misses completed", figure, "equal; 0", met)

@@ -34,7 +34,7 @@ def count_runs(servers: list[Server]) -> float:
 
 def set_knobs(servers: list[Server], **knobs: object) -> None:
     for server in servers:
-        server.set_knobs(**({"pace": 0.05} | knobs))
+        server.set_knobs(**({"pace": 0.2} | knobs))
 
 
 @pytest.mark.fault("T18")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.resilience.background import Probe
-from tests.resilience.measure import percentile, wait_until
+from tests.resilience.measure import percentile, settle, wait_until
 from tests.resilience.server_process import Server, body, raw
 
 STATES: dict[str, dict[str, object]] = {
@@ -124,11 +124,9 @@ def check_churn(bar, count: int) -> None:
         server.set_knobs(pace=0.01, submit=0.05)
         warm = count // 10
         churn(server, warm)
-        time.sleep(0.5)
-        before = server.counters["tasks"], server.descriptors, server.memory
+        before = *settle(lambda: (server.counters["tasks"], server.descriptors)), server.memory
         churn(server, count - warm)
-        time.sleep(0.5)
-        after = server.counters["tasks"], server.descriptors, server.memory
+        after = *settle(lambda: (server.counters["tasks"], server.descriptors)), server.memory
         server.assert_healthy()
     tasks, descriptors, memory = (now - then for now, then in zip(after, before, strict=True))
     what = f"{count} cancels, most inside a slow submission: left in the engine 0; tasks, descriptors, MiB more"

@@ -55,7 +55,7 @@ class InFlight:
 
 def test_requests_within_the_drain_limit_complete(bar):
     with Server(flags=("--drain-seconds", "10")) as server:
-        server.set_knobs(pace=0.1)
+        server.set_knobs(pace=0.3)  # about 2 s: all requests start before the first one ends
         in_flight = InFlight(server)
         in_flight.start()
         server.send_signal(signal.SIGTERM)

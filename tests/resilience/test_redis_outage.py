@@ -46,7 +46,7 @@ def break_redis(redis: RedisServer, load: Load, fault: Fault, seconds: float) ->
     with measure(load) as span:
         span.run(load.server, seconds, lambda: fault.begin(redis), fault.again)
     fault.end(redis)
-    return span, wait_until(lambda: is_hit(load.server), 10) / 1000
+    return span, wait_until(lambda: is_hit(load.server), 20) / 1000
 
 
 def check_faults(bar, names: list[str], size: Size) -> tuple[Span, list[Span]]:

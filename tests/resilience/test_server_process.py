@@ -26,8 +26,8 @@ def test_scripted_server_can_be_requested_observed_and_faulted():
         server.set_knobs(hang=False)
         server.assert_healthy()
         with Load(server, users=2, interval=0.05) as load, measure(load) as span:
-            span.run(server, 0.3, lambda: server.get("/metrics"), again=0.2)
-        assert read_metric(server.get("/metrics").text, METRICS_REQUESTS) == 2
-    assert {each.status for each in span.sent} == {200} and 2 <= len(span.sent) <= 14 and len(span.acts) == 2
+            span.run(server, 1, lambda: server.get("/metrics"), again=0.3)
+        assert read_metric(server.get("/metrics").text, METRICS_REQUESTS) == len(span.acts)
+    assert {each.status for each in span.sent} == {200} and 2 <= len(span.sent) <= 50 and 2 <= len(span.acts) <= 4
     assert span.search <= span.p99 and span.memory > 10 and span.processor > 0
     assert probe.times and probe.failures == 0 and Script().fault == "none"

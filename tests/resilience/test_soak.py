@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.resilience.concurrent_clients import post_all
+from tests.resilience.measure import settle
 from tests.resilience.server_process import Server, body, raw
 
 pytestmark = pytest.mark.fault("T27")
@@ -35,10 +36,10 @@ class State:
     @classmethod
     def read(cls, server: Server) -> "State":
         server.assert_healthy()
-        time.sleep(0.5)
+        descriptors, tasks = settle(lambda: (server.descriptors, int(server.counters["tasks"])))
         lines = server.get("/metrics").text.splitlines()
         series = sum(1 for line in lines if line and line[0] != "#")
-        return cls(server.memory, server.descriptors, int(server.counters["tasks"]), series)
+        return cls(server.memory, descriptors, tasks, series)
 
 
 @dataclass(slots=True)
