@@ -1,4 +1,4 @@
-/* Preloaded: the wall clock of one process, as many seconds back as the file CLOCK_BACK says at that moment. */
+/* LD_PRELOAD library: sets the wall clock of one process back by the seconds that the file $CLOCK_BACK contains. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
