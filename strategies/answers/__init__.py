@@ -2,11 +2,11 @@
 
 from cogitate.strategies.answers.answer import Answer, AnswerFormat, Rule
 from cogitate.strategies.answers.canonical import canonical
+from cogitate.strategies.answers.compare import compare_keys
 from cogitate.strategies.answers.extract import answer_from_value, extract
 from cogitate.strategies.answers.numbers import to_decimal
 from cogitate.strategies.answers.question_type import asks_for_number
 from cogitate.strategies.answers.tool_calls import answer_from_calls, narrow_to_fields
-from cogitate.strategies.answers.worth_proving import is_worth_proving
 
 __all__ = [
     "Answer",
@@ -15,9 +15,9 @@ __all__ = [
     "asks_for_number",
     "answer_from_calls",
     "canonical",
+    "compare_keys",
     "extract",
     "answer_from_value",
     "narrow_to_fields",
     "to_decimal",
-    "is_worth_proving",
 ]

@@ -23,6 +23,7 @@ _SCALE = re.compile(r"(?<=[0-9])\s*(thousand|million|billion|trillion)\b", re.IG
 _ZEROS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _EXACT_ENOUGH = Context(prec=50, traps=[])
+_FLOAT = Context(prec=15, traps=[])
 
 
 def normalize_literal(text: str) -> str | None:
@@ -35,6 +36,18 @@ def normalize_literal(text: str) -> str | None:
     integer, decimals = match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
     magnitude = f"{integer}.{decimals}" if decimals else integer
     return f"-{magnitude}" if match[1] == "-" and magnitude != "0" else magnitude
+
+
+def round_float(literal: str) -> str:
+    """The decimal that a program's float stands for: `3.3000000000000003` becomes `3.3`; other decimals are unchanged.
+
+    A literal of 16 or more significant digits that 15 digits round to one of at most 12 is such a float.
+    """
+    integer, _, decimals = literal.partition(".")
+    if not decimals or not 16 <= len((integer + decimals).lstrip("-0")) <= 18:
+        return literal
+    rounded = normalize_literal(format(_FLOAT.create_decimal(literal), "f")) or literal
+    return rounded if len(rounded.replace(".", "").lstrip("-0")) <= 12 else literal
 
 
 def to_decimal(key: str) -> Decimal | None:

@@ -1,41 +1,134 @@
-"""Units after a number: `18 dollars per day` and `18\\text{ cm}^2` count as 18, `10 \\text{ or } 20` does not."""
+r"""Units of amounts: `18 dollars`, `18\text{ cm}^2`, `\$18`, `48^\circ`. The same amount in another unit is equal to it."""
 
 import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 
-_TEXT = r"\\(?:text|mathrm|textrm|mbox|operatorname)\s*\{([^{}]*)\}"
-_TEXT_UNIT = re.compile(rf"(?:(?<=[0-9}}%])|(?<=\\pi))\s*{_TEXT}(?:\^\{{?[0-9]\}}?)?(?=\s*(?:$|[,;)\]]|\\\}}|\.$))")
-_TEXT_BOX = re.compile(_TEXT)
-_NUMBER_AND_WORDS = re.compile(r"([-+]?[0-9][0-9.,/]*(?: [0-9]+/[0-9]+)?)\s+([A-Za-z][A-Za-z ./-]*?)\.?")
-_SHORT_UNIT = re.compile(r"(?:[cdkm]m|[km]g|[cm]l|ft|in|yd|mi|oz|lb|hr)\b")
+MAX_UNIT_CHARACTERS = 60
 _NOT_UNIT = re.compile(
     r"\b(?:am|pm|hundred|thousand|million|billion|trillion|dozen|score|half|pi|sqrt|mod|choose|times|plus|minus|over"
-    r"|divided|by|squared|cubed|and|or|to|through|than|more|less|factorial|remainder|with)\b"
+    r"|divided|by|and|or|to|through|than|more|less|factorial|remainder|with|is|are|was|if|for|at|on|out|not|the|base"
+    r"|percent|sin|cos|tan|ln|log|exp)\b"
 )
-_HALF_OF_DAY = re.compile(r"(?<=[0-9])\s*([ap])\.?m\b\.?", re.IGNORECASE)
+_GENERIC = re.compile(r"(?:(?:square|cubic|sq|cu)\.? )?units?(?:\^[23])?")
 _VARIABLE = re.compile(r"\b[b-z]\b")
+_WORDS = re.compile(r"[A-Za-z°$€£¥₹µ'][A-Za-z°$€£¥₹µ' ./-]*(?:\^?[23])?")
+_POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
+_TAIL = re.compile(r"(?:/| (?:a|an|each|every|in|of|total|left|altogether)\b).*$")
+_ABBREVIATED = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mps": "m/second"}
+
+# dimension: (canonical name, factor to the dimension's base) by all spellings
+_TABLE = """
+length mm 1/1000 millimeter millimetre | cm 1/100 centimeter centimetre | dm 1/10 decimeter | m 1 meter metre
+length km 1000 kilometer kilometre | inch 127/5000 in inche | foot 381/1250 ft feet | yard 1143/1250 yd
+length mile 201168/125 mi | nm 1/1000000000 nanometer | µm 1/1000000 micrometer
+mass mg 1/1000000 milligram | g 1/1000 gram gm | kg 1 kilogram kilo | ton 1000 tonne
+ounce ounce 1 oz | pound 16 lb
+volume ml 1/1000 milliliter millilitre | cl 1/100 | l 1 liter litre
+time millisecond 1/1000 ms | second 1 sec s | minute 60 min | hour 3600 hr h | day 86400 | week 604800 wk
+months month 1 | year 12 yr
+money cent 1/100 ¢ | dollar 1 $ usd us$ buck
+euro euro 1 € eur
+sterling £ 1 gbp
+yen yen 1 ¥ jpy
+rupee rupee 1 ₹ inr
+angle degree 1 ° deg
+angle radian 1r rad
+celsius °c 1 degree-celsius celsius
+fahrenheit °f 1 degree-fahrenheit fahrenheit
+"""
 
 
-def strip_units(text: str) -> str:
-    """Removes boxed units and opens other text boxes; `4:30 P.M.` keeps its `pm`."""
-    text = _TEXT_BOX.sub(r"\1", _TEXT_UNIT.sub(_replace_text_box, text))
-    return _HALF_OF_DAY.sub(lambda half: f"{half[1].casefold()}m", text)
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit by its usual name, with its dimension and size; a unit that the table does not know is its own."""
+
+    name: str
+    dimension: str = ""
+    factor: Fraction = Fraction(1)
 
 
-def strip_trailing_unit(text: str) -> str:
-    """The number of a text that is a number and unit words; any other text unchanged."""
-    match = _NUMBER_AND_WORDS.fullmatch(text)
-    return match[1].rstrip(".,/") if match and _is_unit(match[2]) else text
+def _read_table() -> dict[str, Unit]:
+    found = {}
+    for line in _TABLE.strip().splitlines():
+        dimension, _, rest = line.partition(" ")
+        for entry in rest.split("|"):
+            name, factor, *others = entry.split()
+            size = Fraction(factor.removesuffix("r"))
+            unit = Unit(name, dimension if factor[-1] != "r" else "radians", size)
+            found |= dict.fromkeys([name, *(other.replace("-", " ") for other in others)], unit)
+    return found
 
 
-def _replace_text_box(box: re.Match[str]) -> str:
-    return f" {box[1].strip()}" if _NOT_UNIT.search(_plain(box[1])) else ""
+_UNITS = _read_table()
+_SHORT = frozenset(name for name in _UNITS if len(name) < 3) - {"m", "g", "l", "s", "h"}
+"""Short names that stand for a unit also in plain text; a single letter may be a variable."""
 
 
-def _is_unit(words: str) -> bool:
-    plain = _plain(words)
-    known = len(plain.split()[0]) > 2 or _SHORT_UNIT.match(plain)
-    return bool(known) and not _NOT_UNIT.search(plain) and not _VARIABLE.search(plain)
+@lru_cache(maxsize=2048)
+def parse_unit(text: str) -> Unit | None:
+    """The unit that the words name, boxed or plain; None where they are no unit, a name without power for `units`."""
+    words = " ".join(text.replace("{", "").replace("}", "").casefold().replace("^ ", "^").split()).strip(" .")
+    if not words or len(words) > MAX_UNIT_CHARACTERS or not _WORDS.fullmatch(words):
+        return None
+    if _GENERIC.fullmatch(words):
+        return Unit("")
+    if _NOT_UNIT.search(words.replace(".", "").replace("divided by", "")):
+        return None
+    power = re.search(r"\^?([23])$", words)
+    base = words[: power.start()] if power else words
+    first, _, rest = base.replace(".", "").partition(" ")
+    if first in _POWERS and rest:
+        base, exponent = rest, _POWERS[first]
+    elif rest in ("squared", "cubed"):
+        base, exponent = first, "2" if rest == "squared" else "3"
+    else:
+        exponent = power[1] if power else ""
+    parts = [_to_unit(part, "") for part in re.split(r" ?/ ?| per ", _ABBREVIATED.get(base, base))]
+    if len(parts) > 1:
+        return Unit("/".join(part.name for part in parts) + (f"^{exponent}" if exponent else ""))
+    return _to_unit(base, exponent)
 
 
-def _plain(words: str) -> str:
-    return words.casefold().replace(".", "")
+def _to_unit(words: str, exponent: str) -> Unit:
+    name = " ".join(_singular(word) for word in words.split())
+    known = _UNITS.get(name) or _UNITS.get(name.replace(".", ""))
+    if known is None:
+        return Unit(f"{name}^{exponent}" if exponent else name)
+    if not exponent:
+        return known
+    return Unit(f"{known.name}^{exponent}", f"{known.dimension}^{exponent}", known.factor ** int(exponent))
+
+
+def _singular(word: str) -> str:
+    if word in _UNITS:
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    plural = len(word) > 2 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
+    return word[:-1] if plural else word
+
+
+def is_plain_unit(words: str) -> bool:
+    """Whether plain words after a number are a unit: `m` alone may be a variable."""
+    bare = words.casefold().replace(".", "").strip()
+    first = bare.split()[0] if bare else ""
+    long = len(first) > 2 or first in _SHORT or first.rstrip("^23") in _SHORT
+    return bool(long) and parse_unit(words) is not None and not _VARIABLE.search(bare.replace("per h", ""))
+
+
+def may_be_one(a: Unit, b: Unit) -> bool:
+    """Whether two units may mean the same amount: `dollars` and `dollars per day`, `apples` and `red apples`."""
+    if a.name == b.name:
+        return True
+    short, long = sorted((a.name, b.name), key=len)
+    base = _TAIL.sub("", long)
+    if (a.dimension and b.dimension) or "square" in long or "^" in long + short or _is_physical(short):
+        return False
+    return long.endswith(f" {short}") or long.startswith(f"{short} ") or base == short
+
+
+def _is_physical(name: str) -> bool:
+    unit = _UNITS.get(name)
+    return unit is not None and unit.dimension in ("length", "mass", "volume", "angle")

@@ -49,7 +49,7 @@ def merge_close_values(outcomes: Sequence[Outcome]) -> list[Outcome]:
         names.setdefault(key, key)
         names[after] = names[key] if are_close(numbers[key], numbers[after]) else after
     return [
-        replace(o, answer=replace(o.answer, key=names.get(o.answer.key, o.answer.key))) if o.answer else o
+        replace(o, answer=replace(o.answer, key=names[o.answer.key])) if o.answer and o.answer.key in names else o
         for o in outcomes
     ]
 

@@ -131,7 +131,7 @@ class Run:
         """Read the answer that a candidate gives, and record it as a vote; None if it abstains.
 
         `as_program`: the answer is what the candidate's last program prints in the sandbox; it abstains where there is
-        no program, or it fails. Answers that are mathematically equal get one key, that of the first one read. Raises
+        no program, or it fails. Answers that are equal are in one class, by which their votes are counted. Raises
         ProgramsOff where a program may not run.
         """
         session, reader = self._session, self.request.reader

@@ -106,10 +106,11 @@ class Session:
         return completion
 
     async def merge_equal(self, answer: Answer | None) -> Answer | None:
-        """Return the answer under the key of the first one read that is mathematically equal to it."""
+        """Return the answer in the classes of this search, where it is counted with those that are equal to it."""
         if answer is None or answer.rule in ("json", "tool"):
             return answer
-        return replace(answer, key=await self._classes.key(answer.key, self.prover))
+        await self._classes.add(answer.key, self.prover)
+        return replace(answer, classes=self._classes)
 
     def _advance(self, start: int, completion: Completion) -> int:
         """Return the depth of the search at the end of a decode that began at depth `start`, in tokens."""

@@ -57,7 +57,7 @@ def identity_key(outcome: Outcome) -> str:
     A candidate without text equals no other.
     """
     if outcome.answer:
-        return f"answer {outcome.answer.key}"
+        return f"answer {outcome.answer.class_key}"
     text = final_text(outcome.completion)
     return f"text {text}" if text else f"nothing {outcome.completion.index}"
 

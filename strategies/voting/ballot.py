@@ -106,13 +106,25 @@ class Bloc:
 class Ballot:
     """The votes for each answer. A candidate without an answer abstains. Weights must be >= 0."""
 
-    blocs: dict[str, Bloc] = field(default_factory=dict)
-    """By the key of the answer."""
     abstentions: list[Outcome] = field(default_factory=list)
     votes: list[Outcome] = field(default_factory=list)
     """All votes in order of arrival, abstentions included."""
     finished: int = 0
     """The number of votes that were not stopped for low confidence."""
+
+    @property
+    def blocs(self) -> dict[str, Bloc]:
+        """The blocs by the key of their class. A later vote may change what earlier ones are equal to."""
+        blocs: dict[str, Bloc] = {}
+        for vote in self.votes:
+            if vote.answer is None:
+                continue
+            key = vote.answer.class_key
+            if key in blocs:
+                blocs[key].add(vote)
+            else:
+                blocs[key] = Bloc.of(vote)
+        return blocs
 
     @property
     def size(self) -> int:
@@ -133,10 +145,6 @@ class Ballot:
         self.finished += outcome.completion.finish != "unsure"
         if outcome.answer is None:
             self.abstentions.append(outcome)
-        elif bloc := self.blocs.get(outcome.answer.key):
-            bloc.add(outcome)
-        else:
-            self.blocs[outcome.answer.key] = Bloc.of(outcome)
 
     def rank_blocs(self, weight: Weight = unit_weight) -> list[Bloc]:
         """The blocs by total weight, the winner first."""

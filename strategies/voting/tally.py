@@ -119,4 +119,4 @@ class Tally:
 
 def decisive_weight(answer: str) -> Weight:
     """A weight by which one answer outweighs all others, whose votes count 1 each."""
-    return lambda vote: float("inf") if vote.answer and vote.answer.key == answer else 1.0
+    return lambda vote: float("inf") if vote.answer and vote.answer.is_in_class_of(answer) else 1.0

@@ -126,5 +126,5 @@ def leader_share(ballot: Ballot, weight: Weight) -> float:
 
 def unanimous_answer(votes: Sequence[Outcome]) -> str | None:
     """The key of the answer that all votes give; None where they differ or one abstains."""
-    keys = {vote.answer.key if vote.answer else None for vote in votes}
+    keys = {vote.answer.class_key if vote.answer else None for vote in votes}
     return next(iter(keys)) if len(keys) == 1 else None
