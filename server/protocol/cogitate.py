@@ -53,13 +53,15 @@ class Cogitate(BaseModel):
     aborted_tokens: NonNegativeInt
     verifier_tokens: NonNegativeInt
     uncounted: NonNegativeInt = 0
-    """Decodes whose tokens the engine did not report and that were estimated."""
+    """Decodes whose tokens the engine did not report: `usage` has a lower bound of them."""
     depth: NonNegativeInt = 0
     """Tokens decoded one after the other on the longest path; 0 where the server does not report it."""
     cache: Literal["hit", "miss", "none"] = "none"
     """`none`: this answer is neither read from the cache nor stored."""
     trace_id: str | None = None
     """The id for `GET /v1/traces/{id}`."""
+    warnings: list[str] = []
+    """What to know before relying on the answer; absent where there is nothing."""
     samples: list[Sample] = []
     """Every candidate; absent unless `strategy.return_candidates` is set."""
 

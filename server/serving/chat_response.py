@@ -1,5 +1,7 @@
 """Builds the response body of a finished search. Every number is computed from the trace."""
 
+from typing import Any
+
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat_response import PromptTokensDetails
@@ -74,9 +76,11 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
     """Build the `cogitate` object; `samples` is unset unless the strategy returns candidates."""
     assert plan.strategy is not None
     outcome, stepwise = finished.outcome, plan.strategy.stepwise
-    samples = {}
+    more: dict[str, Any] = {}
+    if warnings := list_warnings(trace):
+        more["warnings"] = warnings
     if plan.strategy.return_candidates:
-        samples["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
+        more["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
     return Cogitate(
         strategy=plan.strategy.name,
         answer=(outcome.answer.raw or None) if outcome.answer else None,
@@ -93,8 +97,14 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
         depth=spent.depth,
         cache="miss" if plan.key else "none",
         trace_id=plan.caller.request_id,
-        **samples,
+        **more,
     )
+
+
+def list_warnings(trace: Trace) -> list[str]:
+    """List the warnings of the candidates, each once."""
+    made = (event.completion for event in trace if isinstance(event, Sampled) and event.role in CANDIDATE_ROLES)
+    return list(dict.fromkeys(warning for completion in made for warning in completion.warnings))
 
 
 def build_samples(trace: Trace, winner: Completion) -> list[Sample]:

@@ -155,7 +155,7 @@ class Usage:
     verifier: int = 0
     """Tokens decoded for verdicts, and tokens read by reward models."""
     uncounted: int = 0
-    """Decodes whose tokens the engine could not count: they are in none of the other numbers."""
+    """Decodes whose tokens the engine could not count: the other numbers have a lower bound of theirs."""
     depth: int = 0
     """Of `completion`, those that had to be decoded one after another: the latency of the search in tokens."""
 

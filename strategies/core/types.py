@@ -180,7 +180,9 @@ class Completion:
     """The text without reasoning and tool calls, as the engine's parsers read it; None: the whole text."""
     tool_calls: tuple[ToolCall, ...] = ()
     tokens_known: bool = True
-    """False where the engine cannot tell how many tokens it decoded, as an upstream that did not stream."""
+    """False where the engine cannot tell how many tokens it decoded: `completion_tokens` is a lower bound."""
+    warnings: tuple[str, ...] = ()
+    """What the client should know of how the engine's response was read."""
     native: object = field(default=None, repr=False, compare=False)
     """The engine's own record of it, from which that engine builds a response."""
     mean_logprob: float | None = field(init=False, repr=False, compare=False)
@@ -227,6 +229,7 @@ def join_steps(steps: Sequence[Completion]) -> Completion:
         cached_tokens=steps[0].cached_tokens,
         content=None,
         tokens_known=all(step.tokens_known for step in steps),
+        warnings=tuple(dict.fromkeys(warning for step in steps for warning in step.warnings)),
         native=None,
     )
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.fault("T38")
 
 PLAIN = {"model": "fake", "messages": [{"role": "user", "content": "What is 6*7+30?"}], "max_tokens": 100}
 VOTE = {"strategy": {"name": "self_consistency", "n": 4, "stop_rule": "none"}, "cache": "no-store"}
-HOSTILE: list[Fault] = ["extra_choices", "absurd_usage", "deep", "invalid_utf8", "malformed", "error_in_200", "endless"]
+HOSTILE: list[Fault] = ["extra_choices", "deep", "invalid_utf8", "malformed", "error_in_200", "endless"]
 
 
 async def ask_hostile_replica(faults: list[Fault]) -> tuple[list[tuple[Fault, httpx.Response]], float, str]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 import orjson
 
 from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
-from cogitate.server.engine.remote.capabilities import probe_abilities
+from cogitate.server.engine.remote.capabilities import PROBED_FIELDS, probe_abilities
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
 from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT_TOKENS, UpstreamModel, select_model
 from cogitate.server.engine.remote.passthrough import forward
-from cogitate.server.engine.remote.replica import UpstreamRequest, UpstreamResponse
 from cogitate.server.engine.remote.request import RemoteConversation
 from cogitate.server.engine.remote.request_body import Dialect, RequestBuilder
+from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 from cogitate.server.errors import ApiError, ContextTooLong, NotReady
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
@@ -67,7 +67,12 @@ class RemoteBackend:
         abilities = self.abilities if self.abilities is not None else await probe_abilities(model.name, self._fetch)
         continues = "continue" in abilities
         self._dialect = Dialect(
-            model.name, model.is_vllm or continues, continues, "n" in abilities, model.max_model_len
+            model.name,
+            vllm=model.is_vllm or continues,
+            continues=continues,
+            batches="n" in abilities,
+            seeds="seed" in abilities,
+            context=model.max_model_len,
         )
         self._card = build_model_card(model, self.name, abilities)
         log.info("upstream model %s can: %s", model.name, ", ".join(sorted(abilities)) or "answer")
@@ -144,7 +149,7 @@ class RemoteBackend:
         return await self._fetch_from(self.balancer.assign(endpoint.encode()), endpoint, body)
 
     async def _fetch_from(self, affinity: Affinity, endpoint: Endpoint, body: bytes) -> object:
-        request = UpstreamRequest(endpoint, body, self.balancer.deadline())
+        request = UpstreamRequest(endpoint, body, self.balancer.deadline(), required=PROBED_FIELDS)
         return await self.balancer.fetch(request, affinity, UpstreamResponse.read_json)
 
 

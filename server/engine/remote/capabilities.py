@@ -7,8 +7,9 @@ import orjson
 
 from cogitate.server.engine import Body
 from cogitate.server.engine.remote.config import Endpoint
+from cogitate.server.engine.remote.dialects.usage import parse_usage
 from cogitate.server.engine.remote.errors import UpstreamFailed
-from cogitate.server.engine.remote.parse import parse_choices, parse_single_choice, parse_usage
+from cogitate.server.engine.remote.parse import parse_choices, parse_single_choice
 from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list
 from cogitate.server.errors import ApiError
 from cogitate.strategies.core.ports import Ability
@@ -16,6 +17,8 @@ from cogitate.strategies.core.ports import Ability
 FetchJson = Callable[[Endpoint, bytes], Awaitable[object]]
 """Posts a body to an endpoint; returns the response's JSON. Raises ApiError."""
 Probe = Callable[[str, FetchJson], Awaitable[bool]]
+PROBED_FIELDS = frozenset({"n", "seed", "logprobs", "top_logprobs"})
+"""Fields that a probe is about: where the upstream refuses one, the ability is missing."""
 PROBE_MESSAGES = [{"role": "user", "content": "Name any animal."}]
 
 

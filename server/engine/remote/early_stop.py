@@ -20,7 +20,7 @@ class ConfidenceStop:
     _tokens_read: int = 0
 
     def should_stop(self, parser: StreamParser) -> bool:
-        """Whether the tokens since the last call end the sample. Raises UpstreamFailed."""
+        """Whether the tokens since the last call end the sample."""
         fresh = {name: values[self._tokens_read :] for name, values in parser.logprobs.items()}
         tokens = parse_logprobs(fresh, (), self.top)
         self._tokens_read += len(tokens)
@@ -36,8 +36,5 @@ def build_confidence_stop(sampling: Sampling) -> ConfidenceStop | None:
 
 def to_stopped_completion(parser: StreamParser, prompt: Prompt, sampling: Sampling) -> Completion:
     """Build the completion of a stopped sample. Without usage its tokens are counted by their log-probabilities."""
-    partial = replace(parse_partial(parser.to_body(), prompt, sampling), finish="unsure")
-    if partial.tokens_known:
-        return partial
-    count = len(partial.logprobs)
-    return replace(partial, completion_tokens=count, tokens_known=count > 0)
+    partial = replace(parse_partial(parser.to_body(), prompt, sampling, chunks=parser.text_chunks), finish="unsure")
+    return partial if partial.tokens_known else replace(partial, tokens_known=len(partial.logprobs) > 0)

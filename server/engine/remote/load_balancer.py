@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cogitate.server.engine.remote.config import Timeouts, UpstreamConfig
-from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
-from cogitate.server.engine.remote.replica import Replica, UpstreamRequest, UpstreamResponse
+from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed, UpstreamInterrupted
+from cogitate.server.engine.remote.replica import Replica
+from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 3
+MAX_INTERRUPTIONS = 2
 MAX_EXTRA_CALLS = 8
 """Calls that the replica with the affinity may have in flight above twice those of the least loaded one."""
 
@@ -110,7 +112,7 @@ class LoadBalancer:
         tried = [affinity.replica]
         while True:
             try:
-                return await attempt(tried[-1])
+                return await attempt_uninterrupted(tried[-1], attempt)
             except (UpstreamFailed, UpstreamBusy) as error:
                 other = self._select_other(tried)
                 if other is None or len(tried) == MAX_ATTEMPTS or not self.retry_budget.spend():
@@ -159,6 +161,16 @@ class LoadBalancer:
                 break
         replica.health.start_trial()
         del self._probes[replica]
+
+
+async def attempt_uninterrupted(replica: Replica, attempt: Callable[[Replica], Awaitable[T]]) -> T:
+    """Make an attempt, and again while other calls interrupt it: those that began before it was known that they do."""
+    for _ in range(MAX_INTERRUPTIONS):
+        try:
+            return await attempt(replica)
+        except UpstreamInterrupted:
+            continue
+    return await attempt(replica)
 
 
 def rendezvous_weight(key: bytes, replica: Replica) -> bytes:

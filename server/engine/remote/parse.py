@@ -1,43 +1,36 @@
-"""Parses an upstream's response into a Completion. A missing, mistyped or impossible value costs the sample."""
+"""Parses an upstream's response, in any of the forms of `dialects`, into a Completion.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+What cannot be an answer costs the sample: an error, another number of choices, content that is no text. What is not
+known, such as a count of tokens, is unknown.
+"""
+
+from dataclasses import replace
 
 from cogitate.server.engine import Body
+from cogitate.server.engine.remote.dialects.choice import is_raw_text, list_choices, normalize_choice
+from cogitate.server.engine.remote.dialects.finish_reason import to_finish
+from cogitate.server.engine.remote.dialects.usage import MAX_EXTRA_TOKENS, ReportedUsage, parse_usage
 from cogitate.server.engine.remote.errors import UpstreamFailed
 from cogitate.server.engine.remote.logprobs import parse_logprobs
 from cogitate.server.engine.remote.request_body import LABEL_ALTERNATIVES
-from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list, as_text, is_count
+from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list, as_text
 from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling, ToolCall
 
-FINISH_REASONS: Mapping[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "stop",
-    "function_call": "stop",
-    "repetition": "stop",
-}
-OVER_LIMIT_MESSAGE = "reported more tokens than max_tokens"
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedUsage:
-    """The token counts of a response; `is_known`: the upstream reported them."""
-
-    prompt: int = 0
-    completion: int = 0
-    cached: int | None = None
-    is_known: bool = False
+ONLY_REASONING = "The upstream sent an empty answer, so the answer was read from its reasoning."
+"""A warning to the client."""
 
 
 def parse_choices(body: object, n: int) -> list[Body]:
-    """Return exactly `n` choices. Raises UpstreamFailed."""
+    """Return exactly `n` choices, in OpenAI's form. Raises UpstreamFailed."""
+    return list(map(normalize_choice, _find_choices(body, n)))
+
+
+def _find_choices(body: object, n: int) -> list[Body]:
     response = as_dict(body)
     if response.get("error") or not response:
         raise UpstreamFailed("returned an error in place of a response")
-    choices = response.get("choices")
-    if not isinstance(choices, list) or len(choices) != n or not all(isinstance(choice, dict) for choice in choices):
+    choices = list_choices(response)
+    if len(choices) != n:
         raise UpstreamFailed("returned another number of choices than requested")
     return choices
 
@@ -48,10 +41,10 @@ def parse_single_choice(body: object) -> Body:
     return choice
 
 
-def parse_completion(body: object, prompt: Prompt, sampling: Sampling) -> Completion:
-    """Parse a complete response with one choice. Raises UpstreamFailed."""
+def parse_completion(body: object, prompt: Prompt, sampling: Sampling, *, chunks: int = 0) -> Completion:
+    """Parse a complete response with one choice, streamed in `chunks` chunks with text. Raises UpstreamFailed."""
     choice, usage = parse_single_choice(body), parse_usage(as_dict(body).get("usage"), sampling.max_tokens)
-    return _parse_complete(choice, usage, prompt, sampling)
+    return _parse_complete(choice, usage, prompt, sampling, chunks=chunks)
 
 
 def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> list[Completion | UpstreamFailed]:
@@ -63,49 +56,50 @@ def parse_batch(body: object, n: int, prompt: Prompt, sampling: Sampling) -> lis
         UpstreamFailed: the ids do not add up to the usage, or the response is invalid as such.
     """
     limit = None if sampling.max_tokens is None else sampling.max_tokens * n
-    choices, usage = parse_choices(body, n), parse_usage(as_dict(body).get("usage"), limit)
+    choices, usage = _find_choices(body, n), parse_usage(as_dict(body).get("usage"), limit)
     lengths = [len(as_list(choice.get("token_ids"))) for choice in choices]
     if not usage.is_known or sum(lengths) != usage.completion:
         raise UpstreamFailed("did not report the tokens of each choice")
 
     def parse(choice: Body, tokens: int) -> Completion | UpstreamFailed:
-        if sampling.max_tokens is not None and tokens > sampling.max_tokens:
-            return UpstreamFailed(OVER_LIMIT_MESSAGE)
-        own = ReportedUsage(usage.prompt, tokens, usage.cached, is_known=True)
+        is_known = sampling.max_tokens is None or tokens <= sampling.max_tokens + MAX_EXTRA_TOKENS
+        own = ReportedUsage(usage.prompt, tokens, usage.cached, is_known=is_known)
         try:
-            return _parse_complete(choice, own, prompt, sampling)
+            return _parse_complete(normalize_choice(choice), own, prompt, sampling)
         except UpstreamFailed as error:
             return error
 
     return list(map(parse, choices, lengths))
 
 
-def parse_partial(body: Body, prompt: Prompt, sampling: Sampling) -> Completion:
-    """Parse what an aborted call had returned; an empty completion with unknown tokens where that is invalid."""
+def parse_partial(body: Body, prompt: Prompt, sampling: Sampling, *, chunks: int = 0) -> Completion:
+    """Parse what an aborted call had returned; an empty completion with unknown tokens where that is invalid.
+
+    `chunks`: the chunks with text, each of at least a token, which are counted where nothing better is known.
+    """
     try:
         usage = parse_usage(body.get("usage"), sampling.max_tokens)
-        return _parse_choice(parse_single_choice(body), usage, prompt, sampling, "abort")
+        choice = parse_single_choice(body)
+        return count_tokens(_parse_choice(choice, usage, prompt, sampling, "abort"), chunks, sampling)
     except UpstreamFailed:
         return empty_completion(prompt)
+
+
+def count_tokens(completion: Completion, chunks: int, sampling: Sampling) -> Completion:
+    """Return the completion with the tokens that it has at least, where the upstream did not report how many it has.
+
+    They are counted by their ids, by their log-probabilities or by the chunks of the stream, and remain unknown.
+    """
+    if completion.tokens_known:
+        return completion
+    count = max(len(completion.token_ids), len(completion.logprobs), chunks, completion.completion_tokens)
+    limit = count if sampling.max_tokens is None else sampling.max_tokens
+    return replace(completion, completion_tokens=min(count, limit))
 
 
 def empty_completion(prompt: Prompt) -> Completion:
     """The completion of an aborted call of which nothing is known."""
     return Completion(prompt=prompt, text="", finish="abort", tokens_known=False)
-
-
-def parse_usage(usage: object, max_tokens: int | None) -> ReportedUsage:
-    """Parse `usage`. Raises UpstreamFailed where a count is impossible or over `max_tokens`."""
-    if usage is None:
-        return ReportedUsage()
-    counts = as_dict(usage)
-    prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens", 0)
-    cached = as_dict(counts.get("prompt_tokens_details")).get("cached_tokens")
-    if not (is_count(prompt) and is_count(completion) and is_count(cached or 0)) or (cached or 0) > prompt:
-        raise UpstreamFailed("returned an invalid usage")
-    if max_tokens is not None and completion > max_tokens:
-        raise UpstreamFailed(OVER_LIMIT_MESSAGE)
-    return ReportedUsage(prompt, completion, cached, is_known=True)
 
 
 def parse_token_ids(choice: Body) -> tuple[int, ...]:
@@ -117,20 +111,31 @@ def parse_token_ids(choice: Body) -> tuple[int, ...]:
     return tuple(ids[:-1] if ended else ids)
 
 
-def _parse_complete(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling) -> Completion:
-    finish = FINISH_REASONS.get(as_text(choice.get("finish_reason"), "a finish_reason"))
+def _parse_complete(
+    choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling, *, chunks: int = 0
+) -> Completion:
+    reason = choice["finish_reason"]
+    if reason is None:
+        is_full = sampling.max_tokens is not None and usage.completion >= sampling.max_tokens
+        reason = "length" if is_full else "stop"
+        choice = choice | {"finish_reason": reason}
+    finish = to_finish(reason)
     if finish is None:
-        raise UpstreamFailed("returned an unfinished response")
-    return _parse_choice(choice, usage, prompt, sampling, finish)
+        raise UpstreamFailed("gave up its response")
+    return count_tokens(_parse_choice(choice, usage, prompt, sampling, finish), chunks, sampling)
 
 
 def _parse_choice(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: Sampling, finish: Finish) -> Completion:
-    message = as_dict(choice.get("message")) if "text" not in choice else {"content": choice["text"]}
+    message = {"content": choice["text"]} if is_raw_text(choice) else choice["message"]
     if not message:
         raise UpstreamFailed("returned a choice without a message")
+    tool_calls = tuple(map(_parse_tool_call, as_list(message.get("tool_calls"))))
+    warnings: tuple[str, ...] = ()
+    if finish == "stop" and not tool_calls and is_only_reasoning(message):
+        message = move_reasoning(message)
+        choice, warnings = choice | {"message": message}, (ONLY_REASONING,)
     reasoning = as_text(message.get("reasoning") or message.get("reasoning_content"), "reasoning")
     content = as_text(message.get("content"), "content")
-    tool_calls = tuple(map(_parse_tool_call, as_list(message.get("tool_calls"))))
     ids = parse_token_ids(choice)
     stopped_by = choice.get("stop_reason") if isinstance(choice.get("stop_reason"), str) else None
     if stopped_by is not None and sampling.stop and stopped_by not in sampling.stop:
@@ -150,16 +155,29 @@ def _parse_choice(choice: Body, usage: ReportedUsage, prompt: Prompt, sampling: 
         content=content if reasoning or tool_calls else None,
         tool_calls=tool_calls,
         tokens_known=usage.is_known,
+        warnings=warnings,
         native=choice,
     )
 
 
-def _parse_tool_call(value: Any) -> ToolCall:  # noqa: ANN401 JSON
-    function = as_dict(as_dict(value).get("function"))
-    name, arguments = as_text(function.get("name"), "a tool name"), as_text(function.get("arguments"), "arguments")
-    if not name:
+def is_only_reasoning(message: Body) -> bool:
+    """Whether all of a message is in its reasoning, as where an upstream's parser missed the end of the thoughts."""
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    has_more = any(as_text(message.get(name), name).strip() for name in ("content", "refusal"))
+    return isinstance(reasoning, str) and bool(reasoning.strip()) and not has_more
+
+
+def move_reasoning(message: Body) -> Body:
+    """Return a message whose reasoning is its content."""
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    return message | {"content": reasoning, "reasoning": None, "reasoning_content": None}
+
+
+def _parse_tool_call(call: Body) -> ToolCall:
+    function = call["function"]
+    if not function["name"]:
         raise UpstreamFailed("returned a tool call without a name")
-    return ToolCall(name, arguments)
+    return ToolCall(function["name"], function["arguments"])
 
 
 def _parse_labels(value: object, labels: tuple[str, ...]) -> dict[str, float]:

@@ -1,17 +1,15 @@
-"""One upstream in use: its connection pool, its key, its calls in flight and its health; and its responses."""
+"""One upstream in use: its connection pool, its key, its calls in flight, its health, and what it refuses."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from dataclasses import dataclass, field, replace
 
 import httpx
 
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
+from cogitate.server.engine.remote.dialects.refusals import RefusedFields
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamFailed, error_from_status
 from cogitate.server.engine.remote.health import Health
-from cogitate.server.engine.remote.response_limit import MAX_RESPONSE_BYTES
 from cogitate.server.engine.remote.transport import (
     CallTimeouts,
     Origin,
@@ -20,24 +18,14 @@ from cogitate.server.engine.remote.transport import (
     encode_head,
     origin_of,
 )
-from cogitate.server.engine.remote.validate import parse_json
+from cogitate.server.engine.remote.turns import Turns
+from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
+from cogitate.server.errors import ApiError
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
-OVER_SIZE_LIMIT = "returned a response over the size limit"
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """One call. Without a body it is a GET."""
-
-    endpoint: Endpoint
-    body: bytes
-    deadline: float
-    """Time of the event loop by which the response must be complete."""
-    stream: bool = False
-    """The response is streamed, so its first byte comes early."""
-    max_bytes: int = MAX_RESPONSE_BYTES
-    """Limit of the response's body."""
+BAD_REQUEST_STATUSES = (400, 413, 422)
+REFUSAL_STATUSES = (400, 422)
+"""Where the upstream may have named a field that it does not take."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +39,8 @@ class Replica:
     health: Health = field(default_factory=Health)
     transport: Transport = field(default_factory=Transport)
     in_flight: int = 0
+    refused: RefusedFields = field(default_factory=RefusedFields)
+    turns: Turns = field(default_factory=Turns)
     _heads: dict[tuple[Endpoint, bool], tuple[Origin, bytes]] = field(default_factory=dict)
     """The origin and the encoded request head of each endpoint: the same for every call."""
 
@@ -58,41 +48,65 @@ class Replica:
         """Whether it may get a call now: it is not busy, and on trial it gets one call at a time."""
         return self.health.busy_until <= now and not (self.health.on_trial and self.in_flight)
 
-    async def send(self, request: UpstreamRequest) -> "UpstreamResponse":
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send a request; returns its response with status 200, of which the head has been read.
 
         Raises:
             UpstreamFailed, UpstreamBusy: another replica may succeed.
             ApiError: every replica would reject the request.
         """
-        self.in_flight += 1
-        response = None
-        try:
-            stream = await self._exchange(request)
-            status, headers = stream.status, stream.headers
-            limit = request.max_bytes if status == 200 else MAX_ERROR_BODY_BYTES
-            response = UpstreamResponse(self, stream, limit)
-        except httpx.TransportError as error:
-            raise self._record_connection_error(error) from error
-        finally:
-            if response is None:
-                self.in_flight -= 1
-        if status != 200:
-            await self._raise_for_status(response, status, httpx.Headers(headers))
-        if reason := reason_to_reject(headers, request.max_bytes):
+        while True:
+            adapted = self._adapt(request)
+            response = await self._open(adapted)
+            status = response.stream.status
+            if status == 200:
+                break
+            error, body = await self._read_error(response, adapted)
+            if not (status in REFUSAL_STATUSES and self.refused.learn(body, adapted.body, request.required)):
+                raise error
+        if reason := response.reason_to_reject():
             async with response:
                 raise UpstreamFailed(reason)
         return response
 
-    async def _raise_for_status(self, response: "UpstreamResponse", status: int, headers: httpx.Headers) -> NoReturn:
+    def _adapt(self, request: UpstreamRequest) -> UpstreamRequest:
+        body = self.refused.adapt(request.body, request.required)
+        return request if body is request.body else replace(request, body=body)
+
+    async def _open(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a request; returns its response, of any status, of which the head has been read."""
+        self.in_flight += 1
+        call, response = 0, None
+        try:
+            call = await self.turns.take(request.deadline)
+            stream = await self._exchange(request)
+            limit = request.max_bytes if stream.status == 200 else MAX_ERROR_BODY_BYTES
+            response = UpstreamResponse(self, stream, limit, request=request, call=call)
+        except httpx.TransportError as error:
+            raise self._record_connection_error(error) from error
+        except TimeoutError:
+            raise UpstreamFailed("had no time left for this call") from None
+        finally:
+            if response is None:
+                self.in_flight -= 1
+                if call:
+                    self.turns.leave()
+        return response
+
+    async def _read_error(self, response: UpstreamResponse, request: UpstreamRequest) -> tuple[ApiError, bytes]:
+        """Return the error of a response whose status is not 200, and its body where that is a reason for the client.
+
+        Raises UpstreamFailed where another replica may succeed.
+        """
         async with response:
-            body = await response.read_body() if status in (400, 413, 422) else b""
-            error = error_from_status(status, headers, body)
+            status, headers = response.stream.status, httpx.Headers(response.stream.headers)
+            body = await response.read_reason() if status in BAD_REQUEST_STATUSES else b""
+            error = error_from_status(status, headers, body, response.redactor)
             if isinstance(error, UpstreamBusy):
                 self.health.busy_until = asyncio.get_running_loop().time() + error.retry_after
             if isinstance(error, UpstreamFailed):
                 raise error  # inside, so that the replica's health counts it
-        raise error
+        return error, body
 
     async def is_alive(self) -> bool:
         """Whether it responds to a request for its models, within the connect timeout, with neither 3xx nor 5xx."""
@@ -142,80 +156,3 @@ class Replica:
             request.headers.pop("content-length", None)
             self._heads[endpoint, has_body] = origin_of(request.url), encode_head(request)
         return self._heads[endpoint, has_body]
-
-
-def reason_to_reject(headers: list[tuple[bytes, bytes]], max_bytes: int) -> str | None:
-    """Why a response is rejected by its headers, before its body is read; None: it is not."""
-    for name, value in headers:
-        match name.lower():
-            case b"content-encoding" if value != b"identity":
-                return "returned a compressed response, which was not accepted"
-            case b"content-length" if int(value) > max_bytes:
-                return OVER_SIZE_LIMIT
-    return None
-
-
-@dataclass(slots=True)
-class UpstreamResponse:
-    """A response whose body is read within a size limit.
-
-    `async with response:` closes it at the end and records its outcome in the replica's health. Closing it before its
-    body is complete aborts the call, and so does forgetting it.
-    """
-
-    replica: Replica
-    stream: ResponseStream
-    max_bytes: int = MAX_RESPONSE_BYTES
-    _bytes_read: int = 0
-    _is_open: bool = True
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType) -> None:
-        self.close(error)
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Close the response; `error` is why, where it was not read to its end."""
-        if self._is_open:
-            self._release()
-            self.stream.abort()
-            if error is None:
-                self.replica.record_success()
-            elif isinstance(error, UpstreamFailed):
-                self.replica.record_failure(no_response=error.no_response)
-
-    def __del__(self) -> None:
-        if self._is_open:
-            self._release()
-
-    def _release(self) -> None:
-        self._is_open = False
-        self.replica.in_flight -= 1
-
-    async def read_chunk(self) -> bytes:
-        """Return the next chunk of the body, empty at its end.
-
-        Raises UpstreamFailed where the connection is lost, a timeout expires or the body is over the size limit.
-        """
-        try:
-            chunk = await self.stream.read_chunk()
-        except httpx.TimeoutException:
-            raise UpstreamFailed("timed out while sending its response", no_response=True) from None
-        except httpx.TransportError:
-            raise UpstreamFailed("closed the connection before the response was complete") from None
-        self._bytes_read += len(chunk)
-        if self._bytes_read > self.max_bytes:
-            raise UpstreamFailed(OVER_SIZE_LIMIT)
-        return chunk
-
-    async def read_body(self) -> bytes:
-        """Return the complete body. Raises UpstreamFailed."""
-        chunks = []
-        while chunk := await self.read_chunk():
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    async def read_json(self) -> Any:  # noqa: ANN401 JSON
-        """Return the complete body, parsed. Raises UpstreamFailed."""
-        return parse_json(await self.read_body())

@@ -5,28 +5,33 @@ reads it as it grows, the stream is buffered and parsed once, at the end or at t
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from random import SystemRandom
 
 from cogitate.server.engine import Body
 from cogitate.server.engine.remote.batching import Batcher, BatchResult
 from cogitate.server.engine.remote.config import Endpoint
 from cogitate.server.engine.remote.continuation import Continuation
 from cogitate.server.engine.remote.early_stop import ConfidenceStop, build_confidence_stop, to_stopped_completion
-from cogitate.server.engine.remote.errors import UpstreamFailed
+from cogitate.server.engine.remote.errors import INCOMPLETE_STREAM, UpstreamFailed
+from cogitate.server.engine.remote.event_decoder import EventDecoder
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
 from cogitate.server.engine.remote.parse import empty_completion, parse_batch, parse_completion, parse_partial
-from cogitate.server.engine.remote.replica import UpstreamRequest, UpstreamResponse
 from cogitate.server.engine.remote.request_body import RequestBuilder
 from cogitate.server.engine.remote.response import build_response
 from cogitate.server.engine.remote.response_limit import max_sample_bytes
-from cogitate.server.engine.remote.stream_parser import EventDecoder, StreamParser, decode_events
+from cogitate.server.engine.remote.stream_parser import StreamParser
+from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 from cogitate.server.engine.remote.validate import as_dict
-from cogitate.server.errors import UnsupportedParameter
+from cogitate.server.errors import ApiError, UnsupportedParameter
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.ports import OnAbort, OnText
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
+
+SEED_BITS = 31
+"""Some upstreams take signed 32-bit seeds only."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class RemoteConversation:
     """0 where the upstream was not asked to count them."""
     batcher: Batcher | None = field(init=False)
     """None where each sample is a call of its own: a streaming client sees each sample as it ends."""
+    _seeds: SystemRandom = field(default_factory=SystemRandom)
 
     def __post_init__(self) -> None:
         joins = self.builder.dialect.batches and not self.request.stream
@@ -58,12 +64,12 @@ class RemoteConversation:
             body = await (sample.read(response) if stream else response.read_json())
             if sample.is_stopped:
                 return to_stopped_completion(sample.parser, prompt, sampling)
-            return parse_completion(body, prompt, sampling)
+            return parse_completion(body, prompt, sampling, chunks=sample.parser.text_chunks)
 
         try:
-            if self.batcher and not stream and (joined := await self.batcher.decode(prompt, sampling)):
+            if self._joins(stream=stream) and self.batcher and (joined := await self.batcher.decode(prompt, sampling)):
                 return joined
-            request = await self._build_request(prompt, sampling, stream=stream)
+            request = await self._build_request(prompt, self._add_seed(sampling), stream=stream)
             if on_text is None:
                 completion = await self.balancer.fetch(request, self.affinity, read)
             else:
@@ -74,6 +80,20 @@ class RemoteConversation:
             if on_abort:
                 on_abort(sample.build_partial(prompt, sampling))
             raise
+
+    def _joins(self, *, stream: bool) -> bool:
+        """Whether identical samples are fetched by one call."""
+        return self.batcher is not None and not stream and not self.affinity.replica.refused.refuses_n
+
+    def _add_seed(self, sampling: Sampling) -> Sampling:
+        """Return the sampling with a random seed, where the client sent none.
+
+        Some upstreams draw the same text for each call without a seed, so that all samples of a vote were one. The
+        samples of a joint call need none: one call does not draw the same text twice.
+        """
+        if sampling.seed is not None or sampling.temperature == 0 or not self.builder.dialect.seeds:
+            return sampling
+        return replace(sampling, seed=self._seeds.getrandbits(SEED_BITS))
 
     async def build_response(self, completions: Sequence[Completion]) -> Body:
         return build_response(self.request, completions)
@@ -119,7 +139,8 @@ class RemoteConversation:
         self, endpoint: Endpoint, body: bytes, sampling: Sampling, *, stream: bool, n: int
     ) -> UpstreamRequest:
         limit = max_sample_bytes(sampling, n, self.builder.dialect.context)
-        return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit)
+        required = self.builder.required_fields(sampling)
+        return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit, required)
 
 
 @dataclass(slots=True)
@@ -134,16 +155,18 @@ class SampleStream:
 
     async def read(self, response: UpstreamResponse) -> Body:
         """Return the body of the complete stream, or of a stopped one. Raises UpstreamFailed."""
-        self.parser, self._stop = StreamParser(), build_confidence_stop(self.sampling)
+        self.parser, self._stop = StreamParser(response.redactor), build_confidence_stop(self.sampling)
         if self.on_text is None and self._stop is None:
             self._buffer = bytearray()
             while chunk := await response.read_chunk():
                 self._buffer += chunk
-            self._parse_buffer()
+            self._parse_buffer(is_complete=True)
         else:
             await self._read_live(response)
-        if not (self.parser.is_done or self.is_stopped):
-            raise UpstreamFailed("ended its stream before the response was complete")
+        if not (self.parser.is_complete or self.is_stopped):
+            raise UpstreamFailed(INCOMPLETE_STREAM)
+        if not (self.parser.has_finish or self.is_stopped):
+            response.check_interruption()
         return self.parser.to_body()
 
     @property
@@ -154,22 +177,30 @@ class SampleStream:
     def build_partial(self, prompt: Prompt, sampling: Sampling) -> Completion:
         """Return the completion of what was received until now."""
         try:
-            self._parse_buffer()
-        except UpstreamFailed:
+            self._parse_buffer(is_complete=False)
+        except ApiError:
             return empty_completion(prompt)
-        return parse_partial(self.parser.to_body(), prompt, sampling)
+        return parse_partial(self.parser.to_body(), prompt, sampling, chunks=self.parser.text_chunks)
 
     async def _read_live(self, response: UpstreamResponse) -> None:
         decoder = EventDecoder()
         while not self.is_stopped and (chunk := await response.read_chunk()):
-            for payload in decoder.feed(chunk):
-                for delta in self.parser.feed(payload):
-                    if self.on_text:
-                        self.on_text(delta)
-                if self._stop and self._stop.should_stop(self.parser):
-                    return
+            self._parse_live(decoder.feed(chunk))
+        if not self.is_stopped:
+            self._parse_live(decoder.end())
 
-    def _parse_buffer(self) -> None:
+    def _parse_live(self, payloads: Iterable[bytes]) -> None:
+        for payload in payloads:
+            for delta in self.parser.feed(payload):
+                if self.on_text:
+                    self.on_text(delta)
+            if self._stop and self._stop.should_stop(self.parser):
+                return
+
+    def _parse_buffer(self, *, is_complete: bool) -> None:
         buffer, self._buffer = self._buffer, None
-        for payload in decode_events(bytes(buffer or b"")):
+        decoder = EventDecoder()
+        for payload in decoder.feed(bytes(buffer or b"")):
+            self.parser.feed(payload)
+        for payload in decoder.end() if is_complete else ():
             self.parser.feed(payload)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from cogitate.server.engine import Body
+from cogitate.server.engine.remote.dialects.refusals import CLIENT_FIELDS
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.types import Message, Prompt, Sampling
@@ -58,6 +59,8 @@ class Dialect:
     """It has /tokenize, continues token ids and reports the ids of decoded tokens."""
     batches: bool = False
     """It takes `n` above 1 and reports the token ids of each choice."""
+    seeds: bool = False
+    """The same seed gives the same text."""
     context: int | None = None
     """Context length in tokens: the largest max_tokens that it accepts."""
 
@@ -74,12 +77,18 @@ class RequestBuilder:
     dialect: Dialect
     salt: str = ""
     _common: Body = field(init=False)
+    _required: frozenset[str] = field(init=False)
     _message_cache: dict[int, tuple[object, orjson.Fragment]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fields = self.request.to_upstream()
+        self._required = CLIENT_FIELDS & fields.keys()
         self._common = {name: value for name, value in fields.items() if name not in PER_CALL_FIELDS}
         self._common |= self.dialect.base_fields(self.salt)
+
+    def required_fields(self, sampling: Sampling) -> frozenset[str]:
+        """The fields that a decode must not be sent without: the client's own, unless the question is not its own."""
+        return frozenset() if sampling.auxiliary else self._required
 
     def build_chat(self, prompt: Prompt, sampling: Sampling, *, stream: bool, n: int = 1) -> bytes:
         """Build the body of a chat completion with `n` choices."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cogitate.server.engine import Body
+from cogitate.server.engine.remote.dialects.finish_reason import to_openai_name
 from cogitate.server.engine.remote.stream_parser import TEXT_FIELDS
 from cogitate.server.engine.remote.validate import as_dict, as_list, is_logprob
 from cogitate.server.protocol.chat import ChatRequest
@@ -55,8 +56,8 @@ def _build_text_choice(request: AnyRequest, choice: Mapping[str, Any], completio
 def _finish_reason(choice: Mapping[str, Any], completion: Completion) -> str:
     if completion.ends_early:
         return "length"
-    reason = choice.get("finish_reason")
-    return reason if isinstance(reason, str) else completion.finish
+    reason = to_openai_name(choice.get("finish_reason"))
+    return completion.finish if reason is None else reason
 
 
 def _copy_message(source: Mapping[str, Any]) -> Body:
@@ -99,7 +100,9 @@ def _build_chat_logprobs(request: AnyRequest, choice: Mapping[str, Any], complet
 
 
 def _copy_tops(entry: Mapping[str, Any], top: int) -> list[Body]:
-    alternatives = [_copy_token(as_dict(alternative)) for alternative in as_list(entry.get("top_logprobs"))]
+    """The likeliest alternatives; those without a log-probability are left out."""
+    present = (each for each in map(as_dict, as_list(entry.get("top_logprobs"))) if is_logprob(each.get("logprob")))
+    alternatives = [_copy_token(alternative) for alternative in present]
     return sorted(alternatives, key=lambda alternative: -alternative["logprob"])[:top]
 
 

@@ -1,5 +1,6 @@
 """Parsing and type checks of untrusted JSON."""
 
+import json
 import math
 from typing import Any, TypeGuard
 
@@ -11,11 +12,24 @@ MAX_TOKEN_COUNT = 2**31
 
 
 def parse_json(text: bytes) -> Any:  # noqa: ANN401 JSON
-    """Parse JSON. Raises UpstreamFailed."""
+    """Parse JSON, also after a byte order mark, and with the NaN and Infinity that Python writes: null here.
+
+    Raises UpstreamFailed.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        if not is_relaxed(text):
+            raise UpstreamFailed("returned invalid JSON") from None
+    try:
+        return json.loads(text.decode("utf-8-sig"), parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
         raise UpstreamFailed("returned invalid JSON") from None
+
+
+def is_relaxed(text: bytes) -> bool:
+    """Whether `text` may be JSON in Python's form, with NaN, Infinity or a byte order mark."""
+    return text.startswith(b"\xef\xbb\xbf") or b"NaN" in text or b"Infinity" in text
 
 
 def is_count(value: object) -> TypeGuard[int]:

@@ -34,7 +34,7 @@ class Script:
     """May be changed while the server runs."""
 
     texts: Sequence[str] = (STORY,)
-    """Returned in turn; with a seed, the one the seed selects."""
+    """Returned in turn; a seed that was sent before gets the text that it got then."""
     reasoning: str | None = None
     calls: Sequence[tuple[str, str]] = ()
     """Name and arguments of the tool calls, returned where the request has tools."""
@@ -62,9 +62,12 @@ class Script:
     redirect_url: str = "http://127.0.0.1:9/v1"
     """Base URL of the location that the fault `redirect` returns."""
     rng: random.Random = field(default_factory=lambda: random.Random(0))
+    _calls_by_seed: dict[int, int] = field(default_factory=dict, repr=False)
 
     def delay(self) -> float:
         return self.latency * self.rng.lognormvariate(0, self.sigma) if self.sigma else self.latency
 
     def text(self, call: int, seed: int | None) -> str:
-        return self.texts[(call if seed is None or not self.seeds else seed) % len(self.texts)]
+        if seed is not None and self.seeds and len(self.texts) > 1:
+            call = self._calls_by_seed.setdefault(seed, call)
+        return self.texts[call % len(self.texts)]

@@ -10,6 +10,7 @@ from cogitate.server.protocol.chat import ChatRequest
 from cogitate.strategies.core.ports import ABILITIES
 from cogitate.strategies.core.types import Completion, Sampling
 from tests.fakes.upstream import FakeUpstream, Script
+from tests.fakes.upstream.recorded import RecordedUpstream
 
 SHORT_TIMEOUTS = Timeouts(total=2.0, idle=0.3, connect=0.5)
 
@@ -21,13 +22,14 @@ async def start_upstreams(*scripts: Script) -> AsyncIterator[list[FakeUpstream]]
 
 
 @contextlib.asynccontextmanager
-async def open_backend(*upstreams: FakeUpstream, **options: Any) -> AsyncIterator[RemoteBackend]:
+async def open_backend(*upstreams: FakeUpstream | RecordedUpstream, **options: Any) -> AsyncIterator[RemoteBackend]:
     """Open a backend with all abilities, without probes; the requests that this makes are not recorded."""
     given = {"abilities": ABILITIES, "timeouts": SHORT_TIMEOUTS} | options
     backend = RemoteBackend([UpstreamConfig(fake.url) for fake in upstreams], **given)
     await backend.open()
     for fake in upstreams:
-        fake.requests.clear()
+        if isinstance(fake, FakeUpstream):
+            fake.requests.clear()
     try:
         yield backend
     finally:

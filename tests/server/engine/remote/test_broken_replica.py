@@ -9,9 +9,10 @@ import pytest
 from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, Overloaded, UpstreamError
 from cogitate.strategies.core.ports import SampleFailed
 from tests.fakes.upstream import Script
+from tests.fakes.upstream.script import STORY
 from tests.server.engine.remote.fakes import SHORT_TIMEOUTS, eventually, remote_backend, request, sample
 
-BODIES = ("cut", "error_in_200", "malformed", "extra_choices", "absurd_usage", "gzip_bomb", "deep", "invalid_utf8")
+BODIES = ("cut", "error_in_200", "malformed", "extra_choices", "gzip_bomb", "deep", "invalid_utf8")
 CONNECTIONS = ("500", "hang", "hang_body", "reset", "reset_first", "redirect", "dribble")
 
 
@@ -108,12 +109,18 @@ async def test_upstream_429_has_retry_after_and_fails_one_sample():
     assert isinstance(refused.value, Overloaded) and refused.value.headers == {"Retry-After": "7"}
 
 
-async def test_usage_over_max_tokens_fails_the_sample():
-    async with remote_backend(Script(texts=["one two three four five"])) as (fake, backend):
-        await sample(backend, max_tokens=6)
-        fake.script.overcount = 1
-        with pytest.raises(SampleFailed, match="more tokens than max_tokens"):
-            await sample(backend, max_tokens=6)
+async def test_absurd_usage_is_unknown_and_the_sample_is_used():
+    async with remote_backend(Script(fault="absurd_usage")) as (_, backend):
+        completion = await sample(backend)
+    assert (completion.text, completion.tokens_known, completion.completion_tokens) == (STORY, False, 0)
+
+
+@pytest.mark.parametrize(("overcount", "counted", "is_known"), [(1, 7, True), (10**6, 6, False)])
+async def test_usage_over_max_tokens_is_believed_as_far_as_it_can_be(overcount, counted, is_known):
+    """Some servers count a token too many. A claim beyond that is billed up to the limit, and counts as unknown."""
+    async with remote_backend(Script(texts=["one two three four five"], overcount=overcount)) as (_, backend):
+        completion = await sample(backend, max_tokens=6)
+    assert (completion.completion_tokens, completion.tokens_known) == (counted, is_known)
 
 
 async def test_cancelling_a_call_to_a_hanging_upstream_closes_it():

@@ -54,7 +54,7 @@ async def test_every_strategy_runs_over_an_upstream(strategy, stream):
             untold = fake.counters.tokens - body["usage"]["completion_tokens"]
             uncounted, aborted = body["cogitate"]["uncounted"], body["cogitate"]["aborted"]
             # One token of each aborted sample may be decoded but not received.
-            assert untold > 0 if uncounted else 0 <= untold <= aborted
+            assert untold >= 0 if uncounted else 0 <= untold <= aborted
 
 
 @pytest.mark.alone
@@ -82,7 +82,7 @@ async def test_usage_of_mixed_requests_equals_the_upstreams_tokens():
                 assert counted <= decoded <= counted + late if not uncounted else decoded >= counted, sent
 
 
-async def test_response_counts_aborted_samples_without_usage_as_uncounted():
+async def test_aborted_samples_without_usage_are_billed_by_their_chunks_and_counted_as_uncounted():
     script = Script(texts=["\\boxed{1}"] * 4 + ["long " * 50 + "\\boxed{1}"], pace=0.01, vllm=False)
     async with serving(script, abilities=frozenset()) as (client, (fake,), _):
         body = (await ask(client, strategy={"name": "self_consistency", "n": 8, "concurrency": 8})).json()
@@ -91,7 +91,9 @@ async def test_response_counts_aborted_samples_without_usage_as_uncounted():
             and body["cogitate"]["uncounted"] == body["cogitate"]["aborted"] > 0
         )
         await eventually(lambda: fake.counters.in_flight == 0)
-        assert body["usage"]["completion_tokens"] < fake.counters.tokens
+        # A chunk in flight when the connection closes is decoded but not received.
+        late = body["cogitate"]["aborted"]
+        assert fake.counters.tokens - late <= body["usage"]["completion_tokens"] <= fake.counters.tokens
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ async def test_samples_of_one_prompt_go_to_one_replica():
         assert all(fake.counters.calls for fake in upstreams)
 
 
-@pytest.mark.parametrize("fault", ["cut", "error_in_200", "extra_choices", "absurd_usage", "malformed"])
+@pytest.mark.parametrize("fault", ["cut", "error_in_200", "extra_choices", "malformed"])
 async def test_invalid_responses_have_no_vote_and_no_cache_entry(fault):
     async with serving(Script(fault=fault)) as (client, (fake,), service):
         answers = [await ask(client, strategy=VOTE) for _ in range(2)]

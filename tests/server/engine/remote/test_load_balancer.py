@@ -53,7 +53,7 @@ async def test_overloaded_replica_loses_its_affinity():
         assert sum(call_counts(two)) == 40 and min(call_counts(two)) >= 8
 
 
-INCOMPLETE: list[Fault] = ["reset", "malformed", "cut", "absurd_usage", "error_in_200", "hang_body"]
+INCOMPLETE: list[Fault] = ["reset", "malformed", "cut", "error_in_200", "hang_body"]
 
 
 @pytest.mark.parametrize("fault", ["500", "reset_first", "hang", "redirect", "429", *INCOMPLETE])

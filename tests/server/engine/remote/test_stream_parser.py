@@ -72,13 +72,17 @@ async def test_abort_with_running_usage_is_billed_exactly():
         assert fake.counters.in_flight == backend.load().running == 0
 
 
-@pytest.mark.parametrize("script", [Script(pace=0.02, vllm=False), Script(pace=0.02)])
-async def test_abort_without_usage_has_unknown_tokens(script):
-    """An unstreamed call returns nothing before its end; a stream without running usage returns no counts."""
-    async with remote_backend(script, abilities=frozenset()) as (fake, backend):
-        (part,) = await cancel_sample(backend, fake, reads_partial=not script.vllm)
-    assert (part.finish, part.tokens_known, part.completion_tokens) == ("abort", False, 0)
-    assert part.text or script.vllm
+async def test_abort_without_running_usage_is_billed_by_its_chunks_and_its_tokens_are_unknown():
+    async with remote_backend(Script(pace=0.04, vllm=False), abilities=frozenset()) as (fake, backend):
+        (part,) = await cancel_sample(backend, fake, reads_partial=True)
+        assert (part.finish, part.tokens_known, part.completion_tokens) == ("abort", False, fake.counters.tokens)
+        assert part.text
+
+
+async def test_abort_of_an_unstreamed_call_has_unknown_tokens():
+    async with remote_backend(Script(pace=0.02), abilities=frozenset()) as (fake, backend):
+        (part,) = await cancel_sample(backend, fake)
+        assert (part.finish, part.tokens_known, part.completion_tokens) == ("abort", False, 0)
 
 
 async def test_cancelling_aborts_the_upstream_call_at_once():
