@@ -15,7 +15,15 @@ MAX_TEXT_CHARACTERS = 20_000
 
 _PLACEHOLDERS = frozenset(
     ("", "?", "answer", "the answer", "your answer", "final answer", "your final answer", "your answer here")
-    + ("number", "your final answer here", "final answer here", "answer here", "x.xx", "insert answer", "put answer here")
+    + (
+        "number",
+        "your final answer here",
+        "final answer here",
+        "answer here",
+        "x.xx",
+        "insert answer",
+        "put answer here",
+    )
     + ("...", "\\ldots", "\\cdots", "\\dots", "\\square", "\\quad", "as follows", "below")
 )
 _EMPTY_COLLECTIONS = frozenset(("[]", "{}", "()", "\\{\\}", "[ ]", "{ }", "\\{ \\}"))

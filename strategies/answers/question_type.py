@@ -14,7 +14,9 @@ _ASKS = re.compile(
     r"(?:,| (?:is|are|was|were|will|would|does|do|did|can|could|must|should|has|have|had)\b)"
     r"|\bround\b.{1,40}\bto the nearest\b"
     r"|\bexpress your answer as an? (?:decimal|integer|whole number|common fraction|mixed number|percent)"
-    r"|\b(?:what|which) (?:number|amount|percent(?:age)?|fraction)\b"
+    r"|\b(?:what|which) (?:number|amount|percent(?:age)?|fraction|year)\b"
+    r"|\b(?:gcd|lcm|gcf|hcf|greatest common (?:divisor|factor)|least common multiple|factorial)\b"
+    r"|(?:^|[\s:(])[-+]?[0-9][0-9.,]*(?:\s?[-+*/^×÷]\s?[-+(]?[0-9][0-9.,]*\)?){1,20}\s?(?:=\s?[?_]{0,9})?\s?$"
     r"|\b(?:what(?:'s| is)|find|evaluate|simplify|work out)\W{1,9}(?:[dt]?frac\{-?[0-9]+\}\{[0-9]"
     r"|[0-9][0-9.,]*\)?\s*(?:[-+*/^x×÷]|\\(?:cdot|times|div)|plus|minus|times|divided by|percent of|% of)\W{0,4}[0-9])"
 )
@@ -31,6 +33,15 @@ _COMPOSES = re.compile(
     r"(?:^|[.!?\n])\s*(?:please |can you |could you )?"
     r"(?:write|implement|create|draft|compose|generate|design|build|prove|show that)\b(?! (?:your|the|down)\b)"
 )
+_COLLECTION = re.compile(
+    r"\b(?:json|lists?|arrays?|sets?|tuples?|matrix|grid|moves|sequence|partitions?|elements|roots|solutions|all)\b"
+    r"|\[|\{"
+)
+_WORDS = re.compile(
+    r"\b(?:who|whom|whose|what|which|when|where|name|true|false|yes|no|capital|word|is|are|does|did|do|can|was|were|has"
+    r"|translate|identify|state|give|complete|classify|label|choose|pick|answer)\b|\?"
+)
+_EXPLAINS = re.compile(r"\b(?:why|explain|describe|discuss|tell me|summari[sz]e|how (?:do|does|can|to|should|would))\b")
 
 
 @lru_cache(maxsize=64)
@@ -40,3 +51,16 @@ def asks_for_number(question: str) -> bool:
     if _COMPOSES.search(words):
         return False
     return bool(_ASKS.search(words) or (_NUMBERS.search(words) and _ASKS_IF_GIVEN_NUMBERS.search(words)))
+
+
+@lru_cache(maxsize=64)
+def asks_for_collection(question: str) -> bool:
+    """Whether the answer may be a list, a set or JSON, so that an empty one is an answer."""
+    return bool(_COLLECTION.search(question[-_MAX_QUESTION_CHARACTERS:].casefold()))
+
+
+@lru_cache(maxsize=64)
+def asks_for_words(question: str) -> bool:
+    """Whether a name or a word may be the answer; False for a task to write or to explain something."""
+    words = " ".join(question[-_MAX_QUESTION_CHARACTERS:].casefold().split())
+    return bool(_WORDS.search(words)) and not _COMPOSES.search(words) and not _EXPLAINS.search(words)

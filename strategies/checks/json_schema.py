@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cogitate.strategies.answers.json_answer import canonical_json, find_last_json
+from cogitate.strategies.answers.json_answer import canonical_json, find_json
 from cogitate.strategies.checks.json_schema_eval import (
     NUMBER_KEYWORDS,
     SIZE_KEYWORDS,
@@ -98,7 +98,7 @@ def parse_json_reply(reply: str) -> tuple[object] | None:
     if len(bare) > MAX_TEXT_CHARACTERS:
         return None
     fenced = _FENCED.match(bare)
-    for raw in (bare, fenced[1] if fenced else "", find_last_json(bare, MAX_TEXT_CHARACTERS) or ""):
+    for raw in (bare, fenced[1] if fenced else "", find_json(bare, MAX_TEXT_CHARACTERS) or ""):
         if (text := canonical_json(raw)) is not None:
             return (json.loads(text),)
     return None

@@ -32,10 +32,20 @@ class AnswerReader:
         if completion.tool_calls:
             calls = [(call.name, call.arguments) for call in completion.tool_calls]
             return answer_from_calls(calls, self.vote_on) if finished else None
-        text = completion.text if completion.content is None else completion.content
-        answer = extract(text, self.format, completion.prompt.question)
+        answer = extract(self._readable_text(completion), self.format, completion.prompt.question)
         if answer and answer.rule == "json":
             answer = narrow_to_fields(answer, self.vote_on)
         if answer and not finished and answer.rule not in DELIMITED_RULES:
             answer = None
         return NO_CALL if answer is None and finished and self.tools else answer
+
+    def _readable_text(self, completion: Completion) -> str:
+        """The text that the answer is read from: as a last resort the reasoning of a candidate without any content."""
+        if completion.content is None or answers_in_reasoning(completion):
+            return completion.text
+        return completion.content
+
+
+def answers_in_reasoning(completion: Completion) -> bool:
+    """Whether a finished candidate has no content, so that only its reasoning can hold its answer."""
+    return completion.is_complete and completion.content is not None and not completion.content.strip()

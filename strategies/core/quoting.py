@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from cogitate.strategies.answers.reasoning_tags import strip_reasoning
 from cogitate.strategies.core.types import Completion, Outcome
 
 MAX_QUOTED_CHARACTERS = 24_000
@@ -24,8 +25,8 @@ def final_text(completion: Completion) -> str:
 
 
 def strip_thinking(text: str) -> str:
-    """Return the text after the last closed thought, and before an unclosed one."""
-    return text.rpartition("</think>")[2].partition("<think>")[0].strip()
+    """Return the text without its thoughts, whatever tags enclose them."""
+    return strip_reasoning(text).strip()
 
 
 def break_control_tokens(text: str) -> str:

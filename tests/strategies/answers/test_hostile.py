@@ -10,6 +10,19 @@ from cogitate.strategies.answers import AnswerFormat, extract
 QUESTION = "How many? (A) one (B) two (C) three"
 UNITS = ("(", r"\boxed{", r"\boxed{1}", r"\frac{1}{", "{}", "}", '{"a":1}', "{'a':", '["a",', "[", '"', "\\")
 UNITS += ("Answer: ", "the answer is A ", "answer ", "A: 1\n", "(A) (B) ", "A ", "#### ", "$", "-", "**", "\n", " ")
+UNITS += (
+    "<answer>a",
+    "[/THINK]",
+    "<",
+    "that is wrong. ",
+    "wait, no, ",
+    "not ",
+    "is ",
+    "答案是",
+    "Question: a\n",
+    "\n\n42\n\n",
+)
+UNITS += ("Option A and B, ", "So A is wrong. ", "<|channel|>final<|message|>", "(if ", "\\boxed{} or ")
 UNITS += ("1,", "1/", "1 ", "1.", "1e5 ", "x_1\n", "<think>", r"\text{a}", "so the answer is: \\boxed{")
 MAX_SECONDS = 0.02
 """Thread CPU time, with room for a busy machine; quadratic rules take far longer."""

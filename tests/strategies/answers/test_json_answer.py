@@ -1,6 +1,6 @@
 import pytest
 
-from cogitate.strategies.answers.json_answer import canonical_json, find_last_json
+from cogitate.strategies.answers.json_answer import canonical_json, find_json
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_booleans_and_strings_differ_from_numbers() -> None:
     ],
 )
 def test_last_complete_object_or_array_is_found(text: str, expected: str | None) -> None:
-    assert find_last_json(text) == expected
+    assert find_json(text) == expected
 
 
 def test_too_long_json_is_skipped_with_all_its_parts() -> None:
-    assert find_last_json("[" + "[1], " * 200 + "[1]]") is None
+    assert find_json("[" + "[1], " * 200 + "[1]]") is None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.answers import answer_from_calls
-from cogitate.strategies.core.answer_reader import NO_CALL, AnswerReader
+from cogitate.strategies.core.answer_reader import NO_CALL, AnswerReader, answers_in_reasoning
 from cogitate.strategies.core.types import Completion, Message, Prompt, ToolCall
 
 QUESTION = Prompt((Message("user", "What is the weather?"),))
@@ -70,6 +70,18 @@ def test_calling_no_tool_is_a_vote_where_tools_are_offered():
 
 def test_answer_is_read_from_the_content_without_reasoning():
     assert key(AnswerReader(), completion("hm, \\boxed{1}? \\boxed{2}", content="it is \\boxed{1}")) == "1"
+
+
+def test_answer_is_read_from_the_reasoning_where_there_is_no_content():
+    """As a last resort, and only of a candidate that ended by itself."""
+    assert key(AnswerReader(), completion("so \\boxed{42}", content="")) == "42"
+    assert key(AnswerReader(), completion("so \\boxed{42}", content="\n")) == "42"
+    assert answers_in_reasoning(completion("so \\boxed{42}", content=""))
+    assert key(AnswerReader(), completion("so \\boxed{42}", content="", finish="length")) is None
+    assert key(AnswerReader(), completion("so \\boxed{42}", content="I do not know.")) is None
+    assert not answers_in_reasoning(completion("so \\boxed{42}")) and not answers_in_reasoning(
+        completion("", content="x")
+    )
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.booleans(), max_size=5))
