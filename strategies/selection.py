@@ -8,7 +8,6 @@ without a valid one the most typical candidate is taken, never the first.
 """
 
 import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cogitate.strategies.core.judge_verdict import parse_pick
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import SampleFailed
@@ -38,7 +38,6 @@ WINDOW = 8
 MAX_VERDICT_TOKENS = 1024
 NO_PICK = -1
 """The pick of an order whose verdict was lost, or names no candidate of it."""
-VERDICT = re.compile(r"(?:Response|Judge?ment:)\s*(\d{1,3})\b")
 
 
 class Selection(Options):
@@ -116,9 +115,8 @@ def build_comparison_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Pr
 
 
 def parse_verdict(verdict: Completion) -> int | None:
-    """Return the last verdict after the judge's thinking; None where it was cut off before its end."""
-    numbers = VERDICT.findall(final_text(verdict)) if verdict.is_complete else []
-    return int(numbers[-1]) if numbers else None
+    """Return the last verdict that the judge announces after its thinking; None where it was cut off before its end."""
+    return parse_pick(final_text(verdict)) if verdict.is_complete else None
 
 
 def select_distinct(population: Sequence[Outcome]) -> list[Outcome]:
