@@ -1,32 +1,29 @@
-"""The program in a candidate's text, the value that it prints, and which values count as equal."""
+"""The value that a program prints, and which values count as equal."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
 from cogitate.strategies.answers import to_decimal
-from cogitate.strategies.core.quoting import strip_thinking
+from cogitate.strategies.core.program_source import extract_program as extract_program
 from cogitate.strategies.core.types import Outcome
 
 TOLERANCE = Decimal("1e-4")
 """Relative difference within which two values are equal, because programs round differently. Integers must be equal."""
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python3?|py)[ \t]*\n(.*?)^[ \t]*```", re.S | re.M | re.I)
 _NO_VALUES = frozenset({"", "none", "nan", "inf", "-inf", "[]", "{}", "()"})
 _PRINT_VALUE = """
 
-if callable(globals().get("solution")):
-    _value = solution()
+def _takes_nothing(function):
+    code = getattr(function, "__code__", None)
+    return code is None or code.co_argcount == len(function.__defaults__ or ())
+
+_solution = globals().get("solution")
+if callable(_solution) and _takes_nothing(_solution):
+    _value = _solution()
     if _value is not None:
         print("\\n" + " ".join(str(_value).split()))
 """
-
-
-def extract_program(text: str) -> str | None:
-    """Return the last complete fenced program of a reply, ignoring its thinking; None where there is none."""
-    programs = _FENCE.findall(strip_thinking(text))
-    return next((source for source in reversed(programs) if source.strip()), None)
 
 
 def append_value_printer(source: str) -> str:

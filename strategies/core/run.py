@@ -11,7 +11,8 @@ from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.concurrency import Width, WidthLimiter, iterate_results, run_all, task_group
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.program_value import append_value_printer, extract_program, parse_value
+from cogitate.strategies.core.program_source import extract_program
+from cogitate.strategies.core.program_value import append_value_printer, parse_value
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import CANDIDATE_ROLES, Cast, Executed, Proposed, Role, Scored, Shed, TextEmitted

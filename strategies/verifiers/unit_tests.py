@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.program_value import extract_program
+from cogitate.strategies.core.program_source import extract_program
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Completion, Prompt

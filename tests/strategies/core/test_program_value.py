@@ -3,28 +3,12 @@ import itertools
 import pytest
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.program_value import extract_program, merge_close_values, parse_value
+from cogitate.strategies.core.program_value import append_value_printer, merge_close_values, parse_value
 from cogitate.strategies.core.types import Completion, Outcome, Prompt
 
 
 def outcome(key):
     return Outcome(Completion(prompt=Prompt(()), text="", finish="stop"), Answer(key, key, "program") if key else None)
-
-
-@pytest.mark.parametrize(
-    ("text", "program"),
-    [
-        ("so\n```python\nx = 1\n```\nwell", "x = 1\n"),
-        ("```py\nx = 1\n```\n```Python3\nx = 2\n```", "x = 2\n"),
-        ("```python\nx = 1\n```\n```python\n\n```", "x = 1\n"),
-        ("<think>\n```python\nx = 1\n```</think> no", None),
-        ("```python\nx = 1", None),
-        ("```json\n{}\n```", None),
-        ("", None),
-    ],
-)
-def test_program_is_the_last_complete_one_of_the_reply(text, program):
-    assert extract_program(text) == program
 
 
 @pytest.mark.parametrize(
@@ -55,3 +39,17 @@ def test_close_numbers_are_one_class_in_any_order(keys, classes):
             key: o.answer and o.answer.key
             for key, o in zip(keys, merge_close_values(list(map(outcome, keys))), strict=True)
         }
+
+
+@pytest.mark.parametrize(
+    ("source", "printed"),
+    [
+        ("def solution():\n    return 42", "\n42\n"),
+        ("def solution(n=6):\n    return 7 * n", "\n42\n"),
+        ("def solution(n):\n    return n\nprint(solution(42))", "42\n"),
+        ("solution = 42", ""),
+    ],
+)
+def test_value_of_a_solution_without_arguments_is_printed(source, printed, capsys):
+    exec(append_value_printer(source), {})  # noqa: S102 the programs are written here
+    assert capsys.readouterr().out == printed
