@@ -59,7 +59,7 @@ class BeamSearch(BranchingOptions):
             lost = depth > 0 and bool(promising(frontier)) and not promising(beams)
             missing = max(0, run.request.answers - len(done))
             leaves = missing if lost else self.n - len(promising(done))
-            if not alive or not leaves or (done and done[0].score == 1 and not missing):
+            if not alive or not leaves or (any(map(is_certain, done)) and not missing):
                 break
             frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
         return await elect_answer(done or frontier, run, weighted=False)
@@ -68,6 +68,11 @@ class BeamSearch(BranchingOptions):
 def promising(beams: Sequence[Path]) -> list[Path]:
     """Return the beams whose score is not 0."""
     return [beam for beam in beams if beam.score_or_prior > 0]
+
+
+def is_certain(beam: Path) -> bool:
+    """Return whether no answer can be better: a solution with score 1 that came to its end."""
+    return beam.score == 1 and not beam.is_cut_off
 
 
 def beam_score(beam: Path) -> float:

@@ -35,6 +35,11 @@ class Path:
         return 0.5 if self.score is None else self.score
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether it ended at a limit, before its own end."""
+        return self.solution is not None and self.solution.finish == "length"
+
+    @property
     def answer(self) -> Completion | None:
         """The solution as it would be returned: an unfinished one counts as truncated."""
         return self.solution if self.done or not self.solution else self.solution.as_final_answer

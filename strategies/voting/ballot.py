@@ -27,13 +27,20 @@ def likelihood(outcome: Outcome) -> float:
     return -math.inf if mean is None else mean
 
 
-def merit(outcome: Outcome) -> tuple[bool, float, int, float, int]:
+def merit(outcome: Outcome) -> tuple[bool, bool, float, int, float, int]:
     """Sort key of single candidates, larger is better.
 
-    In this order: not stopped for low confidence, verifier score, completeness, likelihood, lower sample index.
+    In this order: not stopped for low confidence, finished, verifier score, completeness, likelihood, lower sample
+    index. A text that was cut off before its answer is not chosen for its score over one that came to its end, unless
+    the verifier gave that one 0.
     """
     sure = outcome.completion.finish != "unsure"
-    return sure, score_of(outcome), completeness(outcome), likelihood(outcome), -outcome.completion.index
+    finished = completeness(outcome) >= FINISHED and outcome.score != 0
+    return sure, finished, score_of(outcome), completeness(outcome), likelihood(outcome), -outcome.completion.index
+
+
+FINISHED = 2
+"""The completeness from which on a candidate came to its end."""
 
 
 def completeness(outcome: Outcome) -> int:

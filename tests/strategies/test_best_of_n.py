@@ -121,3 +121,18 @@ def test_confidence_verifier_decodes_no_further_tokens():
     outcome = solve(BestOfN(n=2, verifier="confidence"), session).outcome
     assert outcome.completion.text == "c d" and len(engine.calls) == 2
     assert all(0 <= event.steps[0] <= 1 for event in events(session, Scored))
+
+
+def test_candidate_that_was_cut_off_before_its_answer_is_not_chosen_for_its_score():
+    scores = {"word " * 200: 0.9, "so \\boxed{42}": 0.6}
+    session = build_session(ScriptedEngine(list(scores)), score_text=lambda text: 0.6 if "42" in text else 0.9)
+    outcome = solve(BestOfN(n=2, verifier="scripted"), session).outcome
+    assert outcome.answer.raw == "42" and outcome.completion.finish == "stop"
+    assert outcome.alternatives[0].completion.finish == "length" and outcome.alternatives[0].score == 0.9
+
+
+def test_candidate_that_was_cut_off_wins_where_no_other_passes():
+    session = build_session(
+        ScriptedEngine(["word " * 200, "so \\boxed{42}"]), score_text=lambda text: 0.0 if "42" in text else 0.9
+    )
+    assert solve(BestOfN(n=2, verifier="scripted"), session).outcome.completion.finish == "length"

@@ -64,3 +64,14 @@ def test_ranking_uses_score_then_likelihood_then_index():
     assert ranking([outcome(0, "a", 0.1), outcome(1, "b", 0.2)]).completion.index == 1
     assert ranking([outcome(0, "a", logprob=-3.0), outcome(1, "b", logprob=-1.0)]).completion.index == 1
     assert ranking([replace(outcome(1, "b"), score=None), outcome(0, "a")]).completion.index == 0
+
+
+def order(top):
+    return [top, *top.alternatives]
+
+
+def test_ranking_puts_what_came_to_its_end_before_what_was_cut_off():
+    """Whatever their scores; a text without an answer that ended by itself came to its end too."""
+    cut_off, prose = outcome(0, None, 0.9, finish="length"), outcome(1, None, 0.2)
+    boxed = outcome(2, "a", 0.1, finish="length")
+    assert [o.completion.index for o in order(ranking([cut_off, prose, boxed]))] == [1, 2, 0]
