@@ -66,14 +66,18 @@ def skywork_prm(tokenizer: Any, model: Callable[[list[int]], Any], steps: Sequen
     return [float(value) for value in model(ids)[flags, 0].sigmoid()]
 
 
+def softsign(reward: float) -> float:
+    return 0.5 + 0.5 * reward / (1 + abs(reward))
+
+
 def qwen_rm(tokenizer: Any, model: Callable[[list[int]], Any], steps: Sequence[str]) -> list[float]:
     prompt = tokenizer.apply_chat_template(dialogue(steps, SYSTEM), tokenize=False)
-    return [float(model(tokenizer.encode(prompt))[-1].sigmoid())]
+    return [softsign(float(model(tokenizer.encode(prompt))[-1]))]
 
 
 def outcome(tokenizer: Any, model: Callable[[list[int]], Any], steps: Sequence[str]) -> list[float]:
     prompt = tokenizer.apply_chat_template(dialogue(steps), tokenize=False)
-    return [float(model(tokenizer.encode(prompt))[-1].sigmoid())]
+    return [softsign(float(model(tokenizer.encode(prompt))[-1]))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from cogitate.strategies.core.types import Aggregation
 QUESTION, BOS, BOUNDARY, SCORE_MARK = "\ue0000\ue001", "\ue002", "\ue003", "\ue004"
 STEP = "\ue000step\ue001"
 NUMBER = "\ue005"
+EMPTY_LINE = re.compile(r"\n[ \t]*\n")
+NEXT_STEP = re.compile(r"\n(?=[ \t*#]*Step \d{1,3}\b)")
 STEP_LABEL = re.compile(r"Step \d{1,3}[:.]\s*")
 MATH_SYSTEM_PROMPT = "Please reason step by step, and put your final answer within \\boxed{}."
 
@@ -34,7 +36,7 @@ class RewardFormat:
     """Text before the steps."""
     system: str = ""
     separator: str = "\n\n"
-    """Splits a solution into steps; empty: the solution is one step."""
+    """Splits a solution into steps: at empty lines, or at each line; empty: the solution is one step."""
     source: Literal["tokens", "sequence", "vocabulary"] = "tokens"
     """Which logits are read: the head's at each score position, the head's for the entire text, or those of `labels` as
     the next token."""
@@ -42,7 +44,8 @@ class RewardFormat:
     """A control token at every score position and nowhere else: the engine returns the rows of these tokens only."""
     labels: tuple[str, ...] = ()
     """Tokens that state the model's verdict."""
-    score: Literal["softmax", "sigmoid"]
+    score: Literal["softmax", "sigmoid", "softsign"]
+    """How a logit becomes a score in [0, 1]. `softsign`: of an unbounded reward, so that its order is preserved."""
     positive_label: int = 0
     """Index of the label whose probability is the score."""
     aggregation: Aggregation
@@ -51,11 +54,19 @@ class RewardFormat:
     def split_steps(self, text: str) -> list[str]:
         """Split a solution into steps, none of them empty: a trailing separator ends a step and begins none.
 
+        A line with blanks alone is empty. Where there is no empty line, each line that begins `Step 1:` is a step.
         Where the format numbers steps, a number that a step already has is removed.
         """
-        chunks = text.split(self.separator) if self.separator else [text]
-        steps = [chunk.strip() for chunk in chunks if chunk.strip()]
+        steps = [chunk.strip() for chunk in self._split(text.replace("\r\n", "\n")) if chunk.strip()]
         return [step[match.end() :] if (match := self._match_label(step)) else step for step in steps]
+
+    def _split(self, text: str) -> list[str]:
+        if not self.separator:
+            return [text]
+        if self.separator == "\n":
+            return text.split("\n")
+        chunks = EMPTY_LINE.split(text.strip())
+        return chunks if len(chunks) > 1 else NEXT_STEP.split(text)
 
     def build_turns(self, n: int) -> list[dict[str, str]]:
         """Return the chat messages for n steps, with slots. Not for the layout `text`."""
@@ -80,14 +91,15 @@ class RewardFormat:
         return match if match and match.end() < len(step) else None
 
     def to_scores(self, logits: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """Return the probability that each step is good, from its logits [steps][labels].
+        """Return the score of each step, from its logits [steps][labels]: the probability that it is good, or a reward.
 
         Empty where a logit is not finite, or where the number of labels is not the one that the score is read from.
         """
         if not all(math.isfinite(logit) for labels in logits for logit in labels):
             return ()
-        if self.score == "sigmoid":
-            return tuple(sigmoid(labels[0]) for labels in logits) if all(len(row) == 1 for row in logits) else ()
+        if self.score != "softmax":
+            squash = sigmoid if self.score == "sigmoid" else softsign
+            return tuple(squash(labels[0]) for labels in logits) if all(len(row) == 1 for row in logits) else ()
         if not all(len(labels) > 1 for labels in logits):
             return ()
         return tuple(softmax(labels)[self.positive_label] for labels in logits)
@@ -126,13 +138,14 @@ MATH_SHEPHERD = RewardFormat(
     layout="text",
     preamble=f"{BOS}{QUESTION} ",
     step=f"Step {NUMBER}: {STEP} ки{SCORE_MARK}\n",
+    separator="\n",
     source="vocabulary",
     labels=("+", "-"),
     score="softmax",
     aggregation="last",
 )
-"""Math-Shepherd, as in its model card and its data: steps are numbered, and + or - would follow the tag after each;
-trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
+"""Math-Shepherd, as in its model card and its data: one numbered step a line, and + or - would follow the tag after
+each; trained on how often the step led to the answer (Wang et al., 2023, arXiv:2312.08935)."""
 
 SKYWORK_PRM = RewardFormat(
     layout="text",
@@ -145,13 +158,14 @@ SKYWORK_PRM = RewardFormat(
 """Skywork-o1-Open-PRM: a value at the end of each line, which is tokenized by itself. Its model class: `skywork.py`."""
 
 QWEN_RM = RewardFormat(
-    layout="turn", system=MATH_SYSTEM_PROMPT, step=STEP, separator="", score="sigmoid", aggregation="last"
+    layout="turn", system=MATH_SYSTEM_PROMPT, step=STEP, separator="", score="softsign", aggregation="last"
 )
 """Qwen2.5-Math-RM: a value at the last token of the conversation (arXiv:2409.12122)."""
 
-OUTCOME = RewardFormat(layout="turn", step=STEP, separator="", source="sequence", score="sigmoid", aggregation="last")
-"""Any model with a head of one label over question and answer, such as Skywork-Reward: an outcome model. Its sigmoid is
-the probability that the answer is preferred to one of value 0."""
+OUTCOME = RewardFormat(layout="turn", step=STEP, separator="", source="sequence", score="softsign", aggregation="last")
+"""Any model with a head of one label over question and answer, such as Skywork-Reward: an outcome model. Its rewards
+are unbounded and mean something only beside those of other answers to the same question, so they are compared as they
+come: `softsign` preserves their order, where the sigmoid of any reward above 36 is 1."""
 
 FORMATS: Mapping[str, RewardFormat] = {
     "qwen": QWEN,
@@ -186,6 +200,11 @@ def find_format(architectures: Collection[str]) -> RewardFormat:
 
 def sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
+
+
+def softsign(reward: float) -> float:
+    """Map an unbounded reward to (0, 1), 0 to 1/2. Increasing; rewards that differ by 1 differ up to 10 million."""
+    return 0.5 + 0.5 * reward / (1 + abs(reward))
 
 
 def softmax(logits: Sequence[float]) -> list[float]:

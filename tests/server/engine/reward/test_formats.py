@@ -16,6 +16,7 @@ from cogitate.server.engine.reward.formats import (
     SKYWORK_PRM,
     find_format,
     sigmoid,
+    softsign,
 )
 from cogitate.server.engine.reward.tokenize import RewardTokenizer
 from cogitate.server.settings import Settings
@@ -121,8 +122,9 @@ def test_marks_and_control_tokens_spelled_in_a_text_add_no_position_and_no_token
         (RLHFLOW, [[math.log(0.03), math.log(0.01)]], (0.75,)),
         (MATH_SHEPHERD, [[2.0, 0.0]], (0.880797,)),
         (SKYWORK_PRM, [[0.0], [math.log(3)], [-1000.0]], (0.5, 0.75, 0.0)),
-        (OUTCOME, [[-math.log(4)]], (0.2,)),
-        (OUTCOME, [[1000.0]], (1.0,)),
+        (OUTCOME, [[-3.0]], (0.125,)),
+        (QWEN_RM, [[3.0]], (0.875,)),
+        (OUTCOME, [[1000.0]], (0.999500,)),
         (QWEN, [], ()),
     ],
 )
@@ -133,7 +135,7 @@ def test_logits_convert_to_scores(form, logits, scores):
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_non_finite_logits_give_no_scores(form, broken):
-    width = 1 if form.score == "sigmoid" else 2
+    width = 2 if form.score == "softmax" else 1
     assert form.to_scores([[0.0] * width, [broken] * width]) == ()
 
 
@@ -183,3 +185,32 @@ def test_label_ids_are_the_last_tokens_of_the_labels():
         return [(1, 0), *((ord(character), at) for at, character in enumerate(text, 1))]
 
     assert RewardTokenizer(RLHFLOW, chatml, CONTROL, encode_with_prefix, "<s>").label_ids == [ord("+"), ord("-")]
+
+
+@pytest.mark.parametrize("form", [OUTCOME, QWEN_RM])
+def test_outcome_rewards_are_scored_in_their_order_however_large(form):
+    rewards = [-1e6, -60.0, -40.0, -37.5, -1.0, 0.0, 1e-6, 1.0, 36.0, 37.0, 40.0, 60.0, 1e3, 1e6]
+    scores = [score for reward in rewards for score in form.to_scores([[reward]])]
+    assert len(set(scores)) == len(rewards) and scores == sorted(scores)
+    assert all(0 < score < 1 for score in scores) and softsign(0.0) == 0.5
+
+
+TWO_LINES = "Step 1: We add.\nStep 2: We stop."
+
+
+@pytest.mark.parametrize("form", [MATH_SHEPHERD, SKYWORK_PRM])
+def test_lines_are_steps_where_the_model_was_trained_on_one_step_a_line(form):
+    assert len(form.split_steps(TWO_LINES)) == 2 and len(form.split_steps("We add.\r\n\r\nWe stop.\r\n")) == 2
+    assert MATH_SHEPHERD.split_steps(TWO_LINES) == ["We add.", "We stop."]
+
+
+@pytest.mark.parametrize("form", [QWEN, RLHFLOW])
+def test_empty_lines_end_steps_with_blanks_in_them_and_any_line_ending(form):
+    for text in ("One.\n\nTwo.", "One.\n \nTwo.", "One.\n\t \nTwo.", "One.\r\n\r\nTwo.\r\n", "One.\n\n\n\nTwo."):
+        assert form.split_steps(text) == STEPS
+    assert form.split_steps("One,\nand Two.") == ["One,\nand Two."]
+    assert form.split_steps(TWO_LINES) == TWO_LINES.splitlines()
+    assert form.split_steps("Step 1: We add\n2 and 2.\n\nStep 2: We stop.") == [
+        "Step 1: We add\n2 and 2.",
+        "Step 2: We stop.",
+    ]
