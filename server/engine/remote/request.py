@@ -156,13 +156,12 @@ class SampleStream:
     async def read(self, response: UpstreamResponse) -> Body:
         """Return the body of the complete stream, or of a stopped one. Raises UpstreamFailed."""
         self.parser, self._stop = StreamParser(response.redactor), build_confidence_stop(self.sampling)
-        if self.on_text is None and self._stop is None:
-            self._buffer = bytearray()
-            while chunk := await response.read_chunk():
-                self._buffer += chunk
-            self._parse_buffer(is_complete=True)
-        else:
-            await self._read_live(response)
+        try:
+            await (self._read_at_once if self.on_text is None and self._stop is None else self._read_live)(response)
+        except UpstreamFailed:
+            self._parse_buffer(is_complete=False)
+            if not self.parser.is_complete:  # What happens to the connection after the end is of no account.
+                raise
         if not (self.parser.is_complete or self.is_stopped):
             raise UpstreamFailed(INCOMPLETE_STREAM)
         if not (self.parser.has_finish or self.is_stopped):
@@ -181,6 +180,12 @@ class SampleStream:
         except ApiError:
             return empty_completion(prompt)
         return parse_partial(self.parser.to_body(), prompt, sampling, chunks=self.parser.text_chunks)
+
+    async def _read_at_once(self, response: UpstreamResponse) -> None:
+        self._buffer = bytearray()
+        while chunk := await response.read_chunk():
+            self._buffer += chunk
+        self._parse_buffer(is_complete=True)
 
     async def _read_live(self, response: UpstreamResponse) -> None:
         decoder = EventDecoder()

@@ -39,7 +39,10 @@ class Interrupting(RecordedUpstream):
             connection.write_chunk(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
             await asyncio.sleep(0.02)
         connection.write_chunk(b"data: [DONE]\n\n")
-        connection.write(b"0\r\n\r\n")
+        if number == self.latest:
+            connection.write(b"0\r\n\r\n")
+        else:
+            connection.transport.close()  # It does not end the response that it interrupts.
 
 
 SHAPE = {"models": {"data": [{"id": "fake"}]}, "plain": {}, "stream": []}
