@@ -1,25 +1,48 @@
 """Request body of `POST /v1/chat/completions`, and the fields that it shares with `/v1/completions`.
 
-Request models are closed and bounded: an unknown field is an error, so that none is dropped silently. Next to OpenAI's
-fields are vLLM's sampling fields; `strategy`, `budget` and `cache` are this server's own.
+Request models are closed and bounded: an unknown field is an error, so that none is dropped silently; only messages and
+tools are open (see `messages.OpenModel`). Next to OpenAI's fields are vLLM's sampling fields; `strategy`, `budget` and
+`cache` are this server's own.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from cogitate.server.protocol.messages import ChatMessage, Name, RequestModel, StrategyField, Text
+from cogitate.server.protocol.messages import (
+    WITH_UNKNOWN_FIELDS,
+    ChatMessage,
+    RequestModel,
+    StrategyField,
+    Text,
+)
+from cogitate.server.protocol.tools import TOOL_FIELDS, Schema, Tool, ToolChoice, drop_empty_tools
 from cogitate.server.protocol.validation import contradiction
-from cogitate.strategies.checks import check_refs
 from cogitate.strategies.core.types import Prompt
 
 JSON = Any
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-Schema = Annotated[dict[str, Any], AfterValidator(check_refs)]
-"""A JSON schema that a client sends."""
+TOKEN_ID_KEY = re.compile(r"0|[1-9][0-9]{0,9}")
+
+
+def _check_logit_bias(value: object) -> object:
+    """Checked as a whole, so that an error names the field and not one of up to 1,024 keys."""
+    if not isinstance(value, dict):
+        return value
+    for key, bias in value.items():
+        if not (isinstance(key, str) and TOKEN_ID_KEY.fullmatch(key) and int(key) < 2**31):
+            raise ValueError("its keys must be token ids, such as '42'")
+        if isinstance(bias, bool) or not isinstance(bias, int | float) or not -100 <= bias <= 100:
+            raise ValueError("its values must be numbers from -100 to 100")
+    return value
+
+
+LogitBias = Annotated[dict[str, float], Field(max_length=1024), BeforeValidator(_check_logit_bias)]
+"""Token id -> what is added to the token's logit."""
 
 
 class StreamOptions(RequestModel):
@@ -43,7 +66,7 @@ class SampledRequest(RequestModel):
     model: Annotated[str, Field(max_length=512)]
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
+    logit_bias: LogitBias | None = None
     max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
@@ -106,33 +129,21 @@ class SampledRequest(RequestModel):
         """Value of a field; None for a field that this kind of request does not have."""
         return self.__dict__.get(name)
 
-    def to_upstream(self) -> Mapping[str, JSON]:
-        """Build the body for a plain OpenAI server: without our own fields and those that the client left out."""
-        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=FIELDS_NOT_SENT_UPSTREAM)
+    def to_upstream(self, *, unknown_fields: bool = False) -> Mapping[str, JSON]:
+        """Build the body for a plain OpenAI server: without our own fields and those that the client left out.
+
+        `unknown_fields`: with the fields of messages and tools that are not known here.
+        """
+        body = self.model_dump(
+            exclude_unset=True,
+            exclude_none=True,
+            by_alias=True,
+            exclude=FIELDS_NOT_SENT_UPSTREAM,
+            context=WITH_UNKNOWN_FIELDS if unknown_fields else None,
+        )
         if options := body.get("stream_options"):
             options.pop("include_progress", None)
         return body
-
-
-class FunctionDefinition(RequestModel):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-    description: Text | None = None
-    parameters: Schema | None = None
-    strict: bool | None = None
-
-
-class Tool(RequestModel):
-    type: Literal["function"]
-    function: FunctionDefinition
-
-
-class NamedFunction(RequestModel):
-    name: Name
-
-
-class ToolChoice(RequestModel):
-    type: Literal["function"] = "function"
-    function: NamedFunction
 
 
 class JsonSchema(RequestModel):
@@ -179,10 +190,18 @@ class ChatRequest(SampledRequest):
     continue_final_message: bool | None = None
     chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty_tools(cls, value: object) -> object:
+        """An empty list of tools counts as absent, and so does a `tool_choice` that then chooses nothing."""
+        return drop_empty_tools(value) if isinstance(value, dict) and TOOL_FIELDS & value.keys() else value
+
     @model_validator(mode="after")
-    def _check_logprobs(self) -> "ChatRequest":
+    def _check_needed_fields(self) -> "ChatRequest":
         if self.top_logprobs and not self.logprobs:
             raise contradiction("top_logprobs", "It needs logprobs to be true")
+        if self.tool_choice not in (None, "none", "auto") and not self.tools:
+            raise contradiction("tool_choice", "It needs tools to choose from: add tools")
         return self
 
     @property

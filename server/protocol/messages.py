@@ -1,6 +1,7 @@
-"""Messages of a chat request, closed and bounded. Nothing is fetched: images must be inline.
+"""Messages of a chat request, bounded. Nothing is fetched: images must be inline.
 
-An answer that is sent back unchanged is valid, as servers write it and as OpenAI's client does.
+An answer that is sent back unchanged is valid, as servers write it and as OpenAI's client does. Unknown fields of a
+message are accepted without effect, as OpenAI and vLLM do: clients put cache marks, ids and options there.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,7 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -37,6 +41,25 @@ class NullTolerantModel(RequestModel):
     @classmethod
     def _without_nulls(cls, value: object) -> object:
         return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
+WITH_UNKNOWN_FIELDS = {"unknown_fields": True}
+"""Serialization context that includes the fields that are not known here."""
+
+
+class OpenModel(NullTolerantModel):
+    """Base of messages and their parts. Unknown fields are accepted, and dumped only with WITH_UNKNOWN_FIELDS."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_serializer(mode="wrap")
+    def _leave_unknown_fields_out(
+        self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.model_extra and info.context != WITH_UNKNOWN_FIELDS:
+            return {name: value for name, value in fields.items() if name not in self.model_extra}
+        return fields
 
 
 def reject(reason: str) -> BeforeValidator:
@@ -68,20 +91,20 @@ Ignored = Annotated[Any, Field(exclude=True)]
 """A field that clients add when they send an answer back, without effect."""
 
 
-class FunctionCall(NullTolerantModel):
+class FunctionCall(OpenModel):
     name: Name
     arguments: Text
     parsed_arguments: Ignored = None
 
 
-class ToolCall(NullTolerantModel):
+class ToolCall(OpenModel):
     id: Annotated[str, Field(max_length=256)]
     type: Literal["function"] = "function"
     function: FunctionCall
     index: Ignored = None
 
 
-class Url(NullTolerantModel):
+class Url(OpenModel):
     url: Annotated[str, Field(max_length=20_000_000)]
     detail: Literal["auto", "low", "high"] | None = None
 
@@ -93,17 +116,17 @@ class Url(NullTolerantModel):
         return url
 
 
-class TextPart(NullTolerantModel):
+class TextPart(OpenModel):
     type: Literal["text"]
     text: Text
 
 
-class RefusalPart(NullTolerantModel):
+class RefusalPart(OpenModel):
     type: Literal["refusal"]
     refusal: Text
 
 
-class ImagePart(NullTolerantModel):
+class ImagePart(OpenModel):
     type: Literal["image_url"]
     image_url: Url
 
@@ -119,7 +142,7 @@ Part = Annotated[
 Calls = Annotated[list[ToolCall], Field(max_length=128)]
 
 
-class ChatMessage(NullTolerantModel):
+class ChatMessage(OpenModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | Annotated[list[Part], Field(min_length=1, max_length=1024)] | None = None
     name: Name | None = None
@@ -135,10 +158,17 @@ class ChatMessage(NullTolerantModel):
     audio: Annotated[None, reject("audio is not supported: send its transcript as content")] = None
     function_call: Annotated[None, reject("OpenAI's older form is not supported: send tool_calls")] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_silent_turn(cls, value: object) -> object:
+        """An assistant's turn without content and calls has an empty text: many chat templates need one."""
+        if isinstance(value, dict) and value.get("role") == "assistant" and value.get("content") in (None, []):
+            return value if value.get("tool_calls") else value | {"content": ""}
+        return value
+
     @model_validator(mode="after")
     def _check_content(self) -> "ChatMessage":
-        substitute = self.tool_calls or self.refusal or self.reasoning or self.reasoning_content
-        if self.content is None and not (self.role == "assistant" and substitute):
+        if self.content is None and self.role != "assistant":
             raise ValueError(f"a {self.role} message needs content")
         return self
 

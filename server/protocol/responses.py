@@ -1,4 +1,4 @@
-"""Request body of `POST /v1/responses`, closed and bounded: an unknown field is an error.
+"""Request body of `POST /v1/responses`, bounded. An unknown field is an error, except in input items and tools.
 
 Next to OpenAI's fields are the sampling fields of vLLM's Responses API; `strategy`, `budget` and `cache` are this
 server's own.
@@ -10,8 +10,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from cogitate.server.protocol import responses_to_chat
-from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Penalty, Stop, TokenId
-from cogitate.server.protocol.messages import RequestModel, StrategyField, Text, reject
+from cogitate.server.protocol.chat import (
+    BudgetOptions,
+    ChatRequest,
+    LogitBias,
+    Penalty,
+    Stop,
+    TokenId,
+)
+from cogitate.server.protocol.messages import WITH_UNKNOWN_FIELDS, RequestModel, StrategyField, Text, reject
 from cogitate.server.protocol.responses_field_names import rename_fields
 from cogitate.server.protocol.responses_items import Id, Item, OutputMessage
 from cogitate.server.protocol.responses_options import (
@@ -21,6 +28,7 @@ from cogitate.server.protocol.responses_options import (
     TextOptions,
     ToolChoice,
 )
+from cogitate.server.protocol.tools import drop_empty_tools
 from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any
@@ -77,7 +85,7 @@ class ResponsesRequest(RequestModel):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
-    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
+    logit_bias: LogitBias | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
     stop_token_ids: Annotated[list[TokenId], Field(max_length=128)] | None = None
@@ -125,11 +133,17 @@ class ResponsesRequest(RequestModel):
         """Number of answers: this API has one."""
         return 1
 
-    def to_upstream(self) -> Mapping[str, JSON]:
-        """Build the body for an upstream server: without our own fields and those left out, with `store` false."""
-        body = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True, exclude=FIELDS_NOT_SENT_UPSTREAM)
-        items = self.input if isinstance(self.input, str) else responses_to_chat.to_upstream(self.input)
-        return body | {"input": items, "store": False}
+    def to_upstream(self, *, unknown_fields: bool = False) -> Mapping[str, JSON]:
+        """Build the body for an upstream server: without our own fields and those left out, with `store` false.
+
+        `unknown_fields`: with the fields of items and tools that are not known here.
+        """
+        context = WITH_UNKNOWN_FIELDS if unknown_fields else None
+        body = self.model_dump(
+            exclude_unset=True, exclude_none=True, by_alias=True, exclude=FIELDS_NOT_SENT_UPSTREAM, context=context
+        )
+        items = self.input if isinstance(self.input, str) else responses_to_chat.to_upstream(self.input, context)
+        return {**drop_empty_tools(body), "input": items, "store": False}
 
     def to_chat(self) -> ChatRequest:
         """Convert to a chat request. Raises BadRequest, with the field names of this API."""

@@ -1,4 +1,4 @@
-"""Input items of a Responses request, closed and bounded, with their conversion to parts of chat messages.
+"""Input items of a Responses request, bounded, with their conversion to parts of chat messages.
 
 Tags of unions are in brackets: `validation` leaves those out of the path that an error names.
 """
@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from cogitate.server.protocol.messages import Name, NullTolerantModel, Text, reject
+from cogitate.server.protocol.messages import Name, OpenModel, Text, reject
 
 JSON = Any
 Id = Annotated[str, Field(max_length=512)]
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
-class InputText(NullTolerantModel):
+class InputText(OpenModel):
     type: Literal["input_text"]
     text: Text
 
@@ -23,7 +23,7 @@ class InputText(NullTolerantModel):
         return {"type": "text", "text": self.text}
 
 
-class InputImage(NullTolerantModel):
+class InputImage(OpenModel):
     type: Literal["input_image"]
     image_url: Annotated[str, Field(max_length=20_000_000)]
     detail: Literal["auto", "low", "high"] | None = None
@@ -40,7 +40,7 @@ class InputImage(NullTolerantModel):
         return {"type": "image_url", "image_url": {"url": self.image_url, **detail}}
 
 
-class OutputText(NullTolerantModel):
+class OutputText(OpenModel):
     type: Literal["output_text"]
     text: Text
     annotations: Annotated[list[JSON], Field(max_length=0)] | None = None
@@ -48,7 +48,7 @@ class OutputText(NullTolerantModel):
     """Of an earlier answer; ignored."""
 
 
-class ReasoningText(NullTolerantModel):
+class ReasoningText(OpenModel):
     type: Literal["reasoning_text", "summary_text"]
     text: Text
 
@@ -73,7 +73,7 @@ InputPart = Annotated[
 Parts = Annotated[list[InputPart], Field(min_length=1, max_length=1024)]
 
 
-class InputMessage(NullTolerantModel):
+class InputMessage(OpenModel):
     type: Literal["message"] = "message"
     role: Literal["user", "system", "developer"]
     content: Text | Parts
@@ -81,12 +81,12 @@ class InputMessage(NullTolerantModel):
     status: Status | None = None
 
 
-class OutputMessage(NullTolerantModel):
+class OutputMessage(OpenModel):
     """An answer of the assistant. As the last item, with an unfinished status, it is continued."""
 
     type: Literal["message"] = "message"
     role: Literal["assistant"]
-    content: Text | Annotated[list[OutputText], Field(min_length=1, max_length=1024)]
+    content: Text | Annotated[list[OutputText], Field(max_length=1024)] = ""
     id: Id | None = None
     status: Status | None = None
 
@@ -95,7 +95,7 @@ class OutputMessage(NullTolerantModel):
         return self.content if isinstance(self.content, str) else join_text(self.content)
 
 
-class FunctionCall(NullTolerantModel):
+class FunctionCall(OpenModel):
     type: Literal["function_call"]
     call_id: Annotated[str, Field(max_length=256)]
     name: Name
@@ -108,7 +108,7 @@ class FunctionCall(NullTolerantModel):
         return {"id": self.call_id, "type": "function", "function": function}
 
 
-class FunctionCallOutput(NullTolerantModel):
+class FunctionCallOutput(OpenModel):
     type: Literal["function_call_output"]
     call_id: Annotated[str, Field(max_length=256)]
     output: Text | Parts
@@ -116,7 +116,7 @@ class FunctionCallOutput(NullTolerantModel):
     status: Status | None = None
 
 
-class Reasoning(NullTolerantModel):
+class Reasoning(OpenModel):
     """Reasoning before the assistant's next item: read from `content`, or from `summary` where `content` is empty."""
 
     type: Literal["reasoning"]

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cogitate.server.protocol.chat import StreamOptions as ChatStreamOptions
-from cogitate.server.protocol.messages import Name, RequestModel, Text, reject
+from cogitate.server.protocol.messages import Name, OpenModel, RequestModel, Text, reject
 
 JSON = Any
 
 
-class FunctionTool(RequestModel):
+class FunctionTool(OpenModel):
     type: Literal["function"]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     description: Text | None = None

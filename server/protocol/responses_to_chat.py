@@ -56,19 +56,26 @@ def check_reasoning(items: list[Item]) -> list[Item]:
     return items
 
 
-def to_upstream(items: Iterable[Item]) -> list[Mapping[str, JSON]]:
-    """Convert the items. Several text parts are joined into one, since some servers read only the first."""
-    return [_to_upstream_item(item) for item in items if not isinstance(item, Reasoning) or item.text]
+def to_upstream(items: Iterable[Item], context: Mapping[str, JSON] | None = None) -> list[Mapping[str, JSON]]:
+    """Convert the items. Several text parts are joined into one, since some servers read only the first.
+
+    `context`: None, or WITH_UNKNOWN_FIELDS.
+    """
+    return [_to_upstream_item(item, context) for item in items if not isinstance(item, Reasoning) or item.text]
 
 
-def _to_upstream_item(item: Item) -> Mapping[str, JSON]:
-    fields = item.model_dump(exclude_none=True, exclude_unset=True)
+def _to_upstream_item(item: Item, context: Mapping[str, JSON] | None) -> Mapping[str, JSON]:
+    fields = item.model_dump(exclude_none=True, exclude_unset=True, context=context)
     match item:
         case InputMessage():
-            return {"type": "message", "role": item.role, "content": fields["content"]}
+            return {**_drop(fields, "id", "status"), "type": "message"}
         case OutputMessage():
             part = {"type": "output_text", "text": item.text, "annotations": []}
             return {**fields, "type": "message", "content": [part]}
         case Reasoning():
             return {**fields, "summary": [], "content": [{"type": "reasoning_text", "text": item.text}]}
     return dict(fields)
+
+
+def _drop(fields: Mapping[str, JSON], *names: str) -> Message:
+    return {name: value for name, value in fields.items() if name not in names}
