@@ -50,6 +50,8 @@ class ModelCard:
     """What the engine can do. Requests that need another ability are refused."""
     capacity: int = 4096
     """Sequences that the engine runs at once; further ones would wait inside it."""
+    vocab_size: int | None = None
+    """Token ids are below it; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from cogitate.server.planning.cost import (
     max_answer_tokens,
 )
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
+from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.json import unix_time
@@ -37,6 +38,8 @@ from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.types import Prompt, Sampling
 
 EMPTY_PROMPT = Prompt(())
+NO_SEED = -1
+"""What vLLM, llama.cpp and others take for no seed: such an answer is not repeated."""
 DEFAULT_SAMPLING = Sampling(max_tokens=DEFAULT_MAX_TOKENS)
 
 
@@ -126,6 +129,8 @@ def build_plan(
     check_verifier_options(strategy)
     verifiers = strategy.build_verifiers(verifiers, NoPrograms())
     check_compatibility(request, strategy, card, verifiers)
+    if has_token_fields(request):
+        check_token_fields(request, card, max_answer_tokens(request))
     check_strategy_width(strategy, caller.limits.generations)
     is_cacheable = request.cache != "no-store"
     return Plan(
@@ -156,10 +161,12 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         # Without a limit of its own a chat may fill the context. That is replaced by what it may cost.
         request, limit = request.model_copy(update={"max_tokens": affordable}), affordable
     default = context if is_chat else DEFAULT_RAW_MAX_TOKENS
+    if has_token_fields(request):
+        check_token_fields(request, card, limit or default)
     cost = min(limit or default, context) * width
     if cost > max_cost:
         raise cost_exceeded(cost, max_cost, "max_tokens")
-    repeats = request.temperature == 0 or request.seed is not None
+    repeats = request.temperature == 0 or request.seed not in (None, NO_SEED)
     is_cacheable = repeats and request.cache != "no-store" and not (request.stream and request.needs_engine_stream)
     return Plan(
         request=request,
@@ -172,6 +179,11 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         abilities=card.abilities,
         id=new_answer_id(request),
     )
+
+
+def has_token_fields(request: AnyRequest) -> bool:
+    """Whether it has fields that are to be compared with the model's vocabulary or the answer's limit."""
+    return bool(request.min_tokens or request.logit_bias or request.allowed_token_ids or request.stop_token_ids)
 
 
 def new_answer_id(request: AnyRequest | ResponsesRequest) -> str:

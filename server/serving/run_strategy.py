@@ -10,6 +10,7 @@ from cogitate.server.auth.cache_salt import CacheSalts
 from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
 from cogitate.server.engine.context_limit import ContextLimitedEngine
 from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.token_fields import check_min_tokens
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
@@ -57,6 +58,8 @@ class StrategyRunner:
         assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
         deadline = compute_deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
+        if plan.request.min_tokens:
+            check_min_tokens(plan.request.min_tokens, self.backend.card.max_model_len - conversation.prompt_tokens)
         job.accept()
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.found_elsewhere is not None:

@@ -16,6 +16,10 @@ from tests.fakes.chat_bodies import build_chat_completion, build_text_completion
 from tests.fakes.responses_api import response, response_lines
 
 
+VOCABULARY_SIZE = 100_000
+"""More words than a test has."""
+
+
 @runtime_checkable
 class RecordsSalts(Protocol):
     """An engine that records the cache salt of each decode."""
@@ -74,7 +78,7 @@ class ScriptedBackend:
 
     @property
     def card(self) -> ModelCard:
-        return ModelCard("scripted", "1", self.max_model_len, 1_700_000_000)
+        return ModelCard("scripted", "1", self.max_model_len, 1_700_000_000, vocab_size=VOCABULARY_SIZE)
 
     async def open(self) -> None:
         if self.loading:

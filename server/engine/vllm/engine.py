@@ -118,6 +118,7 @@ async def start_engine(
         config.max_model_len,
         unix_time(),
         capacity=llm.vllm_config.scheduler_config.max_num_seqs,
+        vocab_size=config.get_vocab_size(),
     )
     return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card)
 
