@@ -6,6 +6,7 @@ envelope, leaves the connection open for the rest of the body, and replaces an e
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TypeVar
 
 import orjson
@@ -43,10 +44,11 @@ async def read_body(request: Request) -> bytes:
         raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
+            async with aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
     except ClientDisconnect:
         raise RequestCancelled from None
     except TimeoutError:

@@ -1,7 +1,8 @@
 """Answers a plan over HTTP, complete or streamed, and records the response under its Idempotency-Key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -34,14 +35,15 @@ class Encoding:
 
     build_body: BuildBody
     """Build the complete answer from a job's result."""
-    stream: Callable[[Plan, Job[Body], JobReader], AsyncIterator[bytes]]
+    stream: Callable[[Plan, Job[Body], JobReader], AsyncGenerator[bytes]]
     """Encode the answer as server-sent events."""
 
     async def encode(self, plan: Plan, job: Job[Body], *, stream: bool) -> bytes:
         """Encode a finished job's answer; empty where its stream holds a failure."""
         if not stream:
             return dumps(self.build_body(plan, job.result(), cached=job.cached))
-        content = b"".join([chunk async for chunk in self.stream(plan, job, JobReader(plan.caller))])
+        async with aclosing(self.stream(plan, job, JobReader(plan.caller))) as chunks:
+            content = b"".join([chunk async for chunk in chunks])
         has_failed = any(content.startswith(mark) or b"\n" + mark in content for mark in ERROR_EVENT_PREFIXES)
         return b"" if has_failed else content
 

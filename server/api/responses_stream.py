@@ -1,6 +1,6 @@
 """Server-sent events of the Responses API, from `response.created` to `response.completed`."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,14 +31,14 @@ PART_EVENTS = {
 """Type of a part -> prefix of its events, and the field of its text."""
 
 
-def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
     """Encode a job's answer; the engine's own stream is passed on."""
     return encode_answer(request, plan, job, reader) if plan.strategy else relay(job, reader)
 
 
 async def encode_answer(
     request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the request's echo, text as it is decoded, progress where requested, and the answer.
 
     A failure is an `error` event, and the last one.
@@ -46,12 +46,16 @@ async def encode_answer(
     encoder = EventEncoder(request, plan)
     for chunk in encoder.encode_start():
         yield chunk
-    async for event in sse.follow(job, reader):
-        if event is None:
-            yield sse.KEEP_ALIVE
-            continue
-        for chunk in encoder.encode_search_event(event):
-            yield chunk
+    search_events = sse.follow(job, reader)
+    try:
+        async for event in search_events:
+            if event is None:
+                yield sse.KEEP_ALIVE
+                continue
+            for chunk in encoder.encode_search_event(event):
+                yield chunk
+    finally:
+        await search_events.aclose()
     if error := _find_error(job, reader):
         yield encode_error(error, encoder.number)
         return
@@ -59,12 +63,16 @@ async def encode_answer(
         yield chunk
 
 
-async def relay(job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+async def relay(job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
     """Yield the lines of the engine's own stream unchanged."""
-    async for line in sse.follow(job, reader):
-        yield sse.KEEP_ALIVE if line is None else line.encode()
+    lines = sse.follow(job, reader)
+    try:
+        async for line in lines:
+            yield sse.KEEP_ALIVE if line is None else line.encode()
+    finally:
+        await lines.aclose()
     if error := _find_error(job, reader):
-        yield encode_error(error, len(job.record.entries))
+        yield encode_error(error, job.record.count)
 
 
 def _find_error(job: Job[Body], reader: JobReader) -> ApiError | None:

@@ -1,6 +1,6 @@
 """Server-sent events of chat and text completions: valid OpenAI chunks up to `[DONE]`, and progress on request."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,13 +98,13 @@ def remaining_text(text: str | None, sent: str) -> str:
     return text.removeprefix(sent) if text and text.startswith(sent) else ""
 
 
-def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
     """Encode a job's answer; the engine's own stream is passed on."""
     is_engine_stream = plan.strategy is None and not job.cached
     return relay(job, reader) if is_engine_stream else encode_answer(plan, job, reader)
 
 
-async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
     """Yield the role, text as it is decoded, progress where requested, the answer, and `[DONE]`.
 
     A failure is an error event without `[DONE]` after it.
@@ -113,14 +113,18 @@ async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncI
     yield encoder.encode_start()
     options = plan.request.stream_options
     wants_progress = bool(options and options.include_progress)
-    async for event in follow(job, reader):
-        if event is None:
-            yield KEEP_ALIVE
-        elif isinstance(event, TextEmitted):
-            if shows_text(plan):
-                yield encoder.encode_text(event.delta)
-        elif wants_progress and (progress := to_progress(event)):
-            yield encoder.encode_progress(progress)
+    events = follow(job, reader)
+    try:
+        async for event in events:
+            if event is None:
+                yield KEEP_ALIVE
+            elif isinstance(event, TextEmitted):
+                if shows_text(plan):
+                    yield encoder.encode_text(event.delta)
+            elif wants_progress and (progress := to_progress(event)):
+                yield encoder.encode_progress(progress)
+    finally:
+        await events.aclose()
     if error := find_error(job, reader):
         yield encode_event(error.body)
         return
@@ -138,21 +142,25 @@ def is_reasoning(plan: Plan, text: TextDelta) -> bool:
     return text.reasoning or (plan.strategy is not None and plan.strategy.reasoning != "inline")
 
 
-async def relay(job: Job[Body], reader: JobReader) -> AsyncIterator[bytes]:
+async def relay(job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
     """Yield the lines of the engine's own stream unchanged, but an error as this server's error event."""
-    async for line in follow(job, reader):
-        if line is None:
-            yield KEEP_ALIVE
-        elif error := parse_error(line):
-            yield encode_event(error.body)
-            return
-        else:
-            yield line.encode()
+    lines = follow(job, reader)
+    try:
+        async for line in lines:
+            if line is None:
+                yield KEEP_ALIVE
+            elif error := parse_error(line):
+                yield encode_event(error.body)
+                return
+            else:
+                yield line.encode()
+    finally:
+        await lines.aclose()
     if error := find_error(job, reader):
         yield encode_event(error.body)
 
 
-async def follow(job: Job[Body], reader: JobReader) -> AsyncIterator[Any]:
+async def follow(job: Job[Body], reader: JobReader) -> AsyncGenerator[Any]:
     """Yield the events of a job, and None after every KEEP_ALIVE_SECONDS without one, until job or reader ends."""
     while True:
         while (event := job.record.next_event(reader.place)) is not None:

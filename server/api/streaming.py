@@ -1,7 +1,7 @@
 """The streamed response of a job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from fastapi.responses import StreamingResponse
@@ -12,7 +12,7 @@ from cogitate.server.serving.jobs import Job, JobReader
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """Keep proxies from buffering a stream."""
-Encode = Callable[[JobReader], AsyncIterator[bytes]]
+Encode = Callable[[JobReader], AsyncGenerator[bytes]]
 
 
 class JobStream(StreamingResponse):
@@ -24,7 +24,8 @@ class JobStream(StreamingResponse):
     def __init__(self, job: Job[Any], caller: Caller, encode: Encode, headers: dict[str, str]) -> None:
         self._reading = job.read(caller)
         self.reader = self._reading.__enter__()
-        super().__init__(encode(self.reader), media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+        self._content = encode(self.reader)
+        super().__init__(self._content, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
 
     def leave(self) -> None:
         """Stop reading. A job without readers is cancelled."""
@@ -43,3 +44,4 @@ class JobStream(StreamingResponse):
             return  # The client reads nothing any more: the connection is closed without an end of the stream.
         finally:
             self.leave()
+            await self._content.aclose()

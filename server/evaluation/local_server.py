@@ -11,8 +11,8 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -89,28 +89,30 @@ def _die_with_parent() -> None:
 
 async def _wait_until_ready(process: Process, output: TextIO) -> str:
     last = "no output"
-    async for line in _read_lines(process):
-        if ready := READY_LINE.search(line):
-            output.write(f"serving {ready['name']} on {ready['url']}\n")
-            output.flush()
-            return ready["url"]
-        last = line
-        if not line.startswith("cogitate: "):
-            output.write(f"{line}\n")
-            output.flush()
+    async with aclosing(_read_lines(process)) as lines:
+        async for line in lines:
+            if ready := READY_LINE.search(line):
+                output.write(f"serving {ready['name']} on {ready['url']}\n")
+                output.flush()
+                return ready["url"]
+            last = line
+            if not line.startswith("cogitate: "):
+                output.write(f"{line}\n")
+                output.flush()
     raise ModelNotServed(f"the model is not served: {last.removeprefix('cogitate: ')}")
 
 
 async def _forward_output(process: Process, output: TextIO) -> None:
     """Copies the log that follows the greeting, which is for people who use the server by hand."""
     greeted = False
-    async for line in _read_lines(process):
-        if greeted:
-            output.write(f"{line}\n")
-        greeted = greeted or LAST_GREETING_LINE in line
+    async with aclosing(_read_lines(process)) as lines:
+        async for line in lines:
+            if greeted:
+                output.write(f"{line}\n")
+            greeted = greeted or LAST_GREETING_LINE in line
 
 
-async def _read_lines(process: Process) -> AsyncIterator[str]:
+async def _read_lines(process: Process) -> AsyncGenerator[str]:
     assert process.stdout
     async for line in process.stdout:
         if text := line.decode(errors="replace").strip():

@@ -42,7 +42,10 @@ class Dispatcher:
             if attempt and (original := attempt.find_original()):
                 self.traces.link(plan, self.traces.find_number(original.plan))
                 return original.plan, original.job
-            job = self._join_or_start(plan) if body is None else self._build_cached_job(plan, body)
+            if body is None:
+                job = self._join_or_start(plan, is_repeatable=attempt is not None)
+            else:
+                job = self._build_cached_job(plan, body)
         except BaseException:
             if attempt:
                 attempt.abandon()
@@ -61,14 +64,15 @@ class Dispatcher:
     def _build_cached_job(self, plan: Plan, body: Body) -> Job[Body]:
         return Job(Trace(), outcome=self.traces.adopt(plan, body), cached=True)
 
-    def _join_or_start(self, plan: Plan) -> Job[Body]:
+    def _join_or_start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
+        """`is_repeatable`: a request with the same Idempotency-Key may read the job's stream from the start."""
         if plan.key is None or not plan.is_shareable:
-            return self._start(plan)
+            return self._start(plan, is_repeatable=is_repeatable)
         if (running := self.running.get(plan.key)) and not (running[1].is_done or running[1].is_cancelled):
             self.metrics.cache.labels("joined").inc()
             self.traces.link(plan, running[0].number)
             return running[1]
-        key, job = plan.key, self._start(plan)
+        key, job = plan.key, self._start(plan, is_repeatable=is_repeatable)
         self.running[key] = plan, job
         job.add_end_callback(lambda: self._forget(key, job))
         return job
@@ -77,12 +81,13 @@ class Dispatcher:
         if key in self.running and self.running[key][1] is job:  # a cancelled job may have a successor already
             del self.running[key]
 
-    def _start(self, plan: Plan) -> Job[Body]:
+    def _start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too many generations wait already."""
         width, caller = plan.width, plan.caller
         self.slots.admit(width, caller.key, caller.limits.generations)
         try:
-            job = self.relay.start(plan) if plan.strategy is None else self.runner.start(plan)
+            is_plain = plan.strategy is None
+            job = self.relay.start(plan, keep_read=is_repeatable) if is_plain else self.runner.start(plan)
         except ApiError:
             self.slots.leave(width, caller.key)
             raise

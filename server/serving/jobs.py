@@ -29,10 +29,6 @@ from cogitate.strategies.core.ports import SampleFailed
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
-MAX_LAG_EVENTS = 256
-"""How many events a stream may be ahead of its slowest reader."""
-LAG_CHECK_SECONDS = 0.05
-"""Seconds between two checks of whether a slow reader has caught up."""
 ABORT_SECONDS = 5.0
 """How long aborting may take at shutdown."""
 
@@ -69,7 +65,7 @@ class Job(Generic[T]):
         """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
         if self.task is not None:
             await self._accepted.wait()
-        if self.failure and not self.record.entries:
+        if self.failure and not self.record.count:
             raise self.failure
 
     def add_end_callback(self, callback: Callable[[], object]) -> None:
@@ -88,11 +84,6 @@ class Job(Generic[T]):
             self.readers.remove(reader)
             if not self.readers:
                 self.cancel()
-
-    async def wait_for_readers(self) -> None:
-        """Returns when no reader lags more than MAX_LAG_EVENTS, so that unread output does not pile up."""
-        while any(len(self.record.entries) - reader.place.index > MAX_LAG_EVENTS for reader in self.readers):
-            await self.record.wait(LAG_CHECK_SECONDS)
 
     def cancel(self) -> None:
         if self.task is not None:
@@ -180,7 +171,12 @@ class Jobs:
 
     def abandon(self, error: ApiError) -> None:
         """Admits nothing more and cancels all jobs; `error` becomes their failure."""
-        self.draining, self.drain_error = True, error
+        self.drain_error = error
+        self.abort()
+
+    def abort(self) -> None:
+        """Admits nothing more and cancels all jobs."""
+        self.draining = True
         for job in list(self.live):
             job.cancel()
 

@@ -12,6 +12,7 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.relay_log import RelayLog
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.event_log import EventLog
@@ -28,9 +29,13 @@ class PlainRelay:
     flights: SingleFlight
     traces: TraceRegistry
 
-    def start(self, plan: Plan) -> Job[Body]:
-        """Starts a job. A stream's result is empty: its lines are in the job's record. Raises ApiError."""
-        return self.jobs.start(EventLog[str](), partial(self._run, plan))
+    def start(self, plan: Plan, *, keep_read: bool = False) -> Job[Body]:
+        """Starts a job. A stream's result is empty: its events are in the job's record. Raises ApiError.
+
+        `keep_read`: the stream may be read again from the start.
+        """
+        log = RelayLog(keep_read=keep_read) if plan.request.stream else EventLog[str]()
+        return self.jobs.start(log, partial(self._run, plan))
 
     async def _run(self, plan: Plan, job: Job[Body]) -> Body:
         if plan.key is None:
@@ -57,8 +62,11 @@ async def copy_stream(events: Events, job: Job[Body]) -> None:
     A cancellation while `job` waits for its readers would otherwise leave the engine's generator, and what it decodes,
     open until it is garbage-collected.
     """
+    log = job.record
+    assert isinstance(log, RelayLog)
     async with aclosing(events):
         async for event in events:
-            job.record.emit(event)
+            log.emit(event)
             job.accept()
-            await job.wait_for_readers()
+            while not log.has_room([reader.place for reader in job.readers]):
+                await log.wait_for_read()

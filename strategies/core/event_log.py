@@ -37,13 +37,18 @@ class EventLog(Generic[E]):
         self._began = time.monotonic()
         self._followers: list[asyncio.Future[None]] = []
 
+    @property
+    def count(self) -> int:
+        """Number of events so far."""
+        return len(self.entries)
+
     def emit(self, event: E) -> None:
         self.entries.append(Entry(time.monotonic() - self._began, event))
         self.wake()
 
     def next_event(self, cursor: Cursor) -> E | None:
         """Return the event at the cursor and advance it; None where there is none yet."""
-        if cursor.index == len(self.entries):
+        if cursor.index == self.count:
             return None
         cursor.index += 1
         return self.entries[cursor.index - 1].event

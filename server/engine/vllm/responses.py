@@ -47,16 +47,23 @@ def _check_tool_parser(loaded: LoadedEngine, request: ResponsesRequest) -> None:
 
 
 async def _read_start(events: VllmEvents) -> list[bytes]:
-    """Read up to the first event with content: vLLM refuses a request after the preliminary events."""
-    start: list[bytes] = []
+    """Read up to the first event with content: vLLM refuses a request after the preliminary events.
+
+    Closes the events where that fails or is cancelled.
+    """
+    start, has_begun = list[bytes](), False
     try:
         async for event in events:
             start.append(_encode(event, len(start)))
-            if event.type not in PRELIMINARY_EVENTS:
+            has_begun = event.type not in PRELIMINARY_EVENTS
+            if has_begun:
                 break
     except ValidationError as error:
         # The request was valid: vLLM's error event is not among the types of its own event union.
         raise UpstreamError(LOST_REQUEST) from error
+    finally:
+        if not has_begun:
+            await events.aclose()
     return start
 
 
