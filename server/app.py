@@ -17,7 +17,7 @@ from cogitate.server.engine import CannotStart
 from cogitate.server.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.head import HeadAsGet, build_allow_header
-from cogitate.server.http.instrumentation import Instrumentation
+from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
 from cogitate.server.protocol.json import OrjsonResponse
 from cogitate.server.serving.service import Service
@@ -61,6 +61,7 @@ def create_app(
     app.add_middleware(Authentication, keys=keys)
     app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
     app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
+    service.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
     return app
 
 

@@ -78,7 +78,8 @@ async def run(service: Service, listener: socket.socket, report: ProgressReporte
 
     # After the engine's failure the process ends, so that its supervisor starts another.
     app = create_app(service, on_ready=announce, on_death=lambda reason: server.stop())
-    server = DrainingServer(app, partial(service.jobs.drain, service.settings.drain_seconds))
+    drain, abort = partial(service.jobs.drain, service.settings.drain_seconds), service.jobs.abort
+    server = DrainingServer(app, drain, abort)
     try:
         async with asyncio.TaskGroup() as group:
             progress = group.create_task(report_loading(service, report))
@@ -104,10 +105,16 @@ def configure_logging(terminal: TextIO, level: str) -> None:
     """Sends the server's and uvicorn's log to the terminal. vLLM's log stays with its output."""
     handler = logging.StreamHandler(terminal)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(is_failure)
     for name in ("cogitate", "uvicorn"):
         logging.getLogger(name).addHandler(handler)
         logging.getLogger(name).setLevel(level.upper())
         logging.getLogger(name).propagate = False
+
+
+def is_failure(record: logging.LogRecord) -> bool:
+    """Leaves out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def bind_socket(host: str, port: int) -> socket.socket:

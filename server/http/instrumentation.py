@@ -13,6 +13,8 @@ from cogitate.server.observability.metrics import Metrics
 from cogitate.server.protocol.json import OrjsonResponse
 
 log = logging.getLogger("cogitate")
+OTHER_ENDPOINT = "other"
+"""Label of requests to unknown paths."""
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -54,7 +56,7 @@ class Instrumentation:
                 response = OrjsonResponse(error.body, error.status, headers=error.headers)
                 await response(scope, receive, send_with_headers)
         finally:
-            endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
+            endpoint = scope["path"] if scope["path"] in self.endpoints else OTHER_ENDPOINT
             self.metrics.observe_request(endpoint, state["strategy"], status or 500, time.perf_counter() - start)
 
 

@@ -1,5 +1,6 @@
 """Prometheus metrics. Labels have a closed set of values, so that no client can create series."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -23,14 +24,17 @@ COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARE_BUCKETS = tuple(share / 10 for share in range(1, 11))
 CACHE_RESULTS = ("hit", "miss", "joined", "stored", "corrupt", "unavailable")
 TOKEN_KINDS = ("prompt", "cached", "generated", "aborted", "verifier")
+STATUS_CLASSES = ("2xx", "4xx", "5xx")
+STRATEGY_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses"})
+"""Requests to these paths may name a strategy."""
 
 
 @dataclass(slots=True)
 class Metrics:
     """The server's own metrics, in a registry of their own. Times are in seconds.
 
-    The series of counters by strategy and by cache result exist from the start, with the value 0, so that the first
-    event of a kind is an increase and not a new series.
+    Series exist from the start, with the value 0: the first event of a kind is an increase and not a new series.
+    `cogitate_request_seconds` is the exception: it would have 700 of them, and `cogitate_requests` counts the same.
     """
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -59,6 +63,16 @@ class Metrics:
                 self.tokens.labels(strategy, kind)
             for reason in get_args(Stopped):
                 self.stopped.labels(strategy, reason)
+            for histogram in (self.first_token, self.candidates, self.agreement):
+                histogram.labels(strategy)
+
+    def create_request_series(self, endpoints: Iterable[str]) -> None:
+        """Creates the series of requests to these paths, under every strategy where they may name one."""
+        for endpoint in endpoints:
+            strategies = ("none", *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else ("none",)
+            for strategy in strategies:
+                for status in STATUS_CLASSES:
+                    self.requests.labels(endpoint, strategy, status)
 
     def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
         """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response."""

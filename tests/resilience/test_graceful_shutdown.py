@@ -1,6 +1,7 @@
 """SIGTERM: the server finishes requests within the drain limit, rejects new ones, aborts the rest, and exits."""
 
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from tests.resilience.measure import wait_until
-from tests.resilience.server_process import CHAT, HELLO, Server
+from tests.resilience.server_process import CHAT, HELLO, Server, body, raw
 
 pytestmark = pytest.mark.fault("T14")
 
@@ -28,11 +29,12 @@ class InFlight:
     ends: list[float] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def start(self, count: int = 40) -> None:
+    def start(self, count: int = 40, others: int = 0) -> None:
+        """`others`: generations of other requests."""
         self.threads = [threading.Thread(target=self._send, args=(at % 2 == 0,)) for at in range(count)]
         for thread in self.threads:
             thread.start()
-        wait_until(lambda: self.server.counters["running"] == count * 4, 30)
+        wait_until(lambda: self.server.counters["running"] == count * 4 + others, 30)
 
     def join(self) -> None:
         for thread in self.threads:
@@ -103,6 +105,33 @@ def test_second_signal_ends_the_process_at_once(bar):
             in_flight.join()
     figure = ", ".join(f"{seconds:.1f} s, exit {status}" for seconds, status in figures)
     bar("SIGTERM twice, SIGINT twice", figure, "4 s", all(seconds <= 4 for seconds, _ in figures))
+
+
+def open_unread_stream(server: Server) -> socket.socket:
+    """Requests a long stream that nobody reads: at the end of the drain it is still to be sent."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(server.address)
+    connection.sendall(raw(body(stream=True, strategy="chain_of_thought", cache="no-store")))
+    return connection
+
+
+@pytest.mark.parametrize("signals", [2, 1], ids=["twice", "once"])
+def test_aborted_requests_leave_no_traceback_in_the_log(bar, signals: int):
+    with Server(flags=("--drain-seconds", "60" if signals == 2 else "0.5")) as server:
+        server.set_knobs(pace=0.05, texts=[("x" * 4000 + " ") * 500])
+        with open_unread_stream(server):
+            in_flight = InFlight(server)
+            in_flight.start(4, others=1)
+            time.sleep(2)  # the unread stream fills the send buffer
+            for _ in range(signals):
+                server.send_signal(signal.SIGTERM)
+                time.sleep(0.3)
+            status = server.wait_for_exit(15)
+            in_flight.join()
+        log = [line for line in server.output.splitlines() if "signal" in line or "Traceback" in line or ".py" in line]
+    met = status == 0 and not any("Traceback" in line or ".py" in line for line in log) and len(log) == signals - 1
+    bar(f"{signals} times SIGTERM with work in flight: the log", f"{log}", "at most one line, no traceback", met)
 
 
 def test_signal_during_startup_ends_the_process(bar):
