@@ -4,6 +4,7 @@ No other parser reads the texts: what it did not consume, or read otherwise, cou
 takes a tree as `evaluate.py` does is checked by its value at the points of that module.
 """
 
+import operator
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -22,6 +23,14 @@ _FUNCTIONS: dict[str, Callable[..., sympy.Basic]] = {
     "factorial": sympy.factorial, "binom": sympy.binomial, "sqrt": sympy.sqrt,
     "root": lambda degree, x: sympy.real_root(x, degree) if x.is_real else sympy.root(x, degree),
 }  # fmt: skip
+_OPERATIONS: dict[str, Callable[..., sympy.Expr]] = {
+    "neg": operator.neg,
+    "add": sympy.Add,
+    "mul": sympy.Mul,
+    "div": operator.truediv,
+    "mixed": lambda whole, top, bottom: whole + top / bottom,
+    "pow": operator.pow,
+}
 _SIMPLIFIERS: tuple[Callable[[sympy.Expr], sympy.Expr], ...] = (
     sympy.expand,
     sympy.cancel,
@@ -34,8 +43,8 @@ _SIMPLIFIERS: tuple[Callable[[sympy.Expr], sympy.Expr], ...] = (
 
 def are_proven_equal(a: Node, b: Node) -> bool:
     """Whether algebra shows that two expressions are equal. Raises what sympy raises."""
-    for is_positive in (False, True):
-        x, y = to_sympy(a, is_positive), to_sympy(b, is_positive)
+    for is_real in (False, True):
+        x, y = to_sympy(a, is_real), to_sympy(b, is_real)
         if not (_agrees(a, x) and _agrees(b, y)):
             return False
         if is_zero(x - y):
@@ -55,29 +64,17 @@ def is_zero(difference: sympy.Expr) -> bool:
 
 
 @lru_cache(maxsize=512)
-def to_sympy(node: Node, is_positive: bool = False) -> sympy.Expr:
-    """The tree as sympy's expression; `is_positive`: of its variables."""
-    match node.op:
-        case "num":
-            return sympy.Rational(node.name)
-        case "const":
-            return _CONSTANTS[node.name]
-        case "var":
-            return sympy.Symbol(node.name, positive=True) if is_positive else sympy.Symbol(node.name)
-    args = [to_sympy(part, is_positive) for part in node.args]
-    match node.op:
-        case "neg":
-            return -args[0]
-        case "add":
-            return sympy.Add(*args)
-        case "mul":
-            return sympy.Mul(*args)
-        case "div":
-            return args[0] / args[1]
-        case "mixed":
-            return args[0] + args[1] / args[2]
-        case "pow":
-            return args[0] ** args[1]
+def to_sympy(node: Node, is_real: bool = False) -> sympy.Expr:
+    """The tree as sympy's expression; `is_real`: with real variables."""
+    if node.op == "num":
+        return sympy.Rational(node.name)
+    if node.op == "const":
+        return _CONSTANTS[node.name]
+    if node.op == "var":
+        return sympy.Symbol(node.name, real=True) if is_real else sympy.Symbol(node.name)
+    args = [to_sympy(part, is_real) for part in node.args]
+    if node.op in _OPERATIONS:
+        return _OPERATIONS[node.op](*args)
     if node.name == "log":
         return sympy.log(args[1]) / sympy.log(args[0]) if len(args) == 2 else _LOG_UNIT * sympy.log(args[0])
     return _FUNCTIONS[node.name](*args)

@@ -27,7 +27,7 @@ MAX_CPU_SECONDS = 120
 
 
 def equal(a: str, b: str) -> bool:
-    """Whether two answers, alone in a vote, are one: equal by their types, and by algebra where they are expressions."""
+    """Whether two answers, alone in a vote, are one: by their types, and by algebra where they are expressions."""
     one, other = canonical(a), canonical(b)
     return _is_proven(compare_keys(one, other)) or _is_proven(compare_keys(one, other, is_loose=True))
 

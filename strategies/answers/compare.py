@@ -66,7 +66,7 @@ class _Comparison:
     def any(self, a: Value, b: Value) -> Pairs | None:
         return compare(a, b, is_loose=self.is_loose)
 
-    def same_type(self, a: Value, b: Value) -> Pairs | None:
+    def same_type(self, a: Value, b: Value) -> Pairs | None:  # noqa: C901 one case a type
         match a, b:
             case Scalar(), Scalar():
                 return compare_nodes(a.node, b.node, is_loose=self.is_loose)
@@ -76,7 +76,7 @@ class _Comparison:
                 return self.amounts(a, b)
             case Labelled(), Labelled():
                 return self.labelled(a, b)
-            case (Equation() | Labelled()), (Equation() | Labelled()):
+            case ((Equation() | Labelled()), (Equation() | Labelled())):
                 return _compare_equations(a, b)
             case Sequence(), Sequence():
                 return self.sequences(a, b)
@@ -143,11 +143,12 @@ class _Comparison:
     def other_type(self, a: Value, b: Value) -> Pairs | None:
         return self.bare(a, b) if (found := self.bare(b, a)) is None else found
 
-    def bare(self, dressed: Value, bare: Value) -> Pairs | None:
+    def bare(self, dressed: Value, bare: Value) -> Pairs | None:  # noqa: C901 one case a type
         """Compares a value with a unit, a name or a base with one without."""
         match dressed, bare:
             case Amount(), Scalar():
-                return compare_nodes(dressed.node, bare.node, is_loose=True)
+                body = _without_letter(bare.node, dressed.unit.name)
+                return compare_nodes(dressed.node, body, is_loose=True)
             case Labelled(), _:
                 return self.any(dressed.value, bare)
             case Equation(sign="="), Scalar() if all(part.op in ("var", "add", "mul") for part in dressed.left.walk()):
@@ -161,6 +162,13 @@ class _Comparison:
             case Sequence(), Scalar() if dressed.brackets in ("[]", "{}") and len(dressed.items) == 1:
                 return self.any(dressed.items[0], bare)
         return None
+
+
+def _without_letter(node: Node, letter: str) -> Node:
+    """The number of `5m`, where the letter may be the unit."""
+    if node.op == "mul" and len(node.args) == 2 and node.args[1] == Node("var", letter):
+        return node.args[0]
+    return node
 
 
 def compare_nodes(a: Node, b: Node, *, is_loose: bool = False) -> Pairs | None:

@@ -2,12 +2,14 @@
 
 import cmath
 import math
+import operator
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from cogitate.strategies.answers.expression import Node, variables
 
@@ -75,35 +77,23 @@ def are_close(a: complex, b: complex) -> bool:
 
 def evaluate(node: Node, point: dict[str, complex]) -> Value:
     """The value where the variables have the given values. Raises ArithmeticError, ValueError."""
-    match node.op:
-        case "num":
-            return Fraction(Decimal(node.name)) if len(node.name) < MAX_BITS // 4 else _refuse()
-        case "var":
-            return point[node.name]
-        case "const":
-            return {"pi": complex(math.pi), "e": complex(math.e), "i": 1j, "inf": complex(math.inf)}[node.name]
+    if not node.args:
+        return _evaluate_leaf(node, point)
     args = [evaluate(part, point) for part in node.args]
-    match node.op:
-        case "neg":
-            return -args[0]
-        case "add":
-            return _fold(args, lambda a, b: a + b)
-        case "mul":
-            return _fold(args, lambda a, b: a * b)
-        case "div":
-            return _fold(args, lambda a, b: a / b)
-        case "mixed":
-            return args[0] + args[1] / args[2]
-        case "pow":
-            return _power(args[0], args[1])
-    return _apply(node.name, args)
+    return _OPERATIONS[node.op](args) if node.op in _OPERATIONS else _apply(node.name, args)
+
+
+def _evaluate_leaf(node: Node, point: dict[str, complex]) -> Value:
+    if node.op == "num":
+        return Fraction(Decimal(node.name)) if len(node.name) < MAX_BITS // 4 else _refuse()
+    return point[node.name] if node.op == "var" else _CONSTANTS[node.name]
 
 
 def _refuse() -> Value:
     raise ValueError("too large")
 
 
-def _fold(args: list[Value], combine: Callable[[Value, Value], Value]) -> Value:
+def _fold(args: list[Value], combine: Callable[[Any, Any], Any]) -> Value:
     total = args[0]
     for value in args[1:]:
         both = isinstance(total, Fraction) and isinstance(value, Fraction)
@@ -174,3 +164,14 @@ def _apply_to_rationals(name: str, args: list[Fraction]) -> Value:
     if any(arg.denominator != 1 or not 0 <= arg <= 2_000 for arg in args):
         return _refuse()
     return Fraction(math.factorial(int(args[0])) if name == "factorial" else math.comb(*map(int, args)))
+
+
+_CONSTANTS = {"pi": complex(math.pi), "e": complex(math.e), "i": 1j, "inf": complex(math.inf)}
+_OPERATIONS: dict[str, Callable[[list[Value]], Value]] = {
+    "neg": lambda args: -args[0],
+    "add": lambda args: _fold(args, operator.add),
+    "mul": lambda args: _fold(args, operator.mul),
+    "div": lambda args: _fold(args, operator.truediv),
+    "mixed": lambda args: _fold([args[0], _fold(args[1:], operator.truediv)], operator.add),
+    "pow": lambda args: _power(args[0], args[1]),
+}

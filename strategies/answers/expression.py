@@ -1,6 +1,7 @@
 """Mathematical expressions as trees, and the text by which a tree is written again."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -10,6 +11,23 @@ FUNCTIONS = frozenset(
     + ("abs", "floor", "ceil", "factorial", "binom", "sqrt", "root")
 )
 """Functions of a tree. `log` has no base; with a base it has two arguments, the base first, as `root` its degree."""
+
+
+_WORDS = frozenset(("pi", "ln", "lg", "oo", "inf", "sin", "cos", "tan"))
+_PRODUCTS = re.compile("[xyz]{2,4}|[abc]{2,4}|abcd|[mn]{2}|[pq]{2}")
+_CONSONANTS = re.compile("[b-df-hj-np-tv-zB-DF-HJ-NP-TV-Z]{3,4}")
+_LAST_LETTERS = re.compile("[A-Za-z]*$")
+_FIRST_LETTERS = re.compile("[A-Za-z]*")
+
+
+def is_product(word: str) -> bool:
+    """Whether letters that stand alone are a product, as `xy` is, and no word."""
+    return bool(_PRODUCTS.fullmatch(word))
+
+
+def is_run(word: str) -> bool:
+    """Whether letters within an expression are a product: two, or a few that are no syllable, as `mgh` and `GMm`."""
+    return word not in _WORDS and (len(word) <= 2 or bool(_CONSONANTS.fullmatch(word)) or is_product(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,15 @@ def divide(top: Node, bottom: Node) -> Node:
     return Node("div", args=(top, bottom))
 
 
+def multiply(a: Node, b: Node) -> Node:
+    """The product, with its sign before it and without inner products."""
+    if a.op == "neg":
+        return negate(multiply(a.args[0], b))
+    if b.op == "neg":
+        return negate(multiply(a, b.args[0]))
+    return Node("mul", args=(*(a.args if a.op == "mul" else (a,)), *(b.args if b.op == "mul" else (b,))))
+
+
 def to_node(value: Fraction) -> Node:
     """An exact value as a tree."""
     size = number(str(abs(value.numerator)))
@@ -79,7 +106,7 @@ def _write_product(node: Node) -> str:
             part = f"({part})"
         text += (_joint(before, factor, text, part) if before else "") + part
         before = factor
-    return text
+    return text if len(text) < 2 or not text.isalpha() or is_product(text) else r"\cdot ".join(text)
 
 
 def _joint(before: Node, factor: Node, text: str, part: str) -> str:
@@ -88,7 +115,10 @@ def _joint(before: Node, factor: Node, text: str, part: str) -> str:
     if part[0].isdigit() or mixed or named or part.startswith("\\binom") or part.startswith("|") or text.endswith("!"):
         return r"\cdot "
     command = text.rpartition("\\")[2] if "\\" in text else "1"
-    return " " if command.isalpha() and part[0].isalpha() else ""
+    if command.isalpha() and part[0].isalpha():
+        return " "
+    run = _LAST_LETTERS.search(text)[0] + _FIRST_LETTERS.match(part)[0]  # type: ignore[index]
+    return r"\cdot " if part[0].isalpha() and len(run) > 1 and not is_run(run) else ""
 
 
 def _write_sum(node: Node) -> str:
@@ -131,7 +161,7 @@ def _write_function(node: Node) -> str:
     return rf"\{node.name}({parts[0]})"
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[Node], str]] = {
     "num": lambda node: node.name,
     "var": lambda node: node.name,
     "const": lambda node: {"pi": r"\pi", "inf": r"\infty"}.get(node.name, node.name),

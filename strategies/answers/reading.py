@@ -4,29 +4,27 @@ import re
 from functools import lru_cache
 
 from cogitate.strategies.answers import latex
-from cogitate.strategies.answers.evaluate import profile
-from cogitate.strategies.answers.expression import Node, variables
-from cogitate.strategies.answers.expression_parser import parse_expression
 from cogitate.strategies.answers.json_answer import canonical_json
-from cogitate.strategies.answers.scalars import fold, open_text_boxes, read_scalar
+from cogitate.strategies.answers.relations import merge_labels, read_relation
+from cogitate.strategies.answers.scalars import fold, open_text_boxes, read_compound, read_scalar
 from cogitate.strategies.answers.structure import (
-    RELATIONS,
     SEPARATORS,
     join_thousands,
     split_at,
     split_brackets,
     split_matrix,
 )
-from cogitate.strategies.answers.relations import merge_labels, read_relation
-from cogitate.strategies.answers.values import Json, Labelled, Matrix, Scalar, Sequence, Text, Union, Value, Written
+from cogitate.strategies.answers.values import BRACKETS, Json, Labelled, Matrix, Sequence, Text, Union, Value, Written
 from cogitate.strategies.answers.written import read_written
 
 _MAX_CHARACTERS = 2_000
 _MAX_DEPTH = 4
 _MAX_ITEMS = 200
 _WRAPPERS = re.compile(r"(?:Matrix|(?:np\.)?array|set|frozenset|tuple|list)\((.*)\)", re.DOTALL)
+_TYPED_NUMBER = re.compile(
+    r"(?:Decimal|mpf|mpz|(?:np\.)?(?:float|int)(?:16|32|64)?|Integer|Float)\(['\"]?(-?[0-9.]+(?:e[-+]?[0-9]+)?)['\"]?\)"
+)
 _CUP = frozenset([r"\cup"])
-_CLOSED = {"(": ")", "[": "]", "{": "}", r"\{": r"\}"}
 
 
 @lru_cache(maxsize=8192)
@@ -61,7 +59,9 @@ def _read(text: str, depth: int) -> Value:
         return Text(fold(text))
     if (written := read_written(text)) is not None:
         return Written(written)
-    if wrapped := _WRAPPERS.fullmatch(text):
+    if amount := read_compound(text):
+        return amount
+    if wrapped := _WRAPPERS.fullmatch(text) or _TYPED_NUMBER.fullmatch(text):
         text = wrapped[1]
     if text == r"\emptyset":
         return Sequence("{}", ())
@@ -83,16 +83,16 @@ def _read_bracketed(text: str, depth: int) -> Value | None:
         return Text(fold(text))
     parts = [part for part in split[0] if part]
     if not parts:
-        return {"(": Text(""), "[": Sequence("[]", ())}.get(opening, Sequence("{}", ()))
+        return Text("") if opening == "(" else Sequence("[]" if opening == "[" else "{}", ())
     if len(parts) == 1 and opening in ("(", "{"):
         return _read(body, depth + 1)
     items = tuple(_read_item(part, depth + 1) for part in parts)
     if opening in ("{", r"\{"):
         return _to_set(items)
-    pair = opening + closing
-    if pair not in ("()", "[]", "(]", "[)") or (pair in ("(]", "[)") and len(items) != 2):
+    pair = BRACKETS.get(opening + closing)
+    if pair is None or (pair in ("(]", "[)") and len(items) != 2):
         return Text(fold(text))
-    return Sequence(pair, items)  # type: ignore[arg-type]
+    return Sequence(pair, items)
 
 
 def _read_item(text: str, depth: int) -> Value:
@@ -126,7 +126,9 @@ def _read_list(text: str, depth: int) -> Value | None:
         return None
     items = [_read(part, depth + 1) for part in parts]
     if any(isinstance(item, Text) for item in items):
-        return Text(fold(text)) if any(sign.isalpha() for sign in signs) else Text(", ".join(item.key for item in items))
+        return (
+            Text(fold(text)) if any(sign.isalpha() for sign in signs) else Text(", ".join(item.key for item in items))
+        )
     if labelled := merge_labels(items, signs):
         return labelled
     if any(isinstance(item, Written) for item in items):
@@ -137,6 +139,4 @@ def _read_list(text: str, depth: int) -> Value | None:
 def _expand_signs(part: str) -> list[str]:
     if r"\pm" not in part and r"\mp" not in part:
         return [part]
-    return [
-        re.sub(r"\\pm(?![A-Za-z])", one, re.sub(r"\\mp(?![A-Za-z])", other, part)) for one, other in ("+-", "-+")
-    ]
+    return [re.sub(r"\\pm(?![A-Za-z])", one, re.sub(r"\\mp(?![A-Za-z])", other, part)) for one, other in ("+-", "-+")]

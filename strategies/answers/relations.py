@@ -1,7 +1,8 @@
 """Reads equations and inequalities: a named value, `x=3`; an interval, `1<x<2`; or two expressions with a sign."""
 
 import re
-from collections.abc import Callable, Sequence as Items
+from collections.abc import Callable
+from collections.abc import Sequence as Items
 from typing import Literal
 
 from cogitate.strategies.answers.evaluate import are_close, profile
@@ -9,8 +10,8 @@ from cogitate.strategies.answers.expression import Node, negate, variables
 from cogitate.strategies.answers.expression_parser import parse_expression
 from cogitate.strategies.answers.structure import RELATIONS, split_at
 from cogitate.strategies.answers.values import (
+    BRACKETS,
     Amount,
-    Brackets,
     Equation,
     Labelled,
     Scalar,
@@ -25,7 +26,9 @@ Read = Callable[[str], Value]
 _NAME = re.compile(
     r"(?:[A-Za-z]|\\(?:alpha|beta|gamma|delta|theta|phi|omega|lambda|mu|sigma|rho|ell|Delta|Omega|Phi))(?:_\w|_\{\w+\})?'*"
 )
-_LONG_NAME = re.compile(r"[A-Za-z](?:_\w)?'*\([^()=]{1,30}\)|\\angle ?[A-Z]{1,3}|\|?[A-Z]{2}\|?|\([a-zA-Z](?:, ?[a-zA-Z])+\)")
+_LONG_NAME = re.compile(
+    r"[A-Za-z](?:_\w)?'*\([^()=]{1,30}\)|\\angle ?[A-Z]{1,3}|\|?[A-Z]{2}\|?|\([a-zA-Z](?:, ?[a-zA-Z])+\)"
+)
 _WORDS = re.compile(r"[A-Za-z][A-Za-z ]{1,40}")
 _FLIPPED = {">": "<", r"\ge": r"\le"}
 _INFINITY = Node("const", "inf")
@@ -68,7 +71,9 @@ def _label(name: str, value: Value) -> Value | None:
 def _read_equation(sides: list[str], read: Read) -> Value | None:
     name, last = sides[0], read(sides[-1])
     nodes = [parse_expression(side) for side in sides]
-    named = bool(_NAME.fullmatch(name) or _LONG_NAME.fullmatch(name)) or nodes[0] is None and bool(_WORDS.fullmatch(name))
+    named = (
+        bool(_NAME.fullmatch(name) or _LONG_NAME.fullmatch(name)) or nodes[0] is None and bool(_WORDS.fullmatch(name))
+    )
     if len(sides) > 2 and not _are_all_equal(nodes[1:] if named else nodes):
         return None
     right = nodes[-1]
@@ -127,8 +132,7 @@ def _is_name(node: Node) -> bool:
 
 def _interval(low: Node, high: Node, first: str, second: str) -> Sequence:
     brackets = ("(" if first == "<" else "[") + (")" if second == "<" else "]")
-    typed: Brackets = {"()": "()", "[]": "[]", "(]": "(]", "[)": "[)"}[brackets]  # type: ignore[assignment]
-    return Sequence(typed, (Scalar(low), Scalar(high)))
+    return Sequence(BRACKETS[brackets], (Scalar(low), Scalar(high)))
 
 
 def merge_labels(items: Items[Value], signs: Items[str]) -> Value | None:

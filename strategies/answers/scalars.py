@@ -108,6 +108,10 @@ def _read_amount(text: str) -> Value | None:
         return _to_amount(rate[1], f"{rate[2].strip()}/{rate[3].strip()}{rate[4] or ''}")
     if boxed := _BOXED_UNIT.fullmatch(text):
         return _to_amount(boxed[1], boxed[2].strip() + (f"^{boxed[3]}" if boxed[3] else ""))
+    return _read_unboxed_amount(text)
+
+
+def _read_unboxed_amount(text: str) -> Value | None:
     if text.endswith("°") and not _TRIGONOMETRIC.search(text):
         return _to_amount(text[:-1], "degree")
     if ordinal := _ORDINAL.fullmatch(text):
@@ -117,7 +121,7 @@ def _read_amount(text: str) -> Value | None:
     scaled = _SCALED.match(text)
     if scaled and is_plain_unit(rest := text[scaled.end() :]) and (node := _scale(scaled)):
         return _combine(node, parse_unit(rest))
-    return _read_compound(text)
+    return read_compound(text)
 
 
 def _read_money(money: re.Match[str]) -> Value | None:
@@ -133,7 +137,9 @@ def _read_money(money: re.Match[str]) -> Value | None:
 
 def _read_plain(plain: re.Match[str]) -> Value | None:
     digits, gap, words = plain[1], plain[2], plain[3]
-    joined = not gap and not re.fullmatch(r"(?:[cdkmn]?m|km|kg|mg|g|ml|in|ft|lbs?|oz|hrs?|mins?|sec|°[CF]?)(?:\^?[23])?|°\s?[CF]", words)
+    joined = not gap and not re.fullmatch(
+        r"(?:[cdkmn]?m|km|kg|mg|g|ml|in|ft|lbs?|oz|hrs?|mins?|sec|°[CF]?)(?:\^?[23])?|°\s?[CF]", words
+    )
     return None if joined or not (is_plain_unit(words) or words.startswith("°")) else _to_amount(digits, words)
 
 
@@ -146,7 +152,7 @@ def _combine(node: Node, unit: Unit | None) -> Value:
     return Amount(node, unit) if unit and unit.name else Scalar(node)
 
 
-def _read_compound(text: str) -> Value | None:
+def read_compound(text: str) -> Value | None:
     """`2 hours 30 minutes`, `5 ft 6 in`: the sum, in the smallest of the units."""
     pairs = [(digits, parse_unit(words)) for digits, words in _COMPOUND.findall(text.replace(" and ", " "))]
     if len(pairs) < 2 or re.sub(r"\s+", "", text.replace(" and ", "")) != "".join(

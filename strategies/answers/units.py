@@ -1,4 +1,4 @@
-r"""Units of amounts: `18 dollars`, `18\text{ cm}^2`, `\$18`, `48^\circ`. The same amount in another unit is equal to it."""
+r"""Units of amounts: `18 dollars`, `18\text{ cm}^2`, `\$18`, `48^\circ`, with the sizes of those that convert."""
 
 import re
 from dataclasses import dataclass
@@ -33,6 +33,12 @@ euro euro 1 € eur
 sterling £ 1 gbp
 yen yen 1 ¥ jpy
 rupee rupee 1 ₹ inr
+energy joule 1 j | kj 1000 kilojoule | calorie 4184/1000 cal | kcal 4184 kilocalorie
+electronvolt ev 1 | kev 1000
+force newton 1 | kn 1000 kilonewton
+power watt 1 | kw 1000 kilowatt
+substance mol 1 mole
+temperature kelvin 1
 angle degree 1 ° deg
 angle radian 1r rad
 celsius °c 1 degree-celsius celsius
@@ -50,7 +56,7 @@ class Unit:
 
 
 def _read_table() -> dict[str, Unit]:
-    found = {}
+    found: dict[str, Unit] = {}
     for line in _TABLE.strip().splitlines():
         dimension, _, rest = line.partition(" ")
         for entry in rest.split("|"):
@@ -62,14 +68,15 @@ def _read_table() -> dict[str, Unit]:
 
 
 _UNITS = _read_table()
-_SHORT = frozenset(name for name in _UNITS if len(name) < 3) - {"m", "g", "l", "s", "h"}
+_SHORT = frozenset(name for name in _UNITS if len(name) < 3) - set("mglshj")
 """Short names that stand for a unit also in plain text; a single letter may be a variable."""
 
 
 @lru_cache(maxsize=2048)
 def parse_unit(text: str) -> Unit | None:
     """The unit that the words name, boxed or plain; None where they are no unit, a name without power for `units`."""
-    words = " ".join(text.replace("{", "").replace("}", "").casefold().replace("^ ", "^").split()).strip(" .")
+    cased = " ".join(text.replace("{", "").replace("}", "").replace("^ ", "^").split()).strip(" .")
+    words = " ".join(map(_fold_case, cased.split(" ")))
     if not words or len(words) > MAX_UNIT_CHARACTERS or not _WORDS.fullmatch(words):
         return None
     if _GENERIC.fullmatch(words):
@@ -89,6 +96,13 @@ def parse_unit(text: str) -> Unit | None:
     if len(parts) > 1:
         return Unit("/".join(part.name for part in parts) + (f"^{exponent}" if exponent else ""))
     return _to_unit(base, exponent)
+
+
+def _fold_case(word: str) -> str:
+    """A word without case; a short name that the table does not know keeps it: mW is not MW."""
+    folded = word.casefold()
+    is_known = folded in _UNITS or folded.rstrip("s") in _UNITS or len(folded.rstrip("^23")) > 3
+    return folded if (is_known and word not in ("Mg", "Ml", "ML", "MJ")) or not word.isalpha() else word
 
 
 def _to_unit(words: str, exponent: str) -> Unit:
@@ -111,10 +125,12 @@ def _singular(word: str) -> str:
 
 
 def is_plain_unit(words: str) -> bool:
-    """Whether plain words after a number are a unit: `m` alone may be a variable."""
+    """Whether plain words after a number and a space are a unit: of single letters only few are."""
     bare = words.casefold().replace(".", "").strip()
     first = bare.split()[0] if bare else ""
-    long = len(first) > 2 or first in _SHORT or first.rstrip("^23") in _SHORT
+    if words.strip() in ("m", "g", "s", "L"):
+        return True
+    long = len(first) > 2 or first in _POWERS or first.rstrip("23").rstrip("^") in _SHORT
     return bool(long) and parse_unit(words) is not None and not _VARIABLE.search(bare.replace("per h", ""))
 
 

@@ -11,6 +11,10 @@ Brackets = Literal["", "()", "[]", "(]", "[)", "{}"]
 interval, "{}" a set."""
 
 
+BRACKETS: dict[str, Brackets] = {"()": "()", "[]": "[]", "(]": "(]", "[)": "[)"}
+"""The pairs of brackets that tuples, ordered lists and intervals have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Words, or what no other type reads. Equal where the words are."""

@@ -73,12 +73,12 @@ def _build_classes(
     groups: dict[str, set[str]] = {}
     for name, group in _connect(sorted(set(strict.values())), edges).items():
         groups.setdefault(group, set()).add(name)
-    joined = {}
-    for group in groups.values():
-        links = sum(edge <= group for edge in edges)
-        is_whole = links == len(group) * (len(group) - 1) // 2
-        first = min(group, key=members.index)
-        joined |= {name: first if is_whole else name for name in group}
+    joined: dict[str, str] = {}
+    for names in groups.values():
+        links = sum(edge <= names for edge in edges)
+        is_whole = links == len(names) * (len(names) - 1) // 2
+        first = min(names, key=members.index)
+        joined |= {name: first if is_whole else name for name in names}
     return {member: joined[strict[member]] for member in members}
 
 

@@ -19,6 +19,9 @@ from cogitate.strategies.answers.units import is_plain_unit, may_be_one, parse_u
         ("red apples", "red apple"),
         ("square units", ""),
         ("units", ""),
+        ("KG", "kg"),
+        ("mW", "mW"),
+        ("MW", "MW"),
     ],
 )
 def test_spellings_of_a_unit_have_one_name(words: str, name: str) -> None:
@@ -31,8 +34,8 @@ def test_words_that_are_no_unit_are_none(words: str) -> None:
     assert parse_unit(words) is None
 
 
-def test_a_single_letter_is_a_unit_only_where_it_is_boxed() -> None:
-    assert parse_unit("m") is not None and not is_plain_unit("m")
+def test_few_single_letters_are_units_where_they_are_not_boxed() -> None:
+    assert parse_unit("n") is not None and not is_plain_unit("n") and not is_plain_unit("x") and is_plain_unit("m")
     assert is_plain_unit("cm") and is_plain_unit("dollars per day")
 
 
