@@ -11,7 +11,7 @@ from typing import Any
 from cogitate.server.evaluation.humaneval import ProgramTester, build_program_question, is_humaneval_row
 from cogitate.server.evaluation.multiple_choice import choice_grade, parse_choices
 from cogitate.server.evaluation.question import BadTask, Question
-from cogitate.server.evaluation.reference import NoReference, canonical_grade, final_answer, first_value
+from cogitate.server.evaluation.reference import NoReference, equality_grade, final_answer, first_value
 
 TEXT_FIELDS = ("question", "problem", "prompt")
 ANSWER_FIELDS = ("answer", "solution")
@@ -37,7 +37,7 @@ def build_question(name: str, row: Mapping[str, Any]) -> Question:
         listing = "\n".join(f"({letter}) {choice}" for letter, choice in zip(ascii_uppercase, texts, strict=False))
         return Question(name, f"{text}\n{listing}", gold, choice_grade(gold, texts), row, choice=True)
     gold = final_answer(str(first_value(row, ANSWER_FIELDS)))
-    return Question(name, text, gold, canonical_grade(gold), row)
+    return Question(name, text, gold, equality_grade(gold, text), row)
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -1,9 +1,11 @@
 """Multiple choice: reads the choices of a row, and grades which of them an answer picks."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from string import ascii_uppercase
 from typing import Any
 
+from cogitate.server.evaluation.equality import are_keys_equal
 from cogitate.server.evaluation.reference import Grade, NoReference, first_value
 from cogitate.strategies.answers import canonical
 from cogitate.strategies.answers.multiple_choice import parse_letter
@@ -43,14 +45,25 @@ def _find_answer(answer: object, texts: Sequence[str], labels: Sequence[str]) ->
 def choice_grade(gold: str, texts: Sequence[str]) -> Grade:
     """Builds a grade that accepts the letter `gold`, or the text of that choice.
 
-    A text counts only where no other choice has it and it is no letter itself.
+    A text counts only where it is equal to that choice alone, by the equality of a vote, and is no letter itself.
     """
     letters = ascii_uppercase[: len(texts)]
     keys = [canonical(text) for text in texts]
     unique = {key for key in keys if keys.count(key) == 1 and key.upper() not in set(letters)}
     letter_of = {key: name for key, name in zip(keys, letters, strict=True) if key in unique}
 
+    def find_choice(key: str) -> str | None:
+        if key in letter_of:
+            return letter_of[key]
+        named = (
+            []
+            if key.upper() in set(letters)
+            else [name for text, name in letter_of.items() if are_keys_equal(key, text)]
+        )
+        return named[0] if len(named) == 1 else None
+
+    @cache
     def grade(answer: str | None) -> bool:
-        return answer is not None and (letter_of.get(canonical(answer)) or parse_letter(answer, letters)) == gold
+        return answer is not None and (find_choice(canonical(answer)) or parse_letter(answer, letters)) == gold
 
     return grade

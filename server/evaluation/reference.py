@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from cogitate.strategies.answers import canonical, extract
+from cogitate.server.evaluation.equality import are_answers_equal
+from cogitate.strategies.answers import extract
+from cogitate.strategies.answers.question_order import asks_for_order
 
 HASHES = re.compile(r"####\s*(.*)")
 MAX_REFERENCE_CHARACTERS = 200
@@ -41,7 +44,12 @@ def final_answer(solution: str) -> str:
     return answer
 
 
-def canonical_grade(gold: str) -> Grade:
-    """Builds a grade that compares canonical forms; the reference is read by the same rules as the answers."""
-    key = canonical(gold)
-    return lambda answer: answer is not None and canonical(answer) == key
+def equality_grade(gold: str, question: str = "") -> Grade:
+    """Builds a grade that compares as a vote does; the question decides whether the order of a list matters."""
+    is_ordered = asks_for_order(question)
+
+    @cache
+    def grade(answer: str | None) -> bool:
+        return answer is not None and are_answers_equal(answer, gold, is_ordered=is_ordered)
+
+    return grade

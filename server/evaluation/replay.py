@@ -3,8 +3,8 @@
 The bank plays the engine: the k-th decode is the k-th sample of an order that is shuffled for each repeat, and takes as
 many seconds of virtual time as it has tokens. Thus samples finish in the order in which they would, an aborted sample
 costs what it had decoded, and the virtual time that passes is the sequential depth. What no bank holds, such as a
-verdict, is asked of a fallback server, where there is one, and takes its tokens' time too. Deviation from a served
-request: answers are grouped by their canonical form alone, without math-verify.
+verdict, is asked of a fallback server, where there is one, and takes its tokens' time too. Answers are grouped by the
+equality of a served request, its prover included, whose time does not count.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from cogitate.server.engine.context_limit import SamplePromptTooLong
 from cogitate.server.errors import ApiError
 from cogitate.server.evaluation import virtual_time
 from cogitate.server.evaluation.arms import Arm, BadArm
+from cogitate.server.evaluation.equality import LazyProver
 from cogitate.server.evaluation.few_shot import build_messages
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.replay_engine import Fallback, ReplayEngine
@@ -35,13 +36,6 @@ from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Finished, count_candidates, usage
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
-
-
-class CanonicalFormsOnly:
-    """The prover port without a prover: answers of different canonical forms are different."""
-
-    async def equal(self, a: str, b: str) -> bool:
-        return False
 
 
 def check_arms(arms: Sequence[Arm]) -> None:
@@ -101,7 +95,7 @@ async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int
     strategy = arm.strategy
     session = Session(
         engine=engine,
-        prover=CanonicalFormsOnly(),
+        prover=LazyProver(),
         verifiers=_verifiers(strategy),
         request=RequestContext(
             # Log-probabilities are always asked for: those of the chosen tokens break ties.

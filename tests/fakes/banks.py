@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cogitate.server.evaluation.question import Question
-from cogitate.server.evaluation.reference import canonical_grade
+from cogitate.server.evaluation.reference import equality_grade
 from cogitate.server.evaluation.sample import GREEDY_INDEX, Recipe, Sample
 from cogitate.server.evaluation.sample_bank import Bank
 
@@ -26,7 +26,7 @@ def sample(question: str, index: int, answer: str | None, tokens: int = 10) -> S
 
 
 def question(name: str = "sums:0", gold: str = "1") -> Question:
-    return Question(name, "What is 0 + 1?", gold, canonical_grade(gold))
+    return Question(name, "What is 0 + 1?", gold, equality_grade(gold))
 
 
 def bank_of(answers: Sequence[str | None], tokens: Sequence[int] | None = None, name: str = "sums:0") -> Bank:
