@@ -5,7 +5,8 @@ import re
 _ANSWER = r"(?:final[_ -]?)?answer|final"
 _REPLY = r"response|output|solution|conclusion|(?:final_?)?result|final_?(?:output|response)"
 _OPENING = re.compile(
-    rf"(?<!`)(?:<\s?(?P<answer>{_ANSWER})\s?>|<\s?(?P<reply>{_REPLY})\s?>|\[(?P<bracket>(?:final[_ ]?)?answer)\](?!\()"
+    rf"(?<!`)(?:<\s?(?P<answer>{_ANSWER})(?:\s[^<>\n]{{0,60}})?>|<\s?(?P<reply>{_REPLY})\s?>"
+    rf"|\[(?P<bracket>(?:final[_ ]?)?answer)\](?!\()"
     r"|<\|begin_of_(?P<token>box|answer)\|>|<\|begin_of_(?P<solution>solution)\|>|<\|START_(?P<cohere>RESPONSE|TEXT)\|>"
     r"|<\|open\|>\s?(?P<kimi>response)\s?<\|sep\|>)(?!`)",
     re.IGNORECASE,

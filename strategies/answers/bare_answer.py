@@ -12,6 +12,13 @@ _AMOUNT = re.compile(
     r"(?:[A-Za-z](?:_\w|\(\w\))?\s?=\s?|[≈~=]\s?)?[-+±−]?\s?[$€£¥₹]?\s?[-+−]?\.?\d[\d.,\s/:%°^−–-]{0,60}"
     r"(?:[ ]?[^\W\d_]{1,14}[²³]?\.?(?:/[^\W\d_]{1,12}[²³]?)?){0,4}"
 )
+_AMOUNTS = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[ ]?[^\W\d_]{1,14}\.?(?:,? and |, | )?){2,4}")
+_NUMBER_WORD = re.compile(
+    r"(?:(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
+    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|and)"
+    r"[ -]?){1,9}",
+    re.IGNORECASE,
+)
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATE = re.compile(
     rf"(?:[A-Z][a-z]+day,? )?(?:{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|(?:the )?\d{{1,2}}(?:st|nd|rd"
@@ -44,7 +51,7 @@ _MATHEMATICAL_WORDS = frozenset(
 )
 _EXPRESSION = re.compile(r"[\w\s.,:+\-*/^=<>≤≥≠±×÷·√π∞°%!|&()\[\]{}\\$'\"²³−–∪∩∈²³¹⁰⁴-⁹₀-₉ℝℤℕ~]+")
 _SUBSTANCE = re.compile(r"\d|\\[A-Za-z]|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[πφ∞√]|\[\s*\]|\{\s*\}")
-_NUMERIC = re.compile(r"\d|\\[A-Za-z]|[πφ∞√\[{(]")
+_NUMERIC = re.compile(r"[\d¼½¾⅓⅔]|\\[A-Za-z]|[πφ∞√\[{(]")
 _SENTENCE = re.compile(r"[.!?。]\s|[.!?]{2}|[;:{}<>=]|\n")
 _SPEAKING = frozenset(
     [
@@ -149,14 +156,17 @@ def read_bare_line(line: str, question: str) -> str | None:
 
 def _is_expression_for(question: str, value: str) -> bool:
     """Whether the text is an expression; letters alone are none where a number is asked for."""
-    return is_bare_expression(value) and (bool(_NUMERIC.search(value)) or not asks_for_number(question))
+    is_number = bool(_NUMERIC.search(value) or _NUMBER_WORD.fullmatch(value))
+    return is_bare_expression(value) and (is_number or not asks_for_number(question))
 
 
 def is_bare_expression(value: str) -> bool:
     """Whether the text is a number with or without a unit, an equation, an expression or a collection of them."""
     if value in ("[]", "{}", "()"):
         return True
-    if _AMOUNT.fullmatch(value):
+    if _NUMBER_WORD.fullmatch(value) or value in "¼½¾⅓⅔":
+        return True
+    if _AMOUNT.fullmatch(value) or _AMOUNTS.fullmatch(value):
         return not _SPEAKING & {word.casefold() for word in _WORD.findall(value)}
     if "\\boxed" in value or not _SUBSTANCE.search(value) or not _EXPRESSION.fullmatch(value):
         return False

@@ -25,6 +25,10 @@ _NOTE = re.compile(
     r"|follows|matches|conforms|uses|assumes)|where|alternatively|if you|or,? if|i (?:used|assumed|left|omitted))\b",
     re.IGNORECASE,
 )
+_NOTE_HEADING = re.compile(
+    r"^[ \t*_#]{0,8}(?:notes?|remarks?|explanation|comments?|reasoning|assumptions?|schema)[*_:. \t]{0,6}$", re.I | re.M
+)
+_ANSWER_HEADING = re.compile(r"^[^\n{\[]{0,40}\b(?:answer|final|result|output|json|corrected)\b", re.I | re.M)
 _PRESENTS = re.compile(
     r"(?:[:=]|->|=>|→|\b(?:is|are|be|json|get|got|return|returns|output|result|answer)|```\w{0,10}|\\boxed\s?\{"
     r"|[(\[])\s*$",
@@ -84,6 +88,9 @@ def _rank(text: str, start: int, end: int) -> int:
     before = text[max(line_start, start - 300) : start]
     heading = text[max(0, line_start - 300) : max(0, line_start - 1)].rstrip("` \njson").rpartition("\n")[2]
     follows_heading = not before.strip(" \t`*>") and heading.rstrip("*_ ").endswith(":") and _NOTE.search(heading)
+    heading_above = _NOTE_HEADING.search(text, 0, start)
+    if heading_above and not _ANSWER_HEADING.search(text, heading_above.end(), start):
+        return 0
     if _NOTE.search(before) or follows_heading or is_called_wrong(text, end):
         return 0
     presented = not before.strip(" \t*>`-#") or _PRESENTS.search(before)

@@ -19,7 +19,7 @@ _NAMED = re.compile(
     r"(?![).]?\s*(?:,|&|/|and\b|or\b|、|和|或)\s*(?:(?:and|or)\s+)?\(?[A-Z](?:$|\W))"
 )
 _TRAILING = re.compile(r"[(\[]\s*(?i:option |choice )?([A-J])\s*[)\]][\s.*]*$")
-_ALONE = re.compile(r"[\s*_(\[]{0,6}(?:(?i:option|choice)\s)?([A-Ja-j])(?:[)\].:*_]|\s?[-–:]\s){0,4}(?:\s(.*))?$")
+_ALONE = re.compile(r"[\s*_(\[]{0,6}(?:(?i:option|choice)\s)?([A-Ja-j])(?:[)\].:*_]|\s?[-–:](?=\s)){0,4}(?:\s(.*))?$")
 _STANDING = re.compile(r"([A-J])(?<![\w'\\][A-J])(?![\w'])(?!(?<=[AI]) [a-z])")
 _LIST = r"[A-J](?:\)?(?:,? (?:and|or|nor) |, ?|/| & )(?:option )?\(?[A-J])*\b\)?"
 _WRONG = (
@@ -56,9 +56,10 @@ _CHOSEN = re.compile(
     r"|^[ \t*_]{0,6}(?:[Oo]ption|[Cc]hoice|[Ss]elected|[Cc]onclusion|[Vv]erdict|[Ss]election)[ \t*_]{0,4}:"
     r"|\b(?:matches|corresponds to|leaves(?: us with)?|that is|namely|i\.e\.,?)) ?:? ?"
     rf"{_TARGET}"
-    r"|\b(?:[Oo]ption |[Cc]hoice )?[(*]{0,3}([A-J])[)*]{0,3} (?:is|must be|seems|would be|remains)"
+    r"|\b(?:[Oo]ption |[Cc]hoice )?[(*]{0,3}([A-J])[)*]{0,3} (?:(?:fits|works|matches|holds|wins)\b|(?:is|must be"
+    r"|seems|would be|remains)"
     r" (?:therefore |thus |clearly |indeed |the only |obviously |definitely )?(?:the )?"
-    r"(?:correct|right|best|true|answer|only (?:one|option|choice|correct|possib)|closest|one(?! of))",
+    r"(?:correct|right|best|true|answer|only (?:one|option|choice|correct|possib)|closest|one(?! of)))",
     re.MULTILINE,
 )
 
@@ -131,5 +132,5 @@ def _is_option_line(line: str, match: re.Match[str], *, alone: bool, with_text: 
     is_capital = match[1].isupper()
     if not (match[2] or "").strip():
         return alone or is_capital or not line.isalpha()
-    marked = not re.match(r"[\s*_]*[A-Ja-j]\s", line)
+    marked = not re.match(r"[\s*_]*[A-Ja-j]\s(?![-–:]\s)", line)
     return marked and (alone or (with_text and is_capital))

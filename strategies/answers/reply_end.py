@@ -18,7 +18,9 @@ _TURN = re.compile(
     r"(?:[ \t]?(?:no\.?|#)?[ \t]?[0-9]{1,3})?)[ \t]?(?:\([^()\n]{1,20}\))?[*_]{0,3}(?:[:：]|[.)](?=[ \t]))"
     r"|^[ \t]{0,8}#{1,6}[ \t](?P<heading>(?:(?:next|new|another) )?(?:question|problem|exercise|instruction|input"
     r"|user))"
-    r"(?:[ \t][0-9]{1,3})?[ \t]{0,9}$",
+    r"(?:[ \t][0-9]{1,3})?[ \t]{0,9}$"
+    r"|^[ \t]{0,8}(?:now,? |next,? )?(?:let['’]?s |let us )?(?:consider|here is|here['’]s|try|solve|do)[ \t]"
+    r"(?P<intro>(?:another|the next|a similar|a new|one more) (?:question|problem|exercise|example|one))\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _ANY_NAME = re.compile(_NAME)
@@ -59,7 +61,7 @@ def cut_invented_turns(reply: str, question: str, has_answer: Callable[[str, boo
             break
         before = reply[: turn.start()].strip()
         echo = _fold(reply[turn.end() : turn.end() + 4 * _ECHO_CHARACTERS].lstrip(" *_\n\t"))[:_ECHO_CHARACTERS]
-        label = _fold(turn["label"] or turn["heading"])
+        label = _fold(turn["label"] or turn["heading"] or turn["intro"])
         in_dialogue = bool(_DIALOGUE.match(label)) and reply[: turn.start()].endswith("\n\n")
         if before and not _is_own(label, echo, asked) and has_answer(before, in_dialogue):
             return before
