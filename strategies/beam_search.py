@@ -30,7 +30,7 @@ class BeamSearch(BranchingOptions):
         "that does not separate its steps by blank lines"
     )
     cost_note: ClassVar[str] = "about n answers, one verdict per step; each step of lookahead as much again"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(

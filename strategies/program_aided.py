@@ -26,7 +26,7 @@ class ProgramAided(Options):
     when: ClassVar[str] = "arithmetic and counting; needs `--code-exec`"
     when_not: ClassVar[str] = "what no program computes: knowledge, proofs, prose; a model that cannot program"
     cost_note: ClassVar[str] = "at most n answers and n runs of a program, fewer once the vote is decided"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     name: Literal["program_aided"] = "program_aided"
     n: int = Field(default=8, ge=1, le=64, description="Maximum number of programs; exactly n with `stop_rule` `none`.")

@@ -49,7 +49,7 @@ class Selection(Options):
         "short answers, which a vote counts at no cost; a weak model, which chooses no better than chance"
     )
     cost_note: ClassVar[str] = "n answers, 1 to 2n verdicts of at most 1024 tokens"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     name: Literal["selection"] = "selection"
     n: int = Field(default=8, ge=1, le=64, description="Number of candidates.")

@@ -50,7 +50,7 @@ def check_json_schema(schema: dict[str, object]) -> dict[str, object]:
 class VerifierOptions(Options):
     """The options of verifier-guided strategies."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     verifier: VerifierName = None
     aggregation: Aggregation | None = Field(
