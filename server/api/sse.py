@@ -67,18 +67,18 @@ class ChunkEncoder:
 
     def encode_end(self, body: Body) -> Iterator[bytes]:
         """The part of a finished answer that is not encoded yet: its remaining text, calls, finish reason and usage."""
-        for choice in body["choices"]:
-            index = choice["index"]
+        for at, choice in enumerate(body["choices"]):
+            index = choice.get("index") or at
             if index:
                 yield encode_event(self.build_chunk({"role": "assistant", "content": ""}, index=index))
             rest = self._remaining(choice.get("message") or {"content": choice.get("text")}, is_first=index == 0)
             if rest or choice.get("logprobs"):
                 yield encode_event(self.build_chunk(rest, index=index, logprobs=choice.get("logprobs")))
-            last = self.build_chunk({}, choice["finish_reason"], index=index)
+            last = self.build_chunk({}, choice.get("finish_reason"), index=index)
             yield encode_event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
         options = self.plan.request.stream_options
         if options and options.include_usage:
-            yield encode_event(self._head() | {"choices": [], "usage": body["usage"]})
+            yield encode_event(self._head() | {"choices": [], "usage": body.get("usage")})
         yield DONE
 
     def _remaining(self, message: Body, *, is_first: bool) -> Body:
@@ -93,8 +93,10 @@ class ChunkEncoder:
         return delta
 
 
-def remaining_text(text: str | None, sent: str) -> str:
+def remaining_text(text: Any, sent: str) -> Any:  # noqa: ANN401 an upstream's content may be a list of parts
     """The text after `sent`; empty where it does not begin so, since a stream cannot take anything back."""
+    if isinstance(text, list):
+        return text
     return text.removeprefix(sent) if text and text.startswith(sent) else ""
 
 

@@ -14,9 +14,9 @@ LISTING = {"data": [{"id": "m", "object": "model"}]}
 def shape(content: object, finish: object = "stop", **choice: object) -> dict[str, Any]:
     """A provider that always sends this choice, streamed and not."""
     message = {"role": "assistant", "content": content}
-    whole = {"index": 0, "message": message, "finish_reason": finish, **choice}
+    complete = {"index": 0, "message": message, "finish_reason": finish, **choice}
     part = {"index": 0, "delta": message, "finish_reason": finish, **choice}
-    return {"models": LISTING, "plain": {"choices": [whole]}, "stream": [{"choices": [part]}, "data: [DONE]\n\n"]}
+    return {"models": LISTING, "plain": {"choices": [complete]}, "stream": [{"choices": [part]}, "data: [DONE]\n\n"]}
 
 
 async def ask(client: httpx.AsyncClient, **fields: object) -> httpx.Response:
@@ -94,3 +94,13 @@ async def test_every_sample_has_a_seed_of_its_own_where_the_upstream_takes_seeds
         upstream.bodies.clear()
         await ask(client)
         assert "seed" not in upstream.bodies[0]
+
+
+async def test_cached_answer_with_parts_and_without_counts_can_be_streamed():
+    odd = shape([{"type": "text", "text": "42"}])
+    del odd["plain"]["choices"][0]["index"]
+    async with serve_provider(odd) as (client, _):
+        fields = {"cache": "default", "temperature": 0}
+        assert (await ask(client, **fields)).status_code == 200
+        streamed = await ask(client, **fields, stream=True, stream_options={"include_usage": True})
+    assert '"42"' in streamed.text and streamed.text.endswith("data: [DONE]\n\n")
