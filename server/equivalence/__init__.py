@@ -1,1 +1,1 @@
-"""Decides mathematical equality of answers with math-verify, in worker processes that can be killed."""
+"""Decides mathematical equality of answers with sympy, in worker processes that can be killed."""
