@@ -35,7 +35,7 @@ def parse_expression(text: str) -> Node | None:
     if (
         not text
         or len(text) > MAX_CHARACTERS
-        or (len(text) > 1 and text.isalpha() and text != "pi" and not is_product(text))
+        or (len(text) > 1 and text.isalpha() and text not in ("pi", "oo") and not is_product(text))
     ):
         return None
     try:

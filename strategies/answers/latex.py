@@ -83,6 +83,7 @@ _REWRITES = (
     (re.compile(r"\\operatorname\*?\{(arcsin|arccos|arctan|sin|cos|tan|ln|log|exp)\}"), r"\\\1 "),
     (re.compile(r"\\mathrm\{(e|i|d|A|B|C|D)\}"), r"\1"),
     (re.compile(r"=="), "="),
+    (re.compile(r"(?<=[0-9])\s*x\s*10\s*(?=\^|\*\*)"), r"\\times 10"),
 )
 
 
