@@ -5,6 +5,7 @@ connection is a JSON object of knobs to set, and the reply is a JSON object of c
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -62,6 +63,10 @@ class FaultyBackend(ScriptedBackend):
         watch = asyncio.ensure_future(lag.watch())
 
         async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.CancelledError):  # streams log it with a traceback when the server stops
+                await serve_control(reader, writer)
+
+        async def serve_control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while line := await reader.readline():
                 for name, value in json.loads(line).items():
                     death.set() if name == "death" else setattr(engine.knobs, name, value)

@@ -107,6 +107,7 @@ def run_upstream(script: Script) -> Iterator[FakeUpstream]:
         asyncio.run_coroutine_threadsafe(upstream.stop(), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
+        loop.close()
 
 
 def test_a_frozen_reader_that_leaves_ends_the_upstreams_request_at_once():
