@@ -20,8 +20,8 @@ from cogitate.server.planning.compatibility import (
 from cogitate.server.planning.cost import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_RAW_MAX_TOKENS,
+    build_cost_error,
     compute_cost,
-    cost_exceeded,
     max_answer_tokens,
 )
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
@@ -158,7 +158,7 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
     default = context if is_chat else DEFAULT_RAW_MAX_TOKENS
     cost = min(limit or default, context) * width
     if cost > max_cost:
-        raise cost_exceeded(cost, max_cost, "max_tokens")
+        raise build_cost_error(cost, max_cost, "max_tokens")
     repeats = request.temperature == 0 or request.seed is not None
     is_cacheable = repeats and request.cache != "no-store" and not (request.stream and request.needs_engine_stream)
     return Plan(

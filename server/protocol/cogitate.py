@@ -53,7 +53,7 @@ class Cogitate(BaseModel):
     aborted_tokens: NonNegativeInt
     verifier_tokens: NonNegativeInt
     uncounted: NonNegativeInt = 0
-    """Decodes whose tokens the engine did not report and that were estimated."""
+    """Decodes whose tokens the engine did not report: `usage` has a lower bound of them."""
     depth: NonNegativeInt = 0
     """Tokens decoded one after the other on the longest path; 0 where the server does not report it."""
     cache: Literal["hit", "miss", "none"] = "none"
