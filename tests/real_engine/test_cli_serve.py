@@ -201,7 +201,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         (["serve", "--host", "0.0.0.0"], 2, "can be reached by others"),
         (["serve", "--engine-args", "{oops"], 2, "is not JSON"),
         (["serve", "--redis-url", "http://:hunter2@nowhere"], 1, "redis"),
-        (["serve", "/no/such/folder"], 1, "no model folder"),
+        (["serve", "/no/such/folder"], 1, "not a model folder"),
         (["serve", "--api-keys-file", "/no/such/file"], 1, "keys file"),
         ([], 2, "COMMAND"),
     ],
