@@ -198,7 +198,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         (["serve", "--nonsense"], 2, "unrecognized arguments"),
         (["serve", "--port", "many"], 2, "--port"),
         (["serve", "--port", "70000"], 2, "--port"),
-        (["serve", "--host", "0.0.0.0"], 2, "can be reached by others"),
+        (["serve", "--host", "0.0.0.0"], 2, "other machines can reach"),
         (["serve", "--engine-args", "{oops"], 2, "is not JSON"),
         (["serve", "--redis-url", "http://:hunter2@nowhere"], 1, "redis"),
         (["serve", "/no/such/folder"], 1, "not a model folder"),
