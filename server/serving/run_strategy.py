@@ -81,12 +81,12 @@ class StrategyRunner:
         assert plan.strategy is not None
         tenant = plan.caller.tenant
         programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
-        verifiers = salt_verifiers(self.verifiers, self.salts(tenant))
+        own = salt_verifiers(self.backend.verifiers, self.salts(tenant))
         engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
         return Session(
             engine=ContextLimitedEngine(engine, plan.prompt),
             prover=self.prover,
-            verifiers=plan.strategy.build_verifiers(verifiers, programs),
+            verifiers=plan.strategy.build_verifiers({**BUILT_IN, **own}, programs),
             request=RequestContext(
                 sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
             ),
