@@ -33,7 +33,7 @@ from cogitate.strategies.search.population import (
     write_final_answer,
 )
 from cogitate.strategies.voting.ballot import Ballot, likelihood
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, may_stop
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_decided
 
 WAVE = 3
 """The fewest samples that can settle a vote of 16 at ENOUGH by agreeing (stop_rules.lead_probability: 0.956)."""
@@ -113,9 +113,9 @@ class Auto(Options):
     def may_stop(self, ballot: Ballot, run: Run) -> bool:
         """Return whether the leader will probably win the vote of n; under load a lower probability is enough."""
         blocs, remaining = ballot.rank_blocs(), self.n - ballot.size
-        if may_stop("predictive", blocs, remaining, ENOUGH):
+        if is_decided("predictive", blocs, remaining, ENOUGH):
             return True
-        enough_under_load = may_stop("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        enough_under_load = is_decided("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD)
         return enough_under_load and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     def is_undecidable(self, ballot: Ballot) -> bool:

@@ -16,7 +16,7 @@ from cogitate.strategies.core.prompts import PROGRAM, VALUE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, may_stop
+from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, is_decided
 
 
 class ProgramAided(Options):
@@ -96,7 +96,7 @@ class ProgramAided(Options):
 
     def may_stop(self, votes: list[Outcome], run: Run) -> bool:
         remaining = self.candidates - len(votes)
-        return len(votes) >= run.request.answers and may_stop(
+        return len(votes) >= run.request.answers and is_decided(
             self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), remaining, self.confidence
         )
 

@@ -5,7 +5,7 @@
 #
 # From the environment: ENGINE=cpu|gpu, PYTHON, MODEL, PORT, ARGS, REDIS_URL. A failure is one line and exit status 1.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 goal=${1:?serve, test or check}
 venv=.venv

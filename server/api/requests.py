@@ -1,4 +1,4 @@
-"""`POST /v1/requests/{id}/cancel` and `GET /v1/traces/{id}`, by a request's `X-Request-Id`."""
+"""`POST /v1/requests/{id}/cancel` and `GET /v1/traces/{id}`, where `id` is a request's `X-Request-Id`."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -24,11 +24,11 @@ async def cancel(request_id: str, request: Request) -> Cancellation:
     "/v1/traces/{request_id}",
     response_model=None,
     responses={200: {"model": TraceResponse}},
-    summary="The complete search of a request, for ten minutes",
+    summary="Get the trace of a request, up to ten minutes after the request",
 )
 async def trace(request_id: str, request: Request) -> Response:
     service: Service = request.app.state.service
     content = await service.traces.fetch(caller(request)._replace(request_id=request_id))
     if content is None:
-        raise NotFound("No trace has this id: traces are kept for ten minutes after the request.", param="id")
+        raise NotFound("No trace has this id: it is wrong, or the trace has expired after ten minutes.", param="id")
     return Response(content, media_type="application/json")

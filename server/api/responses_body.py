@@ -13,19 +13,22 @@ INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_
 
 
 def render_response(request: ResponsesRequest, plan: Plan, body: Body, *, cached: bool) -> Body:
-    """Render a job's result: a strategy's is a chat.completion, the engine's own is a response already."""
+    """Render the result of a job as a response.
+
+    The result of a strategy is a chat.completion; that of a plain request is a response already.
+    """
     if plan.strategy is None:
         return relabel_response(request, plan, body)
     return build_response(request, plan, relabel(plan, body, cached=cached))
 
 
 def build_id(prefix: str, plan: Plan, at: int = 0) -> str:
-    """The id of a plan's response, or of one of its items: always the same for the same plan."""
+    """Build the id of a plan's response or of one of its items; the same plan always gives the same id."""
     return f"{prefix}_{plan.id.removeprefix('chatcmpl-')}{at or ''}"
 
 
 def build_initial_response(request: ResponsesRequest, plan: Plan) -> Body:
-    """Build the response before there is an answer: the request's options, as OpenAI's client expects them."""
+    """Build a response that has no answer yet, with the request's options as OpenAI's client expects them."""
     options = request.model_dump(mode="json", by_alias=True, exclude_none=True, include=ECHOED_FIELDS)
     return {
         "id": build_id("resp", plan),
@@ -62,7 +65,7 @@ def build_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
 
 
 def relabel_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
-    """Copy the engine's own response with the id, time and model of `plan`: another request may have caused it."""
+    """Copy the engine's response with the id, time and model of `plan`, since it may come from another request."""
     own = {"id": build_id("resp", plan), "created_at": plan.created, "model": plan.model, "store": False}
     return body | own | {"metadata": request.metadata, "user": request.user}
 

@@ -16,5 +16,5 @@ class Caller(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str]:
-        """The pair (tenant, request id) that cancels and traces address a request by."""
+        """The tenant and the request id, which together identify the request for cancellation and for its trace."""
         return self.tenant, self.request_id

@@ -13,7 +13,7 @@ class InvalidKeyLimits(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What requests with a key may do. None means that the key has no such limit."""
+    """Limits on the requests of one key. None means that the key has no such limit."""
 
     requests_per_minute: int | None = None
     generations: int | None = None
@@ -23,7 +23,7 @@ class KeyLimits:
     strategies: frozenset[str] | None = None
     """Names of the strategies that the key may use."""
     code: bool = False
-    """Whether requests may run programs written by the model. Only matters with `--code-exec`."""
+    """Whether requests may run programs written by the model. Has no effect while `--code-exec` is off."""
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "KeyLimits":

@@ -1,7 +1,7 @@
 """Calls between the server processes that share a Redis, over its publish/subscribe channels.
 
-A call goes to every other process, each of which replies with yes or no. Nothing is stored in Redis. Where Redis does
-not serve, a process is alone and every call returns False.
+A call goes to every other process, and each replies yes or no. Nothing is stored in Redis. While Redis is unavailable,
+no other process can be reached and every call returns False.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from cogitate.server.cache.signing import OVERHEAD_BYTES, seal, unseal
 Handler = Callable[[bytes], bool]
 """Handles the call of another process; returns the reply."""
 REPLY_SECONDS = 1.0
-"""How long a call waits for replies. Only a process that hangs makes a call take as long."""
+"""Time that a call waits for replies. A call takes this long only if another process hangs."""
 PING_SECONDS = 5.0
-"""Seconds of silence after which a subscription is probed; after two probes without a reply it is given up."""
+"""Time without a message after which a subscription is probed; after two probes without a reply it is renewed."""
 RECONNECT_SECONDS = 1.0
 MAX_PAYLOAD_BYTES = 4096
 ID_BYTES = 16
@@ -32,10 +32,10 @@ YES, NO = b"1", b""
 
 
 class PeerRpc(Protocol):
-    """The way to the other server processes."""
+    """Calls the other server processes, and handles their calls."""
 
     async def call(self, payload: bytes) -> bool:
-        """Has every other process handle the payload. Returns whether one replied yes; False where none is reached."""
+        """Sends the payload to every other process. Returns whether one replied yes; False where none is reached."""
 
     async def serve(self, handler: Handler) -> None:
         """Handles the calls of other processes until cancelled."""
@@ -80,8 +80,8 @@ MAX_MESSAGE_BYTES = OVERHEAD_BYTES + 1 + 2 * ID_BYTES + MAX_PAYLOAD_BYTES
 class RedisPeerRpc:
     """Implements `PeerRpc` over Redis. With a `secret`, messages that are not signed with it are ignored.
 
-    `timeout` and `on_fault` as in `RedisClient`; `on_fault` is called with "corrupt" for each foreign message. A call
-    waits `reply_seconds` for replies. Raises ValueError for an unusable URL.
+    `timeout` and `on_fault` are those of `RedisClient`; `on_fault` is called with "corrupt" for each message that
+    is ignored or too long. A call waits `reply_seconds` for replies. Raises ValueError for an unusable URL.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RedisPeerRpc:
         self._broadcast_channel = f"{PREFIX}peers:{parse_database(url)}"
         self._breaker = CircuitBreaker()
         self._replies: dict[bytes, asyncio.Queue[bytes]] = {}
-        """The replies to each call that waits, by its id."""
+        """Replies by the id of the pending call."""
         self.is_connected = False
         """Whether messages of other processes reach this one now."""
 
@@ -165,7 +165,7 @@ class RedisPeerRpc:
             await self._publish(self._channel_of(message.sender), answer)
 
     async def _publish(self, channel: str, message: Message) -> int:
-        """Returns the number of subscribers that received it; 0 where Redis did not serve."""
+        """Returns the number of subscribers that received it; 0 where Redis is unavailable."""
         envelope = seal(channel, message.to_bytes(), self._secret)
         redis = self._client.redis
         return await self._client.attempt("publish to", self._breaker, lambda: redis.publish(channel, envelope)) or 0

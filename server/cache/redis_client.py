@@ -1,4 +1,4 @@
-"""A client of a Redis that may be down or slow: every call ends within a time limit, served or not."""
+"""A Redis client for a server that may be down or slow: every call returns within a time limit."""
 
 import asyncio
 import logging
@@ -13,9 +13,9 @@ from cogitate.server.cache.circuit_breaker import CircuitBreaker
 from cogitate.server.cache.redis_url import describe_url, parse_redis_url
 
 PREFIX = "cogitate:1:"
-"""The beginning of all our names in Redis."""
+"""Prefix of all keys and channels that this project uses in Redis."""
 MAX_CONNECTIONS = 16
-"""More connections would only wait for each other's turn on the event loop."""
+"""More connections would not be faster: their commands wait for the same event loop."""
 DEFAULT_TIMEOUT_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
 
@@ -58,8 +58,8 @@ class RedisCommands(Protocol):
 class RedisClient:
     """Runs Redis commands, at most `connections` at once, each with a limit of `timeout` seconds.
 
-    With the wait for a free connection a call ends within twice that. `on_fault` is called with "unavailable" for each
-    call that was not served. Raises ValueError for an unusable URL.
+    Including the wait for a free connection, a call takes at most twice that. `on_fault` is called with "unavailable"
+    for each failed call. Raises ValueError for an unusable URL.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RedisClient:
         self._closed = False
 
     async def attempt(self, action: str, breaker: CircuitBreaker, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Returns the result of `call`, or None where Redis did not serve it.
+        """Returns the result of `call`, or None where it failed.
 
         `action`: "read from" or "write to", for the log.
         """
@@ -93,10 +93,11 @@ class RedisClient:
         await close_redis(self.redis)
 
     async def _run(self, action: str, breaker: CircuitBreaker, era: int, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Runs a call that the breaker admitted. `era`: the breaker's state at that time (see `CircuitBreaker`)."""
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()
-        except Exception as error:  # noqa: BLE001 a broken cache is a miss, whatever broke
+        except Exception as error:  # noqa: BLE001 any failure of the cache is a miss
             self._on_fault("unavailable")
             if breaker.record_failure(era):
                 log.warning("Cannot %s Redis at %s (%s): continuing without.", action, self._address, _name(error))

@@ -1,4 +1,4 @@
-"""Redis URLs, read strictly: a malformed one is refused, and no message repeats its password."""
+"""Parses Redis URLs strictly: a malformed one is rejected, and no message repeats its password."""
 
 from contextlib import suppress
 from typing import Any
@@ -31,7 +31,7 @@ FIXED_OPTIONS: dict[str, Any] = {
 def parse_redis_url(url: str) -> tuple[type[Connection], dict[str, Any]]:
     """Returns the class of redis-py's connections to `url` and their options, without opening one.
 
-    FIXED_OPTIONS overrule what the URL says. Raises ValueError, in one line, for an unusable URL.
+    FIXED_OPTIONS override the options of the URL. Raises ValueError, with a one-line message, for an unusable URL.
     """
     with suppress(ValueError, TypeError, RedisError):
         if _is_plausible(urlsplit(url)):
@@ -55,7 +55,7 @@ def parse_database(url: str) -> int:
 
 
 def _is_plausible(parts: SplitResult) -> bool:
-    """Whether host and database are well formed: redis-py reads what it does not understand as localhost or 0."""
+    """Whether host and database are well formed: redis-py replaces malformed ones with localhost and 0."""
     if parts.scheme == "unix":
         return bool(parts.path)
     database = parts.path.removeprefix("/")

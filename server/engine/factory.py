@@ -1,4 +1,4 @@
-"""Builds the backend that the settings ask for. It is not yet opened."""
+"""Builds the backend that the settings select, without opening it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -57,5 +57,5 @@ def resolve_model(settings: Settings, report: Report) -> tuple[str, str]:
     path = Path(settings.model).expanduser()
     looks_local = settings.model.startswith((".", "/", "~")) or settings.model.count("/") > 1
     if (looks_local or Path(settings.model).exists()) and not (path / "config.json").is_file():
-        raise CannotStart(f"{settings.model} is no model folder: it has no config.json")
+        raise CannotStart(f"{settings.model} is not a model folder: it has no config.json")
     return str(path) if path.exists() else settings.model, settings.served_model_name or settings.model

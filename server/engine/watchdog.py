@@ -1,4 +1,4 @@
-"""Detects an engine that reports no error and decodes no token."""
+"""Detects an engine that has work and reports no error, but decodes no token."""
 
 import asyncio
 import logging
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 log = logging.getLogger("cogitate")
 CHECKS_PER_STALL = 10
-"""Checks within `stall_seconds`. Checks are counted, not seconds: a machine that wakes from suspension has no stall."""
+"""Checks per `stall_seconds`. A stall is measured in checks, so that it excludes time in which the machine sleeps."""
 STALLS_BEFORE_FAILURE = 3
-"""The engine has failed after this many times `stall_seconds`."""
+"""Number of periods of `stall_seconds` without a token after which the engine has failed."""
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Polls a progress marker, see `Backend.progress_marker`."""
+    """Polls an engine's progress marker (see `Backend.progress_marker`)."""
 
     progress_marker: Callable[[], object]
     stall_seconds: float
@@ -29,10 +29,10 @@ class Watchdog:
             unchanged = unchanged + 1 if marker is not None and marker == last else 0
             last = marker
             self._update_state(stalled=unchanged >= CHECKS_PER_STALL)
-        return f"the engine has made no token for {STALLS_BEFORE_FAILURE * self.stall_seconds:g} s"
+        return f"the engine has generated no token for {STALLS_BEFORE_FAILURE * self.stall_seconds:g} s"
 
     def _update_state(self, *, stalled: bool) -> None:
         if stalled != self.stalled:
-            state = "makes no tokens: not ready" if stalled else "makes tokens again"
+            state = "generates no tokens: not ready" if stalled else "generates tokens again"
             log.warning("the engine %s", state)
         self.stalled = stalled

@@ -38,7 +38,7 @@ class ReplayFailed(CannotEvaluate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRun:
-    """What is replayed: a balanced bank, and the questions that it has samples of."""
+    """The input of a replay run: a balanced bank, and the questions that it has samples of."""
 
     bank: Bank
     n: int
@@ -70,8 +70,9 @@ def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms
 
 
 async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | None, in_flight: int) -> None:
-    """Computes what the results lack. With a server `in_flight` replays run at a time, to use it fully; else one.
+    """Computes the results that are missing, and adds them to `results`.
 
+    With a server, `in_flight` replays run at a time, so that they use it fully; without one, a single replay does.
     Raises ReplayFailed.
     """
     digests = run.comparison.digests
@@ -109,7 +110,7 @@ async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | N
 
 
 def _missing_baselines(run: ReplayRun, question: Question, results: Results) -> list[Result]:
-    """The baselines' results that follow from the samples themselves, unless all of them are known."""
+    """Returns the baselines' results, which follow from the samples themselves; [] if all of them are known."""
     rows = [row for row in run.comparison.rows if row in (GREEDY_ARM, SAMPLE_ARM, oracle_name(run.n))]
     if all(key in results for row in rows for key in run.comparison.keys_of(row, question.id)):
         return []

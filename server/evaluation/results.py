@@ -16,14 +16,14 @@ Key = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What an arm answered to a question, and what it cost. The fields are the keys of the results file."""
+    """The answer of an arm to a question, and its cost. The fields are the keys of the results file."""
 
     arm: str
     """The strategy with its options, or a baseline's name."""
     question: str
     """The question's id."""
     repeat: int = 0
-    """Counts repeats of the same question: with the samples in another order, or one per sample."""
+    """Index of the repeat of the same question: with the samples in another order, or one per sample."""
     correct: bool
     answer: str | None
     """None: the arm abstained."""
@@ -42,7 +42,7 @@ class Result:
     """Latency of a live request; 0 in a replay, which runs in virtual time."""
     stopped: str = "completed"
     made: str = ""
-    """Digest of how the result was produced: the server or bank, and the request."""
+    """Digest of the server or bank that produced the result, and of the request (see `provenance`)."""
 
     @property
     def key(self) -> Key:
@@ -55,7 +55,7 @@ def overlong_result(arm: str, question: str, repeat: int = 0) -> Result:
 
 
 class BadResults(CannotEvaluate):
-    """The results file cannot be written, or holds something else."""
+    """The results file cannot be written, or is not a results file."""
 
 
 class Results:
@@ -77,7 +77,7 @@ class Results:
         return key in self._by_key
 
     def add(self, digest: str, *results: Result) -> None:
-        """Stores results that were produced as `digest` says, with one write."""
+        """Stores results with one write. `digest` identifies how they were produced (see `provenance`)."""
         stamped = [replace(result, made=digest) for result in results]
         self._store(stamped)
         if self.path:

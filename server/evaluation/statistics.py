@@ -31,15 +31,15 @@ def mean(values: Sequence[float]) -> float:
 
 
 def bootstrap_difference(
-    ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0
+    first: Sequence[float], second: Sequence[float], *, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Returns the mean difference over the same questions with its 95 % interval: difference, low, high.
+    """Returns the mean of `first` less `second` over the same questions, with its 95 % interval: mean, low, high.
 
-    A percentile bootstrap that resamples questions, with scipy. It is imported here and not with the module, because it
-    belongs to the extra `eval` and takes a second to import.
+    The interval is that of a percentile bootstrap that resamples questions. scipy is imported here and not with the
+    module, because it belongs to the extra `eval` and takes a second to import.
     """
-    difference = mean([a - b for a, b in zip(ours, theirs, strict=True)])
-    if len(ours) < 2:  # scipy needs two observations
+    difference = mean([a - b for a, b in zip(first, second, strict=True)])
+    if len(first) < 2:  # scipy needs two observations
         return difference, difference, difference
 
     def statistic(a: Any, b: Any, axis: int) -> Any:  # noqa: ANN401 numpy's arrays
@@ -48,7 +48,7 @@ def bootstrap_difference(
     interval = (
         importlib.import_module("scipy.stats")
         .bootstrap(
-            (ours, theirs), statistic, paired=True, n_resamples=RESAMPLES, batch=1000, method="percentile", rng=seed
+            (first, second), statistic, paired=True, n_resamples=RESAMPLES, batch=1000, method="percentile", rng=seed
         )
         .confidence_interval
     )

@@ -10,10 +10,10 @@ from cogitate.server.errors import ApiError, Unauthorized
 from cogitate.server.protocol.json import OrjsonResponse
 
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
-"""Served without a key. Every other route is closed."""
+"""Paths that need no API key. Every other path needs one."""
 MAX_KEY_CHARACTERS = 512
 MAX_WRONG_KEYS_PER_MINUTE = 20
-"""Per client address; more are answered with a 429. A valid key is never delayed by them."""
+"""Limit per client address; further wrong keys get a 429. Wrong keys never delay requests with a valid key."""
 
 
 @dataclass(slots=True)

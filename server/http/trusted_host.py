@@ -3,9 +3,9 @@
 A server on a loopback address can be reached by every web page open on its machine: a page whose name was rebound to
 127.0.0.1 sends that name as Host. This check runs before authentication.
 
-Not starlette's TrustedHostMiddleware (1.10): it answers in plain text with a 400, where row T36 of the fault list and
-the wire contract want a 421 in OpenAI's error envelope; it does not reject a second Host header (400 here); and it
-rejects requests without Host, which HTTP/1.0 health checks send and browsers cannot.
+Not starlette's TrustedHostMiddleware (1.10): it answers in plain text with a 400, whereas fault list row T36
+(deploy/results/faults.md) and the wire contract require a 421 in OpenAI's error envelope; it does not reject a second
+Host header (400 here); and it rejects requests without Host, which HTTP/1.0 health checks send and browsers cannot.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class TrustedHost:
             raise BadRequest("The Host header is given more than once.")
         if self.names is not None and hosts and strip_port(hosts[0]) not in self.names:
             raise MisdirectedRequest(
-                "This Host is not served. Use localhost, or start the server with --allowed-host NAME."
+                "This Host is not allowed: use localhost, or start the server with --allowed-host NAME."
             )
 
 

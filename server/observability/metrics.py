@@ -142,5 +142,5 @@ class Metrics:
         self.waiting = Gauge(
             "cogitate_engine_waiting", "Sequences waiting for a slot or in the engine's queue", registry=registry
         )
-        self.stalled = Gauge("cogitate_engine_stalled", "1 while a busy engine makes no tokens", registry=registry)
+        self.stalled = Gauge("cogitate_engine_stalled", "1 while a busy engine generates no tokens", registry=registry)
         self.ready = Gauge("cogitate_ready", "1 while requests are accepted", registry=registry)

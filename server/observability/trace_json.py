@@ -90,7 +90,7 @@ def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
 
 
 def dump_cached_trace(caller: Caller, origin: Origin) -> bytes:
-    """Encode the trace of a request that decoded nothing, where the search that found its answer is gone."""
+    """Encode the trace of a request that decoded nothing: its answer is cached, and no trace of its search exists."""
     return dumps({"request": None, **_build_trace(caller, origin, "cached", Usage(), [])})
 
 

@@ -1,4 +1,4 @@
-"""Which search found the answer that a request was given."""
+"""Identifies the search that produced the answer to a request."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +10,17 @@ from cogitate.server.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The search by its answer's number, and what is known of the request itself should the trace be gone."""
+    """The search that produced an answer, and the request's own data, for when the trace no longer exists."""
 
     number: str
+    """The `Plan.number` of the request that started the search."""
     created: int
-    """Unix time."""
+    """Unix time of the request, in seconds."""
     model: str
     strategy: dict[str, Any] | None
     """The strategy with all its options, as JSON."""
     is_own: bool = True
-    """The request began that search; False where it was given another request's answer."""
+    """Whether the request started that search; False where it received another request's answer."""
 
     @classmethod
     def of(cls, plan: Plan, number: str) -> "Origin":

@@ -6,7 +6,7 @@ from cogitate.server.protocol.json import digest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies import AnyStrategy
 
-KEY_SCHEMA_VERSION = 3
+KEY_SCHEMA_VERSION = 4
 FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
 

@@ -1,4 +1,4 @@
-"""Rejects what a strategy, the engine or the key cannot honour: a field is never dropped silently. Pure."""
+"""Rejects requests that the strategy, the engine or the key does not support; no field is ignored. Pure functions."""
 
 from collections.abc import Mapping
 
@@ -32,22 +32,22 @@ UNSUPPORTED_STEPWISE: Mapping[str, str] = {
     "presence_penalty": "the penalty would ignore the tokens of earlier steps",
     "stop_token_ids": "the token that ends a step stays in its text",
 }
-"""The same for strategies that decode step by step."""
+"""Field -> reason, in addition to UNSUPPORTED, for strategies that decode step by step."""
 UNSUPPORTED_BUDGET_FORCING: Mapping[str, str] = {
     **UNSUPPORTED_STEPWISE,
     "stop": "text that the strategy inserts would follow the stop string",
     "bad_words": "the strategy inserts text of its own",
     "allowed_token_ids": "the strategy inserts text of its own",
     "logit_bias": "the strategy inserts text of its own",
-    "logprobs": "the text that the strategy inserts has none",
+    "logprobs": "text that the strategy inserts has no log-probabilities",
 }
-"""The same for budget_forcing, which ends the thinking itself and continues it with inserted text."""
+"""Field -> reason for budget_forcing, which ends the thinking and continues it with text that it inserts."""
 UNSUPPORTED_PROGRAMS: Mapping[str, str] = {
     "tools": "its candidates are programs, which call no tools",
     "response_format": "its candidates are programs, not JSON",
     "logprobs": "the model did not decode the value that the program computes",
 }
-"""The same for program_aided, whose answer is computed."""
+"""Field -> reason for program_aided, whose answer is the value that a program computes."""
 UNSUPPORTED_BY_STRATEGY: Mapping[str, Mapping[str, str]] = {
     "budget_forcing": UNSUPPORTED_BUDGET_FORCING,
     "program_aided": UNSUPPORTED_PROGRAMS,
@@ -59,9 +59,9 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (None, 0.0),
     "presence_penalty": (None, 0.0),
 }
-"""Field -> values without effect, where those are others than None, False and []."""
+"""Field -> values without effect, for fields where these are not None, False and []."""
 COMPLETE_ANSWER_CHECKS = frozenset({"number", "json"})
-"""Verifiers without an option of their own that need the complete answer."""
+"""Verifiers that have no option of their own and need the complete answer."""
 
 
 def check_compatibility(
@@ -89,10 +89,10 @@ def check_code_execution(strategy: AnyStrategy, code_exec: str, caller: Caller) 
         reason = "runs programs that the model writes, and this server was started with --code-exec off"
         raise UnsupportedParameter(f"{strategy.name} {reason}: use another strategy.", param="strategy")
     if caller.key and not caller.limits.code:
-        raise Forbidden("This key may not run programs: its line lacks code=true.", param="strategy")
+        raise Forbidden("This key may not run programs: add code=true to its line in the keys file.", param="strategy")
     if strategy.program_runs > MAX_RUNS_PER_REQUEST:
         message = (
-            f"This may run {strategy.program_runs} programs, and a request may run {MAX_RUNS_PER_REQUEST}: lower n."
+            f"This request may run {strategy.program_runs} programs, and the limit is {MAX_RUNS_PER_REQUEST}: lower n."
         )
         raise BadRequest(message, param="strategy.n")
 
@@ -119,12 +119,12 @@ def check_verifier_options(strategy: AnyStrategy) -> None:
 
 
 def _needs_complete_answer(verifier: str, strategy: str) -> UnsupportedParameter:
-    message = f"The verifier {verifier} needs the complete answer, and {strategy} scores unfinished ones."
+    message = f"The verifier {verifier} needs the complete answer, and {strategy} scores unfinished ones: use another."
     return UnsupportedParameter(message, param="strategy.verifier")
 
 
 def check_plain_width(request: AnyRequest, width: int, limit: int) -> None:
-    """Reject more generations than the key's limit allows even when nothing else runs: a retry would never succeed.
+    """Reject a plain request with more generations than the key may have in flight, since no retry would succeed.
 
     Raises BadRequest.
     """
@@ -134,7 +134,7 @@ def check_plain_width(request: AnyRequest, width: int, limit: int) -> None:
 
 
 def check_strategy_width(strategy: AnyStrategy, limit: int | None) -> None:
-    """The same for a strategy. `limit`: None allows any width."""
+    """Reject a strategy with more than `limit` generations in flight; None allows any number. Raises BadRequest."""
     if limit is None or strategy.in_flight <= limit:
         return
     options = type(strategy).model_fields
@@ -155,17 +155,17 @@ def check_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
     unsupported = UNSUPPORTED_BY_STRATEGY.get(strategy.name, UNSUPPORTED_STEPWISE if strategy.stepwise else {})
     for name, reason in {**UNSUPPORTED, **unsupported}.items():
         if is_set(name, request.value_of(name)):
-            message = f"{name} cannot be honoured together with the strategy {strategy.name}: {reason}."
+            message = f"{name} is not supported by the strategy {strategy.name}: {reason}."
             raise UnsupportedParameter(message, param=name)
     if (request.n or 1) > strategy.candidates:
-        limit = f"{strategy.name} makes at most {strategy.candidates} here, so lower n"
+        limit = f"{strategy.name} returns at most {strategy.candidates} here, so lower n"
         raise UnsupportedParameter(f"n asks for {request.n} answers: {limit}.", param="n")
     if strategy.stepwise and any(spans_steps(stop) for stop in request.stop_strings):
         raise UnsupportedParameter(
-            "stop cannot be honoured here: it contains the blank line that ends a step.", param="stop"
+            "stop is not supported here: it contains the blank line that ends a step.", param="stop"
         )
     if request.stream_options and request.stream_options.continuous_usage_stats:
-        message = "continuous_usage_stats cannot be honoured: a strategy's tokens are counted when it ends."
+        message = "continuous_usage_stats is not supported: a strategy's tokens are counted when it ends."
         raise UnsupportedParameter(message, param="stream_options")
     if strategy.reasoning != "inline" and request.alternatives is not None:
         raise UnsupportedParameter(
@@ -176,7 +176,7 @@ def check_fields(request: AnyRequest, strategy: AnyStrategy) -> None:
 
 
 def is_set(name: str, value: object) -> bool:
-    """Whether a field has a value with an effect. The types must match too: logprobs of 0 ask for something."""
+    """Whether a field has a value with an effect. Types are compared too: `logprobs` of 0 has one, False has none."""
     return not any(type(value) is type(usual) and value == usual for usual in DEFAULTS.get(name, (None, False, [])))
 
 
@@ -186,7 +186,7 @@ def spans_steps(stop: str) -> bool:
 
 
 def check_raw_prompt(request: CompletionRequest, strategy: AnyStrategy) -> None:
-    """Raises UnsupportedParameter for several prompts, and for reasoning apart from the text."""
+    """Raises UnsupportedParameter for several prompts, and for reasoning that is separate from the text."""
     if request.width > 1:
         raise UnsupportedParameter(
             "A strategy answers one prompt at a time: send one request for each.", param="prompt"
@@ -202,20 +202,20 @@ def check_verifier_names(strategy: AnyStrategy, known: Mapping[str, Verifier]) -
     for name in strategy.verifiers:
         if name not in known:
             names = ", ".join(sorted(known))
-            raise BadRequest(f"There is no verifier `{name}` here; there are: {names}.", param="strategy.verifier")
+            raise BadRequest(f"This server has no verifier `{name}`: use one of {names}.", param="strategy.verifier")
 
 
 def check_comparative_verifiers(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
     """Raises BadRequest where a verifier that compares candidates cannot serve the strategy.
 
-    It gives no score of one candidate alone, and it reads each candidate many times.
+    Such a verifier cannot score a single candidate, and it reads each candidate many times.
     """
     for name in strategy.verifiers:
         if not verifiers[name].compares:
             continue
         if not strategy.compares:
             use = "use it with best_of_n, or with self_consistency and stop_rule none"
-            reason = f"and {strategy.name} needs a score of each alone here"
+            reason = f"and {strategy.name} needs a separate score for each candidate here"
             message = f"The verifier {name} compares complete candidates, {reason}: {use}."
             raise UnsupportedParameter(message, param="strategy.verifier")
         if strategy.candidates > MAX_COMPARED_SOLUTIONS:
@@ -224,26 +224,26 @@ def check_comparative_verifiers(strategy: AnyStrategy, verifiers: Mapping[str, V
 
 
 def check_engine_abilities(
-    request: AnyRequest, strategy: AnyStrategy, able: frozenset[Ability], verifiers: Mapping[str, Verifier]
+    request: AnyRequest, strategy: AnyStrategy, abilities: frozenset[Ability], verifiers: Mapping[str, Verifier]
 ) -> None:
     """Raises UnsupportedParameter for what this server's engine cannot do."""
-    if "seed" not in able and request.seed is not None:
-        raise UnsupportedParameter("This server's engine cannot repeat a seeded answer: omit seed.", param="seed")
-    if "logprobs" not in able and request.alternatives is not None:
+    if "seed" not in abilities and request.seed is not None:
+        raise UnsupportedParameter("This server's engine does not support seeds: omit seed.", param="seed")
+    if "logprobs" not in abilities and request.alternatives is not None:
         raise UnsupportedParameter(
             "This server's engine reports no log-probabilities: omit logprobs.", param="logprobs"
         )
-    if "continue" in strategy.needs - able:
+    if "continue" in strategy.needs - abilities:
         reason = "which this server's engine cannot do"
         raise UnsupportedParameter(
-            f"{strategy.name} continues partial answers, {reason}: use another one.", param="strategy"
+            f"{strategy.name} continues partial answers, {reason}: use another strategy.", param="strategy"
         )
-    if "logprobs" in strategy.needs - able:
-        reason = "which this server's engine does not report"
+    if "logprobs" in strategy.needs - abilities:
+        reason = "which this server's engine does not report: use another strategy"
         raise UnsupportedParameter(f"{strategy.name} needs log-probabilities here, {reason}.", param="strategy")
     for name in strategy.verifiers:
-        if "logprobs" in verifiers[name].needs - able:
+        if "logprobs" in verifiers[name].needs - abilities:
             reason = "which this server's engine does not report"
             raise UnsupportedParameter(
-                f"The verifier {name} needs log-probabilities, {reason}.", param="strategy.verifier"
+                f"The verifier {name} needs log-probabilities, {reason}: use another one.", param="strategy.verifier"
             )

@@ -1,4 +1,4 @@
-"""Upper bounds of a request under a strategy, in tokens and in generations at once."""
+"""Computes the maximum cost of a request, in tokens."""
 
 from cogitate.server.errors import BadRequest
 from cogitate.server.protocol.chat import ChatRequest
@@ -12,12 +12,12 @@ DEFAULT_RAW_MAX_TOKENS = 16
 
 
 def max_answer_tokens(request: AnyRequest) -> int:
-    """Limit of one candidate, in tokens."""
+    """Return the limit of one candidate, in tokens."""
     return request.limit or (DEFAULT_MAX_TOKENS if isinstance(request, ChatRequest) else DEFAULT_RAW_MAX_TOKENS)
 
 
 def compute_cost(request: AnyRequest, strategy: AnyStrategy, max_cost: int) -> int:
-    """Maximum number of tokens that the strategy may decode: candidates x rounds x tokens, verifiers included.
+    """Compute how many tokens the strategy may decode: candidates x rounds x tokens, verifiers included.
 
     The request's own token budget caps it. Raises BadRequest above `max_cost`.
     """
@@ -25,12 +25,12 @@ def compute_cost(request: AnyRequest, strategy: AnyStrategy, max_cost: int) -> i
     if request.budget and request.budget.tokens:
         cost = min(cost, request.budget.tokens)
     if cost > max_cost:
-        raise cost_exceeded(cost, max_cost, "strategy")
+        raise build_cost_error(cost, max_cost, "strategy")
     return cost
 
 
-def cost_exceeded(cost: int, max_cost: int, param: str) -> BadRequest:
-    """The error for a request whose cost, in tokens, is above the server's or the key's limit."""
+def build_cost_error(cost: int, max_cost: int, param: str) -> BadRequest:
+    """Build the error for a request whose cost, in tokens, is above the limit of the server or the key."""
     return BadRequest(
         f"This request may decode up to {cost} tokens, and the limit is {max_cost}: lower n, max_tokens or "
         "budget.tokens.",

@@ -20,8 +20,8 @@ from cogitate.server.planning.compatibility import (
 from cogitate.server.planning.cost import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_RAW_MAX_TOKENS,
+    build_cost_error,
     compute_cost,
-    cost_exceeded,
     max_answer_tokens,
 )
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
@@ -165,7 +165,7 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         check_token_fields(request, card, limit or default)
     cost = min(limit or default, context) * width
     if cost > max_cost:
-        raise cost_exceeded(cost, max_cost, "max_tokens")
+        raise build_cost_error(cost, max_cost, "max_tokens")
     repeats = request.temperature == 0 or request.seed not in (None, NO_SEED)
     is_cacheable = repeats and request.cache != "no-store" and not (request.stream and request.needs_engine_stream)
     return Plan(

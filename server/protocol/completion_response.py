@@ -1,4 +1,4 @@
-"""Bodies of answers to raw prompts: `text_completion`, the same object whether streamed or not."""
+"""Response bodies of raw completions: the object `text_completion`, both streamed and not."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from cogitate.server.protocol.error import ErrorResponse
 
 
 class TextLogprobs(Answer):
-    """Log-probabilities in the older form: parallel lists, one entry a token."""
+    """Log-probabilities in the format of raw completions: parallel lists with one entry per token."""
 
     tokens: list[str] = []
     token_logprobs: list[float | None] = []
@@ -26,7 +26,7 @@ class TextChoice(Answer):
 
 
 class TextCompletion(Answer):
-    """The answer to a completion request, or one chunk of its stream."""
+    """The response to a completion request, or one chunk of its stream."""
 
     id: str
     object: Literal["text_completion"]

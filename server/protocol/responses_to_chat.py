@@ -48,11 +48,11 @@ def _content(content: Text | Parts) -> JSON:
 
 
 def check_reasoning(items: list[Item]) -> list[Item]:
-    """Raises ValueError for reasoning without a message or call after it: no chat message could carry it."""
+    """Raises ValueError for reasoning that no message or call follows: it would belong to no chat message."""
     for at, item in enumerate(items):
         following = items[at + 1] if at + 1 < len(items) else None
         if isinstance(item, Reasoning) and item.text and not isinstance(following, OutputMessage | FunctionCall):
-            raise ValueError(f"the reasoning at {at} needs the message or function_call that it led to after it")
+            raise ValueError(f"the reasoning at {at} must be followed by a message or a function_call")
     return items
 
 

@@ -30,7 +30,7 @@ class TraceDecode(DecodeProgress, Timed):
     text: str
     finish_reason: str | None
     continues: bool
-    """Whether it continued a text that an earlier decode began."""
+    """Whether this decode continued the text of an earlier one."""
     tool_calls: NotRequired[list[TraceToolCall]]
 
 
@@ -74,7 +74,7 @@ class TraceUsage(TypedDict):
     aborted_tokens: int
     verifier_tokens: int
     uncounted: int
-    """Decodes whose tokens the engine did not report and that were estimated."""
+    """Decodes whose tokens the engine did not report: the other numbers do not count all of their tokens."""
     depth: int
     """Tokens decoded one after the other on the longest path."""
 
@@ -86,7 +86,10 @@ class SearchTrace(TypedDict):
     """The request's id."""
     object: Literal["trace"]
     status: str
-    """`running`, `completed`, `cached` where only the answer is known here, or the code of the error that ended it."""
+    """`running`, `completed`, `cached`, or the code of the error that ended the search.
+
+    `cached`: the answer is that of an earlier search, whose trace this server does not have.
+    """
     created: int
     model: str
     strategy: dict[str, Any] | None

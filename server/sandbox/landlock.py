@@ -1,4 +1,6 @@
-"""Landlock, seccomp and rlimits: a process confines itself, without namespaces. For inside a default container.
+"""The sandbox backend with Landlock, seccomp and rlimits: a process confines itself, without namespaces.
+
+It also works inside a default container.
 
 The process can read /usr and open nothing else, has no network, cannot signal other processes and cannot make any.
 Unlike under bubblewrap it can find out whether a file exists, and its size and age.
@@ -18,7 +20,7 @@ from cogitate.server.sandbox.limits import Limits
 
 WRITE_FILE, READ_FILE, READ_DIR = 0x2, 0x4, 0x8
 MIN_LANDLOCK_VERSION = 6
-"""Of Linux 6.12: the first version that confines signals and abstract sockets."""
+"""The version of Linux 6.12, the first that confines signals and abstract sockets."""
 READABLE = ("/usr", "/lib", "/lib64")
 DEVICES = (("/dev/null", READ_FILE | WRITE_FILE), ("/dev/zero", READ_FILE), ("/dev/urandom", READ_FILE))
 CREATE_RULESET, ASK_VERSION = 444, 1
@@ -32,7 +34,7 @@ class Landlock:
 
     @contextmanager
     def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
-        """See SandboxBackend."""
+        """Yields the launch specification of one process (see `SandboxBackend`)."""
         rules = {
             "user": slot_user(slot),
             "parent": os.getpid(),
@@ -43,12 +45,12 @@ class Landlock:
 
 
 def open_landlock() -> Landlock:
-    """Raises CannotStart where the kernel's Landlock is too old, or not enabled."""
+    """Returns the backend. Raises CannotStart where the kernel's Landlock is too old, or not enabled."""
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     if version < MIN_LANDLOCK_VERSION:
-        has = f"has version {version}" if version > 0 else f"answers: {os.strerror(ctypes.get_errno())}"
+        state = f"has version {version}" if version > 0 else f"reports: {os.strerror(ctypes.get_errno())}"
         raise CannotStart(
-            f"--code-exec landlock needs Landlock version {MIN_LANDLOCK_VERSION} (Linux 6.12); this kernel {has}"
+            f"--code-exec landlock needs Landlock version {MIN_LANDLOCK_VERSION} (Linux 6.12); this kernel {state}"
         )
     return Landlock()

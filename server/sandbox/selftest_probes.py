@@ -8,6 +8,7 @@ from typing import Any
 
 TARGETS: Any = globals().get("TARGETS")
 EXPECTED = {"PYTHONHASHSEED", "PWD", "LC_CTYPE"}
+"""Environment variables that a process in the sandbox may have."""
 SEIZE = 0x4206
 SYSCALLS = {
     "mount": (165, 0),
@@ -19,64 +20,64 @@ SYSCALLS = {
 }
 
 
-def reads(path: str) -> bool:
+def can_read(path: str) -> bool:
     with open(path, "rb") as file:
         return bool(file.read(1))
 
 
-def writes(path: str) -> bool:
+def can_write(path: str) -> bool:
     with open(path, "w"):
         return True
 
 
-def connects(family: int, address: "str | tuple[str, int]") -> bool:
+def can_connect(family: int, address: "str | tuple[str, int]") -> bool:
     with socket.socket(family) as client:
         client.connect(address)
         return True
 
 
-def signals(pid: int) -> bool:
+def can_signal(pid: int) -> bool:
     if pid != os.getpid():  # an executor may be in another pid namespace than the server
         os.kill(pid, 0)
         return True
     return False
 
 
-def forks() -> bool:
+def can_fork() -> bool:
     if os.fork() == 0:
         os._exit(0)
     return True
 
 
-def takes_memory() -> bool:
+def can_allocate() -> bool:
     return len(bytearray(768 << 20)) > 0
 
 
-def calls(number: int, argument: int) -> bool:
+def can_call(number: int, argument: int) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.syscall(number, argument, 0, 0, 0, 0) >= 0 or ctypes.get_errno() not in (1, 38))
 
 
-def sees_environment() -> bool:
+def has_unexpected_environment() -> bool:
     return bool(set(os.environ) - EXPECTED)  # noqa: TID251  the sandbox's environment
 
 
 ATTEMPTS: Any = {
-    "an environment": sees_environment,
-    "a file's content": lambda: reads(TARGETS["file"]),
-    "/etc/passwd": lambda: reads("/etc/passwd"),
-    "the environment of process 1": lambda: reads("/proc/1/environ"),
-    "the server's environment": lambda: reads("/proc/" + str(TARGETS["pid"]) + "/environ"),
-    "a file written next to the server's": lambda: writes(TARGETS["file"] + ".new"),
-    "a file written in /tmp": lambda: writes("/tmp/cogitate-escaped"),
-    "a file written in /": lambda: writes("/cogitate-escaped"),
-    "a connection to a port": lambda: connects(socket.AF_INET, ("127.0.0.1", TARGETS["port"])),
-    "a connection to a Unix socket": lambda: connects(socket.AF_UNIX, TARGETS["unix"]),
-    "a connection to an abstract socket": lambda: connects(socket.AF_UNIX, "\0" + TARGETS["abstract"]),
-    "a signal to the server": lambda: signals(TARGETS["pid"]),
-    "a process of its own": forks,
-    "768 MB of memory": takes_memory,
-    **{"the system call " + name: lambda call=call: calls(*call) for name, call in SYSCALLS.items()},
+    "an environment": has_unexpected_environment,
+    "a file's content": lambda: can_read(TARGETS["file"]),
+    "/etc/passwd": lambda: can_read("/etc/passwd"),
+    "the environment of process 1": lambda: can_read("/proc/1/environ"),
+    "the server's environment": lambda: can_read("/proc/" + str(TARGETS["pid"]) + "/environ"),
+    "a file written next to the server's": lambda: can_write(TARGETS["file"] + ".new"),
+    "a file written in /tmp": lambda: can_write("/tmp/cogitate-escaped"),
+    "a file written in /": lambda: can_write("/cogitate-escaped"),
+    "a connection to a port": lambda: can_connect(socket.AF_INET, ("127.0.0.1", TARGETS["port"])),
+    "a connection to a Unix socket": lambda: can_connect(socket.AF_UNIX, TARGETS["unix"]),
+    "a connection to an abstract socket": lambda: can_connect(socket.AF_UNIX, "\0" + TARGETS["abstract"]),
+    "a signal to the server": lambda: can_signal(TARGETS["pid"]),
+    "a process of its own": can_fork,
+    "768 MB of memory": can_allocate,
+    **{"the system call " + name: lambda call=call: can_call(*call) for name, call in SYSCALLS.items()},
 }
 
 

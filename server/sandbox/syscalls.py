@@ -1,8 +1,8 @@
 """The system calls of x86-64 that Python programs need. All others return ENOSYS in the sandbox.
 
-Left out on purpose: calls that make a process, a named file or a named socket; that take another process as an
-argument; that change a file's owner, mode, times or attributes (Landlock does not cover these);
-named shared memory; and all of mount, ptrace, bpf, io_uring, keyctl, userfaultfd, perf, memfd, namespaces and modules.
+The list deliberately excludes calls that create a process, a named file or a named socket; that take another process as
+an argument; that change a file's owner, mode, times or attributes (Landlock does not cover these); that use named
+shared memory; and all of mount, ptrace, bpf, io_uring, keyctl, userfaultfd, perf, memfd, namespaces and modules.
 """
 
 MACHINE = "x86_64"

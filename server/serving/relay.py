@@ -41,8 +41,8 @@ class PlainRelay:
         if plan.key is None:
             return await self._call_engine(plan, job)
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
-            if flight.found_elsewhere is not None:
-                return self.traces.adopt(plan, orjson.loads(flight.found_elsewhere))
+            if flight.peer_result is not None:
+                return self.traces.adopt(plan, orjson.loads(flight.peer_result))
             body = await self._call_engine(plan, job)
             flight.result = dumps(body) if body else None
         return body

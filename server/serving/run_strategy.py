@@ -1,4 +1,4 @@
-"""Runs the strategy of a plan: renders the prompt, decodes in fair turns, builds the response."""
+"""Runs the strategy of a plan: renders the prompt, decodes through the fair queue, builds the response."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from cogitate.strategies.verifiers import BUILT_IN
 
 @dataclass(slots=True)
 class StrategyRunner:
-    """Answers plans with a strategy."""
+    """Runs the plans that have a strategy."""
 
     backend: Backend
     prover: Prover
@@ -62,8 +62,8 @@ class StrategyRunner:
             check_min_tokens(plan.request.min_tokens, self.backend.card.max_model_len - conversation.prompt_tokens)
         job.accept()
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
-            if flight.found_elsewhere is not None:
-                return self.traces.adopt(plan, orjson.loads(flight.found_elsewhere))
+            if flight.peer_result is not None:
+                return self.traces.adopt(plan, orjson.loads(flight.peer_result))
             body, is_complete = await self._search(plan, trace, conversation, deadline)
             flight.result = dumps(body) if is_complete and plan.key else None
         return body
@@ -71,7 +71,7 @@ class StrategyRunner:
     async def _search(
         self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None
     ) -> tuple[Body, bool]:
-        """Returns the response, and whether the search came to its end, so that the response may be cached."""
+        """Returns the response, and whether the search is complete, so that the response may be cached."""
         assert plan.strategy is not None
         session = self._open_session(plan, trace, conversation, deadline)
         finished = await execute(plan.strategy, plan.prompt, session)
@@ -84,12 +84,12 @@ class StrategyRunner:
         assert plan.strategy is not None
         tenant = plan.caller.tenant
         programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
-        verifiers = salt_verifiers(self.verifiers, self.salts(tenant))
+        own = salt_verifiers(self.backend.verifiers, self.salts(tenant))
         engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
         return Session(
             engine=ContextLimitedEngine(engine, plan.prompt),
             prover=self.prover,
-            verifiers=plan.strategy.build_verifiers(verifiers, programs),
+            verifiers=plan.strategy.build_verifiers({**BUILT_IN, **own}, programs),
             request=RequestContext(
                 sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
             ),
@@ -100,6 +100,6 @@ class StrategyRunner:
 
 
 def compute_deadline(plan: Plan) -> float | None:
-    """Returns the loop's time at which the client's own limit ends; None where it set none."""
+    """Returns the event loop's time at which the client's time limit ends; None where it set none."""
     left = plan.seconds_left
     return None if left is None else asyncio.get_running_loop().time() + left

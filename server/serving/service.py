@@ -1,4 +1,4 @@
-"""The composition of the server: what the routes use, from settings, engine and cache."""
+"""Builds the parts of the server that the routes use, from settings, engine and cache."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -31,7 +31,7 @@ class ClosableProver(Prover, Protocol):
 
 
 class Service:
-    """Opens, holds and closes the parts that answer requests."""
+    """Owns the parts of the server that answer requests: opens and closes them."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class Service:
         *,
         rpc: PeerRpc | None = None,
     ) -> None:
-        """Builds the parts; `open` loads the engine. `rpc`: the way to other server processes."""
+        """Builds the parts; `open` loads the engine. `rpc` calls other server processes; None: there are none."""
         self.backend, self.settings, self.metrics = backend, settings, metrics
         self.ready = False
-        """The engine is loaded and has not died."""
+        """Whether the engine is loaded and has not failed."""
         self.failure: str | None = None
-        """Why the engine died."""
+        """The reason why the engine failed; None while it has not."""
         self.jobs = Jobs(settings.max_concurrent_requests)
         self.slots = Slots(settings.max_generations or 1, settings.max_waiting_generations)
         self.watchdog = Watchdog(backend.progress_marker, settings.stall_seconds)
@@ -67,7 +67,7 @@ class Service:
         """All verifiers by name, once the engine is loaded."""
 
     async def open(self) -> None:
-        """Tests the sandbox and loads the engine. Raises CannotStart, or whatever else the engine raises."""
+        """Tests the sandbox and loads the engine. Raises CannotStart, or an error of the engine's."""
         self.runner.programs = await open_sandbox(self.settings)
         await self.backend.open()
         self.verifiers = self.runner.verifiers
@@ -81,7 +81,7 @@ class Service:
         if not self.ready:
             raise NotReady("The model is still loading.")
         if self.watchdog.stalled:
-            raise NotReady("The engine makes no tokens.", code="engine_stalled")
+            raise NotReady("The engine generates no tokens: retry later.", code="engine_stalled")
 
     async def close(self) -> None:
         """Drains the jobs, then closes every part."""

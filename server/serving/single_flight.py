@@ -20,10 +20,10 @@ FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.02, 0.2, 1.5
 class Flight:
     """One computation of a cache key."""
 
-    found_elsewhere: bytes | None = None
-    """What another process computed meanwhile."""
+    peer_result: bytes | None = None
+    """The result, if another process has computed it."""
     result: bytes | None = None
-    """What this process computed, if it may be cached."""
+    """The result that this process computed, if it may be cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SingleFlight:
     cache: Cache
     run_in_background: Callable[[Coroutine[object, object, None]], None]
     count: Callable[[Literal["stored", "joined"]], None] = lambda _: None
-    """Called with "stored" for each result that the cache took, with "joined" for each that was found elsewhere."""
+    """Called with "stored" for each result that the cache took, with "joined" for each that a peer computed."""
 
     @asynccontextmanager
     async def enter(self, key: str | None, *, waits: bool) -> AsyncIterator[Flight]:

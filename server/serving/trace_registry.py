@@ -11,7 +11,7 @@ from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.observability.trace_store import Name, StoredTrace, TraceStore
 from cogitate.server.planning.plan import Plan, answer_number
 from cogitate.server.serving.jobs import Job
-from cogitate.strategies.core.trace import Trace, usage
+from cogitate.strategies.core.trace import Trace, Usage, usage
 
 MAX_LINKS = 3
 """Origins that are followed: a request joined a job, whose answer came from another process or from the cache."""
@@ -89,10 +89,11 @@ class TraceRegistry:
 
     def _finish(self, name: Name, job: Job[Body]) -> None:
         plan, trace = self.running.pop(name)
-        self.metrics.observe(plan, trace, usage(trace))
+        spent = usage(trace)
+        self.metrics.observe(plan, trace, spent)
         if self.find_number(plan) == plan.number:  # else the answer is another search's
             status = job.failure.code or "failed" if job.failure else "completed"
-            self.store.put_trace(name, build_stored_trace(plan, trace, status))
+            self.store.put_trace(name, build_stored_trace(plan, trace, status, spent))
 
     async def _share(self, name: Name, plan: Plan, job: Job[Body]) -> None:
         """Shows the other processes that the search runs, and in the end its trace.
@@ -107,5 +108,6 @@ class TraceRegistry:
             await self.store.share_trace(name, build_stored_trace(plan, Trace(), status))
 
 
-def build_stored_trace(plan: Plan, trace: Trace, status: str) -> StoredTrace:
-    return StoredTrace(plan.caller.key, dump_request(plan), dump_trace(plan, trace, usage(trace), status))
+def build_stored_trace(plan: Plan, trace: Trace, status: str, spent: Usage | None = None) -> StoredTrace:
+    """Builds the stored form of a trace. `spent`: its usage, where it is known already."""
+    return StoredTrace(plan.caller.key, dump_request(plan), dump_trace(plan, trace, spent or usage(trace), status))

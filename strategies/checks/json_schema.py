@@ -1,6 +1,6 @@
 """The subset of JSON Schema (draft 2020-12) by which answers are checked. Unsupported keywords are rejected.
 
-`format` is an annotation, as the draft has it.
+`format` is an annotation and is not checked, which is the draft's default.
 
 Why not jsonschema-rs (0.60.3): its regex engine is linear and has size limits, but evaluation has no step limit and
 holds the interpreter lock. Schemas within the size limits below can need exponentially many or very many evaluations:
@@ -27,11 +27,11 @@ from cogitate.strategies.checks.regex import MAX_STATES, MAX_TEXT_CHARACTERS, Pa
 from cogitate.strategies.checks.schema_refs import check_refs, collect_nodes, resolve_pointer
 
 MAX_SCHEMA_CHARACTERS = 64_000
-"""As JSON."""
+"""Maximum length of a schema, serialized as JSON."""
 MAX_SCHEMA_NODES = 1000
-"""Objects and arrays."""
+"""Maximum number of objects and arrays in a schema."""
 MAX_SCHEMA_DEPTH = 64
-"""Nested subschemas."""
+"""Maximum depth of nested subschemas."""
 ANNOTATIONS = frozenset(
     {"title", "description", "default", "examples", "format", "deprecated", "readOnly", "writeOnly"}
     | {"$schema", "$id", "$comment"}
@@ -105,7 +105,7 @@ def parse_json_reply(reply: str) -> tuple[object] | None:
 
 
 def collect_patterns(root: object) -> list[str]:
-    """Every string in the schema that may be used as a pattern."""
+    """Returns every string in the schema that may be used as a pattern."""
     mappings = [node for node in collect_nodes(root) if isinstance(node, Mapping)]
     properties = [node["patternProperties"] for node in mappings if isinstance(node.get("patternProperties"), Mapping)]
     patterns = [node["pattern"] for node in mappings if isinstance(node.get("pattern"), str)]
@@ -113,7 +113,7 @@ def collect_patterns(root: object) -> list[str]:
 
 
 def collect_ref_targets(root: Mapping[str, object]) -> list[object]:
-    """The targets of all references, each once. They may be parts that no keyword declares to be a schema."""
+    """Returns the targets of all references, each once. Some may be parts that no keyword declares to be a schema."""
     pointers = [node.get("$ref") for node in collect_nodes(root) if isinstance(node, Mapping)]
     targets = [resolve_pointer(root, pointer) for pointer in pointers if isinstance(pointer, str)]
     return list({id(target): target for target in targets}.values())

@@ -1,4 +1,4 @@
-"""Evaluates one value against one schema in a bounded number of steps: both come from outside."""
+"""Evaluates one value against one schema in a bounded number of steps, because neither is trusted."""
 
 import json
 import operator
@@ -11,9 +11,9 @@ from cogitate.strategies.checks.schema_refs import resolve_pointer
 
 MAX_STEPS = 10_000
 CHARACTERS_PER_STEP = 10_000
-"""Characters that one step serialises, or that it matches times the states of the pattern."""
+"""Characters that one step serialises. A match counts its characters times the states of the pattern."""
 MAX_DEPTH = 100
-"""Nested evaluations."""
+"""Maximum depth of nested evaluations."""
 TYPES: Mapping[str, Callable[[object], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
@@ -41,12 +41,12 @@ SIZE_KEYWORDS: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
 
 
 def as_list(argument: object) -> Sequence[object]:
-    """The argument, in a list unless it is one."""
+    """Returns a list unchanged, and any other argument as a list of one item."""
     return argument if isinstance(argument, list) else [argument]
 
 
 class StepLimitExceeded(Exception):
-    """The evaluation needs more steps, or a greater depth, than it may take."""
+    """The evaluation needs more than MAX_STEPS, or is nested more deeply than MAX_DEPTH."""
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Evaluation:
         return expression.is_match(text)
 
     def serialize(self, value: object) -> str:
-        """The same string for equal values."""
+        """Returns a string that is the same for equal values."""
         text = json.dumps(value, sort_keys=True)
         self.spend(1 + len(text) // CHARACTERS_PER_STEP)
         return text
@@ -103,7 +103,7 @@ class Evaluation:
         return (self.is_valid(value, schema, depth) for schema in as_list(schemas))
 
     def additional_values(self, value: Mapping[str, object], schema: Mapping[str, object]) -> list[object]:
-        """The values of the properties that neither `properties` nor `patternProperties` covers."""
+        """Returns the values of the properties that neither `properties` nor `patternProperties` covers."""
         properties, patterns = schema.get("properties"), schema.get("patternProperties")
         names = properties if isinstance(properties, Mapping) else {}
         sources = patterns if isinstance(patterns, Mapping) else {}

@@ -31,9 +31,9 @@ Limits = int | None | Sequence[int | None]
 
 
 class Run:
-    """What a strategy can do: decode, read and score answers, and propose an outcome. Everything else it uses is pure.
+    """The operations of a strategy: decode, read and score answers, propose an outcome. The rest of its code is pure.
 
-    `request` is what it may know of the request, `budget` what it may spend.
+    `request` has the data of the request that it can read, `budget` the tokens and the time that it can spend.
     """
 
     __slots__ = ("_session", "budget", "request")
@@ -55,7 +55,7 @@ class Run:
     ) -> Completion:
         """Decode one completion, up to the tag `until`. `visible`: its text is streamed to the client.
 
-        Raises SampleFailed where it is lost, BudgetExhausted where nothing is left to spend.
+        Raises SampleFailed where the decode fails, BudgetExhausted where no tokens are left.
         """
         index = self._session.take_indices(1)
         sampling = self._sampling(role, max_tokens, greedy=greedy)
@@ -106,10 +106,11 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """Decode n samples, and iterate over them as they finish. Leaving the block aborts those still decoding.
 
-        At most `concurrency` are in flight. The next sample starts, and a Width is computed again, when all finished
-        ones are consumed, so that a vote that is decided starts none in vain. `surplus`: the block may be left early.
-        `threshold`: a sample whose confidence falls below it ends there, as `unsure`. With a seed, samples come in the
-        order of their seeds, so that what a stop rule sees repeats. Raises the first failure where all were lost.
+        At most `concurrency` samples are in flight. The next one starts, and a Width is computed again, only when all
+        finished samples are consumed, so that none starts after the vote is decided. `surplus`: the block may be left
+        early. `threshold`: a sample whose confidence falls below it ends at that point, as `unsure`. With a seed,
+        samples are yielded in the order of their seeds, so that a stop rule reads the same sequence each time. Raises
+        the first failure where all samples failed.
         """
         session, sampling = self._session, self.request.sampling
         first, limiter = session.take_indices(n), WidthLimiter(concurrency or n, self.budget.under_load)
@@ -149,7 +150,7 @@ class Run:
     ) -> list[float | None]:
         """Score candidates in [0, 1] by a verifier's name, in order; None where a verdict was lost.
 
-        `how` aggregates the verifier's step scores; None: as the verifier prefers.
+        `how` aggregates the verifier's step scores; None: the verifier's own aggregation.
         """
         if not candidates:
             return []
@@ -168,7 +169,7 @@ class Run:
         self._session.trace.emit(TextEmitted(TextDelta(text, reasoning)))
 
     def propose(self, outcome: Outcome) -> None:
-        """Set the outcome that is served if the budget ends now."""
+        """Set the outcome that is returned if the budget ends now."""
         self._session.incumbent = outcome
         self._session.trace.emit(Proposed(outcome))
 
@@ -193,7 +194,7 @@ class Run:
         return await self.generate_each(prompts, role="verifier", labels=labels)
 
     def _sampling(self, role: Role, max_tokens: int | None, *, greedy: bool, stop: str | None = None) -> Sampling:
-        """Return how a decode is sampled: as the client's answer, or, as an auxiliary question, without its fields."""
+        """Return the sampling of a decode: the client's; for an auxiliary question, without the client's fields."""
         client = self.request.sampling
         return replace(
             client,

@@ -1,4 +1,4 @@
-"""The state of one search: engine, budget, trace, and the one way to decode."""
+"""The state of one search: engine, budget and trace, and the methods by which all decodes run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,23 +16,23 @@ from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """What a strategy may know of the request, beside its prompt."""
+    """The data of the request that a strategy can read, in addition to its prompt."""
 
     sampling: Sampling = field(default_factory=Sampling)
-    """How the client wants its answer sampled."""
+    """The client's sampling parameters."""
     reader: AnswerReader = field(default_factory=AnswerReader)
-    """How answers are read from candidates."""
+    """Reads answers from candidates."""
     answers: int = 1
-    """Ranked answers that the client asked for."""
+    """Number of ranked answers that the client requested."""
     abilities: frozenset[Ability] = ABILITIES
-    """What the engine can do."""
+    """Abilities of the engine."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """Everything that `execute()` drives a strategy with, and what it leaves behind.
+    """The resources with which `execute()` runs a strategy, and the state that the search leaves.
 
-    The server, the evaluation and tests build it; a strategy sees it through `Run`.
+    The server, the evaluation and tests build it; a strategy uses it through `Run`.
     """
 
     engine: Engine
@@ -44,7 +44,7 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
-    """The best outcome so far, which is served when the budget ends."""
+    """The best outcome so far, which is returned when the budget ends."""
     _decodes: int = 0
     _depth: int = 0
     _classes: AnswerClasses = field(default_factory=AnswerClasses)
@@ -57,9 +57,9 @@ class Session:
     async def attempt(
         self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int
     ) -> Completion | Exception:
-        """Decode, and return the failure where this decode alone is lost.
+        """Decode one completion; return the failure instead of raising it where only this decode fails.
 
-        The budget is shared with `siblings`, the decodes still to start, this one included.
+        The budget is shared among `siblings`: the number of decodes still to start, this one included.
         """
         try:
             return await self.decode(index, prompt, sampling, role, siblings=siblings)
@@ -72,7 +72,7 @@ class Session:
     async def decode(
         self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int = 1, visible: bool = False
     ) -> Completion:
-        """Decode one completion: reserve its tokens before, record it after, also where it is aborted.
+        """Decode one completion: reserve its tokens, and record it afterwards, even if it is aborted.
 
         `visible`: its text is streamed to the client. Raises BudgetExhausted and SampleFailed.
         """

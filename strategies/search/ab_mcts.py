@@ -6,7 +6,7 @@ with a draw for descending to an existing child (CONT), and there the child with
 updates GEN at the node where the answer was generated, and CONT and the followed child at each node on the path to it.
 
 Deviations: one answer is generated at a time; an answer with score 1 ends the search, because none can be better; a
-lost answer, or one whose verdict was lost, updates nothing.
+failed decode, or an answer whose verdict was lost, updates nothing.
 """
 
 import random
@@ -58,17 +58,17 @@ class Node:
 async def search(prompt: Prompt, max_answers: int, score: ScoreOutcome, run: Run) -> Outcome:
     """Runs the tree search and returns the answer with the highest score, with the rest as alternatives.
 
-    Raises the last SampleFailed where all of the at most `max_answers` answers were lost.
+    Generates at most `max_answers` answers. Raises the last SampleFailed where all decodes failed.
     """
     rng = random.Random(run.request.sampling.seed)  # noqa: S311 not used for security
-    root, outcomes, loss = Node(), list[Outcome](), SampleFailed("no answer was generated")
+    root, outcomes, last_failure = Node(), list[Outcome](), SampleFailed("no answer was generated")
     for _ in range(max_answers):
         path = select_path(root, rng)
         parent = path[-1].outcome
         try:
             completion = await run.generate(build_aggregation_prompt(prompt, [parent]) if parent else prompt)
         except SampleFailed as failure:
-            loss = failure
+            last_failure = failure
             continue
         outcome = Outcome(completion, await run.read(completion))
         if not outcomes:
@@ -80,7 +80,7 @@ async def search(prompt: Prompt, max_answers: int, score: ScoreOutcome, run: Run
         if outcome.score == 1:
             break
     if not outcomes:
-        raise loss
+        raise last_failure
     return ranking(outcomes)
 
 

@@ -1,4 +1,4 @@
-"""Populations of candidates: agreement within one, and new candidates generated from old ones."""
+"""Populations of candidates: agreement within a population, and generation of new candidates from it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ CONSENSUS_SHARE = 0.95
 
 
 async def sample_candidates(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
-    """Samples n candidates; the best so far is proposed with each arrival."""
+    """Samples n candidates, and proposes the best one so far whenever one arrives."""
     ballot = Ballot()
     async with run.race(prompt, n) as arrivals:
         async for completion in arrivals:
@@ -25,7 +25,7 @@ async def sample_candidates(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
 
 
 async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: Run) -> list[Outcome]:
-    """Generates one candidate from each group. Lost candidates are left out."""
+    """Generates one candidate from each group. Failed decodes are left out."""
     try:
         completions = await run.generate_each([build_aggregation_prompt(prompt, group) for group in groups])
     except SampleFailed:
@@ -36,7 +36,7 @@ async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]],
 async def write_final_answer(
     prompt: Prompt, candidates: Sequence[Outcome], population: Sequence[Outcome], run: Run
 ) -> Outcome:
-    """Generates the final answer from `candidates` and ranks the population behind it.
+    """Generates the final answer from `candidates`; returns it with the population as its ranked alternatives.
 
     The text is streamed to the client only where no deadline can replace it.
     """
@@ -46,13 +46,13 @@ async def write_final_answer(
 
 
 def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
-    """Builds the question followed by the candidates and the instruction to combine them, or to refine a single one."""
+    """Builds a prompt of the question, the candidates and the instruction to combine them or to refine a single one."""
     instruction = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quote_candidates(candidates))
     return prompt.prefill(instruction) if isinstance(prompt.raw, tuple) else prompt.instruct(instruction)
 
 
 def identity_key(outcome: Outcome) -> str:
-    """The key by which two candidates count as the same: the answer's key, or the text where no answer can be read.
+    """Returns a key that equal candidates share: the answer's key, or the text where no answer can be read.
 
     A candidate without text equals no other.
     """
@@ -63,18 +63,18 @@ def identity_key(outcome: Outcome) -> str:
 
 
 def largest_share(population: Sequence[Outcome]) -> float:
-    """The share of the largest class of equal candidates."""
+    """Returns the share of the largest class of equal candidates."""
     return max(Counter(map(identity_key, population)).values()) / len(population)
 
 
 def complete_candidates(population: Sequence[Outcome]) -> list[Outcome]:
-    """The candidates with an answer or a complete text; where there is none, those with any text."""
+    """Returns the candidates with an answer or a complete text; where there is none, those with any text."""
     with_text = [outcome for outcome in population if completeness(outcome)]
     return [outcome for outcome in with_text if completeness(outcome) > 1] or with_text
 
 
 def rank_first(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:
-    """`chosen` with the population's agreement with it, and the rest of the population as its alternatives."""
+    """Returns `chosen` with the share of the population that agrees with it, and the rest as its alternatives."""
     ranking = Ballot.of(population).ranking()
     alternatives = (o for o in (ranking, *ranking.alternatives) if o.completion.index != chosen.completion.index)
     agreement = sum(identity_key(o) == identity_key(chosen) for o in population) / len(population)

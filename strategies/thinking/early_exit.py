@@ -18,20 +18,21 @@ PROBE = "\n\n**Final Answer**\n\n\\boxed{"
 """Appended to an unfinished thought to ask for the answer."""
 MAX_PROBE_TOKENS = 20
 DEER_THRESHOLD = 0.95
-"""Confidence at which DEER stops."""
+"""Minimum confidence at which DEER stops."""
 DYNASOR_WINDOW = 3
 """Probes that must agree: Dynasor's w at its middle setting."""
-_DOUBT = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
+_HESITATION = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
+"""Words with which a model reconsiders its answer."""
 
 
 def parse_probe_answer(text: str) -> str | None:
-    """The text up to the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
+    """Returns the text up to the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
     end = find_closing_brace(text)
     return None if end is None else text[:end].strip()
 
 
 def find_closing_brace(text: str) -> int | None:
-    """The index of the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
+    """Returns the index of the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
     depth = 1
     for index, character in enumerate(text):
         depth += (character == "{") - (character == "}")
@@ -41,7 +42,7 @@ def find_closing_brace(text: str) -> int | None:
 
 
 def probe_confidence(probe: Completion) -> float:
-    """The geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
+    """Returns the geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
     starts = accumulate((len(token.text) for token in probe.logprobs), initial=0)
     end = find_closing_brace(probe.text) if parse_probe_answer(probe.text) else None
     logprobs = [token.logprob for token, start in zip(probe.logprobs, starts, strict=False) if end and start < end]
@@ -49,6 +50,8 @@ def probe_confidence(probe: Completion) -> float:
 
 
 def is_stable(answers: Sequence[str | None]) -> bool:
-    """Whether the last DYNASOR_WINDOW answers are equal, not empty and free of words of doubt."""
+    """Whether the last DYNASOR_WINDOW answers are equal, are not empty and contain no word of hesitation."""
     last = answers[-DYNASOR_WINDOW:]
-    return len(last) == DYNASOR_WINDOW and len(set(last)) == 1 and bool(last[0]) and not _DOUBT.search(last[0] or "")
+    return (
+        len(last) == DYNASOR_WINDOW and len(set(last)) == 1 and bool(last[0]) and not _HESITATION.search(last[0] or "")
+    )

@@ -1,4 +1,4 @@
-"""A thought under construction: decoded completions, inserted text, and the tokens that are left."""
+"""The thinking and the answer of one completion: decoded and inserted text, and the remaining tokens."""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +10,7 @@ from cogitate.strategies.thinking.tags import CLOSE_TAG
 
 @dataclass(slots=True)
 class Thought:
-    """Text decoded and inserted so far. It is continued by its exact token ids."""
+    """The text that was decoded and inserted so far. Decoding continues it by its exact token ids."""
 
     prompt: Prompt
     run: Run

@@ -1,7 +1,8 @@
-"""Decides whether numbers, each used exactly once, can make a target with + - * /. Exact, over fractions.
+"""Decides whether numbers, each used exactly once, can make a target with + - * /. Computes exactly, with fractions.
 
-Meet in the middle: all values of a part of the numbers are listed, then the rest is checked for the values needed.
-Fractions are pairs of integers in lowest terms, because they occur by the hundred thousand.
+The search meets in the middle: it lists all values of one part of the numbers, computes the values that the rest must
+have to make the target, and checks whether the rest can have one of them. Fractions are pairs of integers in lowest
+terms, not objects, because a search creates hundreds of thousands of them.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ Ratio = tuple[int, int]
 Numbers = tuple[Ratio, ...]
 ZERO: Ratio = (0, 1)
 MAX_LISTED_NUMBERS = 3
-"""The most numbers of which all values are listed: four can make thousands."""
+"""Maximum number of numbers of which all values are listed: four numbers can make thousands of values."""
 
 
 @lru_cache(maxsize=50_000)
@@ -38,7 +39,7 @@ def is_reachable(numbers: Numbers, target: Ratio) -> bool:
 
 @lru_cache(maxsize=1000)
 def reachable_values(numbers: Numbers) -> frozenset[Ratio]:
-    """All values of expressions that use exactly these numbers."""
+    """Returns all values of expressions that use exactly these numbers."""
     if len(numbers) == 1:
         return frozenset(numbers)
     pairs = (
@@ -48,7 +49,7 @@ def reachable_values(numbers: Numbers) -> frozenset[Ratio]:
 
 
 def partitions(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """All splits into two parts, the first no larger than the second. Equal parts occur in both orders."""
+    """Yields all splits into two parts, the first no larger than the second. Equal parts occur in both orders."""
     places = range(len(numbers))
     for size in range(1, len(numbers) // 2 + 1):
         for selected in combinations(places, size):
@@ -59,7 +60,7 @@ def partitions(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
 
 
 def combine(first: Ratio, second: Ratio) -> Iterator[Ratio]:
-    """All values of two numbers."""
+    """Yields all results of one operation on two numbers, in either order."""
     (a, b), (c, d) = first, second
     yield from (
         reduce_ratio(a * d + b * c, b * d),
@@ -74,9 +75,9 @@ def combine(first: Ratio, second: Ratio) -> Iterator[Ratio]:
 
 
 def missing_values(value: Ratio, target: Ratio) -> Iterator[Ratio]:
-    """The values that make the target together with `value`.
+    """Yields the values that make the target together with `value`, by one operation.
 
-    Where `value` and the target are 0 any factor would do; such values are not listed.
+    Where `value` and the target are both 0, any factor makes the target; such factors are not listed.
     """
     (a, b), (c, d) = value, target
     yield from (
@@ -91,6 +92,6 @@ def missing_values(value: Ratio, target: Ratio) -> Iterator[Ratio]:
 
 
 def reduce_ratio(numerator: int, denominator: int) -> Ratio:
-    """The fraction in lowest terms with a positive denominator."""
+    """Returns the fraction in lowest terms with a positive denominator."""
     common = gcd(numerator, denominator) if denominator > 0 else -gcd(numerator, denominator)
     return numerator // common, denominator // common

@@ -1,7 +1,7 @@
-"""Finds the equations in prose, as tokens: words, units and LaTeX around them are skipped. Linear in the text.
+"""Finds the equations in prose, as tokens, and skips words, units and LaTeX around them. Takes linear time.
 
-Text that is not understood is not used: next to a variable, a function or a word that changes a number (`7 mod 3`,
-`2y`, `half of 50`) nothing is read up to the end of the sentence.
+The scanner uses only text that it understands: at a variable, a function or a word that changes a number (`7 mod 3`,
+`2y`, `half of 50`) it skips to the end of the sentence.
 """
 
 import re
@@ -39,18 +39,19 @@ def find_equations(text: str) -> Iterator[list[str]]:
     """Yields each run of numbers and operators that contains an equals sign, as tokens."""
     scanner = EquationScanner(text)
     for match in TOKEN.finditer(text):
-        yield from _if_equation(scanner.feed(match))
-    yield from _if_equation(scanner.flush())
+        yield from _yield_equation(scanner.feed(match))
+    yield from _yield_equation(scanner.flush())
 
 
-def _if_equation(tokens: list[str]) -> Iterator[list[str]]:
+def _yield_equation(tokens: list[str]) -> Iterator[list[str]]:
+    """Yields the tokens if they are an equation of at most MAX_EQUATION_TOKENS."""
     if not EQUALS.isdisjoint(tokens) and len(tokens) <= MAX_EQUATION_TOKENS:
         yield tokens
 
 
 @dataclass(slots=True)
 class EquationScanner:
-    """Reads a text match by match. Each call returns the run that ended before the match, empty if none did."""
+    """Scans a text match by match. Each call returns the run that ended before the match, empty if none did."""
 
     text: str
     tokens: list[str] = field(default_factory=list)
@@ -89,17 +90,17 @@ class EquationScanner:
         return ended or more
 
     def _consume(self, kind: str | None, token: re.Match[str], *, first: bool) -> list[str]:
-        written = token.group()
-        operator = OPERATORS.get(written, written)
+        lexeme = token.group()
+        operator = OPERATORS.get(lexeme, lexeme)
         match kind:
             case "stop" | "other":
                 return self.skip_sentence() if PART_OF_A_NAME.match(self.text, token.start()) else self.flush()
             case "word":
-                return self._consume_word(written, token)
+                return self._consume_word(lexeme, token)
             case _ if self.skips_sentence:
                 return []
             case "number" if self.ends_with_operand:
-                return self._consume_adjacent_number(written, token.end())
+                return self._consume_adjacent_number(lexeme, token.end())
             case "op" if self.words_since_number and operator == "^":
                 return self.skip_sentence()
             case "op" if not self.tokens and not UNARY_MINUS.match(self.text, token.start()):
@@ -110,25 +111,25 @@ class EquationScanner:
         self.words_since_number = 0
         return []
 
-    def _consume_adjacent_number(self, written: str, end: int) -> list[str]:
+    def _consume_adjacent_number(self, lexeme: str, end: int) -> list[str]:
         """Starts a new run, unless both numbers may be one quantity, as in 7 days 4 hours or 2 1/2."""
         mixed = not self.words_since_number and len(self.tokens) == 1 and self.text[end : end + 1] == "/"
         if mixed or (self.words_since_number == 1 and EQUALS.isdisjoint(self.tokens)):
             return self.skip_sentence()
         tokens = self.flush()
-        self.tokens.append(written)
+        self.tokens.append(lexeme)
         return tokens
 
-    def _consume_word(self, written: str, match: re.Match[str]) -> list[str]:
+    def _consume_word(self, lexeme: str, match: re.Match[str]) -> list[str]:
         """Reads an operator word, a unit after a number, or prose, which ends the run."""
         if self.skips_sentence:
             return []
-        if (operator := self._parse_operator_word(written)) is not None:
+        if (operator := self._parse_operator_word(lexeme)) is not None:
             self.tokens += [operator] if operator else []
             return []
-        if self._is_function_or_variable(match) or written.lower() in NUMBER_MODIFIERS:
+        if self._is_function_or_variable(match) or lexeme.lower() in NUMBER_MODIFIERS:
             return self.skip_sentence()
-        if self.ends_with_operand and written != "and":
+        if self.ends_with_operand and lexeme != "and":
             self.words_since_number += 1
             return []
         dangling = self.tokens[-1:] and self.tokens[-1] in OPERATOR_CHARACTERS and EQUALS.isdisjoint(self.tokens)
@@ -141,7 +142,7 @@ class EquationScanner:
         return self.text[match.end() : match.end() + 1] == "(" or self.text[match.start() - 1 : match.start()].isdigit()
 
     def _parse_operator_word(self, word: str) -> str | None:
-        """The operator that the word stands for, empty for a LaTeX word to ignore; None for any other word."""
+        """Returns the operator that the word stands for, empty for a LaTeX word to ignore; None for any other word."""
         if self.ends_with_operand and word.lower() in OPERATOR_WORDS_AFTER_NUMBER:
             return OPERATOR_WORDS_AFTER_NUMBER[word.lower()]
         return "*" if word == "of" and self.tokens[-1:] == ["%"] else OPERATOR_WORDS.get(word.lower())

@@ -12,7 +12,7 @@ Weight = Callable[[Outcome], float]
 
 
 def unit_weight(_: Outcome) -> float:
-    """Weighs every vote the same."""
+    """Returns 1 for every vote."""
     return 1.0
 
 
@@ -28,10 +28,10 @@ def likelihood(outcome: Outcome) -> float:
 
 
 def merit(outcome: Outcome) -> tuple[bool, bool, float, int, float, int]:
-    """Sort key of single candidates, larger is better.
+    """Returns the sort key by which single candidates are ranked; the larger one is better.
 
-    In this order: not stopped for low confidence, finished, verifier score, completeness, likelihood, lower sample
-    index. A text that was cut off before its answer is not chosen for its score over one that came to its end, unless
+    It compares, in this order: not stopped for low confidence, finished, verifier score, completeness, likelihood, lower
+    sample index. A text that was cut off before its answer is not chosen for its score over one that came to its end, unless
     the verifier gave that one 0.
     """
     sure = outcome.completion.finish != "unsure"
@@ -44,9 +44,9 @@ FINISHED = 2
 
 
 def completeness(outcome: Outcome) -> int:
-    """How complete a candidate is, from 0 to 3.
+    """Returns how complete a candidate is, from 0 to 3.
 
-    3 with an answer, 2 for a text that ended by itself, 1 for one that was cut off, 0 for no text.
+    3: it has an answer. 2: its text ended by itself. 1: its text was cut off. 0: it has no text.
     """
     if outcome.answer:
         return 3
@@ -66,7 +66,7 @@ def impute_mean(scores: Sequence[float | None]) -> list[float | None]:
 
 
 def _representative_key(outcome: Outcome) -> tuple[float, float, int, int]:
-    """Sort key within one bloc: verifier score, likelihood, shorter text, lower sample index."""
+    """Returns the sort key within one bloc: verifier score, likelihood, shorter text, lower sample index."""
     score, likely = score_of(outcome), likelihood(outcome)
     return score, likely, -len(outcome.completion.text), -outcome.completion.index
 
@@ -96,7 +96,7 @@ class Bloc:
         self.first_index = min(self.first_index, outcome.completion.index)
 
     def sort_key(self, weight: Weight) -> tuple[float, int, float, int]:
-        """Sort key, larger wins: total weight, number of members, highest likelihood, lower sample index.
+        """Returns the sort key, the larger one wins: total weight, number of members, highest likelihood, lower index.
 
         Ties are never broken at random.
         """
@@ -154,13 +154,13 @@ class Ballot:
             self.abstentions.append(outcome)
 
     def rank_blocs(self, weight: Weight = unit_weight) -> list[Bloc]:
-        """The blocs by total weight, the winner first."""
+        """Returns the blocs by total weight, the winner first."""
         return sorted(self.blocs.values(), key=lambda bloc: bloc.sort_key(weight), reverse=True)
 
     def winner(self, weight: Weight = unit_weight) -> Outcome:
-        """The winning answer's representative, with that answer's share of the finished votes.
+        """Returns the winning answer's representative, with that answer's share of the finished votes.
 
-        The candidate with the most merit where all abstained.
+        Where all candidates abstained, returns the one that ranks highest by `merit`.
         """
         blocs = self.rank_blocs(weight)
         if not blocs:
@@ -169,7 +169,7 @@ class Ballot:
         return Outcome(best.completion, best.answer, best.score, len(blocs[0].members) / self.finished)
 
     def ranking(self, weight: Weight = unit_weight) -> Outcome:
-        """The winner with all other candidates as its ranked alternatives.
+        """Returns the winner, with all other candidates as its ranked alternatives.
 
         The representatives of the other answers come first, then the remaining members bloc by bloc, then the
         abstentions, each group by merit.
@@ -185,6 +185,6 @@ class Ballot:
 
 
 def ranking(outcomes: Iterable[Outcome]) -> Outcome:
-    """The candidate with the most merit, with the rest as its alternatives in that order."""
+    """Returns the candidate that ranks highest by `merit`, with the rest as its alternatives in that order."""
     first, *rest = sorted(outcomes, key=merit, reverse=True)
     return replace(first, alternatives=tuple(rest))

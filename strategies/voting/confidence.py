@@ -4,8 +4,9 @@ DeepConf, Fu et al., 2025, arXiv:2508.15260: a token's confidence is minus the m
 alternatives; a group's confidence is the mean over a sliding window of tokens; a trace's confidence is that of its
 least confident groups.
 
-Deviations: the window follows the length of the answers, because the paper's 2048 tokens never slide over a short
-answer; k is 5 rather than 20, because every alternative of every token has to be carried.
+Deviations: the window is proportional to the length of the answers, because a short answer fits entirely into the
+paper's window of 2048 tokens; k is 5 rather than 20, because the engine has to report, and the server to store, every
+alternative of every token.
 """
 
 import math

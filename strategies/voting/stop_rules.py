@@ -1,4 +1,4 @@
-"""Stop rules of a vote: the probability that its leader stays the leader."""
+"""Stop rules of a vote, by the probability that its leader stays the leader."""
 
 import math
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ infinitely many votes, which is less certain.
 """
 
 
-def may_stop(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
-    """Whether the vote may stop with `remaining` samples outstanding.
+def is_decided(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
+    """Whether the counts decide the vote by `rule` while `remaining` samples are outstanding.
 
     - `certain`: the leader cannot be overtaken.
-    - `beta`: that, or the posterior that the leader is the more probable of the two leading answers reaches
+    - `beta`: as `certain`, or the posterior that the leader is the more probable of the two leading answers reaches
       `confidence` (Adaptive-Consistency, Aggarwal et al., 2023, arXiv:2305.11860).
-    - `predictive` (ours): that, or the probability that the leader still leads when the outstanding samples have
-      voted reaches `confidence`. `beta` asks who would win a vote of infinitely many samples, `predictive` who wins
-      this vote.
+    - `predictive` (this project's own): as `certain`, or the probability that the leader still leads when the
+      outstanding samples have voted reaches `confidence`. `beta` estimates the winner of a vote of infinitely many
+      samples, `predictive` the winner of this vote.
     """
     if rule not in ("certain", "beta", "predictive") or not blocs:
         return False

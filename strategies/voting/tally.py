@@ -7,7 +7,7 @@ from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Outcome
 from cogitate.strategies.voting.ballot import Ballot, Bloc, Weight
 from cogitate.strategies.voting.confidence import lowest_confidence, percentile, window_length
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, may_stop
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, is_decided
 from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, leader_share, unanimous_answer
 
 
@@ -38,7 +38,7 @@ class Tally:
     """The key of the answer on which a window agreed. It wins whatever the earlier windows contain."""
 
     async def cast(self, completion: Completion) -> None:
-        """Adds a completion's vote and proposes the current winner as the answer should the budget end."""
+        """Adds a completion's vote and proposes the current winner, which is returned if the budget ends."""
         run, window = self.weights.run, self.criteria.window
         self.ballot.cast(Outcome(completion, await run.read(completion)))
         if self.criteria.stop_rule == "windows" and self.ballot.size % window == 0:
@@ -90,9 +90,9 @@ class Tally:
     def may_stop_by_count(self, blocs: Sequence[Bloc], remaining: int) -> bool:
         """Whether the counts decide the vote. Under load a lower confidence is enough."""
         run, rule = self.weights.run, self.criteria.stop_rule
-        if may_stop(rule, blocs, remaining, self.criteria.confidence):
+        if is_decided(rule, blocs, remaining, self.criteria.confidence):
             return True
-        enough = self.criteria.relax_under_load and may_stop(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        enough = self.criteria.relax_under_load and is_decided(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
         return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:

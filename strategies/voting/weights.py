@@ -1,6 +1,6 @@
 """Vote weights: model confidence, P(True) or a verifier's score.
 
-One object serves one question. The cost of a weight is spent once per vote, in batches.
+A `VoteWeights` object belongs to one question. It computes the weight of each vote once, for many votes at a time.
 
 - confidence: the trace confidence of DeepConf (arXiv:2508.15260), see `confidence.py`.
 - p_true: one token after the sample's own text, on its cached prefix, asks how sure the model is; the answers'
@@ -84,7 +84,7 @@ class VoteWeights:
 
 
 async def ask_p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
-    """Asks the model how sure it is of each candidate, in [0, 1]. A lost verdict counts as the mean of the others."""
+    """Asks the model how sure it is of each candidate, in [0, 1]. A missing verdict gets the mean of the others."""
     prompts = [candidate.continuation.prefill(HOW_SURE) for candidate in candidates]
     try:
         verdicts = await run.generate_each(prompts, role="verifier", labels=SURE + UNSURE)

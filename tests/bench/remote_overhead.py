@@ -21,7 +21,7 @@ from cogitate.strategies import STRATEGIES
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import may_stop
+from cogitate.strategies.voting.stop_rules import is_decided
 from tests.bench.bare_client import BareClient
 from tests.bench.harness import (
     CHAT,
@@ -164,7 +164,7 @@ async def vote_by_hand(rig: Rig) -> None:
                 text = "".join([delta async for chunk in chunks for delta in parse_deltas(chunk)])
             completion = Completion(prompt=prompt, text=text, finish="stop", index=index)
             ballot.cast(Outcome(completion, reader.read(completion)))
-            if may_stop("beta", ballot.rank_blocs(), STREAMS - ballot.size, 0.95) or ballot.size == STREAMS:
+            if is_decided("beta", ballot.rank_blocs(), STREAMS - ballot.size, 0.95) or ballot.size == STREAMS:
                 decided.set()
 
     async with asyncio.TaskGroup() as group:

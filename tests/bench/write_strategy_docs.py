@@ -1,4 +1,4 @@
-"""Writes the README's table of strategies and strategies/README.md: python -m tests.bench.write_strategy_docs."""
+"""Writes strategies/README.md and the strategy table of README.md: python -m tests.bench.write_strategy_docs"""
 
 import re
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ README = ROOT / "README.md"
 CATALOGUE = ROOT / "strategies" / "README.md"
 BEGIN, END = "checked by tests/server/test_readme.py -->\n", "<!-- /strategies -->"
 ANSWER_TOKENS = 1000
-"""Tokens of an answer, where a cost is given in answers."""
+"""Tokens per answer in the stated costs."""
 HEAD = """\
 # Strategies
 
 Generated from the code by `python -m tests.bench.write_strategy_docs` and checked by `tests/server/test_readme.py`. The
-options that all strategies share are in the [README](../README.md); what each gains and costs on a real model is in
-[deploy/results/reasoning.md](../deploy/results/reasoning.md). *At most* is the bound that token budgets and the
-operator's cost limit are computed with, at default options.
+options of all strategies are in the [README](../README.md); the measured accuracy and cost on real models are in
+[deploy/results/reasoning.md](../deploy/results/reasoning.md). *At most* is the upper bound, at default options, from
+which token budgets and the operator's cost limit are computed.
 """
 
 
@@ -45,14 +45,15 @@ def build_catalogue() -> str:
 
 
 def build_section(name: str, strategy: type[Options]) -> str:
+    """Build a strategy's section: summary, use, cost, options and decisions."""
     bound = parse.validate_python({"name": name}).cost(ANSWER_TOKENS) / ANSWER_TOKENS
     lines = [
         f"## `{name}`\n",
         f"{summarise(strategy)} {link_paper(strategy)}\n",
         f"- **When**: {strategy.when}.",
         f"- **Not when**: {strategy.when_not}.",
-        f"- **Cost**: {strategy.cost_note}. At most {bound:g} times {ANSWER_TOKENS} tokens where an answer has "
-        f"{ANSWER_TOKENS}.\n",
+        f"- **Cost**: {strategy.cost_note}. At most {bound:g} times {ANSWER_TOKENS} tokens for answers of "
+        f"{ANSWER_TOKENS} tokens.\n",
     ]
     schema = strategy.model_json_schema()
     own = {key: value for key, value in schema["properties"].items() if key not in Options.model_fields}
@@ -90,26 +91,28 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         case "null":
             return "null"
         case "array":
-            return f"a list, each {describe_type(schema['items'])}" if "items" in schema else "a list"
+            return f"list; each: {describe_type(schema['items'])}" if "items" in schema else "list"
         case "integer" | "number":
             low = schema.get("minimum", schema.get("exclusiveMinimum"))
             high = schema.get("maximum", schema.get("exclusiveMaximum"))
             return f"{low} to {high}" if high is not None else f"from {low}"
         case kind:
-            return {"boolean": "true, false", "string": "a text", "object": "a JSON object"}.get(str(kind), str(kind))
+            return {"boolean": "true, false", "string": "text", "object": "JSON object"}.get(str(kind), str(kind))
 
 
 def summarise(strategy: type[Options]) -> str:
+    """Return the docstring of a strategy."""
     return (strategy.__doc__ or "").strip()
 
 
 def link_paper(strategy: type[Options]) -> str:
+    """Link the strategy's paper, by its arXiv number."""
     number = strategy.paper.removeprefix("arXiv:")
     return f"[{number}](https://arxiv.org/abs/{number})"
 
 
 def extract_table(readme: str) -> str:
-    """Return the part of the README between the generator's marks."""
+    """Return the part of the README between the generator's markers."""
     return readme.split(BEGIN)[1].split(END)[0]
 
 

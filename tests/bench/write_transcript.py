@@ -1,6 +1,7 @@
 """Prints a transcript of each strategy in Markdown: python -m tests.bench.write_transcript [URL]
 
 Sends one question to a running server three times per strategy: by curl, by the official Python client, and streamed.
+program_aided needs a server with --code-exec.
 """
 
 import json
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, dict[str, object]] = {
     "self_refine": {"rounds": 1},
     "selection": {"n": 3},
     "synthesis": {"n": 3, "loops": 1},
+    "program_aided": {"n": 3},
     "auto": {"n": 8},
 }
 

@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 120
 def find_program(name: str, source: str) -> str:
     """Return a program's path. `source`: the package that contains it.
 
-    Skips the test where the program is missing; conftest.py lists such tests at the end of the run.
+    Skips the test where the program is missing; pytest lists skipped tests at the end of a run (-rs).
     """
     path = shutil.which(name) or shutil.which(name, path=PATH)
     if path is None:

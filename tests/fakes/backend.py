@@ -15,7 +15,6 @@ from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
 from tests.fakes.chat_bodies import build_chat_completion, build_text_completion, stream_chat_lines
 from tests.fakes.responses_api import response, response_lines
 
-
 VOCABULARY_SIZE = 100_000
 """More words than a test has."""
 

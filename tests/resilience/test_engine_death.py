@@ -97,5 +97,5 @@ def test_pause_shorter_than_the_stall_limit_is_tolerated(bar):
                 thread.join()
             assert {status for status, _ in ends} == {200}
         server.assert_healthy()
-        stalled = "makes no tokens" in server.output
+        stalled = "generates no tokens" in server.output
     bar("three pauses of 1.2 s under a stall limit of 2 s: taken for a stall", str(stalled), "False", not stalled)

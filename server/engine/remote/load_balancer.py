@@ -55,7 +55,7 @@ class Affinity:
 
 
 class LoadBalancer:
-    """The replicas of one model."""
+    """Distributes calls over the replicas of one model, retries failed calls and ejects failing replicas."""
 
     def __init__(self, upstreams: Sequence[UpstreamConfig], timeouts: Timeouts) -> None:
         self.timeouts = timeouts

@@ -44,7 +44,7 @@ async def start_reward_engine(
     Raises:
         ValueError: The format cannot be derived or does not fit the tokenizer, or vLLM does not take an argument.
         CannotStart: The engine's processes have not loaded our plugin.
-        Exception: Whatever vLLM raises where the engine cannot start.
+        Exception: An error of vLLM's, where the engine cannot start.
     """
     llm, tokenizer = await asyncio.to_thread(_start, model, engine_args, FORMATS[format_name] if format_name else None)
     await check_workers(llm)
@@ -67,7 +67,7 @@ def _start(
 def build_arguments(model: str, engine_args: Mapping[str, object], *, decodes: bool) -> AsyncEngineArgs:
     """Build the engine's arguments. Raises ValueError.
 
-    `decodes`: its score is read from next-token probabilities, where the prefix cache makes many steps cheap.
+    `decodes`: whether the score is read from next-token probabilities, where the prefix cache makes many steps cheap.
     """
     has_size = "gpu_memory_utilization" in engine_args
     defaults = {**({} if has_size else DEFAULTS), **({} if decodes else POOLING_DEFAULTS)}
@@ -81,7 +81,10 @@ def build_arguments(model: str, engine_args: Mapping[str, object], *, decodes: b
 
 
 def build_tokenizer(form: RewardFormat, tokenizer: TokenizerLike) -> RewardTokenizer:
-    """Build a format's tokenizer from the model's own and a copy of that without control tokens. Raises ValueError."""
+    """Build the tokenizer of a reward format from the model's tokenizer, and a copy of it without control tokens.
+
+    Raises ValueError.
+    """
     backend = tokenizer.backend_tokenizer
     spec = json.loads(backend.to_str())
     control_tokens = {token["content"]: token["id"] for token in spec["added_tokens"]}

@@ -26,7 +26,7 @@ from cogitate.strategies.core.types import Completion, Prompt
 Output = Any
 """vLLM's PoolingRequestOutput or RequestOutput."""
 SHUTDOWN_SECONDS = 15.0
-"""For the engine's processes to exit by themselves. They take 5 s, after which vLLM by default kills them."""
+"""Time that the engine's processes have to exit. They take 5 s, which is also when vLLM kills them by default."""
 
 
 async def open_reward_model(
@@ -83,7 +83,7 @@ class RewardModel:
         await self._fail_pending_requests()
 
     async def _fail_pending_requests(self) -> None:
-        """Wake pending requests: AsyncLLM.shutdown ends the task that would."""
+        """Raise EngineDeadError in pending requests: AsyncLLM.shutdown ends the task that would do so."""
         processor = self.llm.output_processor
         processor.propagate_error(EngineDeadError())
         await self.llm.abort(list(processor.external_req_ids))

@@ -1,4 +1,4 @@
-"""Runs one sequence in the engine; cancelling the caller aborts it."""
+"""Runs one sequence in the engine, and aborts it on cancellation, on a failed callback or when it should stop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -58,8 +58,8 @@ async def decode(
 ) -> DecodedSequence:
     """Run a sequence to its end, or until `should_stop` of a new output is true: finish reason "unsure".
 
-    A cancelled call aborts the sequence, passes what was decoded to `on_abort` and re-raises. So does a call whose
-    `on_output` or `should_stop` raises, as a parser may over a model's output: it raises SampleFailed.
+    A cancelled call aborts the sequence, passes the output so far to `on_abort` and re-raises. A call whose `on_output`
+    or `should_stop` raises, as a parser of model output may, does the same and raises SampleFailed.
 
     A cancellation inside add_request would leak the sequence (vllm #57061), so the submission is shielded and the
     sequence is aborted by id once it is submitted.
@@ -98,6 +98,7 @@ def _should_stop(
 async def _abort(
     llm: AsyncLLM, submission: "asyncio.Future[RequestOutputCollector]", sequence: DecodedSequence
 ) -> None:
+    """Abort a submitted sequence, and append the output that the engine has not delivered yet."""
     collector = await submission
     await llm.abort(collector.request_id, internal=True)
     if last := collector.get_nowait():

@@ -1,8 +1,8 @@
 """Escapes special tokens in message text, so that text cannot act as a control token.
 
-Hugging Face's tokenizers read `<|im_end|>` in a user's text as the end of the turn: text could speak for another role,
-and a candidate for its judge. A zero-width space after the first character of each special token leaves the text
-readable and makes it ordinary tokens.
+Hugging Face's tokenizers encode `<|im_end|>` in a user's text as the token that ends the turn. A user could thus insert
+a turn of another role, and a candidate could insert its judge's verdict. A zero-width space after the first character
+of each special token leaves the text readable, and the tokenizer encodes it as ordinary tokens.
 """
 
 import re
@@ -33,5 +33,5 @@ def escape_special_tokens(value: object, special: frozenset[str]) -> object:
 
 @lru_cache(maxsize=8)
 def _compile_starts(special: frozenset[str]) -> re.Pattern[str]:
-    """Match the first character of every special token."""
+    """Compile a pattern that matches the first character of every special token."""
     return re.compile(rf"(?={'|'.join(map(re.escape, sorted(special)))}).", re.DOTALL)

@@ -113,6 +113,6 @@ async def test_server_ends_with_its_block_and_the_blocks_error_is_unchanged():
 
 
 async def test_missing_model_is_reported_with_the_servers_message():
-    with pytest.raises(ModelNotServed, match=r"^the model is not served: /no/such/ is no model folder"):
+    with pytest.raises(ModelNotServed, match=r"^the model is not served: /no/such/ is not a model folder"):
         async with serve_model("/no/such/", StringIO()):
             pass

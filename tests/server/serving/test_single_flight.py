@@ -41,7 +41,7 @@ def build(cache: ClaimedMemory) -> tuple[SingleFlight, Jobs, list[str]]:
 async def test_the_result_is_stored_and_the_claim_released(cache: ClaimedMemory) -> None:
     flights, jobs, counted = build(cache)
     async with flights.enter("k", waits=True) as flight:
-        assert flight.found_elsewhere is None and cache.claims == {"k"}
+        assert flight.peer_result is None and cache.claims == {"k"}
         flight.result = b"1"
     await jobs.drain(1)
     assert await cache.get("k") == b"1" and not cache.claims and counted == ["stored"]
@@ -59,7 +59,7 @@ async def test_a_process_waits_for_the_result_of_the_one_that_has_the_claim(cach
         group.create_task(compute())
         await asyncio.sleep(0.02)
         async with second.enter("k", waits=True) as flight:
-            assert flight.found_elsewhere == b"1"
+            assert flight.peer_result == b"1"
     await first_jobs.drain(1)
     await second_jobs.drain(1)
     assert counted == ["joined"] and not cache.claims
@@ -71,7 +71,7 @@ async def test_after_a_failed_computation_the_next_process_computes(cache: Claim
         async with first.enter("k", waits=True):
             raise RuntimeError
     async with asyncio.timeout(2), second.enter("k", waits=True) as flight:
-        assert flight.found_elsewhere is None
+        assert flight.peer_result is None
     await jobs.drain(1)
     assert await cache.get("k") is None
 

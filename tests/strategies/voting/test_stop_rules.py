@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.voting.stop_rules import MAX_COUNTED_VOTES, lead_probability, majority_posterior, may_stop
+from cogitate.strategies.voting.stop_rules import MAX_COUNTED_VOTES, is_decided, lead_probability, majority_posterior
 from tests.strategies.voting.test_ballot import outcomes, tally
 
 
@@ -58,19 +58,19 @@ def test_lead_probability_is_1_for_an_unassailable_lead(first, second, third, re
 
 @pytest.mark.parametrize(("n", "agreeing"), [(4, 3), (8, 3), (16, 3), (32, 4), (64, 4), (256, 4)])
 def test_predictive_needs_fewer_agreeing_votes_in_a_smaller_vote(n, agreeing):
-    at = next(k for k in range(1, n) if may_stop("predictive", tally(outcomes(["a"] * k)), n - k, 0.95))
+    at = next(k for k in range(1, n) if is_decided("predictive", tally(outcomes(["a"] * k)), n - k, 0.95))
     assert at == agreeing
-    assert not may_stop("predictive", [], n, 0.95)
+    assert not is_decided("predictive", [], n, 0.95)
 
 
 def test_certain_excludes_overtaking_and_ties():
     blocs = tally(outcomes("aab"))
-    assert not may_stop("certain", blocs, 1, 0.95)
-    assert may_stop("certain", blocs, 0, 0.95)
-    assert may_stop("certain", tally(outcomes("aaa")), 2, 0.95)
-    assert not may_stop("none", tally(outcomes("aaa")), 0, 0.95)
-    assert not may_stop("beta", [], 0, 0.95)
+    assert not is_decided("certain", blocs, 1, 0.95)
+    assert is_decided("certain", blocs, 0, 0.95)
+    assert is_decided("certain", tally(outcomes("aaa")), 2, 0.95)
+    assert not is_decided("none", tally(outcomes("aaa")), 0, 0.95)
+    assert not is_decided("beta", [], 0, 0.95)
 
 
 def test_abstentions_do_not_count_as_second_answer():
-    assert may_stop("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)
+    assert is_decided("beta", tally(outcomes(["a"] * 4 + [None] * 3)), 9, 0.95)

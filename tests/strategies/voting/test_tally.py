@@ -9,7 +9,7 @@ from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import may_stop
+from cogitate.strategies.voting.stop_rules import is_decided
 from tests.fakes.run import build_session, solve
 from tests.strategies.voting.test_ballot import outcomes
 from tests.strategies.voting.test_weights import box_each, build_verdicts
@@ -95,7 +95,7 @@ def count_sequential(answers, strategy):
     """The samples that a rule needs when it is applied after every single vote."""
     for size in range(1, len(answers) + 1):
         blocs = Ballot.of(outcomes(answers[:size])).rank_blocs()
-        if may_stop(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
+        if is_decided(strategy.stop_rule, blocs, len(answers) - size, strategy.confidence):
             return size
     return len(answers)
 
