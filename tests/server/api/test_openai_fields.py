@@ -99,7 +99,8 @@ def test_synthesis_and_selection_honour_n_tools_and_json(strategy):
     ("strategy", "first"), [({"name": "synthesis", "method": "moa", "loops": 1}, 4), ({"name": "auto", "n": 4}, 3)]
 )
 def test_last_synthesis_is_streamed(strategy, first):
-    replies = [*["a b", "c d", "e f", "g h"][:first], "the end of it"]
+    drafts = ["Rain falls on the hills.", "A cold wind rises.", "The sky is grey.", "Night comes early."]
+    replies = [*drafts[:first], "the end of it"]
     with live(ScriptedEngine(replies, pace=0.01)) as server:
         chunks = list(
             server.client().chat.completions.create(

@@ -54,7 +54,7 @@ REJECTED = [
     ({"input": user(type="input_file", file_id="x")}, "input.0.content.0", "input_text, input_image"),
     ({"input": user(type="input_image", image_url="https://x/y.png")}, "input.0.content.0.image_url", "fetches"),
     ({"input": user(type="input_text")}, "input.0.content.0.text", "Missing"),
-    ({"input": [REASONING, {"role": "user", "content": "x"}]}, "input", "led to after it"),
+    ({"input": [REASONING, {"role": "user", "content": "x"}]}, "input", "must be followed by a message"),
     ({"input": [REASONING | {"encrypted_content": "x"}]}, "input.0.encrypted_content", "encrypted"),
     ({"input": [{"type": "function_call", "call_id": "c", "name": "f"}]}, "input.0.arguments", "Missing"),
     ({"max_output_tokens": 0}, "max_output_tokens", "greater"),
