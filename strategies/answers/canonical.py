@@ -37,7 +37,8 @@ def _normalize_once(text: str, format: AnswerFormat, is_ordered: bool) -> str:
         case "choice":
             return multiple_choice.parse_letter(text) or _fold_text(text)
         case "number":
-            number = numbers.parse_first_number(strip_text_boxes(latex.strip_layout(text)))
+            plain = strip_text_boxes(latex.strip_layout(text))
+            number = None if numbers.is_equation(plain) else numbers.parse_first_number(plain)
             return number or _read_key(text, is_ordered)
         case _:
             return _read_key(text, is_ordered)

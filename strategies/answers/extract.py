@@ -24,7 +24,7 @@ from cogitate.strategies.answers.bare_answer import find_bare_answer
 from cogitate.strategies.answers.boxed import find_boxes, find_last_box, find_void_box, read_open_box, scan_boxes
 from cogitate.strategies.answers.canonical import canonical
 from cogitate.strategies.answers.json_answer import find_json
-from cogitate.strategies.answers.numbers import find_last_number, to_decimal
+from cogitate.strategies.answers.numbers import find_last_number, is_equation, to_decimal
 from cogitate.strategies.answers.question_order import asks_for_order
 from cogitate.strategies.answers.question_type import asks_for_collection, asks_for_number
 from cogitate.strategies.answers.reasoning_tags import strip_reasoning
@@ -171,5 +171,5 @@ def _key(raw: str, format: AnswerFormat, offered: str, question: str) -> str:
     if format in ("auto", "choice") and (letter := multiple_choice.parse_letter(raw, offered)):
         return letter
     key = canonical(raw, format, is_ordered=asks_for_order(question))
-    misread = format == "choice" or (format == "number" and to_decimal(key) is None)
+    misread = format == "choice" or (format == "number" and to_decimal(key) is None and not is_equation(raw))
     return "" if misread else key

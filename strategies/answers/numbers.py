@@ -67,6 +67,23 @@ def find_last_number(text: str) -> str | None:
     return None
 
 
+_MAX_EQUATION_CHARACTERS = 500
+_ZERO = re.compile(r"[\s$]*0[\s$.]*")
+_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+_OPERATOR = re.compile(r"\d(?:[-+*^\u2212]| ?[A-Za-z])|[-+*^\u2212] ?\d")
+_LINE = re.compile(
+    r"(?<![A-Za-z\\])[A-Za-z]\s*[-+\u2212]\s*[\d\\]|\d\s*[-+\u2212]\s*\d{0,9}\s*\*?\s*[A-Za-z](?![A-Za-z])"
+)
+_SIDE = re.compile(r"(?:[\s\d.,+*/^(){}$\u2212-]|\\[a-z]{1,9}|(?<![A-Za-z])[A-Za-z](?![A-Za-z]))*")
+
+
+def is_equation(text: str) -> bool:
+    """Whether a text is an equation in variables, `2x+y-3=0` or `y=2x+1`, unlike the value `x+y=7`."""
+    left, equals, right = text[:_MAX_EQUATION_CHARACTERS].rpartition("=")
+    is_implicit = _ZERO.fullmatch(right) and _VARIABLE.search(left) and _OPERATOR.search(left)
+    return bool(equals and (is_implicit or (_LINE.search(right) and _SIDE.fullmatch(right))))
+
+
 def parse_first_number(text: str) -> str | None:
     """The first number of an answer as a plain decimal, after the last `=` where a number follows it."""
     text = _POWER_OF_TEN.sub(lambda power: f"{power[1] or 1}e{power[2]}", text)

@@ -154,3 +154,19 @@ def test_canonical_form_of_hostile_answers_takes_bounded_time(unit: str) -> None
     for format in FORMATS:
         canonical((unit * 2_000)[:2_000], format)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("equation", "other"),
+    [("3x-1y+13=0", "3x+4y+14=0"), ("y=2x+1", "y=2x+5"), ("x-2=0", "x-3=0"), ("y = 2x - 1", "y = 2x + 1")],
+)
+def test_equations_are_no_numbers(equation: str, other: str) -> None:
+    assert canonical(equation, "number") != canonical(other, "number")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("m+n=73", "73"), ("m-n=0", "0"), ("x=3", "3"), ("f(2) = 0", "0"), ("v = 3 m/s^2", "3"), ("3 + 4 = 7", "7")],
+)
+def test_number_is_read_behind_what_it_is_the_value_of(text: str, number: str) -> None:
+    assert canonical(text, "number") == number
