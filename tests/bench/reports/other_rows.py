@@ -103,7 +103,7 @@ def split_steps() -> list[Line]:
     for blank in ("\n \n", "\r\n\r\n"):
         steps = QWEN.split_steps(f"We add.{blank}We stop.")
         lines.append(Line("W2", f"QWEN: steps between {blank!r}", "2 steps", str(steps), steps == ONE_LINE_STEPS))
-    shown = f"{QWEN.split_steps(text)}: Qwen's data separates steps by empty lines"
+    shown = str(QWEN.split_steps(text))
     return [*lines, Line("W2", f"QWEN: {text}", "as the model was trained", shown, None)]
 
 
