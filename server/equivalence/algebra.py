@@ -28,7 +28,7 @@ _OPERATIONS: dict[str, Callable[..., sympy.Expr]] = {
     "add": sympy.Add,
     "mul": sympy.Mul,
     "div": operator.truediv,
-    "mixed": lambda whole, top, bottom: whole + top / bottom,
+    "mixed": lambda integer, top, bottom: integer + top / bottom,
     "pow": operator.pow,
 }
 _SIMPLIFIERS: tuple[Callable[[sympy.Expr], sympy.Expr], ...] = (

@@ -60,10 +60,10 @@ def _read_table() -> dict[str, Unit]:
     for line in _TABLE.strip().splitlines():
         dimension, _, rest = line.partition(" ")
         for entry in rest.split("|"):
-            name, factor, *others = entry.split()
+            name, factor, *synonyms = entry.split()
             size = Fraction(factor.removesuffix("r"))
             unit = Unit(name, dimension if factor[-1] != "r" else "radians", size)
-            found |= dict.fromkeys([name, *(other.replace("-", " ") for other in others)], unit)
+            found |= dict.fromkeys([name, *(each.replace("-", " ") for each in synonyms)], unit)
     return found
 
 

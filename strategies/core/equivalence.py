@@ -76,9 +76,9 @@ def _build_classes(
     joined: dict[str, str] = {}
     for names in groups.values():
         links = sum(edge <= names for edge in edges)
-        is_whole = links == len(names) * (len(names) - 1) // 2
+        is_complete = links == len(names) * (len(names) - 1) // 2
         first = min(names, key=members.index)
-        joined |= {name: first if is_whole else name for name in names}
+        joined |= {name: first if is_complete else name for name in names}
     return {member: joined[strict[member]] for member in members}
 
 

@@ -30,9 +30,9 @@ def likelihood(outcome: Outcome) -> float:
 def merit(outcome: Outcome) -> tuple[bool, bool, float, int, float, int]:
     """Returns the sort key by which single candidates are ranked; the larger one is better.
 
-    It compares, in this order: not stopped for low confidence, finished, verifier score, completeness, likelihood, lower
-    sample index. A text that was cut off before its answer is not chosen for its score over one that came to its end, unless
-    the verifier gave that one 0.
+    It compares, in this order: not stopped for low confidence, finished, verifier score, completeness, likelihood,
+    lower sample index. A text that was cut off before its answer is not chosen for its score over one that ended,
+    unless the verifier gave that one 0.
     """
     sure = outcome.completion.finish != "unsure"
     finished = completeness(outcome) >= FINISHED and outcome.score != 0
