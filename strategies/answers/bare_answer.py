@@ -127,11 +127,21 @@ _SPEAKING = frozenset(
 _ARTICLES = frozenset(("the", "a", "an"))
 
 
+_WORKED_SUM = re.compile(r"[\d(][-+*/\u00d7\u00f7()\d., $]{0,200}=\s*(-?\$?\d[\d.,]{0,30})")
+"""Arithmetic of plain numbers, worked out: `13 + 29 = 42`."""
+
+
 def find_bare_answer(reply: str, question: str) -> str | None:
     """The answer of a reply that is nothing else, or of its last or first paragraph where that is an amount.
 
-    Words alone are an answer only where the question asks for a name, or to choose.
+    Words alone are an answer only where the question asks for a name, or to choose. Of worked arithmetic the result is.
     """
+    value = _find_bare_text(reply, question)
+    worked = _WORKED_SUM.fullmatch(value.rstrip(". ")) if value else None
+    return worked[1] if worked else value
+
+
+def _find_bare_text(reply: str, question: str) -> str | None:
     if "\n" not in reply.strip() and (value := read_bare_line(reply, question)):
         return value
     paragraphs = [part.strip() for part in re.split(r"\n[ \t]*\n", reply) if part.strip()]

@@ -170,3 +170,8 @@ def test_json_format_reads_long_objects(size):
     for text in (value, f"Here it is: {value}", f"```json\n{value}\n```"):
         assert extract(text, "json").raw == value
     assert extract(json.dumps({"why": "x" * 20_000}), "json") is None
+
+
+def test_result_of_worked_arithmetic_is_the_bare_answer():
+    answer = extract("13 + 29 = 42", "auto", "What is 13 + 29?")
+    assert answer is not None and (answer.raw, answer.key) == ("42", "42")
