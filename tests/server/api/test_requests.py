@@ -174,5 +174,5 @@ def test_no_reader_waits_after_a_cancellation():
         for thread in threads:
             thread.join(5)
         assert done.is_set()
-        eventually(lambda: not server.service.jobs.live and server.engine.running == 0, 1)
+        eventually(lambda: not server.service.jobs.live and server.engine.running == 0)
         assert not server.service.dispatcher.running and not server.service.traces.running
