@@ -109,7 +109,12 @@ def check_overload(bar, seconds: float, goodput: float) -> None:
     good = (offered.finished - before["finished"]) / offered.seconds / capacities[0]
     deepest, met = max(depths), 0 < max(depths) <= QUEUE and not seen.failures
     bar(f"... the queue, by its gauge {len(depths)} times", f"{deepest:.0f} at most", f"{QUEUE}", met)
-    bar("... goodput beside the saturated capacity", f"{good:.0%} of {capacities[0]:.0f}/s", f"{goodput:.0%}", good >= goodput)
+    bar(
+        "... goodput beside the saturated capacity",
+        f"{good:.0%} of {capacities[0]:.0f}/s",
+        f"{goodput:.0%}",
+        good >= goodput,
+    )
     bar("... memory", f"{grown:+.0f} MiB", "50 MiB", grown <= 50)
     bar("... liveness, p99", f"{probe.p99:.0f} ms", "100 ms", probe.p99 <= 100)
     bar("... back to normal after", f"{calm / 1000:.1f} s", "5 s", calm <= 5000)
