@@ -17,6 +17,7 @@ env.py             environment variables that vLLM reads
 plugin.py          vLLM plugin: model class, sampler patch
 plugin_check.py    refuses to start where the plugin was not loaded
 sampler_patch.py   work-around for the V1 sampler
+leftovers.py       ends processes that a dead engine leaves behind
 cpu_build.py       work-arounds for the CPU build
 """
 

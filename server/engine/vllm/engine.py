@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
 from vllm.config import ModelConfig
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest, ChatCompletionResponse
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest as VllmCompletionRequest
@@ -14,6 +15,7 @@ from vllm.version import __version__ as VLLM_VERSION
 from cogitate.server.engine import Body, Events, Load, ModelCard
 from cogitate.server.engine.model_fingerprint import ModelSpec, fingerprint
 from cogitate.server.engine.vllm.errors import parse_error_response, to_api_error
+from cogitate.server.engine.vllm.leftovers import kill_leftovers, list_descendants
 from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, launch, parse_arguments
 from cogitate.server.engine.vllm.plugin_check import check_workers
 from cogitate.server.engine.vllm.render import VllmRequest
@@ -36,6 +38,8 @@ class VllmEngine:
 
     loaded: LoadedEngine
     card: ModelCard
+    processes: frozenset[psutil.Process] = frozenset()
+    """The engine's own processes."""
 
     @property
     def is_dead(self) -> bool:
@@ -56,6 +60,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
+        await asyncio.to_thread(kill_leftovers, self.processes)
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> VllmConversation:
         try:
@@ -109,7 +114,9 @@ async def start_engine(
     `reward`: the reward model served next to it; its scores shape responses, so it is part of the card's revision.
     """
     args = await asyncio.to_thread(parse_arguments, model, name, engine_args)
+    earlier = list_descendants()
     llm = await asyncio.to_thread(launch, args)
+    processes = list_descendants() - earlier
     await check_workers(llm)
     config = llm.model_config
     card = ModelCard(
@@ -120,7 +127,7 @@ async def start_engine(
         capacity=llm.vllm_config.scheduler_config.max_num_seqs,
         vocab_size=config.get_vocab_size(),
     )
-    return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card)
+    return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card, processes)
 
 
 def compute_revision(config: ModelConfig, model: ModelSpec, reward: ModelSpec | None) -> str:
