@@ -1,4 +1,4 @@
-"""vLLM 0.32 in this process: the CPU and the GPU build alike. Only this package and `engine.reward` import vLLM.
+"""vLLM 0.32 or 0.33 in this process, the CPU or the GPU build. Only this package and `engine.reward` import vLLM.
 
 backend.py         the Backend port; imports vLLM when it is opened
 engine.py          a loaded engine: starts it, answers plain requests with vLLM's own handlers
@@ -13,6 +13,7 @@ response.py        completions -> OpenAI response body
 responses.py       vLLM's own Responses API
 special_tokens.py  escapes special tokens in message text
 errors.py          vLLM's exceptions -> ApiError
+moved.py           names that vLLM has moved between these versions
 env.py             environment variables that vLLM reads
 plugin.py          vLLM plugin: model class, sampler patch
 plugin_check.py    refuses to start where the plugin was not loaded

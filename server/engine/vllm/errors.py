@@ -2,7 +2,14 @@
 
 from pydantic import ValidationError
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.exceptions import VLLMClientError, VLLMNotFoundError, VLLMValidationError
+from vllm.exceptions import (
+    GracefulHTTPError,
+    RetryableRequestError,
+    VLLMClientError,
+    VLLMNotFoundError,
+    VLLMServerError,
+    VLLMValidationError,
+)
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from cogitate.server.engine.error_message import find_field, is_context_too_long
@@ -19,6 +26,7 @@ from cogitate.server.protocol.validation import to_bad_request
 
 MAX_MESSAGE_CHARACTERS = 500
 LOST_REQUEST = "The engine lost this request."
+QUEUE_FULL = "The engine's queue is full."
 
 
 def to_api_error(error: Exception) -> ApiError:
@@ -27,11 +35,8 @@ def to_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, ValidationError):
         return to_bad_request(error)
-    if isinstance(error, EngineDeadError):
-        return NotReady("The engine has stopped; the server is going down.", code="engine_dead")
-    if isinstance(error, EngineGenerateError):
-        cause = error.__cause__
-        return to_api_error(cause) if isinstance(cause, Exception) else UpstreamError(LOST_REQUEST)
+    if isinstance(error, GracefulHTTPError | VLLMServerError):
+        return _server_error(error)
     if isinstance(error, VLLMNotFoundError):
         return ModelNotFound(str(error))
     if isinstance(error, VLLMValidationError | VLLMClientError | ValueError | TypeError | NotImplementedError):
@@ -48,10 +53,19 @@ def parse_error_response(response: ErrorResponse) -> ApiError:
     if error.code == 404:
         return ModelNotFound(error.message, param=error.param)
     if error.code in (429, 503):
-        return Overloaded("The engine's queue is full.")
+        return Overloaded(QUEUE_FULL)
     if error.code >= 500 and error.code != 501:
         return UpstreamError(LOST_REQUEST)
     return _bad_request(error.message, error.param)
+
+
+def _server_error(error: Exception) -> ApiError:
+    if isinstance(error, EngineDeadError):
+        return NotReady("The engine has stopped; the server is going down.", code="engine_dead")
+    if isinstance(error, GracefulHTTPError | RetryableRequestError):
+        return Overloaded(QUEUE_FULL)
+    cause = error.__cause__ if isinstance(error, EngineGenerateError) else None
+    return to_api_error(cause) if isinstance(cause, Exception) else UpstreamError(LOST_REQUEST)
 
 
 def _bad_request(message: str, parameter: str | None) -> BadRequest:

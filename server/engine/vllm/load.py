@@ -13,7 +13,6 @@ from starlette.datastructures import State
 from vllm.config import ModelConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
-from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -21,6 +20,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
+from cogitate.server.engine.vllm.moved import make_arg_parser, validate_parsed_serve_args
 
 CPU_DEFAULTS: Mapping[str, object] = {
     # A seeded request whose prefill is chunked kills the CPU engine for every client. vLLM's GPUModelRunner, which the
