@@ -1,7 +1,7 @@
 """Work-around for vLLM's V1 sampler: each row of a batch gets the log-probabilities that its own request asks for.
 
-As soon as one row asks for labels (`logprob_token_ids`), vLLM 0.32 and 0.33 return the labels' columns for all rows: the
-alternatives of every other request in the batch are token 0 at -inf (vllm #51789, open). Its V2 model runner treats
+As soon as one row asks for labels (`logprob_token_ids`), vLLM 0.32 and 0.33 return the labels' columns for all rows:
+the alternatives of every other request in the batch are token 0 at -inf (vllm #51789, open). Its V2 model runner treats
 rows separately. `tests/real_engine/test_sampler_patch.py` fails when vLLM no longer needs this.
 """
 
