@@ -72,7 +72,7 @@ def check(folder: Path, source: str) -> Report:
         "await server.engine.add('a')",
         "Options(3, seed=4)",
         "Body(text='a').model_dump()",
-        "engine.add(*server.names)",
+        "engine.add(*names)",
     ],
 )
 def test_what_the_release_has_is_no_problem(tmp_path, statement):
