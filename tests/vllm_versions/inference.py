@@ -23,8 +23,9 @@ SAME_AS_FIRST = {
 SAME_AS_OBJECT = {"model_copy", "model_validate"}
 """Methods of pydantic that return an instance of their class."""
 STATE = "starlette.datastructures.State"
-"""Attributes of a server's state: whatever vLLM's entrypoints assign to one."""
-HANDLERS = "vllm.entrypoints"
+"""Attributes of a server's state: whatever is assigned to one in these packages."""
+STATE_PACKAGES = ("vllm.entrypoints", "cogitate.server")
+UNKNOWN = Definition("", "", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +163,21 @@ class Inference:
         return self.infer(getattr(node, "value", None), scope)
 
     def state_member(self, name: str) -> Types:
-        """Return the types of what vLLM's entrypoints assign to `state.NAME`; empty where they assign none."""
+        """Return the types of what is assigned to `state.NAME`; empty where nothing is."""
         if not self._state:
-            for module in self.library.submodules(HANDLERS):
+            for module in sum(map(self.library.submodules, STATE_PACKAGES), []):
                 self._collect_state(module)
         return self._state.get(name, ())
 
     def _collect_state(self, module: str) -> None:
-        for statements in self.library.scope(module).values():
-            for function in (each for each in statements if isinstance(each, FUNCTIONS)):
-                scope = None
-                for statement in ast.walk(function):
-                    for target in targets(statement):
-                        if isinstance(target, ast.Attribute) and ast.unparse(target.value) in ("state", "app.state"):
-                            scope = scope or self.function_scope(module, function)
-                            known = self._state.get(target.attr, ())
-                            self._state[target.attr] = known + self.infer(statement.value, scope)
+        for owner, function in self.library.functions(module):
+            scope = None
+            for statement in ast.walk(function):
+                for target in targets(statement):
+                    if isinstance(target, ast.Attribute) and ast.unparse(target.value) in ("state", "app.state"):
+                        scope = scope or self.function_scope(module, function, owner)
+                        types = self.infer(statement.value, scope) or (Type(UNKNOWN),)
+                        self._state[target.attr] = self._state.get(target.attr, ()) + types
 
     def function_scope(self, module: str, function: Function, owner: Definition | None = None) -> Scope:
         """Return the names in a function and in those inside it, each with all types that are assigned to it."""

@@ -95,6 +95,15 @@ class Library:
             case ast.Assign() | ast.AnnAssign():
                 yield from ((name, statement) for name in target_names(statement))
 
+    def functions(self, module: str) -> Iterator[tuple[Definition | None, Function]]:
+        """Yield the functions of a module, and the methods of its classes with their class."""
+        for statement in (each for statements in self.scope(module).values() for each in statements):
+            if isinstance(statement, FUNCTIONS):
+                yield None, statement
+            elif isinstance(statement, ast.ClassDef):
+                owner = Definition(module, statement.name, statement)
+                yield from ((owner, method) for method in statement.body if isinstance(method, FUNCTIONS))
+
     def find(self, module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Definition | None:
         """Find a name of a module; None where the module, or the name in it, does not exist."""
         if module.partition(".")[0] not in self.packages:

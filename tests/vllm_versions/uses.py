@@ -47,15 +47,10 @@ class Checker:
 
     def _find_scopes(self, module: str, tree: ast.Module) -> Iterator[tuple[ast.AST, Scope]]:
         """Yield each function and method with the names in it, and each other statement of the module."""
-        for statement in flatten(tree.body):
-            if isinstance(statement, FUNCTIONS):
-                yield statement, self.inference.function_scope(module, statement)
-            elif isinstance(statement, ast.ClassDef):
-                owner = Definition(module, statement.name, statement)
-                for method in (each for each in statement.body if isinstance(each, FUNCTIONS)):
-                    yield method, self.inference.function_scope(module, method, owner)
-            elif not isinstance(statement, ast.If | ast.Try | ast.With):
-                yield statement, Scope(module)
+        for owner, function in self.library.functions(module):
+            yield function, self.inference.function_scope(module, function, owner)
+        blocks = (*FUNCTIONS, ast.ClassDef, ast.If, ast.Try, ast.With)
+        yield from ((each, Scope(module)) for each in flatten(tree.body) if not isinstance(each, blocks))
 
     def _check_import(self, node: ast.ImportFrom, where: str, source: str, module: str) -> None:
         """`where`: the module in which the names must be found."""
