@@ -4,28 +4,32 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.routing import request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cogitate.server.api import chat_completions, health, models, requests, responses
+from cogitate.server.api.engine_paths import is_open_with_keys
+from cogitate.server.api.error_handlers import render_http_exception
 from cogitate.server.api.openapi import describe
+from cogitate.server.api.pass_on import PassOn
+from cogitate.server.api.plain import answer_plain
+from cogitate.server.api.routers import attach_routes, list_paths
 from cogitate.server.auth.keys import Keys
-from cogitate.server.engine import CannotStart
-from cogitate.server.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
+from cogitate.server.engine import CannotStart, HasApplication
+from cogitate.server.errors import Forbidden
 from cogitate.server.http.authentication import Authentication
-from cogitate.server.http.head import HeadAsGet, build_allow_header
+from cogitate.server.http.head import HeadAsGet
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
 from cogitate.server.protocol.json import OrjsonResponse
 from cogitate.server.serving.service import Service
+from cogitate.strategies import STRATEGIES
 
 log = logging.getLogger("cogitate")
-ROUTERS = (chat_completions.router, responses.router, requests.router, models.router, health.router)
-MAX_SHOWN_CHARACTERS = 200
-"""Length at which a client's URL is cut in an error message."""
 
 
 def create_app(
@@ -41,7 +45,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        engine = asyncio.ensure_future(run_engine(service, on_ready, on_death))
+        attach = partial(attach_to_engine, service)
+        engine = asyncio.ensure_future(run_engine(service, attach, on_ready, on_death))
         peers = asyncio.ensure_future(service.peers.serve())
         yield
         engine.cancel()
@@ -51,10 +56,9 @@ def create_app(
     app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
     app.state.service = service
     describe(app)
-    for router in ROUTERS:
-        app.include_router(router)
-    app.add_api_route("/", redirect_to_docs, include_in_schema=False)
-    app.add_exception_handler(ApiError, render_api_error)
+    attach_routes(app)
+    if isinstance(service.backend, HasApplication):
+        app.add_middleware(EngineApplication, service=service, backend=service.backend)
     app.add_exception_handler(HTTPException, render_http_exception)
     # Each middleware wraps the ones added before it: Instrumentation is the outermost.
     app.add_middleware(HeadAsGet)
@@ -65,12 +69,47 @@ def create_app(
     return app
 
 
+@dataclass(slots=True)
+class EngineApplication:
+    """The innermost ASGI middleware: once the engine is loaded, its own application answers.
+
+    Where API keys divide users, paths of vLLM's that have no limits by key are refused.
+    """
+
+    app: ASGIApp
+    service: Service
+    backend: HasApplication
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.service.ready or scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if self.service.settings.api_keys_file and not is_open_with_keys(scope["path"]):
+            error = Forbidden("This path has no limits by API key, and keys divide this server's users.")
+            return await OrjsonResponse(error.body, error.status)(scope, receive, send)
+        return await self.backend.application()(scope, receive, send)
+
+
+def attach_to_engine(service: Service) -> None:
+    """Attaches our routes to the engine's own application; what asks for no strategy goes to its own routes."""
+    if not isinstance(service.backend, HasApplication):
+        return
+    app, suffixes = service.backend.application(), frozenset({*STRATEGIES, *service.settings.presets})
+    app.state.service = service
+    plain = request_response(answer_plain)
+    for route, earlier in attach_routes(app):
+        if earlier is not None and route.methods == {"POST"}:
+            route.app = PassOn(plain, route.app, suffixes)
+
+
 async def run_engine(
-    service: Service, on_ready: Callable[[], None] | None, on_death: Callable[[str], None] | None
+    service: Service,
+    attach: Callable[[], None],
+    on_ready: Callable[[], None] | None,
+    on_death: Callable[[str], None] | None,
 ) -> None:
     """Loads the engine, waits until it fails or stalls for good, and reports the reason."""
     try:
-        await service.open()
+        await service.open(attach)
         if on_ready:
             on_ready()
         reason = await wait_for_first(service.backend.wait_for_failure(), service.watchdog.wait_for_failure())
@@ -93,31 +132,3 @@ async def wait_for_first(*coroutines: Coroutine[None, None, str]) -> str:
         for task in tasks:
             task.cancel()
     return done.pop().result()
-
-
-async def redirect_to_docs() -> Response:
-    return RedirectResponse("/docs")
-
-
-def list_paths() -> frozenset[str]:
-    """Returns the path templates of all routes: the closed set of `endpoint` labels in the metrics."""
-    routes = (route for router in ROUTERS for route in router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, APIRoute))
-
-
-async def render_api_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return OrjsonResponse(error.body, error.status, headers=error.headers)
-
-
-async def render_http_exception(request: Request, error: Exception) -> Response:
-    """Renders starlette's own errors (unknown URL, method not allowed) in OpenAI's error envelope."""
-    assert isinstance(error, HTTPException)
-    url = request.url.path[:MAX_SHOWN_CHARACTERS]
-    if error.status_code == 404:
-        return await render_api_error(request, NotFound(f"Invalid URL ({request.method} {url})"))
-    if error.status_code == 405:
-        methods = build_allow_header((error.headers or {}).get("Allow", "").split(", "))
-        message = f"{request.method} is not allowed on {url}."
-        return await render_api_error(request, MethodNotAllowed(message, methods))
-    return await render_api_error(request, BadRequest(str(error.detail)))

@@ -94,6 +94,11 @@ class AuthenticationSettings(BaseModel):
         default=None,
         description="API keys file, as written by `cogitate keys new`. Without it --host must be a loopback address",
     )
+    allow_field: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Field of vLLM's that reaches past one request, such as chat_template, to allow where API keys "
+        "divide users. Repeatable",
+    )
     insecure_no_auth: bool = Field(
         default=False, description="Allow a --host that other machines can reach without API keys"
     )

@@ -16,13 +16,12 @@ from typing import TextIO
 
 from cogitate.server.app import create_app
 from cogitate.server.auth.keys import InvalidKeysFile, Keys
-from cogitate.server.cache import open_cache, open_peer_rpc
 from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.crash_log import find_fatal_error
 from cogitate.server.engine.factory import build_backend
-from cogitate.server.equivalence.pool import EquivalencePool
 from cogitate.server.http.server import DrainingServer
 from cogitate.server.observability.metrics import Metrics
+from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings, user_cache
 
@@ -62,7 +61,7 @@ async def serve(settings: Settings, factory: BackendFactory = build_backend) -> 
     listener = bind_socket(settings.host, settings.port)
     with redirect_engine_stderr(settings) as terminal:
         configure_logging(terminal, settings.log_level)
-        service = build_service(settings, report, factory)
+        service = open_service(settings, report, factory)
         await run(service, listener, report)
     if service.failure:
         raise CannotServe(describe_failure(service.failure, settings))
@@ -173,25 +172,14 @@ def describe_failure(failure: str, settings: Settings) -> str:
     return f"{reason} (the engine's log: {path})"
 
 
-def build_service(settings: Settings, report: ProgressReporter, factory: BackendFactory) -> Service:
-    """Builds the service over cache, engine and equivalence pool. Raises CannotServe for settings that cannot work."""
-    metrics = Metrics()
-
-    def count_fault(kind: str) -> None:
-        metrics.cache.labels(kind).inc()
-
+def open_service(settings: Settings, report: ProgressReporter, factory: BackendFactory) -> Service:
+    """Builds the service over the engine. Raises CannotServe for settings that cannot work."""
     try:
-        url, secret = settings.cache_url, settings.cache_secret
-        cache = open_cache(
-            url, ttl=settings.cache_ttl, max_bytes=settings.cache_bytes, on_fault=count_fault, secret=secret
-        )
-        rpc = open_peer_rpc(url, on_fault=count_fault, secret=secret)
         if settings.api_keys_file:
             Keys(settings.api_keys_file).find_holder("")  # raises InvalidKeysFile
-        backend = factory(settings, report)
+        return build_service(settings, factory(settings, report), Metrics())
     except (ValueError, OSError, InvalidKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
-    return Service(backend, cache, EquivalencePool(), settings, metrics, rpc=rpc)
 
 
 def build_greeting(name: str, host: str, port: int) -> str:

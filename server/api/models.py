@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from cogitate.server.api.openapi import ERRORS
+from cogitate.server.engine import HasApplication
 from cogitate.server.errors import ModelNotFound
 from cogitate.server.protocol.listing import Model, ModelList, StrategyCard, StrategyList
 from cogitate.server.serving.service import Service
@@ -13,12 +14,12 @@ router = APIRouter(responses=ERRORS)
 
 @router.get("/v1/models", summary="The model, and one virtual model for each strategy and each preset")
 async def models(request: Request) -> ModelList:
-    return ModelList(data=_build_models(request))
+    return ModelList(data=await _build_models(request))
 
 
 @router.get("/v1/models/{name:path}", summary="One of the models")
 async def model(name: str, request: Request) -> Model:
-    for each in _build_models(request):
+    for each in await _build_models(request):
         if each.id == name:
             return each
     raise ModelNotFound(f"The model `{name[:256]}` does not exist or you do not have access to it.", param="model")
@@ -45,12 +46,20 @@ async def strategies() -> StrategyList:
     return StrategyList(data=cards)
 
 
-def _build_models(request: Request) -> list[Model]:
+async def _build_models(request: Request) -> list[Model]:
+    """The models as the engine lists them, then each under every strategy and preset."""
     service: Service = request.app.state.service
     service.check_ready()
     card = service.backend.card
-    suffixes = (*STRATEGIES, *service.settings.presets)
-    return [
+    models = [
         Model(id=name, created=card.created, owned_by="cogitate", max_model_len=card.max_model_len)
-        for name in (card.name, *(f"{card.name}@{suffix}" for suffix in suffixes))
+        for name in card.names
+    ]
+    if isinstance(service.backend, HasApplication):
+        models = [Model.model_validate(entry) for entry in await service.backend.list_models()]
+    suffixes = (*STRATEGIES, *service.settings.presets)
+    return models + [
+        Model(id=f"{one.id}@{suffix}", created=one.created, owned_by="cogitate", max_model_len=card.max_model_len)
+        for one in models
+        for suffix in suffixes
     ]

@@ -18,3 +18,10 @@ class CacheSalts:
     def __call__(self, tenant: str) -> str:
         """Returns HMAC-SHA256 of the tenant's name as 64 hex digits."""
         return hmac.digest(self.secret, b"cache_salt\0" + tenant.encode(), "sha256").hex()
+
+
+class NoSalts:
+    """Salts nothing: without API keys there is one tenant."""
+
+    def __call__(self, tenant: str) -> str:
+        return ""

@@ -1,10 +1,13 @@
 """The Backend port: a model that decodes for strategies and answers plain requests."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from fastapi import FastAPI
+
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Verifier
 from cogitate.strategies.core.types import Completion, Prompt
@@ -52,6 +55,22 @@ class ModelCard:
     """Sequences that the engine runs at once; further ones would wait inside it."""
     vocab_size: int | None = None
     """Token ids are below it; None: unknown."""
+    aliases: tuple[str, ...] = ()
+    """Further names of the same model."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Name -> identity of each LoRA adapter that is loaded now; the identity is a part of the adapter's cache keys."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that clients may use."""
+        return (self.name, *self.aliases, *self.adapters)
+
+    def resolve(self, model: str) -> str:
+        """Return the name in a request's `model`, with a suffix (NAME@strategy) or without; `name` where none is."""
+        if model == self.name or not (self.aliases or self.adapters):
+            return self.name
+        found = [name for name in self.names if model == name or model.startswith(f"{name}@")]
+        return max(found, key=len, default=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +152,17 @@ class Backend(Protocol):
         Returns the response body, or its Events where the request asks for a stream. Cancelling the call, or closing
         the stream, aborts the engine's work. Raises ApiError; while a stream is read, too.
         """
+
+
+@runtime_checkable
+class HasApplication(Protocol):
+    """A backend whose engine comes with a server application of its own: vLLM's."""
+
+    def application(self) -> FastAPI:
+        """Return the application; routes may be attached until it serves. Raises NotReady before `open`."""
+
+    async def list_models(self) -> Sequence[Mapping[str, Any]]:
+        """Return the entries of the application's own /v1/models."""
+
+    async def call_route(self, body: PlainBody, salt: str) -> Body | Events:
+        """Call the application's own route for a plain body, as `Backend.answer` answers a parsed request."""

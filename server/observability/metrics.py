@@ -66,6 +66,11 @@ class Metrics:
             for histogram in (self.first_token, self.candidates, self.agreement):
                 histogram.labels(strategy)
 
+    @classmethod
+    def in_process_registry(cls) -> "Metrics":
+        """Returns metrics in the registry that vLLM's own server exposes. Once a process."""
+        return cls(REGISTRY)
+
     def create_request_series(self, endpoints: Iterable[str]) -> None:
         """Creates the series of requests to these paths, under every strategy where they may name one."""
         for endpoint in endpoints:

@@ -7,6 +7,7 @@ from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.cogitate import DecodeProgress, Progress
 from cogitate.server.protocol.json import dumps
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.trace import SearchTrace, TraceDecode, TraceEvent, TraceUsage
 from cogitate.strategies.core.event_log import Entry
 from cogitate.strategies.core.trace import (
@@ -80,6 +81,8 @@ def _to_trace_decode(event: Sampled | Aborted, at: float) -> TraceDecode:
 
 def dump_request(plan: Plan) -> bytes:
     """Encode the request as the client sent it."""
+    if isinstance(plan.request, PlainBody):
+        return dumps(plan.request.content)
     return dumps(plan.request.model_dump(mode="json", exclude_unset=True, exclude_none=True, by_alias=True))
 
 

@@ -3,12 +3,14 @@
 from cogitate.server.engine import ModelCard
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.json import digest
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies import AnyStrategy
 
-KEY_SCHEMA_VERSION = 4
+KEY_SCHEMA_VERSION = 5
 FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
+FIELDS_NOT_IN_PLAIN_KEY = {"stream", "stream_options", "user", "cache", "model", "strategy"}
 
 
 def compute_cache_key(
@@ -19,8 +21,26 @@ def compute_cache_key(
         "schema": KEY_SCHEMA_VERSION,
         "kind": type(request).__name__,
         "tenant": tenant,
-        "model": [card.name, card.revision],
+        "model": identify_model(card, request.model),
         "strategy": [strategy.model_dump(mode="json"), strategy.version] if strategy else None,
         "request": request.model_dump(mode="json", exclude_none=True, exclude=FIELDS_NOT_IN_KEY, by_alias=True),
     }
     return digest(content).hex()
+
+
+def compute_plain_key(body: PlainBody, card: ModelCard, tenant: str) -> str:
+    """Compute the key of a plain body, of whose fields any may shape the answer."""
+    content = {
+        "schema": KEY_SCHEMA_VERSION,
+        "kind": body.path,
+        "tenant": tenant,
+        "model": identify_model(card, body.model),
+        "request": {name: value for name, value in body.content.items() if name not in FIELDS_NOT_IN_PLAIN_KEY},
+    }
+    return digest(content).hex()
+
+
+def identify_model(card: ModelCard, model: str) -> list[str | None]:
+    """Return what identifies the model that a request names: by any of its names, and with the adapter."""
+    name = card.resolve(model)
+    return [card.name, card.revision, card.adapters.get(name)]

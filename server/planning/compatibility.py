@@ -8,6 +8,7 @@ from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, UnsupportedParameter
 from cogitate.server.protocol.chat import ResponseFormat
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.sandbox.limits import MAX_RUNS_PER_REQUEST
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.ports import Ability, Verifier
@@ -123,7 +124,7 @@ def _needs_complete_answer(verifier: str, strategy: str) -> UnsupportedParameter
     return UnsupportedParameter(message, param="strategy.verifier")
 
 
-def check_plain_width(request: AnyRequest, width: int, limit: int) -> None:
+def check_plain_width(request: AnyRequest | PlainBody, width: int, limit: int) -> None:
     """Reject a plain request with more generations than the key may have in flight, since no retry would succeed.
 
     Raises BadRequest.

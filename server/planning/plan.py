@@ -29,6 +29,7 @@ from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.json import unix_time
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies import AnyStrategy
@@ -47,7 +48,7 @@ DEFAULT_SAMPLING = Sampling(max_tokens=DEFAULT_MAX_TOKENS)
 class Plan:
     """A request that can be run as it is."""
 
-    request: AnyRequest | ResponsesRequest
+    request: AnyRequest | ResponsesRequest | PlainBody
     model: str
     """The model's name as the client wrote it."""
     strategy: AnyStrategy | None
@@ -74,7 +75,7 @@ class Plan:
     @property
     def seconds_left(self) -> float | None:
         """Seconds until the client's own deadline; None: it sets none."""
-        budget = self.request.budget
+        budget = None if isinstance(self.request, PlainBody) else self.request.budget
         return None if budget is None or budget.seconds is None else self.started + budget.seconds - time.monotonic()
 
     @property
@@ -99,7 +100,7 @@ class Plan:
 
         Not with a deadline: another process hands over only the finished answer, no best so far.
         """
-        return self.is_shareable and not (self.request.budget and self.request.budget.seconds)
+        return self.is_shareable and self.seconds_left is None
 
     @property
     def reader(self) -> AnswerReader:
@@ -120,9 +121,10 @@ def build_plan(
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
     max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
-    if request.strategy is None and request.model == card.name:
+    name = card.resolve(request.model)
+    if request.strategy is None and request.model == name:
         return _build_plain_plan(request, card, caller, max_cost)
-    strategy = select_strategy(request, card.name, settings.presets)
+    strategy = select_strategy(request, name, settings.presets)
     strategy = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
     check_key_strategies(strategy, caller.limits)
     check_code_execution(strategy, settings.code_exec, caller)
@@ -186,8 +188,12 @@ def has_token_fields(request: AnyRequest) -> bool:
     return bool(request.min_tokens or request.logit_bias or request.allowed_token_ids or request.stop_token_ids)
 
 
-def new_answer_id(request: AnyRequest | ResponsesRequest) -> str:
-    return f"{'chatcmpl' if isinstance(request, ChatRequest) else 'cmpl'}-{os.urandom(16).hex()}"
+def new_answer_id(request: AnyRequest | ResponsesRequest | PlainBody) -> str:
+    if isinstance(request, PlainBody):
+        prefix = request.id_prefix
+    else:
+        prefix = "chatcmpl" if isinstance(request, ChatRequest) else "cmpl"
+    return f"{prefix}-{os.urandom(16).hex()}"
 
 
 def answer_number(answer_id: str) -> str:

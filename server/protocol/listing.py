@@ -15,7 +15,7 @@ class Model(BaseModel):
     """Seconds since 1970."""
     owned_by: str = ""
     max_model_len: NonNegativeInt | None = None
-    """Tokens of the model's context."""
+    """Tokens of the model's context; an adapter has that of its model."""
 
 
 class ModelList(BaseModel):

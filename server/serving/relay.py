@@ -1,15 +1,16 @@
 """Relays a plain request: the engine's own response, buffered or streamed."""
 
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 import orjson
 
-from cogitate.server.auth.cache_salt import CacheSalts
-from cogitate.server.engine import Backend, Body, Events
+from cogitate.server.engine import Backend, Body, Events, HasApplication
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.jobs import Job, Jobs
 from cogitate.server.serving.relay_log import RelayLog
@@ -25,7 +26,7 @@ class PlainRelay:
     backend: Backend
     jobs: Jobs
     slots: Slots
-    salts: CacheSalts
+    salts: Callable[[str], str]
     flights: SingleFlight
     traces: TraceRegistry
 
@@ -49,11 +50,17 @@ class PlainRelay:
 
     async def _call_engine(self, plan: Plan, job: Job[Body]) -> Body:
         async with self.slots.slot(plan.caller.tenant, plan.id):
-            answer = await self.backend.answer(plan.request, self.salts(plan.caller.tenant))
+            answer = await self._answer(plan, self.salts(plan.caller.tenant))
             if isinstance(answer, dict):
                 return answer
             await copy_stream(answer, job)
             return {}
+
+    async def _answer(self, plan: Plan, salt: str) -> Body | Events:
+        if not isinstance(plan.request, PlainBody):
+            return await self.backend.answer(plan.request, salt)
+        assert isinstance(self.backend, HasApplication)
+        return await self.backend.call_route(plan.request, salt)
 
 
 async def copy_stream(events: Events, job: Job[Body]) -> None:

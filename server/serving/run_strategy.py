@@ -1,17 +1,17 @@
 """Runs the strategy of a plan: renders the prompt, decodes through the fair queue, builds the response."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
-from cogitate.server.auth.cache_salt import CacheSalts
 from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
 from cogitate.server.engine.context_limit import ContextLimitedEngine
 from cogitate.server.planning.plan import Plan
 from cogitate.server.planning.token_fields import check_min_tokens
 from cogitate.server.protocol.json import dumps
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
 from cogitate.server.serving.chat_response import build_completion
@@ -36,7 +36,7 @@ class StrategyRunner:
     prover: Prover
     jobs: Jobs
     slots: Slots
-    salts: CacheSalts
+    salts: Callable[[str], str]
     flights: SingleFlight
     traces: TraceRegistry
     programs: Programs = field(default_factory=NoPrograms)
@@ -55,7 +55,7 @@ class StrategyRunner:
         return job
 
     async def _run(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
-        assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest)
+        assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest | PlainBody)
         deadline = compute_deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
         if plan.request.min_tokens:

@@ -1,9 +1,9 @@
 """Builds the parts of the server that the routes use, from settings, engine and cache."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from cogitate.server.auth.cache_salt import CacheSalts
+from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
 from cogitate.server.engine import Backend
 from cogitate.server.engine.watchdog import Watchdog
@@ -28,6 +28,14 @@ class ClosableProver(Prover, Protocol):
     """A prover with worker processes of its own."""
 
     async def close(self) -> None: ...
+
+
+def build_salts(settings: Settings) -> Callable[[str], str]:
+    """Returns the function from a tenant to its salt. Without keys there is one tenant, which needs none."""
+    if settings.api_keys_file is None:
+        return NoSalts()
+    secret = settings.cache_secret
+    return CacheSalts(secret) if secret else CacheSalts()
 
 
 class Service:
@@ -59,19 +67,23 @@ class Service:
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
         self.traces = TraceRegistry(metrics, store, background)
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
-        salts = CacheSalts(secret) if (secret := settings.cache_secret) else CacheSalts()
+        salts = build_salts(settings)
         relay = PlainRelay(backend, self.jobs, self.slots, salts, flights, self.traces)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
         self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay)
         self.verifiers: Mapping[str, Verifier] = {}
         """All verifiers by name, once the engine is loaded."""
 
-    async def open(self) -> None:
-        """Tests the sandbox and loads the engine. Raises CannotStart, or an error of the engine's."""
+    async def open(self, before_ready: Callable[[], None] = lambda: None) -> None:
+        """Tests the sandbox and loads the engine. Raises CannotStart, or an error of the engine's.
+
+        `before_ready` is called once the engine is loaded, before any request is accepted.
+        """
         self.runner.programs = await open_sandbox(self.settings)
         await self.backend.open()
         self.verifiers = self.runner.verifiers
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
+        before_ready()
         self.ready = True
 
     def check_ready(self) -> None:

@@ -46,11 +46,12 @@ async def real_engine(**engine_args: object) -> AsyncIterator[BorrowedBackend]:
 
 async def with_arguments(backend: BorrowedBackend, **arguments: object) -> BorrowedBackend:
     """Return a backend over the same engine whose handlers have other arguments, such as a tool parser."""
-    from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, parse_arguments
+    from cogitate.server.engine.vllm.application import load_application
+    from cogitate.server.engine.vllm.load import parse_arguments
 
     engine_args = {**backend.engine_args, **arguments}
     args, llm = parse_arguments(backend.model, backend.name, engine_args), backend.engine.loaded.llm
-    engine = replace(backend.engine, loaded=LoadedEngine(llm, await build_handlers(llm, args), args))
+    engine = replace(backend.engine, loaded=await load_application(llm, args))
     return BorrowedBackend(backend.model, backend.name, engine_args, _engine=engine)
 
 

@@ -21,7 +21,7 @@ from cogitate.server.launcher import bind_socket
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
-from tests.fakes.real_engine import BorrowedBackend
+from tests.fakes.real_engine import BorrowedBackend, with_arguments
 
 pytest_plugins = ["tests.fakes.real_engine"]
 
@@ -60,7 +60,8 @@ async def listen(app: object) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> AsyncIterator[Pair]:
-    """Serve an engine with both servers."""
+    """Serve an engine with both servers. Ours is given an application of its own: others may serve the engine too."""
+    engine = await with_arguments(engine)
     service = Service(engine, cache or MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
     ready = asyncio.Event()
     async with (

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cogitate.server.app import ROUTERS
+from cogitate.server.api.routers import ROUTERS
 from tests.resilience.server_process import CHAT, Server, body
 
 MIDDLEWARE = Path(__file__).parents[2] / "server/http"

@@ -133,7 +133,7 @@ class RewardModel:
 
     async def _submit(self, ids: Sequence[str], prompts: Sequence[list[int]]) -> list[RequestOutputCollector]:
         return [
-            await self.llm.add_request(request_id, tokens_input(prompt, cache_salt=self.salt), self._params)
+            await self.llm.add_request(request_id, tokens_input(prompt, cache_salt=self.salt or None), self._params)
             for request_id, prompt in zip(ids, prompts, strict=True)
         ]
 

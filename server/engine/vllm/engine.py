@@ -2,29 +2,31 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psutil
 from vllm.config import ModelConfig
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest, ChatCompletionResponse
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest as VllmCompletionRequest
-from vllm.entrypoints.openai.completion.protocol import CompletionResponse
-from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.version import __version__ as VLLM_VERSION
 
 from cogitate.server.engine import Body, Events, Load, ModelCard
 from cogitate.server.engine.model_fingerprint import ModelSpec, fingerprint
-from cogitate.server.engine.vllm.errors import parse_error_response, to_api_error
+from cogitate.server.engine.vllm.adapters import AdapterIdentities, find_adapter
+from cogitate.server.engine.vllm.application import LoadedEngine, load_application
+from cogitate.server.engine.vllm.errors import to_api_error
 from cogitate.server.engine.vllm.leftovers import kill_leftovers, list_descendants
-from cogitate.server.engine.vllm.load import LoadedEngine, build_handlers, launch, parse_arguments
+from cogitate.server.engine.vllm.load import launch, parse_arguments
+from cogitate.server.engine.vllm.plain_call import call_route
 from cogitate.server.engine.vllm.plugin_check import check_workers
 from cogitate.server.engine.vllm.render import VllmRequest
 from cogitate.server.engine.vllm.request import VllmConversation
-from cogitate.server.engine.vllm.responses import create_response
 from cogitate.server.errors import ApiError
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.json import unix_time
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.types import Prompt
 
@@ -40,6 +42,7 @@ class VllmEngine:
     card: ModelCard
     processes: frozenset[psutil.Process] = frozenset()
     """The engine's own processes."""
+    adapters: AdapterIdentities = field(default_factory=AdapterIdentities)
 
     @property
     def is_dead(self) -> bool:
@@ -58,45 +61,58 @@ class VllmEngine:
         tokens = [(name, state.detokenizer.num_output_tokens()) for name, state in states.items() if state.detokenizer]
         return tuple(tokens) or None
 
+    @property
+    def current_card(self) -> ModelCard:
+        """The card with the adapters that are loaded now."""
+        loaded = self.loaded.state.openai_serving_models.lora_requests
+        if not loaded:
+            return self.card
+        return replace(self.card, adapters={name: self.adapters.identify(lora) for name, lora in loaded.items()})
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        models = await self.loaded.state.openai_serving_models.show_available_models()
+        return list(models.model_dump()["data"])
+
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
         await asyncio.to_thread(kill_leftovers, self.processes)
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> VllmConversation:
         try:
-            conversation = VllmConversation(self.loaded, self._to_vllm_request(request, salt), salt)
+            vllm_request = self._to_vllm_request(request, salt)
+            conversation = VllmConversation(self.loaded, vllm_request, salt, find_adapter(self.loaded, vllm_request))
             conversation.prompt_tokens = len((await conversation.render(prompt)).ids)
         except ApiError as error:
             raise _with_prompt_param(request, error) from None
         return conversation
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
-        state = self.loaded.state
         try:
-            if isinstance(request, ResponsesRequest):
-                return await create_response(self.loaded, request, self.card.name, salt)
-            vllm_request = self._to_vllm_request(request, salt)
-            if isinstance(request, ChatRequest):
-                response = await state.openai_serving_chat.create_chat_completion(vllm_request)
-            else:
-                response = await state.openai_serving_completion.create_completion(vllm_request)
-        except Exception as error:  # noqa: BLE001 vLLM raises a dozen types here; to_api_error has the table
-            raise _with_prompt_param(request, to_api_error(error)) from error
-        if isinstance(response, ErrorResponse):
-            raise _with_prompt_param(request, parse_error_response(response))
-        if isinstance(response, ChatCompletionResponse | CompletionResponse):
-            return dict(response.model_dump())
-        stream: Events = response
-        return stream
+            return await self.call_route(to_plain_body(request), salt)
+        except ApiError as error:
+            raise _with_prompt_param(request, error) from error
+
+    async def call_route(self, body: PlainBody, salt: str) -> Body | Events:
+        return await call_route(self.loaded.routes, body, salt)
 
     def _to_vllm_request(self, request: AnyRequest, salt: str) -> VllmRequest:
         kind = ChatCompletionRequest if isinstance(request, ChatRequest) else VllmCompletionRequest
-        body = {**request.to_upstream(), "model": self.card.name, "cache_salt": salt}
+        body = {
+            **request.to_upstream(),
+            "model": self.current_card.resolve(request.model),
+            **({"cache_salt": salt} if salt else {}),
+        }
         try:
             vllm_request: VllmRequest = kind.model_validate(body)
         except ValueError as error:
             raise to_api_error(error) from error
         return vllm_request
+
+
+def to_plain_body(request: AnyRequest | ResponsesRequest) -> PlainBody:
+    """Convert a parsed request without a strategy to the body that vLLM's route takes."""
+    paths = {ChatRequest: "/v1/chat/completions", ResponsesRequest: "/v1/responses"}
+    return PlainBody(paths.get(type(request), "/v1/completions"), request.to_upstream())
 
 
 def _with_prompt_param(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:
@@ -118,16 +134,24 @@ async def start_engine(
     llm = await asyncio.to_thread(launch, args)
     processes = list_descendants() - earlier
     await check_workers(llm)
-    config = llm.model_config
+    engine = await build_engine(await load_application(llm, args), ModelSpec(model, engine_args), reward)
+    return replace(engine, processes=processes)
+
+
+async def build_engine(loaded: LoadedEngine, model: ModelSpec, reward: ModelSpec | None = None) -> VllmEngine:
+    """Wrap a loaded engine."""
+    config = loaded.llm.model_config
+    name, *aliases = [path.name for path in loaded.state.openai_serving_models.base_model_paths]
     card = ModelCard(
         name,
-        await asyncio.to_thread(compute_revision, config, ModelSpec(model, engine_args), reward),
+        await asyncio.to_thread(compute_revision, config, model, reward),
         config.max_model_len,
         unix_time(),
-        capacity=llm.vllm_config.scheduler_config.max_num_seqs,
+        capacity=loaded.llm.vllm_config.scheduler_config.max_num_seqs,
         vocab_size=config.get_vocab_size(),
+        aliases=tuple(aliases),
     )
-    return VllmEngine(LoadedEngine(llm, await build_handlers(llm, args), args), card, processes)
+    return VllmEngine(loaded, card)
 
 
 def compute_revision(config: ModelConfig, model: ModelSpec, reward: ModelSpec | None) -> str:

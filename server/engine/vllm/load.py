@@ -1,18 +1,14 @@
-"""Starts vLLM: arguments -> a running AsyncLLM and vLLM's own OpenAI handlers."""
+"""Starts vLLM: arguments -> a running AsyncLLM."""
 
 import argparse
 import contextlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
-from starlette.datastructures import State
 from vllm.config import ModelConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -20,6 +16,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
+from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
 from cogitate.server.engine.vllm.moved import make_arg_parser, validate_parsed_serve_args
 
 CPU_DEFAULTS: Mapping[str, object] = {
@@ -47,6 +44,7 @@ def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) ->
 
     Raises CannotStart for arguments that vLLM does not take.
     """
+    check_frontend_args(engine_args)
     values = dict(engine_args)
     if current_platform.is_cpu():
         values = {**CPU_DEFAULTS, **cpu_precision(), **values}
@@ -63,6 +61,7 @@ def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) ->
     except (SystemExit, ValueError, TypeError) as error:
         reason = (output.getvalue() or str(error)).split("error: ")[-1].split("For further information")[0]
         raise CannotStart(f"--engine-args: {' '.join(reason.split())[:MAX_REASON_CHARACTERS]}") from None
+    load_parser_plugins(args)
     return args  # type: ignore[no-any-return]
 
 
@@ -74,15 +73,6 @@ def build_flag(name: str, value: object, *, variadic: bool) -> list[str]:
     if isinstance(value, list) and variadic:
         return [f"--{dashed}", *(item if isinstance(item, str) else json.dumps(item) for item in value)]
     return [f"--{dashed}", json.dumps(value) if isinstance(value, list | dict) else str(value)]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedEngine:
-    """A running engine and the application state of vLLM's own server, which has its handlers."""
-
-    llm: AsyncLLM
-    state: State
-    args: argparse.Namespace
 
 
 class BoundedContextArgs(AsyncEngineArgs):  # type: ignore[misc]
@@ -120,10 +110,3 @@ def error_reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
     return str(error).strip().split("\n")[0]
-
-
-async def build_handlers(llm: AsyncLLM, args: argparse.Namespace) -> State:
-    """Build the application state of vLLM's own server."""
-    state: Any = State()
-    await init_app_state(llm, state, args, await llm.get_supported_tasks())
-    return state  # type: ignore[no-any-return]

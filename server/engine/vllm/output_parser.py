@@ -8,7 +8,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.outputs import CompletionOutput
 from vllm.parser.abstract_parser import Parser
 
-from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.strategies.core.ports import OnText
 from cogitate.strategies.core.types import Completion, TextDelta, ToolCall
 

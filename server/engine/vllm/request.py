@@ -8,14 +8,15 @@ from typing import Any
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.inputs import EngineInput
 from vllm.logprobs import FlatLogprobs
+from vllm.lora.request import LoRARequest
 from vllm.outputs import CompletionOutput
 from vllm.utils import random_uuid
 
 from cogitate.server.engine import Body
+from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.completion import FINISHES, to_completion
-from cogitate.server.engine.vllm.decode import DecodedSequence, decode, to_logprobs
+from cogitate.server.engine.vllm.decode import DecodedSequence, Submission, decode, to_logprobs
 from cogitate.server.engine.vllm.errors import to_api_error
-from cogitate.server.engine.vllm.load import LoadedEngine
 from cogitate.server.engine.vllm.output_parser import LiveParser, build_parser, parse_completion
 from cogitate.server.engine.vllm.render import RenderedPrompt, VllmRequest, render, with_ids
 from cogitate.server.engine.vllm.response import build_response
@@ -35,6 +36,8 @@ class VllmConversation:
     loaded: LoadedEngine
     request: VllmRequest
     salt: str
+    lora: LoRARequest | None = None
+    """The adapter that all of its sequences are decoded with."""
     prompt_tokens: int = 0
     _rendered: dict[int, tuple[object, RenderedPrompt]] = field(default_factory=dict)
     """By id of the messages or raw prompt, which is stored with its rendering so that the id stays in use."""
@@ -60,7 +63,7 @@ class VllmConversation:
                     sampling,
                     stream=on_text is not None or sampling.confidence_threshold is not None,
                 ),
-                f"cogitate-{random_uuid()}",
+                Submission(f"cogitate-{random_uuid()}", self.lora),
                 self._build_listener(rendered, ids, sampling, on_text),
                 (lambda sequence: on_abort(convert(sequence))) if on_abort else None,
                 build_stop_check(sampling),
@@ -99,7 +102,8 @@ class VllmConversation:
         if id(start) not in self._rendered:
             is_raw = isinstance(self.request, CompletionRequest)
             without_fields = auxiliary or is_raw != (prompt.raw is not None)
-            fields = {"cache_salt": self.salt} if without_fields else self._client_fields
+            salt = {"cache_salt": self.salt} if self.salt else {}
+            fields = salt if without_fields else self._client_fields
             self._rendered[id(start)] = (start, await render(self.loaded, prompt, fields))
         return self._rendered[id(start)][1]
 

@@ -11,8 +11,8 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.utils import random_uuid
 
 from cogitate.server.engine import Body
+from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.errors import parse_error_response
-from cogitate.server.engine.vllm.load import LoadedEngine
 from cogitate.server.engine.vllm.output_parser import build_parser
 from cogitate.server.engine.vllm.render import RenderedPrompt
 from cogitate.server.protocol.json import unix_time

@@ -7,7 +7,7 @@ from vllm import SamplingParams
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
 
-from cogitate.server.engine.vllm.load import LoadedEngine
+from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.render import VllmRequest
 from cogitate.strategies.core.types import Sampling
 

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from cogitate.server.app import list_paths
+from cogitate.server.api.routers import list_paths
 from cogitate.server.observability.metrics import CACHE_RESULTS, STRATEGY_ENDPOINTS, Metrics
 from cogitate.strategies import STRATEGIES
 

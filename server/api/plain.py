@@ -1,0 +1,63 @@
+"""Answers a body that asks for no strategy by vLLM's own handler, within this server's limits and through its cache."""
+
+from collections.abc import AsyncGenerator
+
+import orjson
+from fastapi import Request, Response
+
+from cogitate.server.api import sse
+from cogitate.server.api.request_body import MAX_DEPTH, caller, is_too_deep, read_body
+from cogitate.server.api.respond import Encoding, respond
+from cogitate.server.engine import Body
+from cogitate.server.errors import BadRequest
+from cogitate.server.planning.plain_plan import build_body_plan
+from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.plain_body import PlainBody
+from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.service import Service
+
+OWN_HEADERS = frozenset(
+    {b"authorization", b"connection", b"content-length", b"content-type", b"host", b"idempotency-key", b"keep-alive"}
+    | {b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"x-api-key"}
+)
+"""Headers of the connection and of this server, which vLLM's handler does not get."""
+
+
+async def answer_plain(request: Request) -> Response:
+    """Answers a body of vLLM's. Raises ApiError."""
+    service: Service = request.app.state.service
+    service.check_ready()
+    content = parse_object(await read_body(request))
+    headers = tuple((name, value) for name, value in request.scope["headers"] if name not in OWN_HEADERS)
+    body = PlainBody(request.scope["path"], content, headers)
+    plan = build_body_plan(body, service.backend.card, service.settings, caller(request))
+    return await respond(service, plan, request, ENCODING, stream=body.stream)
+
+
+def parse_object(body: bytes) -> Body:
+    """Raises BadRequest for what is no JSON object, or is nested too deep."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise BadRequest("The body must be a JSON object.")
+    if is_too_deep(body, content):
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return content
+
+
+def relabel_repeatable(plan: Plan, body: Body, *, cached: bool) -> Body:
+    """Returns vLLM's body; with an id and a time of its own where other requests may be given it too."""
+    if plan.key is None:
+        return body
+    time = "created_at" if "created_at" in body else "created"
+    own = {"id": f"{plan.request.id_prefix}-{plan.number}"} if isinstance(plan.request, PlainBody) else {}
+    return body | own | ({time: plan.created} if time in body else {})
+
+
+def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
+    return sse.relay(job, reader)
+
+
+ENCODING = Encoding(relabel_repeatable, stream)

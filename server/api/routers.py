@@ -1,0 +1,39 @@
+"""All routes, and how they are attached to an application: this server's own, or vLLM's."""
+
+from collections.abc import Iterable
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from cogitate.server.api import chat_completions, health, models, requests, responses, root
+from cogitate.server.api.error_handlers import add_error_handlers
+
+ROUTERS = (chat_completions.router, responses.router, requests.router, models.router, health.router, root.router)
+
+
+def list_paths() -> frozenset[str]:
+    """Returns the path templates of all routes: the closed set of `endpoint` labels in the metrics."""
+    routes = (route for router in ROUTERS for route in router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute))
+
+
+def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[APIRoute, APIRoute | None]]:
+    """Adds the routes to an application, in place of its routes of the same path and method.
+
+    Returns each with the route that it replaces; None where there was none. `without`: paths that are left as they are.
+    """
+    earlier = {key: route for route in app.routes if isinstance(route, APIRoute) for key in _keys(route)}
+    count, skip = len(app.routes), set(without)
+    for router in ROUTERS:
+        app.include_router(router)
+    routes = [route for route in app.routes[count:] if isinstance(route, APIRoute) and route.path not in skip]
+    replaced = {key for route in routes for key in _keys(route)}
+    others = [route for route in app.routes[:count] if not (isinstance(route, APIRoute) and _keys(route) <= replaced)]
+    # Before all others: a mount such as vLLM's /metrics would take what follows it.
+    app.router.routes[:] = [*routes, *others]
+    add_error_handlers(app)
+    return [(route, next((earlier[key] for key in _keys(route) if key in earlier), None)) for route in routes]
+
+
+def _keys(route: APIRoute) -> set[tuple[str, str]]:
+    return {(method, route.path) for method in route.methods}

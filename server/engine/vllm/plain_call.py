@@ -1,0 +1,148 @@
+"""Calls one of vLLM's own routes in this process: a JSON body in, a response body or a stream of events out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from starlette.types import Message, Scope
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+
+from cogitate.server.engine import Body, Events
+from cogitate.server.engine.vllm.errors import LOST_REQUEST, parse_error_response, to_api_error
+from cogitate.server.errors import ApiError, UpstreamError
+from cogitate.server.protocol.plain_body import PlainBody
+
+log = logging.getLogger("cogitate.engine")
+CLOSE_SECONDS = 10.0
+"""How long a route may take to end after its client has left."""
+MAX_QUEUED_MESSAGES = 2
+"""Messages of a response that wait to be read, so that a slow reader slows the route."""
+
+
+async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Events:
+    """Returns the response body, or its events where the route streams. Raises ApiError.
+
+    Cancelling the call, or closing the stream, aborts the work of the route: it sees its client leave. (Cancelling the
+    route itself would not do: vLLM's `with_cancellation` leaves its handler running then.)
+    """
+    call = RouteCall(routes, build_scope(body), body.to_engine(salt))
+    try:
+        start = await call.next_message()
+        if is_event_stream(start):
+            return call.stream()
+        content = orjson.loads(await call.read_rest())
+    except BaseException:
+        await call.close()
+        raise
+    await call.close()
+    if start["status"] >= 400:
+        raise parse_error(content)
+    return dict(content)
+
+
+class RouteCall:
+    """A request to a route, from its start to the end of the response."""
+
+    def __init__(self, routes: FastAPI, scope: Scope, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._left = asyncio.Event()
+        """The client has left."""
+        self._messages: asyncio.Queue[Message | None] = asyncio.Queue(MAX_QUEUED_MESSAGES)
+        self._task = asyncio.create_task(self._run(routes, scope))
+
+    async def _run(self, routes: FastAPI, scope: Scope) -> None:
+        try:
+            await routes(scope, self._receive, self._send)
+        finally:
+            if not self._left.is_set():
+                await self._messages.put(None)
+
+    async def _receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if not self._left.is_set():
+            await self._messages.put(message)
+
+    async def next_message(self) -> Message:
+        """Returns the next message of the response. Raises ApiError where the route fails before it."""
+        message = await self._messages.get()
+        if message is None:
+            await self._raise_failure()
+            raise UpstreamError(LOST_REQUEST)
+        return message
+
+    async def _raise_failure(self) -> None:
+        try:
+            await self._task
+        except Exception as error:
+            raise to_api_error(error) from error
+
+    async def read_rest(self) -> bytes:
+        """Returns the body of the response."""
+        content, is_more = b"", True
+        while is_more:
+            message = await self.next_message()
+            content += message.get("body", b"")
+            is_more = bool(message.get("more_body"))
+        return content
+
+    async def stream(self) -> AsyncGenerator[str]:
+        """Yields the events. Each message of vLLM's streams is complete events."""
+        try:
+            is_more = True
+            while is_more:
+                message = await self.next_message()
+                if text := message.get("body", b"").decode():
+                    yield text
+                is_more = bool(message.get("more_body"))
+        finally:
+            await asyncio.shield(self.close())
+
+    async def close(self) -> None:
+        """Ends the call: what is still running is aborted, as where a client leaves."""
+        self._left.set()
+        while not self._messages.empty():
+            self._messages.get_nowait()
+        _, pending = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+        for task in pending:
+            task.cancel()
+        with suppress(Exception, asyncio.CancelledError):
+            await self._task
+
+
+def build_scope(body: PlainBody) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": body.path,
+        "raw_path": body.path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), *body.headers],
+        "client": None,
+        "server": None,
+        "state": {},
+    }
+
+
+def is_event_stream(start: Message) -> bool:
+    types = [value for name, value in start["headers"] if name.lower() == b"content-type"]
+    return start["status"] < 400 and any(value.startswith(b"text/event-stream") for value in types)
+
+
+def parse_error(content: Any) -> ApiError:  # noqa: ANN401 JSON
+    """Converts the body of an error response, of vLLM's own or of its Anthropic routes'."""
+    error = content.get("error", {}) if isinstance(content, dict) else {}
+    return parse_error_response(ErrorResponse.model_validate({"error": {"type": "", "code": 500, **error}}))

@@ -1,0 +1,82 @@
+"""Plans a plain body for vLLM's own handlers: what a key may do, what it may cost, whether its answer is cached."""
+
+from cogitate.server.auth.caller import Caller
+from cogitate.server.engine import ModelCard
+from cogitate.server.errors import UnsupportedParameter
+from cogitate.server.planning.cache_key import compute_plain_key
+from cogitate.server.planning.compatibility import check_plain_width
+from cogitate.server.planning.cost import DEFAULT_RAW_MAX_TOKENS, build_cost_error
+from cogitate.server.planning.plan import NO_SEED, Plan, new_answer_id
+from cogitate.server.protocol.plain_body import PlainBody
+from cogitate.server.settings import Settings
+
+SHARED_FIELDS = frozenset(
+    {
+        "cache_salt",
+        "chat_template",
+        "kv_transfer_params",
+        "media_io_kwargs",
+        "mm_processor_kwargs",
+        "prompt_embeds",
+        "request_id",
+        "vllm_xargs",
+    }
+)
+"""Fields that reach past one request. Where keys divide tenants they are refused, unless --allow-field names them."""
+
+
+def build_body_plan(body: PlainBody, card: ModelCard, settings: Settings, caller: Caller) -> Plan:
+    """Raises ApiError for a field that the key may not use, and for a cost or width above its limits."""
+    if body.budget is not None:
+        raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
+    check_cache_field(body)
+    if settings.api_keys_file is not None:
+        check_shared_fields(body, settings.allow_field)
+    body, cost, width = limit_cost(body, card, settings, caller)
+    repeats = body.temperature == 0 or body.seed not in (None, NO_SEED)
+    is_cacheable = repeats and body.cache != "no-store" and not body.stream
+    return Plan(
+        request=body,
+        model=body.model,
+        strategy=None,
+        width=width,
+        cost=cost,
+        key=compute_plain_key(body, card, caller.tenant) if is_cacheable else None,
+        caller=caller,
+        abilities=card.abilities,
+        id=new_answer_id(body),
+    )
+
+
+def check_cache_field(body: PlainBody) -> None:
+    if body.cache not in ("default", "no-store", "refresh"):
+        raise UnsupportedParameter("cache must be default, no-store or refresh.", param="cache")
+
+
+def check_shared_fields(body: PlainBody, allowed: tuple[str, ...]) -> None:
+    """Raises UnsupportedParameter for a field that could reach what other tenants sent."""
+    for name in sorted(SHARED_FIELDS.difference(allowed).intersection(body.content)):
+        if body.content[name] is not None:
+            raise UnsupportedParameter(
+                f"{name} reaches past this request, and API keys divide this server's users: the operator can allow it "
+                f"with --allow-field {name}.",
+                param=name,
+            )
+
+
+def limit_cost(body: PlainBody, card: ModelCard, settings: Settings, caller: Caller) -> tuple[PlainBody, int, int]:
+    """Returns the body, its cost in tokens and its number of generations.
+
+    Without a limit of its own an answer may fill the context. Where that costs too much, it is given a limit.
+    """
+    max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
+    width, context, limit = body.n * body.width, card.max_model_len, body.limit
+    if caller.limits.generations is not None:
+        check_plain_width(body, width, caller.limits.generations)
+    is_raw = body.path == "/v1/completions"
+    if limit is None and not is_raw and 0 < (affordable := max_cost // width) < context:
+        body, limit = body.with_limit(affordable), affordable
+    cost = min(limit or (DEFAULT_RAW_MAX_TOKENS if is_raw else context), context) * width
+    if cost > max_cost:
+        raise build_cost_error(cost, max_cost, body.limit_field)
+    return body, cost, width
