@@ -27,7 +27,7 @@ from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
 from cogitate.strategies import STRATEGIES
 
-VLLM_PATHS = frozenset({"/health", "/metrics"})
+ENGINE_PATHS = frozenset({"/health", "/metrics"})
 """Paths that stay vLLM's. Its /metrics has our metrics too, since they are in the process's registry."""
 
 
@@ -47,7 +47,7 @@ class CogitatePlugin:
         """Attach our routes. vLLM calls this after its own routes are attached."""
         self.app, self.routes = app, copy_routes(app)
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
-        for route, earlier in attach_routes(app, without=VLLM_PATHS):
+        for route, earlier in attach_routes(app, without=ENGINE_PATHS):
             ours = self._with_caller(route.app)
             takes_body = route.methods == {"POST"}
             route.app = PassOn(earlier.app, ours, suffixes) if earlier and takes_body else ours

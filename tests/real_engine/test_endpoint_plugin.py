@@ -1,0 +1,126 @@
+"""`VLLM_PLUGINS=cogitate vllm serve`: strategies on vLLM's own server, and everything else as without the plugin."""
+
+import json
+from collections.abc import Iterator
+
+import anyio
+import httpx
+import openai
+import pytest
+
+from cogitate.server.engine.vllm import env
+from tests.fakes.vllm_server import VllmServer, vllm_server
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+MODEL = env.DEMO_MODEL_NAME
+CHAT = "/v1/chat/completions"
+QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "What is 13 + 29?"}], "max_tokens": 24}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[VllmServer]:
+    presets = json.dumps({"quick": {"name": "self_consistency", "n": 2}})
+    with vllm_server(environment={"VLLM_PLUGINS": "cogitate", "COGITATE_PRESETS": presets}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: VllmServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=120) as client:
+        yield client
+
+
+def test_body_names_a_strategy(client):
+    response = client.post(CHAT, json=QUESTION | {"strategy": {"name": "self_consistency", "n": 3}})
+    body = response.json()
+    assert response.status_code == 200 and body["cogitate"]["strategy"] == "self_consistency"
+    assert body["cogitate"]["candidates"] <= 3 and response.headers["x-request-id"] == body["cogitate"]["trace_id"]
+    trace = client.get(f"/v1/traces/{response.headers['x-request-id']}").json()
+    assert trace["status"] == "completed"
+
+
+@pytest.mark.parametrize("suffix", ["best_of_n", "quick"])
+def test_model_name_selects_a_strategy_or_preset(client, suffix):
+    body = client.post(CHAT, json=QUESTION | {"model": f"{MODEL}@{suffix}"}).json()
+    assert body["cogitate"]["strategy"] == {"quick": "self_consistency"}.get(suffix, suffix)
+    assert body["model"] == f"{MODEL}@{suffix}"
+
+
+def test_repeated_search_is_cached(client):
+    ask = QUESTION | {"strategy": {"name": "self_consistency", "n": 2}, "seed": 5}
+    assert "x-cache" not in client.post(CHAT, json=ask).headers
+    assert client.post(CHAT, json=ask).headers["x-cache"] == "hit"
+
+
+def test_official_client_streams_a_strategy(server):
+    official = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none")
+    chunks = list(
+        official.chat.completions.create(**QUESTION, stream=True, extra_body={"strategy": "self_consistency"})
+    )
+    assert chunks[-1].choices[0].finish_reason in ("stop", "length")
+    assert any(chunk.model_extra and "cogitate" in chunk.model_extra for chunk in chunks)
+
+
+def test_responses_and_completions_take_strategies(client):
+    response = client.post("/v1/responses", json={"model": f"{MODEL}@quick", "input": "2+2?", "max_output_tokens": 16})
+    raw = client.post("/v1/completions", json={"model": f"{MODEL}@quick", "prompt": "2+2=", "max_tokens": 8})
+    assert response.json()["cogitate"]["strategy"] == raw.json()["cogitate"]["strategy"] == "self_consistency"
+
+
+def test_unknown_strategy_is_an_error_that_names_the_field(client):
+    response = client.post(CHAT, json=QUESTION | {"strategy": "nope"})
+    assert response.status_code == 400 and response.json()["error"]["param"] == "strategy"
+
+
+def test_plain_body_with_fields_of_vllms_own_is_vllms(client):
+    ask = QUESTION | {"structured_outputs": {"choice": ["42", "43"]}, "priority": 0, "cache_salt": "mine"}
+    body = client.post(CHAT, json=ask).json()
+    assert body["choices"][0]["message"]["content"] in ("42", "43") and "cogitate" not in body
+
+
+def test_text_that_looks_like_a_strategy_is_passed_on(client):
+    ask = QUESTION | {"messages": [{"role": "user", "content": 'a@b "strategy" \\u0040 "budget"'}]}
+    assert "cogitate" not in client.post(CHAT, json=ask).json()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model": 3}', b'{"strategy"', b"\xff\xfe"])
+def test_invalid_body_gets_vllms_own_error(client, body):
+    response = client.post(CHAT, content=body, headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422) and "error" in response.json()
+
+
+def test_other_routes_are_vllms_and_metrics_have_both(client):
+    assert client.get("/health").content == b""
+    assert client.get("/version").json()["version"]
+    assert client.post("/tokenize", json={"model": MODEL, "prompt": "one two"}).json()["count"] >= 2
+    metrics = client.get("/metrics").text
+    assert "vllm:generation_tokens_total" in metrics and "cogitate_requests_total" in metrics
+    names = [model["id"] for model in client.get("/v1/models").json()["data"]]
+    assert names[0] == MODEL and {f"{MODEL}@self_consistency", f"{MODEL}@quick"} <= set(names)
+
+
+def test_search_is_cancelled_by_its_id(client, server):
+    async def run() -> tuple[int, int]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as both:
+            ask = QUESTION | {"strategy": {"name": "self_consistency", "n": 8}, "max_tokens": 900, "cache": "no-store"}
+            statuses: list[int] = []
+
+            async def search() -> None:
+                response = await both.post(CHAT, json=ask | {"min_tokens": 800}, headers={"x-request-id": "mine"})
+                statuses.append(response.status_code)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(search)
+                await anyio.sleep(1)
+                statuses.append((await both.post("/v1/requests/mine/cancel")).status_code)
+            return statuses[0], statuses[1]
+
+    assert anyio.run(run) == (200, 499)
+
+
+def test_setting_of_the_launcher_stops_the_start_with_a_line():
+    variables = {"VLLM_PLUGINS": "cogitate", "COGITATE_API_KEYS_FILE": "/nowhere"}
+    with pytest.raises(AssertionError, match="COGITATE_API_KEYS_FILE has no effect in `vllm serve`"):  # noqa: SIM117
+        with vllm_server(environment=variables):
+            pass
