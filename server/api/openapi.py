@@ -14,6 +14,7 @@ from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.chat_response import ChatStreamEvent
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.completion_response import TextStreamEvent
+from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.error import ErrorResponse
 from cogitate.server.protocol.response_object import ResponseStreamEvent
 from cogitate.server.protocol.responses import ResponsesRequest
@@ -24,35 +25,38 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """For the `responses` of a router."""
 
 
-class Streamed(NamedTuple):
+class Described(NamedTuple):
     """A route that reads its body itself and may answer by server-sent events."""
 
     request: Any
-    event: Any
-    """The JSON of one `data:` line."""
+    event: Any = None
+    """The JSON of one `data:` line; None where it has no streams."""
 
 
-STREAMED = {
-    "/v1/chat/completions": Streamed(ChatRequest, ChatStreamEvent),
-    "/v1/completions": Streamed(CompletionRequest, TextStreamEvent),
-    "/v1/responses": Streamed(ResponsesRequest, ResponseStreamEvent),
+DESCRIBED = {
+    "/v1/chat/completions": Described(ChatRequest, ChatStreamEvent),
+    "/v1/completions": Described(CompletionRequest, TextStreamEvent),
+    "/v1/responses": Described(ResponsesRequest, ResponseStreamEvent),
+    "/v1/decisions": Described(DecisionRequest),
 }
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
-    for path, streamed in STREAMED.items():
-        inputs.append((path, "validation", TypeAdapter(streamed.request)))
-        inputs.append((path, "serialization", TypeAdapter(streamed.event)))
+    for path, route in DESCRIBED.items():
+        inputs.append((path, "validation", TypeAdapter(route.request)))
+        if route.event is not None:
+            inputs.append((path, "serialization", TypeAdapter(route.event)))
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= definitions["$defs"]
-    for path in STREAMED:
+    for path, route in DESCRIBED.items():
         operation = document["paths"][path]["post"]
         body = {"application/json": {"schema": schemas[path, "validation"]}}
         operation["requestBody"] = {"required": True, "content": body}
-        events = {"schema": schemas[path, "serialization"]}
-        operation["responses"]["200"]["content"]["text/event-stream"] = events
+        if route.event is not None:
+            events = {"schema": schemas[path, "serialization"]}
+            operation["responses"]["200"]["content"]["text/event-stream"] = events
     return document
 
 

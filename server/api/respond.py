@@ -35,12 +35,12 @@ class Encoding:
 
     build_body: BuildBody
     """Build the complete answer from a job's result."""
-    stream: Callable[[Plan, Job[Body], JobReader], AsyncGenerator[bytes]]
-    """Encode the answer as server-sent events."""
+    stream: Callable[[Plan, Job[Body], JobReader], AsyncGenerator[bytes]] | None = None
+    """Encode the answer as server-sent events; None where the API has no streams."""
 
     async def encode(self, plan: Plan, job: Job[Body], *, stream: bool) -> bytes:
         """Encode a finished job's answer; empty where its stream holds a failure."""
-        if not stream:
+        if not stream or self.stream is None:
             return dumps(self.build_body(plan, job.result(), cached=job.cached))
         async with aclosing(self.stream(plan, job, JobReader(plan.caller))) as chunks:
             content = b"".join([chunk async for chunk in chunks])
@@ -64,7 +64,7 @@ async def respond(service: Service, plan: Plan, request: Request, encoding: Enco
     if attempt:
         attempt.record(job, lambda: encoding.encode(original, job, stream=stream))
     headers = {"X-Cache": "hit"} if job.cached else {}
-    if stream:
+    if stream and encoding.stream:
         return await _open_stream(request, job, plan.caller, partial(encoding.stream, original, job), headers)
     result = await _wait_for_result(request, job, plan.caller)
     return OrjsonResponse(encoding.build_body(original, result, cached=job.cached), headers=headers)

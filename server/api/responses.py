@@ -12,6 +12,7 @@ from cogitate.server.api.respond import Encoding, respond
 from cogitate.server.api.responses_body import render_response
 from cogitate.server.planning.cache_key import compute_cache_key
 from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.response_object import ResponseObject
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_field_names import rename_fields_in_errors
@@ -46,7 +47,7 @@ def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Servic
     With a strategy the plan keeps the chat request, so that chats and responses share cached answers. Of the engine's
     own answers only complete ones are cached, in their own format.
     """
-    assert not isinstance(plan.request, ResponsesRequest)
+    assert isinstance(plan.request, ChatRequest)
     if request.max_output_tokens is None and plan.request.limit:
         request = request.model_copy(update={"max_output_tokens": plan.request.limit})
     is_cacheable = plan.key and not request.stream

@@ -5,10 +5,20 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from cogitate.server.api import chat_completions, health, models, requests, responses, root
+from cogitate.server.api import chat_completions, decisions, health, models, requests, responses, root
 from cogitate.server.api.error_handlers import add_error_handlers
 
-ROUTERS = (chat_completions.router, responses.router, requests.router, models.router, health.router, root.router)
+ROUTERS = (
+    chat_completions.router,
+    responses.router,
+    decisions.router,
+    requests.router,
+    models.router,
+    health.router,
+    root.router,
+)
+NEVER_PASSED_ON = frozenset({"/v1/decisions"})
+"""Paths that no strategy selects: the answer is always ours, also where vLLM has the path."""
 
 
 def list_paths() -> frozenset[str]:
@@ -20,9 +30,11 @@ def list_paths() -> frozenset[str]:
 def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[APIRoute, APIRoute | None]]:
     """Adds the routes to an application, in place of its routes of the same path and method.
 
-    Returns each with the route that it replaces; None where there was none. `without`: paths that are left as they are.
+    Returns each with the route that it replaces and may pass on to; None where there is none. `without`: paths that
+    are left as they are.
     """
-    earlier = {key: route for route in app.routes if isinstance(route, APIRoute) for key in _keys(route)}
+    apis = [route for route in app.routes if isinstance(route, APIRoute)]
+    earlier = {key: route for route in apis if route.path not in NEVER_PASSED_ON for key in _keys(route)}
     count, skip = len(app.routes), set(without)
     for router in ROUTERS:
         app.include_router(router)

@@ -18,6 +18,7 @@ from cogitate.strategies.core.trace import (
     Trace,
     Usage,
 )
+from cogitate.strategies.decisions.decide import Bill
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -27,6 +28,8 @@ TOKEN_KINDS = ("prompt", "cached", "generated", "aborted", "verifier")
 STATUS_CLASSES = ("2xx", "4xx", "5xx")
 STRATEGY_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses"})
 """Requests to these paths may name a strategy."""
+DECISIONS = "decisions"
+"""Stands in place of a strategy's name."""
 
 
 @dataclass(slots=True)
@@ -58,9 +61,10 @@ class Metrics:
         self._create_gauges()
         for result in CACHE_RESULTS:
             self.cache.labels(result)
-        for strategy in STRATEGIES:
+        for name in (*STRATEGIES, DECISIONS):
             for kind in TOKEN_KINDS:
-                self.tokens.labels(strategy, kind)
+                self.tokens.labels(name, kind)
+        for strategy in STRATEGIES:
             for reason in get_args(Stopped):
                 self.stopped.labels(strategy, reason)
             for histogram in (self.first_token, self.candidates, self.agreement):
@@ -99,6 +103,12 @@ class Metrics:
                 self.stopped.labels(name, event.stopped).inc()
                 if event.outcome.agreement is not None:
                     self.agreement.labels(name).observe(event.outcome.agreement)
+
+    def observe_decision(self, bill: Bill) -> None:
+        """Counts the tokens of a decisions request under the name `decisions`."""
+        counts = bill.prompt_tokens, bill.cached_tokens, bill.completion_tokens, bill.aborted_tokens, 0
+        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
+            self.tokens.labels(DECISIONS, kind).inc(count)
 
     def exposition(self) -> bytes:
         """Returns these metrics and those that the engine reports in this process, in Prometheus's text format."""

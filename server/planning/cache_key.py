@@ -2,6 +2,7 @@
 
 from cogitate.server.engine import ModelCard
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import digest
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
@@ -14,7 +15,7 @@ FIELDS_NOT_IN_PLAIN_KEY = {"stream", "stream_options", "user", "cache", "model",
 
 
 def compute_cache_key(
-    request: AnyRequest | ResponsesRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str
+    request: AnyRequest | ResponsesRequest | DecisionRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str
 ) -> str:
     """Compute the SHA-256 of the resolved request, as 64 hex digits. It reveals nothing of the request."""
     content = {

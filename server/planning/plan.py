@@ -28,6 +28,7 @@ from cogitate.server.planning.strategy_selection import adapt_to_request, limit_
 from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import unix_time
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
@@ -48,7 +49,7 @@ DEFAULT_SAMPLING = Sampling(max_tokens=DEFAULT_MAX_TOKENS)
 class Plan:
     """A request that can be run as it is."""
 
-    request: AnyRequest | ResponsesRequest | PlainBody
+    request: AnyRequest | ResponsesRequest | DecisionRequest | PlainBody
     model: str
     """The model's name as the client wrote it."""
     strategy: AnyStrategy | None

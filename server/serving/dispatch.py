@@ -9,10 +9,12 @@ from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.idempotency import Attempt
 from cogitate.server.serving.jobs import Job
 from cogitate.server.serving.relay import PlainRelay
+from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.trace import Trace
@@ -28,6 +30,7 @@ class Dispatcher:
     traces: TraceRegistry
     runner: StrategyRunner
     relay: PlainRelay
+    decisions: DecisionRunner
     running: dict[str, tuple[Plan, Job[Body]]] = field(default_factory=dict)
     """The jobs that equal requests may join, by cache key, each with the plan that began it."""
 
@@ -86,8 +89,12 @@ class Dispatcher:
         width, caller = plan.width, plan.caller
         self.slots.admit(width, caller.key, caller.limits.generations)
         try:
-            is_plain = plan.strategy is None
-            job = self.relay.start(plan, keep_read=is_repeatable) if is_plain else self.runner.start(plan)
+            if isinstance(plan.request, DecisionRequest):
+                job = self.decisions.start(plan)
+            elif plan.strategy is None:
+                job = self.relay.start(plan, keep_read=is_repeatable)
+            else:
+                job = self.runner.start(plan)
         except ApiError:
             self.slots.leave(width, caller.key)
             raise

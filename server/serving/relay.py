@@ -9,6 +9,7 @@ import orjson
 
 from cogitate.server.engine import Backend, Body, Events, HasApplication
 from cogitate.server.planning.plan import Plan
+from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.serving.fair_queue import Slots
@@ -57,6 +58,7 @@ class PlainRelay:
             return {}
 
     async def _answer(self, plan: Plan, salt: str) -> Body | Events:
+        assert not isinstance(plan.request, DecisionRequest)
         if not isinstance(plan.request, PlainBody):
             return await self.backend.answer(plan.request, salt)
         assert isinstance(self.backend, HasApplication)

@@ -10,9 +10,9 @@ from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
 from cogitate.server.engine.context_limit import ContextLimitedEngine
 from cogitate.server.planning.plan import Plan
 from cogitate.server.planning.token_fields import check_min_tokens
+from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.json import dumps
-from cogitate.server.protocol.plain_body import PlainBody
-from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
 from cogitate.server.serving.chat_response import build_completion
 from cogitate.server.serving.fair_queue import QueuedEngine, Slots
@@ -55,7 +55,7 @@ class StrategyRunner:
         return job
 
     async def _run(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
-        assert plan.strategy is not None and not isinstance(plan.request, ResponsesRequest | PlainBody)
+        assert plan.strategy is not None and isinstance(plan.request, ChatRequest | CompletionRequest)
         deadline = compute_deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
         if plan.request.min_tokens:

@@ -17,6 +17,7 @@ from cogitate.server.serving.idempotency import Idempotency
 from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.server.serving.relay import PlainRelay
+from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
@@ -70,7 +71,8 @@ class Service:
         salts = build_salts(settings)
         relay = PlainRelay(backend, self.jobs, self.slots, salts, flights, self.traces)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
-        self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay)
+        decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
+        self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay, decisions)
         self.verifiers: Mapping[str, Verifier] = {}
         """All verifiers by name, once the engine is loaded."""
 

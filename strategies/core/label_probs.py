@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from cogitate.strategies.core.types import Completion
 
 
-def label_probabilities(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float] | None:
-    """Return the probability of each label, given as its spellings; None where no spelling was reported.
+def label_masses(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float]:
+    """Return the probability of each label over the whole vocabulary; 0 where no spelling of it was reported.
 
-    A tokeniser may spell a label in several ways (`Yes`, ` Yes`), whose probabilities add up. The result is normalised
-    over the labels.
+    A label is given as its spellings: a tokeniser may spell it in several ways (`Yes`, ` Yes`), whose probabilities add
+    up.
     """
-    masses = [
+    return [
         math.fsum(math.exp(verdict.labels[spelling]) for spelling in label if spelling in verdict.labels)
         for label in labels
     ]
+
+
+def label_probabilities(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float] | None:
+    """Return the probability of each label among the labels; None where no spelling was reported."""
+    masses = label_masses(verdict, labels)
     total = math.fsum(masses)
     return [mass / total for mass in masses] if total > 0 else None

@@ -71,7 +71,10 @@ class Dialect:
 
 @dataclass(slots=True)
 class RequestBuilder:
-    """Builds the bodies of one request's calls. Messages are serialised once, however many samples are drawn."""
+    """Builds the bodies of one request's calls. Messages are serialised once, however many samples are drawn.
+
+    Verdicts are not stored: each has a prompt of its own.
+    """
 
     request: AnyRequest
     dialect: Dialect
@@ -94,10 +97,12 @@ class RequestBuilder:
         """Build the body of a chat completion with `n` choices."""
         is_newer = self.request.value_of("max_completion_tokens") is not None
         limit = self._limit_field(sampling, "max_completion_tokens" if is_newer else "max_tokens")
-        body = {**self._sampling_fields(sampling), "messages": self._encode_messages(prompt.messages), **limit}
+        body = {**self._sampling_fields(sampling), **limit}
         if sampling.labels:
-            body |= {"logprobs": True, "top_logprobs": LABEL_ALTERNATIVES}
-        elif sampling.logprobs is not None:
+            body |= {"messages": encode_messages(prompt.messages), **self._verdict_fields()}
+            return self._encode(body, sampling, stream=stream, n=n)
+        body["messages"] = self._encode_messages(prompt.messages)
+        if sampling.logprobs is not None:
             body["logprobs"] = True
             if sampling.logprobs:
                 body["top_logprobs"] = sampling.logprobs
@@ -149,6 +154,11 @@ class RequestBuilder:
             body["seed"] = sampling.seed
         return body
 
+    def _verdict_fields(self) -> Body:
+        """The fields of a verdict, which is the reply's first token: vLLM's chat template must not begin a thought."""
+        template = {"chat_template_kwargs": {"enable_thinking": False}} if self.dialect.vllm else {}
+        return {"logprobs": True, "top_logprobs": LABEL_ALTERNATIVES, **template}
+
     def _limit_field(self, sampling: Sampling, name: str) -> Body:
         if sampling.max_tokens is None:
             return {}
@@ -168,9 +178,13 @@ class RequestBuilder:
     def _encode_messages(self, messages: tuple[Message, ...]) -> orjson.Fragment:
         key = id(messages)
         if key not in self._message_cache:
-            bodies = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
-            self._message_cache[key] = (messages, orjson.Fragment(orjson.dumps(bodies)))
+            self._message_cache[key] = (messages, encode_messages(messages))
         return self._message_cache[key][1]
+
+
+def encode_messages(messages: tuple[Message, ...]) -> orjson.Fragment:
+    bodies = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
+    return orjson.Fragment(orjson.dumps(bodies))
 
 
 def to_list(stop: object) -> list[object]:

@@ -27,6 +27,8 @@ from cogitate.strategies.core.types import Completion, Prompt, Sampling, TextDel
 
 PER_SAMPLE_FIELDS = {"messages", "prompt", "stream", "stream_options", "n"}
 """Fields of the client's request that each sample sets anew."""
+WITHOUT_THINKING = {"enable_thinking": False}
+"""Arguments of chat templates; those of models that do not think ignore them."""
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class VllmConversation:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        rendered = await self.render(prompt, auxiliary=sampling.auxiliary)
+        rendered = await self._render_for(prompt, sampling)
         engine_input = await self._append_segments(rendered, prompt)
         ids = engine_input["prompt_token_ids"]
 
@@ -93,6 +95,16 @@ class VllmConversation:
         parser = build_parser(self.loaded, rendered.request)
         return LiveParser(on_text, rendered.request, prompt_ids, parser).feed
 
+    async def _render_for(self, prompt: Prompt, sampling: Sampling) -> RenderedPrompt:
+        """Render the prompt of a decode.
+
+        A verdict is the reply's first token, so the model must not think first; each has a prompt of its own, which is
+        not stored.
+        """
+        if sampling.labels and prompt.raw is None and not prompt.segments:
+            return await render(self.loaded, prompt, {**self._salt_field, "chat_template_kwargs": WITHOUT_THINKING})
+        return await self.render(prompt, auxiliary=sampling.auxiliary)
+
     async def render(self, prompt: Prompt, *, auxiliary: bool = False) -> RenderedPrompt:
         """Render a prompt without its segments; once, however many samples are drawn from it. Raises ApiError.
 
@@ -102,10 +114,13 @@ class VllmConversation:
         if id(start) not in self._rendered:
             is_raw = isinstance(self.request, CompletionRequest)
             without_fields = auxiliary or is_raw != (prompt.raw is not None)
-            salt = {"cache_salt": self.salt} if self.salt else {}
-            fields = salt if without_fields else self._client_fields
+            fields = self._salt_field if without_fields else self._client_fields
             self._rendered[id(start)] = (start, await render(self.loaded, prompt, fields))
         return self._rendered[id(start)][1]
+
+    @property
+    def _salt_field(self) -> dict[str, str]:
+        return {"cache_salt": self.salt} if self.salt else {}
 
     @property
     def _client_fields(self) -> dict[str, Any]:

@@ -91,7 +91,8 @@ async def test_auxiliary_verdict_reads_alternatives_and_omits_client_fields():
             backend, chat, max_tokens=1, labels=("Yes", "other 1", "No"), auxiliary=True, temperature=0.0
         )
     ((_, body, _),) = fake.requests
-    assert body.keys() == {"model", "messages", "temperature", "max_tokens", "logprobs", "top_logprobs"}
+    own = {"model", "messages", "temperature", "max_tokens", "logprobs", "top_logprobs", "chat_template_kwargs"}
+    assert body.keys() == own and body["chat_template_kwargs"] == {"enable_thinking": False}
     assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 20, 1)
     assert completion.labels == {"Yes": -0.5, "other 1": -1.5}
 
