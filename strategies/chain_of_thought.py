@@ -5,20 +5,16 @@ the first, with the tokens that max_tokens leaves, and never where the client co
 logit_bias); and the trigger names no format unless the request does.
 """
 
-import re
 from dataclasses import replace
 from typing import ClassVar, Literal
 
 from cogitate.strategies.core.options import Options
-from cogitate.strategies.core.prompts import THEREFORE
+from cogitate.strategies.core.prompts import THEREFORE, asks_for_prose
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
 
 MAX_ANSWER_TOKENS = 32
 """The paper's limit of the second call."""
-PROSE = re.compile(
-    r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I
-)
 
 
 class ChainOfThought(Options):
@@ -57,7 +53,7 @@ class ChainOfThought(Options):
 
     def has_short_answer(self, prompt: Prompt) -> bool:
         """Return whether the question has a short answer: a poem has none, and a second call writes no box."""
-        return self.answer_format not in ("text", "json", "boxed") and not PROSE.match(prompt.question)
+        return self.answer_format not in ("text", "json", "boxed") and not asks_for_prose(prompt.question)
 
     async def conclude(self, chain: Completion, answer: Completion, run: Run) -> Outcome:
         """Return the chain with its conclusion appended. The answer is its first line, as in the paper."""

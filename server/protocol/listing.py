@@ -54,3 +54,9 @@ class Cancellation(BaseModel):
     id: str
     object: Literal["request"] = "request"
     cancelled: Literal[True] = True
+
+
+class AnswerNow(BaseModel):
+    id: str
+    object: Literal["request"] = "request"
+    asked: Literal[True] = True

@@ -32,7 +32,7 @@ def build_completion(plan: Plan, trace: Trace, finished: Finished, body: Body) -
     for choice, outcome in zip(body["choices"], ranked, strict=False):
         if plan.strategy.reasoning != "inline":
             _separate_reasoning(choice["message"], outcome, plan)
-        if finished.stopped in ("deadline", "budget") and not _is_tool_call(choice, outcome.completion):
+        if finished.stopped in ("deadline", "budget", "draining") and not _is_tool_call(choice, outcome.completion):
             choice["finish_reason"] = "length"
     return body | {
         "id": plan.id,

@@ -1,4 +1,4 @@
-"""Tasks of admitted requests: start, join, cancel and drain them.
+"""Tasks of admitted requests: start, join, answer now, cancel and drain them.
 
 A `Job` is one admitted request. `Jobs` owns its task, so that HTTP responses may come and go without ending it. This is
 the failure boundary: code inside a job raises plainly, and only here an exception becomes data.
@@ -6,10 +6,10 @@ the failure boundary: code inside a job raises plainly, and only here an excepti
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import (
@@ -25,12 +25,15 @@ from cogitate.server.errors import (
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.event_log import Cursor, EventLog
 from cogitate.strategies.core.execute import NoOutcome
+from cogitate.strategies.core.interrupt import Interrupt
 from cogitate.strategies.core.ports import SampleFailed
 
 log = logging.getLogger("cogitate.jobs")
 T = TypeVar("T")
 ABORT_SECONDS = 5.0
 """How long aborting may take at shutdown."""
+BEST_SO_FAR_SECONDS = 1.0
+"""Part of the drain time, at most half of it, in which searches end with their best so far."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +58,10 @@ class Job(Generic[T]):
     cached: bool = False
     """The outcome is from the cache."""
     readers: list[JobReader] = field(default_factory=list)
+    interrupt: Interrupt | None = None
+    """Ends its search early; None where it has none."""
+    key: str | None = None
+    """The cache key by which jobs of other processes wait for its result."""
     _accepted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self) -> None:
@@ -88,6 +95,11 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
+
+    def end_search(self, reason: Literal["asked", "draining"]) -> None:
+        """Ends its search, where it has one, with the best so far."""
+        if self.interrupt is not None:
+            self.interrupt.request(reason)
 
     @property
     def is_done(self) -> bool:
@@ -138,7 +150,8 @@ class Jobs:
         try:
             job.outcome = await work(job)
         except Exception as failure:  # noqa: BLE001 the failure boundary
-            job.failure = to_api_error(failure)
+            is_drained = self.draining and isinstance(failure, NoOutcome)
+            job.failure = self.drain_error if is_drained else to_api_error(failure)
 
     def _finish(self, job: Job[Any]) -> None:
         if job.outcome is None and job.failure is None:
@@ -152,9 +165,7 @@ class Jobs:
 
         A job that other requests wait for too goes on for those.
         """
-        matches = [
-            (job, reader) for job in self.live for reader in job.readers if reader.caller.name == (tenant, request_id)
-        ]
+        matches = self._find(tenant, request_id)
         for job, reader in matches:
             if not reader.dropped.done():
                 reader.dropped.set_result(None)
@@ -162,6 +173,26 @@ class Jobs:
             if all(each.dropped.done() for each in job.readers):
                 job.cancel()
         return len(matches)
+
+    def ask(self, tenant: str, request_id: str) -> "list[Job[Any]]":
+        """Ends the searches of the tenant's requests of this id with their best so far, and returns their jobs.
+
+        Every request that waits for such a search gets that answer.
+        """
+        jobs = [job for job, reader in self._find(tenant, request_id) if job.interrupt and not reader.dropped.done()]
+        for job in jobs:
+            job.end_search("asked")
+        return jobs
+
+    def ask_by_key(self, keys: Collection[object]) -> None:
+        """Ends the searches of these cache keys, for requests that wait for them in another process."""
+        for job in self.live:
+            if job.key is not None and job.key in keys:
+                job.end_search("asked")
+
+    def _find(self, tenant: str, request_id: str) -> "list[tuple[Job[Any], JobReader]]":
+        name = tenant, request_id
+        return [(job, reader) for job in self.live for reader in job.readers if reader.caller.name == name]
 
     def run_in_background(self, work: Coroutine[object, object, None]) -> None:
         """Runs work that no response waits for, such as a write to the cache. `drain` waits for it."""
@@ -181,9 +212,16 @@ class Jobs:
             job.cancel()
 
     async def drain(self, grace: float) -> None:
-        """Admits nothing more, lets live jobs run for `grace` seconds, then aborts them."""
+        """Admits nothing more, and lets live jobs run for `grace` seconds.
+
+        In the last second searches end with their best so far; what then still runs is aborted.
+        """
         self.draining = True
-        await self._wait(grace)
+        reserve = min(BEST_SO_FAR_SECONDS, grace / 2)
+        await self._wait(grace - reserve)
+        for job in self.live:
+            job.end_search("draining")
+        await self._wait(reserve)
         for job in list(self.live):
             job.cancel()
         await self._wait(ABORT_SECONDS)

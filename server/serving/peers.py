@@ -1,20 +1,27 @@
-"""Cancels requests in all server processes that share a Redis."""
+"""Cancels requests, and asks for their answers, in all server processes that share a Redis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.cache import PeerRpc
-from cogitate.server.serving.jobs import Jobs
+from cogitate.server.cache import BoundedCache, PeerRpc
+from cogitate.server.serving.jobs import Job, Jobs
+
+MAX_ASKED, ASKED_SECONDS = 1024, 600
+"""How many requests that were asked a process remembers, and how long: a repeated call succeeds like the first."""
+MAX_KEYS = 16
+"""Cache keys in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """A cancellation names tenant and request id: in every process it reaches only requests of that tenant."""
+    """A message names tenant and request id: in every process it reaches only requests of that tenant."""
 
     rpc: PeerRpc
     jobs: Jobs
+    asked: BoundedCache[tuple[str, str], bool] = field(default_factory=lambda: BoundedCache(MAX_ASKED, ASKED_SECONDS))
+    """Tenant and id of the requests of this process whose answer was asked for."""
 
     async def cancel(self, caller: Caller) -> bool:
         """Cancels the tenant's requests of this id in every process. Returns whether there were any."""
@@ -22,9 +29,26 @@ class Peers:
         elsewhere = await self.rpc.call(orjson.dumps(["cancel", *caller.name]))
         return bool(count) or elsewhere
 
+    async def answer_now(self, caller: Caller) -> bool:
+        """Ends the searches of the tenant's requests of this id in every process with their best so far.
+
+        Returns whether there are any, or were any that were asked before. Where a request waits for the search of
+        another process, that search ends too.
+        """
+        jobs = self._ask(*caller.name)
+        keys = [job.key for job in jobs if job.key][:MAX_KEYS]
+        elsewhere = await self.rpc.call(orjson.dumps(["answer", *caller.name, keys]))
+        return bool(jobs) or elsewhere or bool(self.asked.get(caller.name))
+
     async def serve(self) -> None:
-        """Handles the cancellations of other processes until cancelled itself."""
+        """Handles the messages of other processes until cancelled."""
         await self.rpc.serve(self._handle)
+
+    def _ask(self, tenant: str, request_id: str) -> list[Job[object]]:
+        jobs = self.jobs.ask(tenant, request_id)
+        if jobs:
+            self.asked.put((tenant, request_id), True)
+        return jobs
 
     def _handle(self, payload: bytes) -> bool:
         try:
@@ -34,4 +58,7 @@ class Peers:
         match message:
             case ["cancel", str(tenant), str(request_id)]:
                 return bool(self.jobs.cancel(tenant, request_id))
+            case ["answer", str(tenant), str(request_id), [*keys]]:
+                self.jobs.ask_by_key(keys)
+                return bool(self._ask(tenant, request_id)) or bool(self.asked.get((tenant, request_id)))
         return False

@@ -24,7 +24,8 @@ from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Prover, Verifier
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.session import RequestContext, Session
-from cogitate.strategies.core.trace import Trace, degrades_answer
+from cogitate.strategies.core.trace import Stopped, Trace, degrades_answer
+from cogitate.strategies.thinking.closing import close_thought
 from cogitate.strategies.verifiers import BUILT_IN
 
 
@@ -50,13 +51,14 @@ class StrategyRunner:
     def start(self, plan: Plan) -> Job[Body]:
         """Starts a job, whose record is the trace. Raises ApiError."""
         trace = Trace()
-        job = self.jobs.start(trace, lambda job: self._run(plan, trace, job))
+        budget = Budget(plan.cost, compute_deadline(plan), under_load=lambda: self.slots.has_waiters)
+        job = self.jobs.start(trace, lambda job: self._run(plan, trace, budget, job))
+        job.interrupt, job.key = budget.interrupt, plan.key
         self.traces.start(plan, trace, job)
         return job
 
-    async def _run(self, plan: Plan, trace: Trace, job: Job[Body]) -> Body:
+    async def _run(self, plan: Plan, trace: Trace, budget: Budget, job: Job[Body]) -> Body:
         assert plan.strategy is not None and isinstance(plan.request, ChatRequest | CompletionRequest)
-        deadline = compute_deadline(plan)
         conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
         if plan.request.min_tokens:
             check_min_tokens(plan.request.min_tokens, self.backend.card.max_model_len - conversation.prompt_tokens)
@@ -64,23 +66,25 @@ class StrategyRunner:
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.peer_result is not None:
                 return self.traces.adopt(plan, orjson.loads(flight.peer_result))
-            body, is_complete = await self._search(plan, trace, conversation, deadline)
-            flight.result = dumps(body) if is_complete and plan.key else None
+            body, stopped = await self._search(plan, trace, conversation, budget)
+            if plan.key and stopped in ("completed", "decided") and not any(map(degrades_answer, trace)):
+                flight.result = dumps(body)
+            elif plan.key and stopped == "asked":
+                flight.handover = dumps(body)
         return body
 
     async def _search(
-        self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None
-    ) -> tuple[Body, bool]:
-        """Returns the response, and whether the search is complete, so that the response may be cached."""
+        self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget
+    ) -> tuple[Body, Stopped]:
+        """Returns the response, and why the search ended."""
         assert plan.strategy is not None
-        session = self._open_session(plan, trace, conversation, deadline)
-        finished = await execute(plan.strategy, plan.prompt, session)
+        session = self._open_session(plan, trace, conversation, budget)
+        finished = await execute(plan.strategy, plan.prompt, session, close_thought)
         outcomes = (finished.outcome, *finished.outcome.alternatives)[: plan.answer_count]
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
-        body = build_completion(plan, trace, finished, response)
-        return body, finished.stopped in ("completed", "decided") and not any(map(degrades_answer, trace))
+        return build_completion(plan, trace, finished, response), finished.stopped
 
-    def _open_session(self, plan: Plan, trace: Trace, conversation: Conversation, deadline: float | None) -> Session:
+    def _open_session(self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget) -> Session:
         assert plan.strategy is not None
         tenant = plan.caller.tenant
         programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
@@ -94,7 +98,7 @@ class StrategyRunner:
                 sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
             ),
             programs=programs,
-            budget=Budget(plan.cost, deadline, under_load=lambda: self.slots.has_waiters),
+            budget=budget,
             trace=trace,
         )
 

@@ -14,6 +14,8 @@ from cogitate.server.cache import CLAIM_SECONDS, Cache
 
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.02, 0.2, 1.5
 """Seconds between two attempts to claim a key that another process computes."""
+HANDOVER_SECONDS = 5
+"""How long a result that may not be cached can be taken by the processes that waited for it."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class Flight:
     """The result, if another process has computed it."""
     result: bytes | None = None
     """The result that this process computed, if it may be cached."""
+    handover: bytes | None = None
+    """A result that may not be cached, for the processes that wait for it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,16 @@ class SingleFlight:
         finally:
             if renewal:
                 renewal.cancel()
-            self.run_in_background(self._land(key, flight.result, claimed, seconds))
+            self.run_in_background(self._land(key, flight, claimed, seconds))
 
     async def wait(self, key: str, check: Callable[[], Awaitable[None]] | None = None) -> bytes | None:
         """Returns another process's result, or None where this process has the claim and must compute.
 
         `check` runs before each further attempt; what it raises ends the wait.
         """
-        pause = FIRST_POLL_SECONDS
+        pause, has_waited = FIRST_POLL_SECONDS, False
         while not await self.cache.claim(key):
+            has_waited = True
             if check:
                 await check()
             await asyncio.sleep(pause)
@@ -79,6 +84,8 @@ class SingleFlight:
         ours = False
         try:
             found = await self.cache.get(key)
+            if found is None and has_waited:
+                found = await self.cache.get(name_handover(key))
             ours = found is None
         finally:
             if not ours:
@@ -90,8 +97,15 @@ class SingleFlight:
             await asyncio.sleep(CLAIM_SECONDS / 3)
             await self.cache.renew(key)
 
-    async def _land(self, key: str, result: bytes | None, claimed: bool, seconds: int | None) -> None:
-        if result is not None and await self.cache.put(key, result, seconds=seconds):
+    async def _land(self, key: str, flight: Flight, claimed: bool, seconds: int | None) -> None:
+        if flight.result is not None and await self.cache.put(key, flight.result, seconds=seconds):
             self.count("stored")
+        if claimed and flight.handover is not None:
+            await self.cache.put(name_handover(key), flight.handover, seconds=HANDOVER_SECONDS)
         if claimed:
             await self.cache.release(key)
+
+
+def name_handover(key: str) -> str:
+    """Returns the cache key of the result that is handed over to the processes that wait for `key`."""
+    return f"handover:{key}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from cogitate.strategies.core.interrupt import Interrupt
 from cogitate.strategies.core.types import Sampling
 
 MIN_SHARE_TOKENS = 256
@@ -61,6 +62,8 @@ class Budget:
         self, tokens: int | None = None, deadline: float | None = None, under_load: Callable[[], bool] = lambda: False
     ) -> None:
         self.tokens_left, self.deadline, self.under_load = tokens, deadline, under_load
+        self.interrupt = Interrupt()
+        """Ends the search before its deadline."""
         self.is_short = False
         """Whether it cut a decode, or prevented one from starting."""
         self.spared = 0

@@ -1,15 +1,28 @@
-"""Running a strategy under its budget: the only place that handles a deadline, an empty budget or a last loss."""
+"""Running a strategy under its budget: the only place that handles a search's early end and its last loss."""
 
-import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
+from cogitate.strategies.core.best_so_far import (
+    agrees_with_stream,
+    find_best,
+    find_thought,
+    has_candidate,
+    is_settled,
+    join_prefix,
+)
 from cogitate.strategies.core.budget import BudgetExhausted
+from cogitate.strategies.core.interrupt import Interrupted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Finished, Sampled, Stopped, TextEmitted
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.trace import Finished, Stopped
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
+
+CloseThought = Callable[[Run, Prompt, Completion | None], Awaitable[Outcome | None]]
+"""Answers a prompt in a few tokens, from an unfinished decode where there is one; None where it cannot."""
 
 
 class Strategy(Protocol):
@@ -28,26 +41,32 @@ class Strategy(Protocol):
 
 
 class NoOutcome(Exception):
-    """The budget ended before any answer was decoded."""
+    """The search was ended before any answer was decoded."""
 
 
-async def execute(strategy: Strategy, prompt: Prompt, session: Session) -> Finished:
+async def execute(
+    strategy: Strategy, prompt: Prompt, session: Session, close_thought: CloseThought | None = None
+) -> Finished:
     """Run a strategy to its outcome.
 
-    A strategy is an anytime algorithm: when the budget ends, or every further decode is lost, its incumbent is the
-    outcome. Raises NoOutcome where the budget ended without one, and SampleFailed where all was lost without one.
+    A strategy is an anytime algorithm: when the budget ends, somebody asks for the answer, or every further decode is
+    lost, its incumbent is the outcome. Somebody who asks before there is an answer gets that of the thought under way,
+    by `close_thought`; where that cannot be closed, the search goes on until a candidate ends. Raises NoOutcome where
+    the search was ended without any, and SampleFailed where all was lost without any.
     """
     stopped: Stopped
-    clock = asyncio.timeout_at(session.budget.deadline)
+    interrupt, may_close = session.budget.interrupt, close_thought is not None and may_append_text(session)
     try:
-        async with clock:
+        async with interrupt.watch(session.budget.deadline, lambda: may_close or has_candidate(session)):
             outcome = await strategy.solve(prompt, Run(session))
-    except (TimeoutError, BudgetExhausted) as end:
-        if isinstance(end, TimeoutError) and not clock.expired():
-            raise
-        outcome, stopped = await best_so_far(session), "deadline" if clock.expired() else "budget"
+    except BudgetExhausted:
+        outcome, stopped = await end_early(prompt, session, None), "budget"
+    except Interrupted:
+        is_asked = may_close and interrupt.reason == "asked"
+        outcome = await end_early(prompt, session, close_thought if is_asked else None)
+        stopped = interrupt.reason or "deadline"
     except SampleFailed:
-        if session.incumbent is None or not agrees_with_stream(session.incumbent, session):
+        if session.incumbent is None or not agrees_with_stream(session.incumbent.completion, session):
             raise
         outcome, stopped = session.incumbent, "completed"
     else:
@@ -57,22 +76,31 @@ async def execute(strategy: Strategy, prompt: Prompt, session: Session) -> Finis
     return finished
 
 
-def agrees_with_stream(incumbent: Outcome, session: Session) -> bool:
-    """Return whether the text streamed so far, if any, begins with the incumbent's text."""
-    seen = "".join(e.delta.text for e in session.trace if isinstance(e, TextEmitted) and not e.delta.reasoning)
-    completion = incumbent.completion
-    return not seen or seen.startswith(completion.text if completion.content is None else completion.content)
+def may_append_text(session: Session) -> bool:
+    """Return whether text may be appended to what was decoded: the engine can, and nothing restricts the answer."""
+    request = session.request
+    is_free = not request.sampling.constrained and not request.reader.tools and request.reader.format != "json"
+    return is_free and "continue" in request.abilities
 
 
-async def best_so_far(session: Session) -> Outcome:
-    """Return the incumbent, else the longest candidate, those with an answer first. Raises NoOutcome."""
-    if session.incumbent is not None:
-        return session.incumbent
-    decodes = [e for e in session.trace if isinstance(e, Sampled | Aborted) and e.role in CANDIDATE_ROLES]
-    made = [e.completion.as_final_answer if e.role == "step" else e.completion for e in decodes if e.completion.text]
-    run = Run(session)
-    outcomes = [Outcome(completion, await run.read(completion)) for completion in made]
-    if not outcomes:
+async def end_early(prompt: Prompt, session: Session, close_thought: CloseThought | None) -> Outcome:
+    """Return the best outcome so far, or one of `close_thought` where that is no answer. Raises NoOutcome."""
+    run, best = Run(session), await find_best(session)
+    thought = find_thought(session, prompt)
+    if best and thought and not agrees_with_stream(best.completion, session):
+        shown = join_prefix(thought, prompt)
+        best = Outcome(shown, await run.read(shown), alternatives=(best, *best.alternatives))
+    if close_thought and not (best and is_settled(best)):
+        with suppress(BudgetExhausted, SampleFailed, Interrupted):
+            async with session.budget.interrupt.watch(session.budget.deadline):
+                if closed := await close_thought(run, prompt, thought):
+                    best = replace(closed, alternatives=list_alternatives(best, thought))
+    if best is None:
         raise NoOutcome
-    longest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)
-    return replace(longest[0], alternatives=tuple(longest[1:]))
+    return best
+
+
+def list_alternatives(best: Outcome | None, thought: Completion | None) -> tuple[Outcome, ...]:
+    """Return the outcomes that a closed thought is preferred to."""
+    ranked = (best, *best.alternatives) if best else ()
+    return tuple(outcome for outcome in ranked if thought is None or outcome.completion.index != thought.index)

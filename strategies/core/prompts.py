@@ -1,5 +1,7 @@
 """Prompt templates, in one place."""
 
+import re
+
 from cogitate.strategies.answers import AnswerFormat
 
 STEP_BY_STEP = "\n\nThink step by step."
@@ -27,6 +29,10 @@ VALUE = "\n\nThe answer is {value}."
 
 THEREFORE = "\n\nTherefore, the answer is"
 """Kojima et al.'s second prompt (arXiv:2205.11916), without its "(arabic numerals)": answers need not be numbers."""
+
+PROSE = re.compile(
+    r"\s*(please\s+)?(write|draft|compose|summari[sz]e|translate|rewrite|describe|tell me|imagine)\b", re.I
+)
 
 WAIT = "Wait"
 FINAL_ANSWER = "Final Answer:"
@@ -89,3 +95,8 @@ QUESTIONS = (
 )
 ASK_ALONE = "Answer this question, briefly and by what you know:\n\n{question}"
 """After chain of verification (arXiv:2309.11495)."""
+
+
+def asks_for_prose(question: str) -> bool:
+    """Return whether the question asks for a text, which has no short answer."""
+    return PROSE.match(question) is not None

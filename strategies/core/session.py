@@ -101,6 +101,7 @@ class Session:
             grant.used = completion.completion_tokens
             event = Aborted if completion.finish == "unsure" else Sampled
             self.trace.emit(event(role, completion, self._advance(start, completion)))
+        self.budget.interrupt.check()
         if grant.is_binding and completion.finish == "length":
             self.budget.is_short = True
         return completion

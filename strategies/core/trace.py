@@ -11,7 +11,8 @@ from cogitate.strategies.core.types import Completion, Outcome, TextDelta
 Role = Literal["candidate", "step", "extraction", "verifier"]
 CANDIDATE_ROLES: tuple[Role, ...] = ("candidate", "step")
 """The roles whose decodes compete for the answer."""
-Stopped = Literal["completed", "decided", "deadline", "budget"]
+Stopped = Literal["completed", "decided", "deadline", "budget", "asked", "draining"]
+"""Why a search ended: every candidate was decoded, the vote was decided, or a limit or a request ended it early."""
 
 
 @dataclass(frozen=True, slots=True)

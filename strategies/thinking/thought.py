@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from cogitate.strategies.core.best_so_far import join_prefix
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
@@ -23,6 +24,8 @@ class Thought:
     """Inserted text after the last completion."""
     answer_label: str = ""
     """The part of the inserted text that announces the answer; empty before `conclude`."""
+    visible: bool = True
+    """Whether its text is streamed to the client."""
 
     @property
     def token_count(self) -> int:
@@ -35,17 +38,23 @@ class Thought:
         limit = self.run.request.sampling.max_tokens
         return smallest_limit(None if limit is None else limit - self.token_count, self.run.budget.tokens_left)
 
+    def resume(self, made: Completion) -> None:
+        """Continues an unfinished decode of the prompt."""
+        self.completions.append(join_prefix(made, self.prompt))
+        self.prompt = made.continuation
+
     def append_text(self, text: str, *, thinking: bool = False) -> None:
         """Inserts text; `thinking` marks it as reasoning where the engine separates it."""
         self.prompt = self.prompt.prefill(text)
         self.pending_text += text
-        self.run.emit_text(text, reasoning=thinking and self.is_reasoning_separate)
+        if self.visible:
+            self.run.emit_text(text, reasoning=thinking and self.is_reasoning_separate)
 
     def append_tag(self, text: str) -> None:
         """Inserts one of the model's tags. It is not visible where the engine separates reasoning."""
         self.prompt = self.prompt.prefill(text)
         self.pending_text += text
-        if not self.is_reasoning_separate:
+        if self.visible and not self.is_reasoning_separate:
             self.run.emit_text(text)
 
     def append_close_tag(self) -> None:
@@ -64,14 +73,20 @@ class Thought:
 
         One token is decoded, and dropped, to see whether the model uses tags.
         """
-        if self.run.budget.tokens_left is None or self.run.budget.tokens_left > 1:
-            completion = await self.run.generate(self.prompt, role="step", max_tokens=1, until=CLOSE_TAG)
-            self._detect_tags(completion)
-            if self.uses_tags:
-                if not completion.thinking or completion.text.lstrip().startswith(opening):
-                    self.append_tag(f"{opening}\n")
-                self.append_text(f"{thought}\n", thinking=True)
+        first = await self.probe_tags()
+        if first and self.uses_tags:
+            if not first.thinking or first.text.lstrip().startswith(opening):
+                self.append_tag(f"{opening}\n")
+            self.append_text(f"{thought}\n", thinking=True)
         self.conclude(label)
+
+    async def probe_tags(self) -> Completion | None:
+        """Decodes and drops one token, to see whether the model uses tags; None where the budget has none to spare."""
+        if self.run.budget.tokens_left is not None and self.run.budget.tokens_left <= 1:
+            return None
+        token = await self.run.generate(self.prompt, role="extraction", max_tokens=1, until=CLOSE_TAG)
+        self._detect_tags(token)
+        return token
 
     async def think(self, max_tokens: int | None) -> Completion:
         """Decodes up to the end of the thought, or at most `max_tokens`."""
@@ -81,7 +96,9 @@ class Thought:
 
     async def decode(self, max_tokens: int | None, until: str | None = None) -> Completion:
         """Decodes at most `max_tokens` tokens, up to the tag `until`, and proposes the result so far."""
-        completion = await self.run.generate(self.prompt, role="step", visible=True, max_tokens=max_tokens, until=until)
+        completion = await self.run.generate(
+            self.prompt, role="step", visible=self.visible, max_tokens=max_tokens, until=until
+        )
         self.prompt = completion.continuation
         self.completions.append(
             replace(completion, text=self.pending_text + completion.text, content=None, native=None)

@@ -1,4 +1,4 @@
-"""SIGTERM: the server finishes requests within the drain limit, rejects new ones, aborts the rest, and exits."""
+"""SIGTERM: the server finishes requests within the drain limit, rejects new ones, ends searches, and exits."""
 
 import signal
 import socket
@@ -24,6 +24,8 @@ class InFlight:
     server: Server
     complete: int = 0
     """Complete responses."""
+    draining: int = 0
+    """Of these, best-so-far answers of searches that the shutdown ended."""
     clean: list[bool] = field(default_factory=list)
     """Of the incomplete ones: whether each ended with a well-formed error."""
     ends: list[float] = field(default_factory=list)
@@ -50,6 +52,7 @@ class InFlight:
             complete = answer.status_code == 200 and (answer.text.endswith("data: [DONE]\n\n") if stream else True)
             if complete:
                 self.complete += 1
+                self.draining += '"stopped":"draining"' in answer.text
             else:
                 self.clean.append('"error"' in answer.text and "[DONE]" not in answer.text)
         self.ends.append(time.monotonic())
@@ -73,9 +76,9 @@ def test_requests_within_the_drain_limit_complete(bar):
     bar("... 40 in flight that fit the drain limit", figure, "40; exit 0", in_flight.complete == 40 and status == 0)
 
 
-def test_requests_beyond_the_drain_limit_end_with_an_error(bar):
+def test_searches_beyond_the_drain_limit_end_with_their_best_so_far(bar):
     with Server(flags=("--drain-seconds", "1")) as server:
-        server.set_knobs(pace=0.2, texts=["and on " * 100])
+        server.set_knobs(pace=0.1, texts=["and on " * 100])
         in_flight = InFlight(server)
         in_flight.start()
         began = time.monotonic()
@@ -84,9 +87,24 @@ def test_requests_beyond_the_drain_limit_end_with_an_error(bar):
         status = server.wait_for_exit(5)
         exited = time.monotonic() - began
     last = max(in_flight.ends) - began
-    figure = f"{sum(in_flight.clean)} clean errors of 40, the last at {last:.2f} s; exit {status} at {exited:.2f} s"
-    met = sum(in_flight.clean) == 40 and last <= 2 and status == 0 and exited <= 3
-    bar("... 40 that do not, drain limit 1 s", figure, "40, 2 s; exit 0 at 3 s", met)
+    figure = f"{in_flight.draining} of 40 draining, the last at {last:.2f} s; exit {status} at {exited:.2f} s"
+    met = in_flight.draining == 40 and last <= 2 and status == 0 and exited <= 3
+    bar("... 40 searches that do not, drain limit 1 s", figure, "40, 2 s; exit 0 at 3 s", met)
+
+
+def test_searches_without_any_text_at_the_drain_limit_end_with_an_error(bar):
+    with Server(flags=("--drain-seconds", "1")) as server:
+        server.set_knobs(pace=60.0)
+        in_flight = InFlight(server)
+        in_flight.start()
+        began = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        in_flight.join()
+        status = server.wait_for_exit(5)
+    last = max(in_flight.ends) - began
+    figure = f"{sum(in_flight.clean)} clean errors of 40, the last at {last:.2f} s; exit {status}"
+    met = sum(in_flight.clean) == 40 and last <= 2 and status == 0
+    bar("... 40 that have decoded nothing by then", figure, "40, 2 s; exit 0", met)
 
 
 def test_second_signal_ends_the_process_at_once(bar):

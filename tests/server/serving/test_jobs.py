@@ -11,11 +11,13 @@ from cogitate.server.errors import (
     NotReady,
     Overloaded,
     RequestCancelled,
+    ShuttingDown,
     UpstreamError,
 )
 from cogitate.server.serving.jobs import Job, Jobs, to_api_error
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.execute import NoOutcome
+from cogitate.strategies.core.interrupt import Interrupt, Interrupted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.trace import Trace
 
@@ -72,6 +74,48 @@ async def test_draining_cancels_a_job_only_after_the_grace_period():
     slow = jobs.start(Trace(), run_forever)
     await jobs.drain(0.05)
     assert isinstance(slow.failure, NotReady) and not jobs.live
+
+
+async def search(job: Job[str]) -> str:
+    """A search that returns why it was ended."""
+    assert job.interrupt is not None
+    try:
+        async with job.interrupt.watch(None):
+            await asyncio.sleep(60)
+    except Interrupted:
+        if job.key == "nothing":
+            raise NoOutcome from None
+        return str(job.interrupt.reason)
+    return "never"
+
+
+def start_search(jobs: Jobs, key: str = "k") -> Job[str]:
+    job = jobs.start(Trace(), search)
+    job.interrupt, job.key = Interrupt(), key
+    return job
+
+
+async def test_draining_ends_searches_with_their_best_so_far_and_the_rest_with_an_error():
+    jobs = Jobs(3)
+    found, nothing, plain = start_search(jobs), start_search(jobs, "nothing"), jobs.start(Trace(), run_forever)
+    began = asyncio.get_running_loop().time()
+    await jobs.drain(0.2)
+    assert asyncio.get_running_loop().time() - began < 1 and found.result() == "draining"
+    assert isinstance(nothing.failure, ShuttingDown) and isinstance(plain.failure, ShuttingDown) and not jobs.live
+
+
+async def test_only_searches_that_the_request_reads_are_asked_for_their_answer():
+    jobs = Jobs(3)
+    mine, other, plain = start_search(jobs), start_search(jobs, "o"), jobs.start(Trace(), run_forever)
+    with mine.read(Caller("t", "", "a")), other.read(Caller("t", "", "b")), plain.read(Caller("t", "", "c")):
+        await asyncio.sleep(0)
+        assert jobs.ask("u", "a") == jobs.ask("t", "c") == [] and jobs.ask("t", "a") == [mine]
+        await mine.wait()
+        assert mine.result() == "asked" and not other.is_done
+        jobs.ask_by_key(["k", "o", 7])
+        await other.wait()
+        assert other.result() == "asked" and not plain.is_done and jobs.ask("t", "a") == []
+    await jobs.drain(0)
 
 
 async def test_a_job_is_cancelled_with_its_last_reader_and_not_before():

@@ -1,6 +1,7 @@
-"""Two servers over one real Redis: cancels, traces and idempotency keys reach across processes."""
+"""Two servers over one real Redis: cancels, calls for an answer, traces and idempotency keys reach across processes."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,9 @@ from cogitate.server.serving.jobs import Job, JobReader, Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompts import FINAL_ANSWER
 from cogitate.strategies.core.scripted import ScriptedEngine
+from cogitate.strategies.core.types import Prompt, Sampling
 from tests.fakes.live_server import Live, eventually, live
 from tests.fakes.redis_cache import PATIENT_SECONDS
 
@@ -112,7 +115,58 @@ def test_a_tenant_reaches_only_its_own_requests_at_another_server(redis_url, tmp
         assert asked.result(5).status_code == 499
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[", b'["cancel"]', b'["cancel", 1, "a"]', b'["quit", "", ""]'])
+def think(prompt: Prompt, sampling: Sampling) -> str:
+    """Thinks without end, and answers 42 where the thought is closed."""
+    return " 42" if FINAL_ANSWER in prompt.prefix else "<think>" + " on" * 100_000
+
+
+def ask_now(server: Live, name: str) -> int:
+    return httpx.post(f"{server.url}/v1/requests/{name}/answer", timeout=5).status_code
+
+
+def test_the_answer_of_a_search_at_another_server_is_asked_for_by_its_id(redis_url):
+    engine = ScriptedEngine(think, pace=0.002)
+    with run_servers(redis_url, engine, answering(2)) as (first, second), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(first.ask, headers={"X-Request-Id": "mine"}, strategy=VOTE, max_tokens=2000)
+        eventually(lambda: engine.decoded > 50)
+        assert ask_now(second, "yours") == 404 and ask_now(second, "mine") == 200
+        found = waiting.result(5).json()["cogitate"]
+        assert (found["stopped"], found["answer"]) == ("asked", "42") and second.engine.calls == []
+        assert ask_now(second, "mine") == 200
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_requests_that_joined_a_search_at_another_server_get_the_answer_that_one_of_them_asked_for(redis_url, name):
+    engines = ScriptedEngine(think, pace=0.002), ScriptedEngine(think, pace=0.002)
+    with run_servers(redis_url, *engines) as (first, second), ThreadPoolExecutor(2) as pool:
+        asks = [pool.submit(first.ask, headers={"X-Request-Id": "first"}, strategy=VOTE, max_tokens=2000)]
+        eventually(lambda: engines[0].decoded > 50)
+        asks.append(pool.submit(second.ask, headers={"X-Request-Id": "second"}, strategy=VOTE, max_tokens=2000))
+        eventually(lambda: list_readers(second))
+        time.sleep(0.1)  # until it waits for the first server's search
+        assert ask_now(first, name) == 200
+        bodies = [ask.result(10).json() for ask in asks]
+        assert {body["cogitate"]["stopped"] for body in bodies} == {"asked"} and engines[1].calls == []
+        assert bodies[0]["usage"] == bodies[1]["usage"]
+        again = pool.submit(second.ask, headers={"X-Request-Id": "again"}, strategy=VOTE, max_tokens=2000)
+        eventually(lambda: engines[1].decoded > 50)
+        assert ask_now(first, "again") == 200 and again.result(5).status_code == 200
+
+
+MALFORMED = [
+    b"",
+    b"{}",
+    b"[",
+    b'["cancel"]',
+    b'["cancel", 1, "a"]',
+    b'["quit", "", ""]',
+    b'["answer", "t", "a"]',
+    b'["answer", "t", "a", "key"]',
+    b'["answer", "t", "a", [1, {}]]',
+]
+
+
+@pytest.mark.parametrize("payload", MALFORMED)
 async def test_a_malformed_peer_message_is_ignored(payload):
     assert not Peers(NoPeers(), Jobs(8))._handle(payload)
 
