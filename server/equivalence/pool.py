@@ -94,7 +94,7 @@ class Worker:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    async def wait_until_gone(self) -> None:
+    async def wait_for_exit(self) -> None:
         """Waits until the killed process is reaped."""
         await self._stdout.read()  # to the end of file, or the pipe would stay open
         await self._process.wait()
@@ -142,7 +142,7 @@ class EquivalencePool:
             self._free.release()
         for worker in self._workers:
             worker.kill()
-            await worker.wait_until_gone()
+            await worker.wait_for_exit()
 
     async def _compare(self, pair: Pair) -> bool:
         try:
@@ -190,7 +190,7 @@ class EquivalencePool:
         dead = [worker for worker in self._workers if not worker.is_alive]
         self._workers = [worker for worker in self._workers if worker.is_alive]
         for worker in dead:
-            await worker.wait_until_gone()
+            await worker.wait_for_exit()
 
     def _pause_starts(self) -> None:
         if not self._closed:

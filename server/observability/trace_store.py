@@ -83,13 +83,13 @@ class TraceStore:
     async def fetch_trace(self, name: Name) -> StoredTrace | None:
         value: bytes | None = self._local.get(("trace", name))
         if value is None:
-            value = await self._fetch_shared(_cache_key("trace", name))
+            value = await self._fetch_from_cache(_cache_key("trace", name))
         return None if value is None else StoredTrace.parse(value)
 
     async def fetch_origin(self, name: Name) -> Origin | None:
         if origin := self.find_origin(name):
             return origin
-        value = await self._fetch_shared(_cache_key("origin", name))
+        value = await self._fetch_from_cache(_cache_key("origin", name))
         return None if value is None else Origin.parse(value)
 
     async def _share(self, key: str, value: bytes) -> bool:
@@ -97,7 +97,7 @@ class TraceStore:
             return False
         return await self.shared.put(key, self._encryption.encrypt(key, value), seconds=TTL_SECONDS)
 
-    async def _fetch_shared(self, key: str) -> bytes | None:
+    async def _fetch_from_cache(self, key: str) -> bytes | None:
         value = None if self.shared is None else await self.shared.get(key)
         return None if value is None else self._encryption.decrypt(key, value)
 

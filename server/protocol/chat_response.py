@@ -33,6 +33,23 @@ class Usage(Answer):
     prompt_tokens_details: PromptTokensDetails | None = None
 
 
+class AnswerHead(Answer):
+    """What every answer, and every chunk of one, begins with."""
+
+    id: str
+    created: int
+    """Seconds since 1970."""
+    model: str
+
+
+class AnswerPart(AnswerHead):
+    """What a chunk has, and a text completion, which is the same object streamed and not."""
+
+    usage: Usage | None = None
+    cogitate: Cogitate | Progress | None = None
+    """In the last chunk of a choice the search's result; in a progress chunk one event of the search."""
+
+
 class TopLogprob(Answer):
     token: str
     logprob: float
@@ -76,14 +93,10 @@ class Choice(Answer):
     logprobs: Logprobs | None = None
 
 
-class ChatCompletion(Answer):
+class ChatCompletion(AnswerHead):
     """The answer to a chat request that is not streamed."""
 
-    id: str
     object: Literal["chat.completion"]
-    created: int
-    """Seconds since 1970."""
-    model: str
     choices: Annotated[list[Choice], Field(min_length=1)]
     usage: Usage
     cogitate: Cogitate | None = None
@@ -119,18 +132,12 @@ class ChunkChoice(Answer):
     logprobs: Logprobs | None = None
 
 
-class ChatCompletionChunk(Answer):
+class ChatCompletionChunk(AnswerPart):
     """One event of a streamed answer."""
 
-    id: str
     object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
     choices: list[ChunkChoice]
     """Empty in the chunk that reports the usage."""
-    usage: Usage | None = None
-    cogitate: Cogitate | Progress | None = None
-    """In the last chunk of a choice the search's result; in a progress chunk one event of the search."""
 
 
 ChatStreamEvent = ChatCompletionChunk | ErrorResponse

@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt
 
-from cogitate.server.protocol.chat_response import Answer, Usage
-from cogitate.server.protocol.cogitate import Cogitate, Progress
+from cogitate.server.protocol.chat_response import Answer, AnswerPart
 from cogitate.server.protocol.error import ErrorResponse
 
 
@@ -25,17 +24,11 @@ class TextChoice(Answer):
     logprobs: TextLogprobs | None = None
 
 
-class TextCompletion(Answer):
+class TextCompletion(AnswerPart):
     """The response to a completion request, or one chunk of its stream."""
 
-    id: str
     object: Literal["text_completion"]
-    created: int
-    """Seconds since 1970."""
-    model: str
     choices: list[TextChoice]
-    usage: Usage | None = None
-    cogitate: Cogitate | Progress | None = None
 
 
 TextStreamEvent = TextCompletion | ErrorResponse

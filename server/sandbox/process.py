@@ -84,7 +84,7 @@ class SandboxProcess:
                 # A child that bubblewrap has just forked does not die with it yet, but is in its process group.
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    async def wait_until_gone(self) -> None:
+    async def wait_for_exit(self) -> None:
         """Waits, after a kill, until the process is reaped and its pipes are closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
@@ -143,7 +143,7 @@ async def _end(starting: asyncio.Future[tuple[SandboxProcess, Mapping[str, Any]]
     with suppress(OSError):
         process, _ = await starting
         process.kill()
-        await process.wait_until_gone()
+        await process.wait_for_exit()
         if process.pidfd is not None:
             os.close(process.pidfd)
 

@@ -75,17 +75,17 @@ class _Comparison:
             case Amount(), Amount():
                 return self.amounts(a, b)
             case Labelled(), Labelled():
-                return self.labelled(a, b)
+                return self.compare_labels(a, b)
             case ((Equation() | Labelled()), (Equation() | Labelled())):
                 return _compare_equations(a, b)
             case Sequence(), Sequence():
                 return self.sequences(a, b)
             case Union(), Union():
-                return self.unordered(a.parts, b.parts)
+                return self.pair_in_any_order(a.parts, b.parts)
             case Matrix(), Matrix():
                 cells = [list(map(len, matrix.rows)) for matrix in (a, b)]
                 flat = [tuple(cell for row in matrix.rows for cell in row) for matrix in (a, b)]
-                return self.ordered(*flat) if cells[0] == cells[1] else None
+                return self.pair_in_order(*flat) if cells[0] == cells[1] else None
         return None
 
     def amounts(self, a: Amount, b: Amount) -> Pairs | None:
@@ -101,7 +101,7 @@ class _Comparison:
         ]
         return [] if len(values) == 2 and values[0] == values[1] else None
 
-    def labelled(self, a: Labelled, b: Labelled) -> Pairs | None:
+    def compare_labels(self, a: Labelled, b: Labelled) -> Pairs | None:
         if a.label == b.label:
             return self.any(a.value, b.value)
         words = [len(label) > 3 and label.replace(" ", "").isalpha() for label in (a.label, b.label)]
@@ -109,15 +109,19 @@ class _Comparison:
 
     def sequences(self, a: Sequence, b: Sequence) -> Pairs | None:
         if a.brackets == b.brackets:
-            return self.ordered(a.items, b.items) if a.brackets not in ("", "{}") else self.unordered(a.items, b.items)
+            return (
+                self.pair_in_order(a.items, b.items)
+                if a.brackets not in ("", "{}")
+                else self.pair_in_any_order(a.items, b.items)
+            )
         kinds = {a.brackets, b.brackets}
         if not self.is_loose or "" not in kinds:
             return None
         if "()" in kinds:
-            return self.ordered(a.items, b.items)
-        return self.unordered(a.items, b.items) if kinds & {"[]", "{}"} else None
+            return self.pair_in_order(a.items, b.items)
+        return self.pair_in_any_order(a.items, b.items) if kinds & {"[]", "{}"} else None
 
-    def ordered(self, a: tuple[Value, ...], b: tuple[Value, ...]) -> Pairs | None:
+    def pair_in_order(self, a: tuple[Value, ...], b: tuple[Value, ...]) -> Pairs | None:
         if len(a) != len(b):
             return None
         pairs: Pairs = []
@@ -127,7 +131,7 @@ class _Comparison:
             pairs += found
         return pairs
 
-    def unordered(self, a: tuple[Value, ...], b: tuple[Value, ...]) -> Pairs | None:
+    def pair_in_any_order(self, a: tuple[Value, ...], b: tuple[Value, ...]) -> Pairs | None:
         if len(a) != len(b):
             return None
         left, pairs = list(b), Pairs()
@@ -158,7 +162,7 @@ class _Comparison:
             case Based(), Text():
                 return [] if bare.key.upper() == dressed.digits else None
             case Matrix(), Sequence(brackets="[]"):
-                return self.ordered(tuple(Sequence("[]", row) for row in dressed.rows), bare.items)
+                return self.pair_in_order(tuple(Sequence("[]", row) for row in dressed.rows), bare.items)
             case Sequence(), Scalar() if dressed.brackets in ("[]", "{}") and len(dressed.items) == 1:
                 return self.any(dressed.items[0], bare)
         return None

@@ -42,7 +42,7 @@ _EMPTY_COLLECTIONS = ("[]", "{}", "()")
 def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """The answer of a reply; None for an abstention."""
     question = question[-MAX_TEXT_CHARACTERS:]
-    offered = _offered_letters(format, question)
+    offered = _choice_letters(format, question)
     reply = cut_control_tokens(strip_reasoning(text)[-MAX_TEXT_CHARACTERS:].strip())
     if format != "text":
         reply = cut_invented_turns(reply, question, partial(_has_answer, format=format, question=question))
@@ -55,13 +55,13 @@ def extract(text: str, format: AnswerFormat = "auto", question: str = "") -> Ans
 
 def answer_from_value(raw: str, format: AnswerFormat = "auto", question: str = "") -> Answer | None:
     """The answer of a value that a program printed; None where it is not of the requested format."""
-    offered = _offered_letters(format, question[-MAX_TEXT_CHARACTERS:])
+    offered = _choice_letters(format, question[-MAX_TEXT_CHARACTERS:])
     longest = MAX_TEXT_CHARACTERS if raw[:1] in ("[", "{", "(") else MAX_ANSWER_CHARACTERS
     key = _key(raw, format, offered, question) if len(raw) <= longest else ""
     return Answer(raw, key, "program") if key else None
 
 
-def _offered_letters(format: AnswerFormat, question: str) -> str:
+def _choice_letters(format: AnswerFormat, question: str) -> str:
     offered = multiple_choice.option_letters(question)
     return offered or (multiple_choice.USUAL_LETTERS if format == "choice" else "")
 
@@ -73,7 +73,7 @@ def _has_answer(text: str, loosely: bool, format: AnswerFormat, question: str) -
     announced = chain(find_hash_answers(text), find_announced_answers(text))
     if open_answer_tags(text)[1] or find_last_box(text) or next(announced, None):
         return True
-    offered = _offered_letters(format, question)
+    offered = _choice_letters(format, question)
     if format == "boxed":
         return False
     if find_bare_answer(text, question) or (offered and multiple_choice.find_lone_letter(text, offered)):
@@ -92,7 +92,7 @@ def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -
         case "text":
             yield "text", strip_markup(content) if tagged else content
         case "boxed":
-            settled, void = _drop_retracted(reply)
+            settled, void = _skip_retractions(reply)
             if not void:
                 yield "boxed", find_last_box(settled, _boxes_of(question))
                 yield "boxed", find_last_box(settled)
@@ -105,10 +105,10 @@ def _candidates(reply: str, format: AnswerFormat, question: str, offered: str) -
 
 
 def _read_reply(reply: str, format: AnswerFormat, question: str, offered: str) -> Iterator[Candidate]:
-    reply, void = _drop_retracted(reply)
+    reply, void = _skip_retractions(reply)
     letters = offered if format != "number" else ""
     boxed = None if void else find_last_box(reply, _boxes_of(question))
-    announced = [*_announced(reply, offered)]
+    announced = [*_announcement_candidates(reply, offered)]
     if letters:
         yield from _letter_candidates(reply, boxed, announced, letters)
     yield "boxed", boxed
@@ -123,7 +123,7 @@ def _read_reply(reply: str, format: AnswerFormat, question: str, offered: str) -
     yield "boxed", find_last_box(reply)
 
 
-def _announced(reply: str, offered: str) -> Iterator[Candidate]:
+def _announcement_candidates(reply: str, offered: str) -> Iterator[Candidate]:
     yield from (("hash", raw) for raw in islice(find_hash_answers(reply), _MAX_ANNOUNCED))
     yield from (("phrase", raw) for raw in islice(find_announced_answers(reply, not offered), _MAX_ANNOUNCED))
 
@@ -153,7 +153,7 @@ def _fallback_candidates(reply: str, format: AnswerFormat, question: str, letter
         yield "number", find_last_number(reply)
 
 
-def _drop_retracted(reply: str) -> tuple[str, bool]:
+def _skip_retractions(reply: str) -> tuple[str, bool]:
     """The text after what it takes back, and whether its last box is void, so that only announced answers count."""
     if box := find_void_box(reply):
         return reply[box.start if box.end < 0 else box.end :].strip(), True

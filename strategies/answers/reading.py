@@ -15,7 +15,7 @@ from cogitate.strategies.answers.structure import (
     split_matrix,
 )
 from cogitate.strategies.answers.values import BRACKETS, Json, Labelled, Matrix, Sequence, Text, Union, Value, Written
-from cogitate.strategies.answers.written import read_written
+from cogitate.strategies.answers.written import read_notation
 
 _MAX_CHARACTERS = 2_000
 _MAX_DEPTH = 4
@@ -57,7 +57,7 @@ def _read(text: str, depth: int) -> Value:
     text = text.strip().rstrip(" .,;")
     if depth > _MAX_DEPTH or not text:
         return Text(fold(text))
-    if (written := read_written(text)) is not None:
+    if (written := read_notation(text)) is not None:
         return Written(written)
     if amount := read_compound(text):
         return amount
@@ -67,14 +67,14 @@ def _read(text: str, depth: int) -> Value:
         return Sequence("{}", ())
     if rows := split_matrix(text):
         return Matrix(tuple(tuple(_read(cell, depth + 1) for cell in row) for row in rows))
-    return _read_bracketed(text, depth) or _read_union(text, depth) or _read_list(text, depth) or _read_one(text, depth)
+    return _read_brackets(text, depth) or _read_union(text, depth) or _read_list(text, depth) or _read_one(text, depth)
 
 
 def _read_one(text: str, depth: int) -> Value:
     return read_relation(text, lambda part: _read(part, depth + 1)) or read_scalar(text)
 
 
-def _read_bracketed(text: str, depth: int) -> Value | None:
+def _read_brackets(text: str, depth: int) -> Value | None:
     opening, body, closing = split_brackets(text)
     if not opening:
         return None

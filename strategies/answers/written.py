@@ -31,7 +31,7 @@ _GAPS = re.compile(r"\s*([-:/])\s*")
 _HALF_OF_DAY = re.compile(r"(?<=[0-9])\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
 
 
-def read_written(text: str) -> str | None:
+def read_notation(text: str) -> str | None:
     """The form in which such a text is compared; None for any other text."""
     text = _HALF_OF_DAY.sub(lambda half: f"{half[1].casefold()}m", text.strip())
     if not 3 <= len(text) <= 60 or not any(map(str.isdigit, text)):

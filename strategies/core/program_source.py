@@ -64,7 +64,7 @@ def _find_blocks(text: str) -> Iterator[str]:
         if _LANGUAGE.match(info) or (not info and _is_python(body)):
             yield strip_prompts(textwrap.dedent(body))
     if not is_fenced:
-        yield from (strip_prompts(textwrap.dedent(body)) for body in _find_tagged(text))
+        yield from (strip_prompts(textwrap.dedent(body)) for body in _find_tags(text))
 
 
 def _find_fences(text: str) -> Iterator[tuple[str, str]]:
@@ -83,7 +83,7 @@ def _find_fences(text: str) -> Iterator[tuple[str, str]]:
             lines.append(line)
 
 
-def _find_tagged(text: str) -> Iterator[str]:
+def _find_tags(text: str) -> Iterator[str]:
     for opening, closing in _TAGS:
         start = text.find(opening)
         while start >= 0 and (end := text.find(closing, start)) >= 0:
@@ -98,16 +98,16 @@ def _is_python(body: str) -> bool:
 def _add_definitions(blocks: list[str], target: int) -> list[str]:
     """The target, after the earlier blocks that define names which it, or one of those, uses without defining them."""
     chosen = [blocks[target]]
-    missing = set(_USED.findall(blocks[target])) - _defined_names(blocks[target])
+    missing = set(_USED.findall(blocks[target])) - _find_definitions(blocks[target])
     for block in reversed(blocks[:target]):
-        names = _defined_names(block)
+        names = _find_definitions(block)
         if names & missing:
             chosen.insert(0, block)
             missing = (missing - names) | (set(_USED.findall(block)) - names)
     return chosen
 
 
-def _defined_names(block: str) -> set[str]:
+def _find_definitions(block: str) -> set[str]:
     names: set[str] = set()
     for definition in _DEFINED.finditer(block):
         imported = definition[3] or definition[4] or ""

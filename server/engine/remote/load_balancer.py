@@ -112,7 +112,7 @@ class LoadBalancer:
         tried = [affinity.replica]
         while True:
             try:
-                return await attempt_uninterrupted(tried[-1], attempt)
+                return await attempt_despite_interruptions(tried[-1], attempt)
             except (UpstreamFailed, UpstreamBusy) as error:
                 other = self._select_other(tried)
                 if other is None or len(tried) == MAX_ATTEMPTS or not self.retry_budget.spend():
@@ -163,7 +163,7 @@ class LoadBalancer:
         del self._probes[replica]
 
 
-async def attempt_uninterrupted(replica: Replica, attempt: Callable[[Replica], Awaitable[T]]) -> T:
+async def attempt_despite_interruptions(replica: Replica, attempt: Callable[[Replica], Awaitable[T]]) -> T:
     """Make an attempt, and again while other calls interrupt it: those that began before it was known that they do."""
     for _ in range(MAX_INTERRUPTIONS):
         try:

@@ -139,7 +139,7 @@ class RemoteConversation:
         self, endpoint: Endpoint, body: bytes, sampling: Sampling, *, stream: bool, n: int
     ) -> UpstreamRequest:
         limit = max_sample_bytes(sampling, n, self.builder.dialect.context)
-        required = self.builder.required_fields(sampling)
+        required = self.builder.list_required_fields(sampling)
         return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit, required)
 
 

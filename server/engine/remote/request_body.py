@@ -89,7 +89,7 @@ class RequestBuilder:
         self._common = {name: value for name, value in fields.items() if name not in PER_CALL_FIELDS}
         self._common |= self.dialect.base_fields(self.salt)
 
-    def required_fields(self, sampling: Sampling) -> frozenset[str]:
+    def list_required_fields(self, sampling: Sampling) -> frozenset[str]:
         """The fields that a decode must not be sent without: the client's own, unless the question is not its own."""
         return frozenset() if sampling.auxiliary else self._required
 
