@@ -6,7 +6,7 @@ import orjson
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.cache import BoundedCache, PeerRpc
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.jobs import Jobs
 
 MAX_ASKED, ASKED_SECONDS = 1024, 600
 """How many requests that were asked a process remembers, and how long: a repeated call succeeds like the first."""
@@ -32,23 +32,26 @@ class Peers:
     async def answer_now(self, caller: Caller) -> bool:
         """Ends the searches of the tenant's requests of this id in every process with their best so far.
 
-        Returns whether there are any, or were any that were asked before. Where a request waits for the search of
-        another process, that search ends too.
+        Returns whether there are any, or were any that were asked before.
         """
-        jobs = self._ask(*caller.name)
-        keys = [job.key for job in jobs if job.key][:MAX_KEYS]
-        elsewhere = await self.rpc.call(orjson.dumps(["answer", *caller.name, keys]))
-        return bool(jobs) or elsewhere or bool(self.asked.get(caller.name))
+        is_here = self._ask(*caller.name)
+        elsewhere = await self.rpc.call(orjson.dumps(["answer", *caller.name]))
+        return is_here or elsewhere
 
     async def serve(self) -> None:
         """Handles the messages of other processes until cancelled."""
         await self.rpc.serve(self._handle)
 
-    def _ask(self, tenant: str, request_id: str) -> list[Job[object]]:
-        jobs = self.jobs.ask(tenant, request_id)
-        if jobs:
+    def _ask(self, tenant: str, request_id: str) -> bool:
+        """Asks this process's requests of this id, and the searches of other processes that they wait for."""
+        if jobs := self.jobs.ask(tenant, request_id):
             self.asked.put((tenant, request_id), True)
-        return jobs
+            if keys := [job.key for job in jobs if job.key][:MAX_KEYS]:
+                self.jobs.run_in_background(self._ask_for_keys(keys))
+        return self.asked.get((tenant, request_id)) is not None
+
+    async def _ask_for_keys(self, keys: list[str]) -> None:
+        await self.rpc.call(orjson.dumps(["answer keys", *keys]))
 
     def _handle(self, payload: bytes) -> bool:
         try:
@@ -58,7 +61,8 @@ class Peers:
         match message:
             case ["cancel", str(tenant), str(request_id)]:
                 return bool(self.jobs.cancel(tenant, request_id))
-            case ["answer", str(tenant), str(request_id), [*keys]]:
+            case ["answer", str(tenant), str(request_id)]:
+                return self._ask(tenant, request_id)
+            case ["answer keys", *keys]:
                 self.jobs.ask_by_key(keys)
-                return bool(self._ask(tenant, request_id)) or bool(self.asked.get((tenant, request_id)))
         return False

@@ -88,7 +88,6 @@ def test_every_strategy_closes_the_thought_under_way_and_answers(name, script):
     text = finished.outcome.completion.text
     assert text.endswith(f"\n\n{FINAL_ANSWER} 42")
     assert (f"on{CLOSE_TAG}\n\n" in text) == (script is thinking)
-    assert max(len(e.completion.token_ids) for e in events(session, Sampled)) <= 2000
     assert events(session, Aborted)
 
 
@@ -101,7 +100,7 @@ def test_every_strategy_answers_before_it_has_decoded_anything(name):
 
 
 def test_an_answer_that_was_found_is_given_without_another_decode():
-    engine = ScriptedEngine(["\\boxed{7}"], pace=lambda call: 0.0 if call < 2 else 0.01)
+    engine = ScriptedEngine(["\\boxed{7}"], pace=lambda call: 0.0 if call < 2 else 0.2)
     session = build_session(engine)
     finished = ask(build("self_consistency", n=4, stop_rule="none"), session, tokens=6)
     assert (finished.stopped, finished.outcome.answer.raw) == ("asked", "7")
@@ -119,7 +118,7 @@ def test_the_answer_has_few_tokens_and_the_thought_is_the_longest():
     def script(prompt, sampling):
         return "so" + " more" * 3000 if FINAL_ANSWER in prompt.prefix else thinking(prompt, sampling)
 
-    engine = ScriptedEngine(script, pace=lambda call: 0.001 if call == 2 else 0.05)
+    engine = ScriptedEngine(script, pace=lambda call: 0.05 if call in (0, 1, 3) else 0.001)
     session = build_session(engine, sampling=Sampling(max_tokens=2000))
     finished = ask(build("self_consistency", n=4), session)
     longest = max((event.completion for event in events(session, Aborted)), key=lambda made: len(made.text))
@@ -132,7 +131,7 @@ def test_the_tokens_of_the_answer_come_out_of_the_budget_and_the_limit():
     session = open_session(thinking, tokens=60)
     ask(build("self_consistency", n=1), session)
     assert session.engine.decoded <= 60
-    session = open_session(lambda prompt, sampling: "on" + " on" * 3000, limit=50)
+    session = open_session(lambda prompt, sampling: "on" + " on" * 3000, limit=50, pace=0.01)
     ask(build("self_consistency", n=1), session)
     assert events(session, Sampled)[-1].completion.completion_tokens <= 10
 
@@ -183,7 +182,8 @@ def test_a_request_that_offers_tools_is_answered_with_the_first_call():
 def test_a_poem_is_returned_as_far_as_it_is_written():
     session = open_session(rambling)
     finished = ask(build("self_consistency", n=1), session, prompt=POEM)
-    assert finished.stopped == "asked" and finished.outcome.completion.text.endswith("on")
+    assert finished.stopped == "asked" and finished.outcome.completion.text.startswith("on and on")
+    assert FINAL_ANSWER not in finished.outcome.completion.text
 
 
 def test_a_poem_that_is_still_a_thought_is_begun():

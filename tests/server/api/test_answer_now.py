@@ -119,7 +119,8 @@ def test_only_a_running_search_of_the_tenant_can_be_asked(tmp_path):
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses"])
 def test_the_other_endpoints_answer_now_too(path):
-    fields = {"/v1/completions": {"prompt": "6*7 ="}, "/v1/responses": {"input": "6*7?"}}[path]
+    limits = {"prompt": "6*7 =", "max_tokens": 2000}, {"input": "6*7?", "max_output_tokens": 2000}
+    fields = limits[path == "/v1/responses"]
     with live(thinker()) as server, ThreadPoolExecutor(1) as pool:
         body = {"model": "scripted", "strategy": "self_consistency", **fields}
         waiting = pool.submit(httpx.post, f"{server.url}{path}", json=body, headers=MINE, timeout=10)

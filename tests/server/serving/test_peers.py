@@ -160,9 +160,9 @@ MALFORMED = [
     b'["cancel"]',
     b'["cancel", 1, "a"]',
     b'["quit", "", ""]',
-    b'["answer", "t", "a"]',
-    b'["answer", "t", "a", "key"]',
-    b'["answer", "t", "a", [1, {}]]',
+    b'["answer", "t"]',
+    b'["answer", "t", ["a"]]',
+    b'["answer keys", 1, {}]',
 ]
 
 
