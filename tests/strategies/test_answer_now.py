@@ -150,7 +150,7 @@ def test_a_streamed_synthesis_is_closed_although_its_drafts_have_answers():
         return f"\\boxed{{{len(session.engine.calls)}}}" if is_draft else rambling(prompt, sampling)
 
     session = open_session(script)
-    finished = ask(build("synthesis", n=4), session, tokens=60)
+    finished = ask(build("synthesis", method="pacore"), session, tokens=60)
     shown = "".join(event.delta.text for event in events(session, TextEmitted))
     assert finished.stopped == "asked" and shown and finished.outcome.completion.text.startswith(shown)
 
