@@ -25,6 +25,7 @@ from cogitate.server.observability.metrics import Metrics
 from cogitate.server.plugin.settings import read_settings
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
+from cogitate.server.settings import Settings
 from cogitate.strategies import STRATEGIES
 
 ENGINE_PATHS = frozenset({"/health", "/metrics"})
@@ -37,14 +38,18 @@ class CogitatePlugin:
     name = "cogitate"
     required_tasks = ("generate",)
 
-    def __init__(self) -> None:
-        self.settings = read_settings()
-        self.metrics = Metrics.in_process_registry()
-        self.app: FastAPI | None = None
-        self.routes: FastAPI | None = None
+    app: FastAPI
+    routes: FastAPI
+    settings: Settings
+    metrics: Metrics
 
     def attach_router(self, app: FastAPI) -> None:
-        """Attach our routes. vLLM calls this after its own routes are attached."""
+        """Attach our routes. vLLM calls this after its own routes are attached.
+
+        Raises SettingNotHonoured or ValidationError, which ends vLLM's start: of an error in the constructor vLLM would
+        write a line to its log, and start without the plugin.
+        """
+        self.settings, self.metrics = read_settings(), Metrics.in_process_registry()
         self.app, self.routes = app, copy_routes(app)
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
         for route, earlier in attach_routes(app, without=ENGINE_PATHS):
@@ -55,7 +60,6 @@ class CogitatePlugin:
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:
         """Build the service over vLLM's engine. Raises CannotStart, which ends vLLM's start."""
-        assert self.app is not None and self.routes is not None
         loaded = LoadedEngine(engine_client, self.app, args, self.routes)
         backend = await build_attached_backend(loaded, self.settings)
         state.service = build_service(self.settings, backend, self.metrics)
