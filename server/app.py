@@ -26,6 +26,7 @@ from cogitate.server.http.head import HeadAsGet
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
 from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.service import Service
 from cogitate.strategies import STRATEGIES
 
@@ -97,7 +98,7 @@ def attach_to_engine(service: Service) -> None:
     app.state.service = service
     plain = request_response(answer_plain)
     for route, earlier in attach_routes(app):
-        if earlier is not None and route.methods == {"POST"}:
+        if earlier is not None and route.path in LIMIT_FIELDS:
             route.app = PassOn(plain, route.app, suffixes)
 
 

@@ -20,6 +20,17 @@ ROUTERS = (
 NEVER_PASSED_ON = frozenset({"/v1/decisions"})
 """Paths that no strategy selects: the answer is always ours, also where vLLM has the path."""
 
+PASSED_ON = {
+    "/v1/chat/completions": "strategies; other bodies go to vLLM's own handler",
+    "/v1/completions": "strategies; other bodies go to vLLM's own handler",
+    "/v1/responses": "strategies; other bodies go to vLLM's own handler",
+    "/v1/messages": "strategies; other bodies go to vLLM's own handler",
+    "/v1/models": "vLLM's models, and each under every strategy and preset",
+    "/metrics": "vLLM's metrics and ours",
+    "/health": "as vLLM's, and 503 while the server drains",
+}
+"""What vLLM's paths that we replace are with ours."""
+
 
 def list_paths() -> frozenset[str]:
     """Returns the path templates of all routes: the closed set of `endpoint` labels in the metrics."""

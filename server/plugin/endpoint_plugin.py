@@ -23,6 +23,7 @@ from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.plugin.settings import read_settings
+from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
@@ -54,8 +55,8 @@ class CogitatePlugin:
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
         for route, earlier in attach_routes(app, without=ENGINE_PATHS):
             ours = self._with_caller(route.app)
-            takes_body = route.methods == {"POST"}
-            route.app = PassOn(earlier.app, ours, suffixes) if earlier and takes_body else ours
+            takes_strategy = route.path in LIMIT_FIELDS
+            route.app = PassOn(earlier.app, ours, suffixes) if earlier and takes_strategy else ours
         app.router.lifespan_context = extend_lifespan(app.router.lifespan_context)
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:

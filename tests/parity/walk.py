@@ -1,0 +1,98 @@
+"""Walks vLLM's own server and ours over one engine: every path, every field of the request models, every flag."""
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from cogitate.server.api.engine_paths import is_open_with_keys
+from cogitate.server.engine.vllm.frontend_args import BY_LAUNCHER, BY_VLLM, REFUSED, list_frontend_flags
+from tests.parity.bodies import KINDS, Kind
+
+SAME = "same"
+NAMES = "id|created|created_at|completed_at|item_id|response_id|request_id|call_id|system_fingerprint"
+CHANGES = re.compile(rf'"({NAMES})": ?("[^"]*"|[0-9.]+|null)')
+"""Fields with ids and times, which differ between any two responses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing of vLLM's and how it is with ours."""
+
+    name: str
+    verdict: str
+    """`same`, or what differs and why."""
+    with_keys: str = SAME
+    """The same where API keys divide users."""
+
+
+def normalise(text: str) -> str:
+    return CHANGES.sub(r'"\1": 0', text)
+
+
+def list_operations(app: FastAPI) -> list[tuple[str, str, APIRoute]]:
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    return sorted((route.path, method, route) for route in routes for method in route.methods)
+
+
+def list_fields(kind: Kind) -> list[str]:
+    module, _, name = kind.model.rpartition(".")
+    return list(getattr(importlib.import_module(module), name).model_fields)
+
+
+def walk_flags() -> Iterator[Row]:
+    """Yields a row for each flag of vLLM's API server; raises KeyError for one that no table has."""
+    for flag in sorted(list_frontend_flags()):
+        shown = f"--{flag.replace('_', '-')}"
+        if flag in BY_VLLM:
+            yield Row(shown, SAME)
+        elif flag in BY_LAUNCHER:
+            yield Row(shown, f"by our launcher: {BY_LAUNCHER[flag]}")
+        else:
+            yield Row(shown, f"refused by name: {REFUSED[flag]}")
+
+
+def walk_paths(vllms: FastAPI, ours: FastAPI, passed_on: Mapping[str, str]) -> Iterator[Row]:
+    """Yields a row for each operation of vLLM's route table.
+
+    `passed_on`: the paths of ours that pass on a body without a strategy, and why the others are ours.
+    """
+    own = {(path, method): route for path, method, route in list_operations(ours)}
+    for path, method, route in list_operations(vllms):
+        other = own.get((path, method))
+        if other is None:
+            verdict = "MISSING"
+        elif other.endpoint is route.endpoint:
+            verdict = SAME
+        else:
+            verdict = passed_on.get(path, "DIFFERENT")
+        yield Row(f"{method} {path}", verdict, SAME if is_open_with_keys(path) else "refused: it has no limits by key")
+
+
+async def compare(client: httpx.AsyncClient, urls: tuple[str, str], kind: Kind, body: Mapping[str, Any]) -> str:
+    """Returns `same` where both servers answer a body alike, otherwise what differs."""
+    answers = [await client.post(url + kind.path, json=body) for url in urls]
+    texts = [normalise(answer.text) for answer in answers]
+    if answers[0].status_code != answers[1].status_code:
+        return f"DIFFERENT: status {answers[0].status_code}, and vLLM's {answers[1].status_code}: {texts}"
+    if answers[0].status_code >= 400:
+        return SAME if "error" in texts[0] else f"DIFFERENT: {texts[0]}"
+    return SAME if texts[0] == texts[1] else f"DIFFERENT: {texts[0]} and vLLM's {texts[1]}"
+
+
+async def walk_fields(client: httpx.AsyncClient, urls: tuple[str, str], keyed: str, key: str) -> list[tuple[Kind, Row]]:
+    """Compares ours with vLLM's field by field, and then the server with keys. `keyed`: its URL."""
+    rows = []
+    for kind in KINDS:
+        for field in list_fields(kind):
+            body = kind.build(field)
+            verdict = await compare(client, urls, kind, body)
+            response = await client.post(keyed + kind.path, json=body, headers={"authorization": f"Bearer {key}"})
+            refusal = response.status_code == 400 and "--allow-field" in response.text
+            rows.append((kind, Row(field, verdict, "refused by name, unless --allow-field" if refusal else SAME)))
+    return rows
