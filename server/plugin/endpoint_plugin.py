@@ -6,6 +6,7 @@ are `cogitate serve`'s.
 """
 
 import asyncio
+import logging
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,11 @@ from cogitate.strategies import STRATEGIES
 
 ENGINE_PATHS = frozenset({"/health", "/metrics"})
 """Paths that stay vLLM's. Its /metrics has our metrics too, since they are in the process's registry."""
+NEEDS_REDIS = (
+    "cogitate: with %d API servers, cancelling, traces and cached answers reach only the process that got the request: "
+    "set COGITATE_REDIS_URL to share them"
+)
+log = logging.getLogger("cogitate")
 
 
 class CogitatePlugin:
@@ -61,6 +67,8 @@ class CogitatePlugin:
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:
         """Build the service over vLLM's engine. Raises CannotStart, which ends vLLM's start."""
+        if (args.api_server_count or 1) > 1 and self.settings.redis_url is None:
+            log.warning(NEEDS_REDIS, args.api_server_count)
         loaded = LoadedEngine(engine_client, self.app, args, self.routes)
         backend = await build_attached_backend(loaded, self.settings)
         state.service = build_service(self.settings, backend, self.metrics)
