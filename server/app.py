@@ -94,12 +94,13 @@ def attach_to_engine(service: Service) -> None:
     """Attaches our routes to the engine's own application; what asks for no strategy goes to its own routes."""
     if not isinstance(service.backend, HasApplication):
         return
-    app, suffixes = service.backend.application(), frozenset({*STRATEGIES, *service.settings.presets})
+    app, settings = service.backend.application(), service.settings
+    suffixes = frozenset({*STRATEGIES, *settings.presets})
     app.state.service = service
     plain = request_response(answer_plain)
     for route, earlier in attach_routes(app):
         if earlier is not None and route.path in LIMIT_FIELDS:
-            route.app = PassOn(plain, route.app, suffixes)
+            route.app = PassOn(plain, route.app, suffixes, settings.max_body_bytes, settings.receive_seconds)
 
 
 async def run_engine(

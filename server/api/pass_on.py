@@ -1,35 +1,56 @@
 """Chooses between vLLM's own route and ours, by the body."""
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cogitate.server.errors import RequestTimeout
 from cogitate.server.planning.selects_strategy import selects_strategy
+from cogitate.server.protocol.json import OrjsonResponse
 
 
 @dataclass(frozen=True, slots=True)
 class PassOn:
     """ASGI application in place of a route of vLLM's. What asks for no strategy goes to that route as it came."""
 
-    vllm: ASGIApp
+    plain: ASGIApp
+    """Answers what asks for no strategy."""
     ours: ASGIApp
     suffixes: Collection[str]
     """Names of strategies and presets."""
+    max_bytes: int | None = None
+    """Size from which on a body is not looked at: `plain` refuses it. None: no limit, as in vLLM."""
+    seconds: float | None = None
+    """Time for the body to arrive; a slower one gets a 408. None: no limit, as in vLLM."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        messages = await read_body(receive)
-        body = b"".join(message.get("body", b"") for message in messages)
-        is_ours = selects_strategy(body, scope["headers"], self.suffixes)
-        await (self.ours if is_ours else self.vllm)(scope, replay(messages, receive), send)
+        try:
+            async with asyncio.timeout(self.seconds):
+                messages, size = await read_body(receive, self.max_bytes)
+        except TimeoutError:
+            error = RequestTimeout(f"The body did not arrive within {self.seconds:g} s.")
+            return await OrjsonResponse(error.body, error.status, headers=error.headers)(scope, receive, send)
+        is_ours = False
+        if self.max_bytes is None or size <= self.max_bytes:
+            body = b"".join(message.get("body", b"") for message in messages)
+            is_ours = selects_strategy(body, scope["headers"], self.suffixes)
+        return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
 
 
-async def read_body(receive: Receive) -> list[Message]:
-    """Receive a request's messages up to the end of its body, or to the client's disconnection."""
-    messages = [await receive()]
-    while messages[-1]["type"] == "http.request" and messages[-1].get("more_body"):
-        messages.append(await receive())
-    return messages
+async def read_body(receive: Receive, max_bytes: int | None = None) -> tuple[list[Message], int]:
+    """Receive a request's messages, and return them with the size of the body in bytes.
+
+    Up to the end of the body, to the client's disconnection, or to the first message beyond `max_bytes`.
+    """
+    messages, size = list[Message](), 0
+    while max_bytes is None or size <= max_bytes:
+        messages.append(message := await receive())
+        size += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            break
+    return messages, size
 
 
 def replay(messages: list[Message], receive: Receive) -> Receive:
