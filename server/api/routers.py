@@ -55,6 +55,8 @@ def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[AP
     # Before all others: a mount such as vLLM's /metrics would take what follows it.
     app.router.routes[:] = [*routes, *others]
     add_error_handlers(app)
+    if app.middleware_stack is not None:  # vLLM's build_app builds it early, with the error handlers of then
+        app.middleware_stack = app.build_middleware_stack()
     return [(route, next((earlier[key] for key in _keys(route) if key in earlier), None)) for route in routes]
 
 

@@ -73,7 +73,9 @@ async def run_load(client: httpx.AsyncClient, url: str, concurrency: int) -> Loa
     return Load(statistics.median(seconds) * 1000, len(seconds) / (time.perf_counter() - start))
 
 
-async def measure(client: httpx.AsyncClient, ours: str, vllms: str, concurrency: int, rounds: int, table: Table) -> None:
+async def measure(
+    client: httpx.AsyncClient, ours: str, vllms: str, concurrency: int, rounds: int, table: Table
+) -> None:
     """Run alternating loads, and add two rows: the latency that is added, and the rate that remains."""
     added, rates = list[float](), list[float]()
     for turn in range(rounds + 1):
@@ -110,9 +112,13 @@ async def main() -> None:
     rounds = parser.parse_args().rounds
     table = Table()
     say("loading the demo model")
-    async with real_engine() as engine, serve_both(engine) as (ours, vllms), httpx.AsyncClient(
-        timeout=300, limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
-    ) as client:
+    async with (
+        real_engine() as engine,
+        serve_both(engine) as (ours, vllms),
+        httpx.AsyncClient(
+            timeout=300, limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
+        ) as client,
+    ):
         for concurrency in CONCURRENCIES:
             say(f"{concurrency} at once")
             await measure(client, ours, vllms, concurrency, rounds, table)

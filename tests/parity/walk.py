@@ -16,8 +16,9 @@ from tests.parity.bodies import KINDS, Kind
 
 SAME = "same"
 NAMES = "id|created|created_at|completed_at|item_id|response_id|request_id|call_id|system_fingerprint"
+NAMES += "|cached_tokens|cache_write_tokens"
 CHANGES = re.compile(rf'"({NAMES})": ?("[^"]*"|[0-9.]+|null)')
-"""Fields with ids and times, which differ between any two responses."""
+"""Fields with ids and times, and of the prefix cache, which has the second of two equal prompts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from pydantic import ValidationError
 from starlette.types import Message, Scope
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
@@ -17,6 +18,8 @@ from cogitate.server.errors import ApiError, UpstreamError
 from cogitate.server.protocol.plain_body import PlainBody
 
 log = logging.getLogger("cogitate.engine")
+PRELIMINARY_EVENTS = (b"event: response.created", b"event: response.in_progress")
+PROMPT_FIELDS = {"/v1/completions": "prompt", "/v1/responses": "input"}
 CLOSE_SECONDS = 10.0
 """How long a route may take to end after its client has left."""
 MAX_QUEUED_MESSAGES = 2
@@ -33,15 +36,25 @@ async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Even
     try:
         start = await call.next_message()
         if is_event_stream(start):
-            return call.stream()
+            return call.stream(await call.read_preliminary())
         content = orjson.loads(await call.read_rest())
+    except ApiError as error:
+        await call.close()
+        raise name_prompt_field(body.path, error) from error
     except BaseException:
         await call.close()
         raise
     await call.close()
     if start["status"] >= 400:
-        raise parse_error(content)
+        raise name_prompt_field(body.path, parse_error(content))
     return dict(content)
+
+
+def name_prompt_field(path: str, error: ApiError) -> ApiError:
+    """Names the field of the prompt as the path's API calls it."""
+    if error.param == "messages":
+        error.param = PROMPT_FIELDS.get(path, "messages")
+    return error
 
 
 class RouteCall:
@@ -83,6 +96,9 @@ class RouteCall:
     async def _raise_failure(self) -> None:
         try:
             await self._task
+        except ValidationError as error:
+            # The request was valid: an event of vLLM's own is not among the types of its stream.
+            raise UpstreamError(LOST_REQUEST) from error
         except Exception as error:
             raise to_api_error(error) from error
 
@@ -95,10 +111,23 @@ class RouteCall:
             is_more = bool(message.get("more_body"))
         return content
 
-    async def stream(self) -> AsyncGenerator[str]:
-        """Yields the events. Each message of vLLM's streams is complete events."""
+    async def read_preliminary(self) -> list[Message]:
+        """Returns the messages up to the first event of content.
+
+        vLLM's Responses API refuses a request after its preliminary events; it still gets its status so.
+        """
+        messages = [await self.next_message()]
+        while messages[-1].get("body", b"").startswith(PRELIMINARY_EVENTS) and messages[-1].get("more_body"):
+            messages.append(await self.next_message())
+        return messages
+
+    async def stream(self, start: list[Message]) -> AsyncGenerator[str]:
+        """Yields the events, from those of `start` on. Each message of vLLM's streams is complete events."""
         try:
-            is_more = True
+            for message in start:
+                if text := message.get("body", b"").decode():
+                    yield text
+            is_more = bool(start[-1].get("more_body"))
             while is_more:
                 message = await self.next_message()
                 if text := message.get("body", b"").decode():
