@@ -100,7 +100,9 @@ class RouteCall:
             # The request was valid: an event of vLLM's own is not among the types of its stream.
             raise UpstreamError(LOST_REQUEST) from error
         except Exception as error:
-            raise to_api_error(error) from error
+            # Starlette wraps an error that comes after the start of a response in a RuntimeError.
+            cause = error.__cause__ if isinstance(error, RuntimeError) else None
+            raise to_api_error(cause if isinstance(cause, Exception) else error) from error
 
     async def read_rest(self) -> bytes:
         """Returns the body of the response."""
@@ -173,5 +175,7 @@ def is_event_stream(start: Message) -> bool:
 
 def parse_error(content: Any) -> ApiError:  # noqa: ANN401 JSON
     """Converts the body of an error response, of vLLM's own or of its Anthropic routes'."""
-    error = content.get("error", {}) if isinstance(content, dict) else {}
-    return parse_error_response(ErrorResponse.model_validate({"error": {"type": "", "code": 500, **error}}))
+    error = {"type": "", "code": 500, **(content.get("error", {}) if isinstance(content, dict) else {})}
+    if isinstance(param := error.get("param"), str):
+        error["param"] = param.removeprefix("body.")
+    return parse_error_response(ErrorResponse.model_validate({"error": error}))
