@@ -93,12 +93,13 @@ async def test_a_plain_stream_equals_vllms_event_by_event(pair, fields):
     assert [stable(event) for event in events(ours)] == [stable(event) for event in events(vllms)]
 
 
-async def test_an_assistant_turn_of_several_parts_is_read_completely(pair):
+async def test_an_assistant_turn_of_several_parts_is_read_completely_under_a_strategy(pair):
     def turns(*texts: str) -> list[dict]:
         parts = [{"type": "output_text", "text": text} for text in texts]
         return [HELLO_TURN, {"role": "assistant", "content": parts}, {"role": "user", "content": "More?"}]
 
-    body = HELLO | {"temperature": 0, "cache": "no-store"}
+    strategy = {"name": "self_consistency", "n": 2, "instruction": ""}
+    body = HELLO | {"temperature": 0, "cache": "no-store", "strategy": strategy}
     several, one = [
         (await post(pair.ours, body | {"input": turns(*t)})).json() for t in (("Red, ", "blue"), ("Red, blue",))
     ]
