@@ -19,6 +19,7 @@ A synthesis is one more vote: returned instead of the vote it cost a 0.5B model 
 search, which needs a step verifier.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -70,6 +71,10 @@ class Auto(Options):
     @property
     def candidates(self) -> int:
         return self.n
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1}
 
     @property
     def in_flight(self) -> int:

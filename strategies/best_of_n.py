@@ -4,6 +4,7 @@
 the verifier is weak.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -34,6 +35,10 @@ class BestOfN(VerifierOptions):
     @property
     def candidates(self) -> int:
         return self.n
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1}
 
     def cost(self, max_tokens: int) -> int:
         return self.n * max_tokens + self.verdict_tokens(self.n)

@@ -12,7 +12,7 @@ the paper takes the best one (`weighted` false).
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -62,6 +62,10 @@ class ParticleFilter(StepwiseOptions):
         if self.iterations > 1 and self.n < 2:
             raise ValueError("iterations above 1 need n of at least 2: one particle of each iteration is retained")
         return self
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1, "iterations": 1}
 
     def cost(self, max_tokens: int) -> int:
         return super().cost(max_tokens) * self.iterations

@@ -5,6 +5,7 @@ an error, a timeout or no value abstains. Deviations: no exemplars, since the mo
 self_consistency; and `chains` of thought may join an open vote, as votes for the same answers.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -62,6 +63,10 @@ class ProgramAided(Options):
     @property
     def candidates(self) -> int:
         return self.n + self.chains
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1, "chains": min(self.chains, 1)}
 
     @property
     def program_runs(self) -> int:

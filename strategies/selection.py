@@ -9,7 +9,7 @@ without a valid one the most typical candidate is taken, never the first.
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -61,6 +61,10 @@ class Selection(Options):
     @property
     def candidates(self) -> int:
         return self.n
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1}
 
     def cost(self, max_tokens: int) -> int:
         calls = {"universal": 1, "genselect": self.n - 1, "knockout": 2 * (self.n - 1)}[self.method]

@@ -10,6 +10,7 @@ member of the largest class rather than a random one.
 """
 
 import random
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -64,6 +65,10 @@ class Synthesis(Options):
     def candidates(self) -> int:
         """At least these: the search may end with any round."""
         return min(self.widths)
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1, "rounds": (1,)}
 
     @property
     def in_flight(self) -> int:

@@ -196,8 +196,8 @@ apt_install() {
 }
 
 tools() {
-    local lock=deploy/requirements/dev.txt wanted
-    wanted=$(fingerprint "$lock")
+    local lock=deploy/requirements/dev.txt older=deploy/requirements/openai2.txt wanted
+    wanted=$(fingerprint "$lock" "$older")
     if [[ $(cat "$venv/.tools" 2>/dev/null) == "$wanted" ]]; then
         begin "Tools for tests and checks: there"
         return
@@ -205,6 +205,8 @@ tools() {
     begin "Tools for tests and checks, $(grep -c == "$lock") pinned"
     : >"$log"
     pip_install "$(grep -c == "$lock")" --no-deps -r "$lock"
+    rm -rf "$venv/openai2"
+    pip_install 1 --no-deps --target "$venv/openai2" -r "$older"
     echo "$wanted" >"$venv/.tools"
 }
 

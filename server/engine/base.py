@@ -55,6 +55,8 @@ class ModelCard:
     """Sequences that the engine runs at once; further ones would wait inside it."""
     vocab_size: int | None = None
     """Token ids are below it; None: unknown."""
+    media_domains: frozenset[str] = frozenset()
+    """Hosts from which the engine may fetch images."""
     aliases: tuple[str, ...] = ()
     """Further names of the same model."""
     adapters: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from cogitate.server.planning.compatibility import (
     check_strategy_width,
     check_verifier_options,
 )
+from cogitate.server.planning.copies import describe_limit, join_copies, limit_copies, separate_copies
 from cogitate.server.planning.cost import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_RAW_MAX_TOKENS,
@@ -24,6 +25,7 @@ from cogitate.server.planning.cost import (
     compute_cost,
     max_answer_tokens,
 )
+from cogitate.server.planning.media import check_media
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.protocol.chat import ChatRequest
@@ -67,6 +69,10 @@ class Plan:
     caller: Caller = Caller()
     abilities: frozenset[Ability] = ABILITIES
     """What the engine can do."""
+    copies: int = 1
+    """Without a strategy: the number of equal choices that the engine's one is returned as."""
+    warnings: tuple[str, ...] = ()
+    """What the client should know of how its request was planned."""
     id: str = ""
     """The `id` of the answer."""
     created: int = field(default_factory=unix_time)
@@ -121,17 +127,19 @@ def build_plan(
     request: AnyRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], caller: Caller
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
+    check_media(request, card)
     max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
     name = card.resolve(request.model)
     if request.strategy is None and request.model == name:
         return _build_plain_plan(request, card, caller, max_cost)
     strategy = select_strategy(request, name, settings.presets)
-    strategy = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
+    asked = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
+    strategy = limit_copies(asked, request)
     check_key_strategies(strategy, caller.limits)
     check_code_execution(strategy, settings.code_exec, caller)
     check_verifier_options(strategy)
     verifiers = strategy.build_verifiers(verifiers, NoPrograms())
-    check_compatibility(request, strategy, card, verifiers)
+    check_compatibility(request, asked, card, verifiers)
     if has_token_fields(request):
         check_token_fields(request, card, max_answer_tokens(request))
     check_strategy_width(strategy, caller.limits.generations)
@@ -144,9 +152,10 @@ def build_plan(
         sampling=build_sampling(request, strategy, verifiers, card.abilities),
         width=strategy.in_flight,
         cost=compute_cost(request, strategy, max_cost),
-        key=compute_cache_key(request, strategy, card, caller.tenant) if is_cacheable else None,
+        key=compute_cache_key(request, asked, card, caller.tenant) if is_cacheable else None,
         caller=caller,
         abilities=card.abilities,
+        warnings=describe_limit(asked, strategy, request.temperature),
         id=new_answer_id(request),
     )
 
@@ -155,6 +164,7 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
     """Plan a request that the engine answers. It is cached where the engine would repeat its answer exactly."""
     if request.budget is not None:
         raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
+    request, copies = separate_copies(request)
     n, context, limit = request.n or 1, card.max_model_len, request.limit
     is_chat = isinstance(request, ChatRequest)
     width = n if is_chat else n * request.width
@@ -177,9 +187,10 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         strategy=None,
         width=width,
         cost=cost,
-        key=compute_cache_key(request, None, card, caller.tenant) if is_cacheable else None,
+        key=compute_cache_key(join_copies(request, copies), None, card, caller.tenant) if is_cacheable else None,
         caller=caller,
         abilities=card.abilities,
+        copies=copies,
         id=new_answer_id(request),
     )
 

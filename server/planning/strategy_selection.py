@@ -13,7 +13,7 @@ from cogitate.strategies.core.prompts import STEP_BY_STEP
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
 
-MAX_CANDIDATES_BY_EFFORT = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32}
+MAX_CANDIDATES_BY_EFFORT = {"none": 1, "minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32, "max": 64}
 """reasoning_effort -> maximum number of candidates, for a strategy whose n the request does not set."""
 
 

@@ -18,6 +18,7 @@ from cogitate.server.protocol.messages import (
     StrategyField,
     Text,
 )
+from cogitate.server.protocol.template_kwargs import TemplateKwargs
 from cogitate.server.protocol.tools import TOOL_FIELDS, Schema, Tool, ToolChoice, drop_empty_tools
 from cogitate.server.protocol.validation import contradiction
 from cogitate.strategies.core.types import Prompt
@@ -173,7 +174,7 @@ class ChatRequest(SampledRequest):
     tools: Annotated[list[Tool], Field(min_length=1, max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
     # OpenAI's bookkeeping: accepted, without effect on the answer
     metadata: dict[str, str] | None = None
@@ -188,7 +189,7 @@ class ChatRequest(SampledRequest):
     thinking_token_budget: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
-    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+    chat_template_kwargs: TemplateKwargs | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -202,7 +203,14 @@ class ChatRequest(SampledRequest):
             raise contradiction("top_logprobs", "It needs logprobs to be true")
         if self.tool_choice not in (None, "none", "auto") and not self.tools:
             raise contradiction("tool_choice", "It needs tools to choose from: add tools")
+        if isinstance(self.tool_choice, ToolChoice) and self.tool_choice.function.name not in self.tool_names:
+            raise contradiction("tool_choice", "It names a function that is not among tools")
         return self
+
+    @property
+    def tool_names(self) -> frozenset[str]:
+        """The functions that the model may call."""
+        return frozenset(tool.function.name for tool in self.tools or ())
 
     @property
     def limit(self) -> int | None:

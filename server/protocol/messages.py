@@ -1,4 +1,4 @@
-"""Messages of a chat request, bounded. Nothing is fetched: images must be inline.
+"""Messages of a chat request, bounded. Images and sound are inline; `planning` decides on addresses.
 
 An answer that is sent back unchanged is valid, as servers write it and as OpenAI's client does. Unknown fields of a
 message are accepted without effect, as OpenAI and vLLM do: clients put cache marks, ids and options there.
@@ -104,16 +104,29 @@ class ToolCall(OpenModel):
     index: Ignored = None
 
 
+MAX_MEDIA_CHARACTERS = 20_000_000
+
+
 class Url(OpenModel):
-    url: Annotated[str, Field(max_length=20_000_000)]
+    """The URL of an image: its data, or its address where the operator allows the engine to fetch from that domain."""
+
+    url: Annotated[str, Field(max_length=MAX_MEDIA_CHARACTERS)]
     detail: Literal["auto", "low", "high"] | None = None
 
     @field_validator("url")
     @classmethod
-    def _check_inline(cls, url: str) -> str:
-        if not url.startswith("data:"):
-            raise ValueError("only data: URLs are supported, since this server fetches nothing: send the image inline")
+    def _check_scheme(cls, url: str) -> str:
+        if not url.startswith(("data:", "http://", "https://")):
+            raise ValueError("only data: URLs are supported: send the image inline")
         return url
+
+
+class Audio(OpenModel):
+    """Sound, inline. The engine decides which formats it reads."""
+
+    data: Annotated[str, Field(max_length=MAX_MEDIA_CHARACTERS, pattern="^[A-Za-z0-9+/=_-]*$")]
+    """Base64."""
+    format: Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")]
 
 
 class TextPart(OpenModel):
@@ -131,12 +144,19 @@ class ImagePart(OpenModel):
     image_url: Url
 
 
-def _refusal_to_text(part: TextPart | RefusalPart | ImagePart) -> TextPart | ImagePart:
+class AudioPart(OpenModel):
+    type: Literal["input_audio"]
+    input_audio: Audio
+
+
+def _refusal_to_text(
+    part: TextPart | RefusalPart | ImagePart | AudioPart,
+) -> TextPart | ImagePart | AudioPart:
     return TextPart(type="text", text=part.refusal) if isinstance(part, RefusalPart) else part
 
 
 Part = Annotated[
-    Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")],
+    Annotated[TextPart | RefusalPart | ImagePart | AudioPart, Field(discriminator="type")],
     AfterValidator(_refusal_to_text),
 ]
 Calls = Annotated[list[ToolCall], Field(max_length=128)]

@@ -28,6 +28,7 @@ from cogitate.server.protocol.responses_options import (
     TextOptions,
     ToolChoice,
 )
+from cogitate.server.protocol.template_kwargs import TemplateKwargs
 from cogitate.server.protocol.tools import drop_empty_tools
 from cogitate.server.protocol.validation import to_bad_request
 
@@ -95,7 +96,7 @@ class ResponsesRequest(RequestModel):
     include_stop_str_in_output: bool | None = None
     skip_special_tokens: bool | None = None
     include_reasoning: bool | None = None
-    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+    chat_template_kwargs: TemplateKwargs | None = None
 
     # this server's own fields
     strategy: StrategyField | None = None
@@ -119,8 +120,11 @@ class ResponsesRequest(RequestModel):
     @field_validator("tool_choice")
     @classmethod
     def _check_tool_choice(cls, choice: object, info: ValidationInfo) -> object:
-        if choice not in (None, "none", "auto") and not info.data.get("tools"):
+        tools = info.data.get("tools") or ()
+        if choice not in (None, "none", "auto") and not tools:
             raise ValueError("it needs tools to choose from: add tools")
+        if isinstance(choice, ToolChoice) and choice.name not in {tool.name for tool in tools}:
+            raise ValueError("it names a function that is not among tools")
         return choice
 
     @property

@@ -54,7 +54,7 @@ class TextOptions(RequestModel):
 
 
 class ReasoningOptions(RequestModel):
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     """As in vLLM: the answer holds the reasoning itself, and no summary."""
 

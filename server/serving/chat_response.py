@@ -7,6 +7,7 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
 from cogitate.server.protocol.cogitate import Cogitate, Sample
+from cogitate.strategies.core.answer_reader import answers_in_reasoning
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
     Aborted,
@@ -23,13 +24,15 @@ from cogitate.strategies.core.trace import (
 )
 from cogitate.strategies.core.types import Completion, Outcome
 
+ONLY_REASONING = "A candidate had no text after its reasoning, so its answer was read from the reasoning."
+"""A warning to the client."""
+
 
 def build_completion(plan: Plan, trace: Trace, finished: Finished, body: Body) -> Body:
     """Add the search's usage and result to the winners' body, as the engine wrote it."""
     assert plan.strategy is not None
     spent = usage(trace)
-    ranked = (finished.outcome, *finished.outcome.alternatives)
-    for choice, outcome in zip(body["choices"], ranked, strict=False):
+    for choice, outcome in zip(body["choices"], rank_answers(plan, finished), strict=False):
         if plan.strategy.reasoning != "inline":
             _separate_reasoning(choice["message"], outcome, plan)
         if finished.stopped in ("deadline", "budget", "draining") and not _is_tool_call(choice, outcome.completion):
@@ -41,6 +44,14 @@ def build_completion(plan: Plan, trace: Trace, finished: Finished, body: Body) -
         "usage": build_usage(spent).model_dump(exclude_unset=True),
         "cogitate": build_cogitate(plan, trace, finished, spent).model_dump(exclude_unset=True),
     }
+
+
+def rank_answers(plan: Plan, finished: Finished) -> tuple[Outcome, ...]:
+    """Return the ranked outcomes, at most as many as the client wants, or as many copies of the only candidate."""
+    ranked = (finished.outcome, *finished.outcome.alternatives)
+    if plan.strategy and plan.strategy.candidates < plan.answer_count:
+        ranked += (finished.outcome,) * (plan.answer_count - len(ranked))
+    return ranked[: plan.answer_count]
 
 
 def _is_tool_call(choice: Body, completion: Completion) -> bool:
@@ -77,7 +88,7 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
     assert plan.strategy is not None
     outcome, stepwise = finished.outcome, plan.strategy.stepwise
     more: dict[str, Any] = {}
-    if warnings := list_warnings(trace):
+    if warnings := [*plan.warnings, *list_warnings(trace)]:
         more["warnings"] = warnings
     if plan.strategy.return_candidates:
         more["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
@@ -103,8 +114,11 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
 
 def list_warnings(trace: Trace) -> list[str]:
     """List the warnings of the candidates, each once."""
-    made = (event.completion for event in trace if isinstance(event, Sampled) and event.role in CANDIDATE_ROLES)
-    return list(dict.fromkeys(warning for completion in made for warning in completion.warnings))
+    made = [event.completion for event in trace if isinstance(event, Sampled) and event.role in CANDIDATE_ROLES]
+    warnings = [warning for completion in made for warning in completion.warnings]
+    if any(map(answers_in_reasoning, made)):
+        warnings.append(ONLY_REASONING)
+    return list(dict.fromkeys(warnings))
 
 
 def build_samples(trace: Trace, winner: Completion) -> list[Sample]:

@@ -12,6 +12,7 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
+from cogitate.server.serving.copy_choices import copy_choices, copy_events
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.jobs import Job, Jobs
 from cogitate.server.serving.relay_log import RelayLog
@@ -53,8 +54,8 @@ class PlainRelay:
         async with self.slots.slot(plan.caller.tenant, plan.id):
             answer = await self._answer(plan, self.salts(plan.caller.tenant))
             if isinstance(answer, dict):
-                return answer
-            await copy_stream(answer, job)
+                return answer if plan.copies == 1 else copy_choices(answer, plan.copies)
+            await copy_stream(answer if plan.copies == 1 else copy_events(answer, plan.copies), job)
             return {}
 
     async def _answer(self, plan: Plan, salt: str) -> Body | Events:

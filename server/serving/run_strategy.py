@@ -14,7 +14,7 @@ from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.protocol.json import dumps
 from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
-from cogitate.server.serving.chat_response import build_completion
+from cogitate.server.serving.chat_response import build_completion, rank_answers
 from cogitate.server.serving.fair_queue import QueuedEngine, Slots
 from cogitate.server.serving.jobs import Job, Jobs
 from cogitate.server.serving.single_flight import SingleFlight
@@ -80,7 +80,7 @@ class StrategyRunner:
         assert plan.strategy is not None
         session = self._open_session(plan, trace, conversation, budget)
         finished = await execute(plan.strategy, plan.prompt, session, close_thought)
-        outcomes = (finished.outcome, *finished.outcome.alternatives)[: plan.answer_count]
+        outcomes = rank_answers(plan, finished)
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
         return build_completion(plan, trace, finished, response), finished.stopped
 
@@ -95,7 +95,10 @@ class StrategyRunner:
             prover=self.prover,
             verifiers=plan.strategy.build_verifiers({**BUILT_IN, **own}, programs),
             request=RequestContext(
-                sampling=plan.sampling, reader=plan.reader, answers=plan.answer_count, abilities=plan.abilities
+                sampling=plan.sampling,
+                reader=plan.reader,
+                answers=min(plan.answer_count, plan.strategy.candidates),
+                abilities=plan.abilities,
             ),
             programs=programs,
             budget=budget,

@@ -29,6 +29,7 @@ _REMARK = re.compile(
 )
 _BOLD_END = re.compile(r"(?<=\S)\*\*(?=[\s.,;:!]|$)")
 _ENDING = re.compile(VALUE_ENDINGS)
+_PRICE = re.compile(r"[$][ ]?[-+]?\.?\d[\d.,]{0,30}")
 _PAIRS = (("**", "**"), ("__", "__"), ("`", "`"), ("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"))
 _DENIED = re.compile(r"(?:not|n't|neither|nor|either of)\s+(?:[-\d(\\$`*]|[A-J]\b|option\b|the\b)", re.IGNORECASE)
 _COMMENT = re.compile(
@@ -95,14 +96,15 @@ def strip_value(line: str) -> str:
 
 
 def strip_markup(value: str) -> str:
-    """Removes Markdown emphasis, enclosing math delimiters, dollar signs and the sentence's final period."""
+    """Removes Markdown emphasis, math delimiters and the sentence's final period; the dollar sign of a price stays."""
     for _ in range(4):
         value = value.strip().removesuffix(".").strip()
         for opening, closing in _PAIRS:
             if len(value) > len(opening + closing) and value.startswith(opening) and value.endswith(closing):
                 value = value[len(opening) : -len(closing)]
     value = _BOLD_END.sub("", value)
-    return (value if "$" in value.strip("$") else value.strip("$")).strip()
+    is_content = "$" in value.strip("$") or _PRICE.fullmatch(value)
+    return value.strip() if is_content else value.strip("$").strip()
 
 
 @lru_cache(maxsize=16)

@@ -147,7 +147,7 @@ def _find_bare_text(reply: str, question: str) -> str | None:
     paragraphs = [part.strip() for part in re.split(r"\n[ \t]*\n", reply) if part.strip()]
     for paragraph in _outer(paragraphs):
         value = strip_markup(paragraph)
-        if "\n" not in paragraph and len(value) <= _MAX_BARE_CHARACTERS and _is_expression_for(question, value):
+        if "\n" not in paragraph and len(value) <= _MAX_BARE_CHARACTERS and is_expression_for(question, value):
             return value
     return None
 
@@ -159,12 +159,12 @@ def read_bare_line(line: str, question: str) -> str | None:
         return None
     if value in ("[]", "{}", "()") and not asks_for_collection(question):
         return None
-    if _is_expression_for(question, value) or _DATE.fullmatch(value):
+    if is_expression_for(question, value) or _DATE.fullmatch(value):
         return value
     return value if asks_for_words(question) and not asks_for_number(question) and is_bare_words(value) else None
 
 
-def _is_expression_for(question: str, value: str) -> bool:
+def is_expression_for(question: str, value: str) -> bool:
     """Whether the text is an expression; letters alone are none where a number is asked for."""
     is_number = bool(_NUMERIC.search(value) or _NUMBER_WORD.fullmatch(value))
     return is_bare_expression(value) and (is_number or not asks_for_number(question))

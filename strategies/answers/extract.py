@@ -19,6 +19,7 @@ from cogitate.strategies.answers.answer_phrase import (
     find_hash_answers,
     strip_markup,
 )
+from cogitate.strategies.answers.answer_subject import find_subject_answers
 from cogitate.strategies.answers.answer_tags import open_answer_tags
 from cogitate.strategies.answers.bare_answer import find_bare_answer
 from cogitate.strategies.answers.boxed import find_boxes, find_last_box, find_void_box, read_open_box, scan_boxes
@@ -70,7 +71,7 @@ def _has_answer(text: str, loosely: bool, format: AnswerFormat, question: str) -
     """Whether a text has an answer that it announces, or is nothing but one; `loosely`: or ends with one."""
     if format == "json":
         return find_json(text, MAX_TEXT_CHARACTERS) is not None
-    announced = chain(find_hash_answers(text), find_announced_answers(text))
+    announced = chain(find_hash_answers(text), find_announced_answers(text), find_subject_answers(text, question))
     if open_answer_tags(text)[1] or find_last_box(text) or next(announced, None):
         return True
     offered = _choice_letters(format, question)
@@ -108,7 +109,7 @@ def _read_reply(reply: str, format: AnswerFormat, question: str, offered: str) -
     reply, void = _skip_retractions(reply)
     letters = offered if format != "number" else ""
     boxed = None if void else find_last_box(reply, _boxes_of(question))
-    announced = [*_announcement_candidates(reply, offered)]
+    announced = [*_announcement_candidates(reply, offered, question)]
     if letters:
         yield from _letter_candidates(reply, boxed, announced, letters)
     yield "boxed", boxed
@@ -123,9 +124,10 @@ def _read_reply(reply: str, format: AnswerFormat, question: str, offered: str) -
     yield "boxed", find_last_box(reply)
 
 
-def _announcement_candidates(reply: str, offered: str) -> Iterator[Candidate]:
+def _announcement_candidates(reply: str, offered: str, question: str) -> Iterator[Candidate]:
     yield from (("hash", raw) for raw in islice(find_hash_answers(reply), _MAX_ANNOUNCED))
     yield from (("phrase", raw) for raw in islice(find_announced_answers(reply, not offered), _MAX_ANNOUNCED))
+    yield from (("phrase", raw) for raw in find_subject_answers(reply, question))
 
 
 def _letter_candidates(

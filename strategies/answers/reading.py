@@ -14,7 +14,18 @@ from cogitate.strategies.answers.structure import (
     split_brackets,
     split_matrix,
 )
-from cogitate.strategies.answers.values import BRACKETS, Json, Labelled, Matrix, Sequence, Text, Union, Value, Written
+from cogitate.strategies.answers.values import (
+    BRACKETS,
+    Brackets,
+    Json,
+    Labelled,
+    Matrix,
+    Sequence,
+    Text,
+    Union,
+    Value,
+    Written,
+)
 from cogitate.strategies.answers.written import read_notation
 
 _MAX_CHARACTERS = 2_000
@@ -24,6 +35,8 @@ _WRAPPERS = re.compile(r"(?:Matrix|(?:np\.)?array|set|frozenset|tuple|list)\((.*
 _TYPED_NUMBER = re.compile(
     r"(?:Decimal|mpf|mpz|(?:np\.)?(?:float|int)(?:16|32|64)?|Integer|Float)\(['\"]?(-?[0-9.]+(?:e[-+]?[0-9]+)?)['\"]?\)"
 )
+EMPTY: dict[str, Brackets] = {"(": "()", "[": "[]"}
+"""The brackets of a collection without items, by the opening one; a set for any other."""
 _CUP = frozenset([r"\cup"])
 
 
@@ -83,7 +96,7 @@ def _read_brackets(text: str, depth: int) -> Value | None:
         return Text(fold(text))
     parts = [part for part in split[0] if part]
     if not parts:
-        return Text("") if opening == "(" else Sequence("[]" if opening == "[" else "{}", ())
+        return Sequence(EMPTY.get(opening, "{}"), ())
     if len(parts) == 1 and opening in ("(", "{"):
         return _read(body, depth + 1)
     items = tuple(_read_item(part, depth + 1) for part in parts)

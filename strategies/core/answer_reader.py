@@ -47,5 +47,6 @@ class AnswerReader:
 
 
 def answers_in_reasoning(completion: Completion) -> bool:
-    """Whether a finished candidate has no content, so that only its reasoning can hold its answer."""
-    return completion.is_complete and completion.content is not None and not completion.content.strip()
+    """Whether a finished candidate has neither content nor calls, so that only its reasoning can hold its answer."""
+    is_silent = completion.content is not None and not completion.content.strip() and not completion.tool_calls
+    return completion.is_complete and is_silent and bool(completion.text.strip())

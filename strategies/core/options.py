@@ -100,6 +100,14 @@ class Options(BaseModel):
         return 1
 
     @property
+    def single(self) -> Mapping[str, object]:
+        """The options with which it decodes one candidate, for a temperature at which its candidates are copies.
+
+        Empty where it has one, or where each of its decodes continues or revises another.
+        """
+        return {}
+
+    @property
     def logprobs(self) -> int | None:
         """The alternatives per token that it reads, where the engine reports them; None: it reads none."""
         return None

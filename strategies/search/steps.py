@@ -1,6 +1,6 @@
 """Partial solutions, and how step-wise searches extend, score and rank them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -121,6 +121,10 @@ class BranchingOptions(StepwiseOptions):
         if self.n % self.width:
             raise ValueError(f"n must be a multiple of width: {self.n} is not a multiple of {self.width}")
         return self
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1, "width": 1}
 
     @property
     def min_candidates(self) -> int:

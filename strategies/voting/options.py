@@ -1,5 +1,6 @@
 """Options of self-consistency, and the limits that follow from them."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -115,6 +116,10 @@ class VotingOptions(VerifierOptions):
     @property
     def candidates(self) -> int:
         return self.n
+
+    @property
+    def single(self) -> Mapping[str, object]:
+        return {"n": 1}
 
     @property
     def logprobs(self) -> int | None:

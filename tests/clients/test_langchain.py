@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessageChunk
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -62,6 +63,17 @@ def test_bound_tool_is_called(server):
 def test_structured_output_is_an_instance_of_the_schema(server):
     model = chat(server, "scripted@self_consistency").with_structured_output(Trip)
     assert model.invoke("Answer in JSON.") == Trip(city="Rome", days=3)
+
+
+@pytest.mark.parametrize("model", ["scripted", "scripted@self_consistency"])
+@pytest.mark.parametrize("options", [{}, {"use_responses_api": True}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_prompt_longer_than_the_context_is_a_context_overflow(server, model, options, stream):
+    client, prompt = chat(server, model, **options), "word " * 5000
+    with pytest.raises(ContextOverflowError) as overflow:
+        list(client.stream(prompt)) if stream else client.invoke(prompt)
+    assert "Input tokens exceed the configured limit of 4096 tokens." in str(overflow.value)
+    assert overflow.value.code == "context_length_exceeded"
 
 
 def test_responses_api_returns_the_answer(server):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from cogitate.server.engine import Body, Load, ModelCard
+from cogitate.server.engine.error_message import write_context_message
 from cogitate.server.errors import ContextTooLong
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
@@ -35,7 +36,7 @@ def record_salt(engine: ScriptedEngine, salt: str) -> None:
 def count_prompt_tokens(engine: ScriptedEngine, prompt: Prompt, max_model_len: int) -> int:
     """Count a prompt's tokens. Raises ContextTooLong from `max_model_len` on."""
     if (tokens := len(engine.prompt_ids(prompt))) >= max_model_len:
-        raise ContextTooLong(f"The maximum context length is {max_model_len} tokens.", param="messages")
+        raise ContextTooLong(write_context_message(max_model_len, tokens), param="messages")
     return tokens
 
 

@@ -58,7 +58,7 @@ async def selects_the_model(trial: Trial) -> None:
 
 async def limits_the_answer(trial: Trial) -> None:
     limit = trial.value
-    answer, longer = await trial.with_field(), await trial.without()
+    answer, longer = await trial.with_field(), await trial.without(max_tokens=BASE["max_tokens"])
     assert isinstance(limit, int) and answer.finish == "length" and longer.text != answer.text
     assert all(longer.text.startswith(text) for text in trial.candidates(answer))
     assert set(trial.lengths(answer)) == {limit}
@@ -215,7 +215,8 @@ async def limits_the_candidates(trial: Trial) -> None:
         return
     grows = "n" in STRATEGIES[trial.strategy].model_fields
     open_n = {"name": trial.strategy, "instruction": "", "return_candidates": True} if grows else small(trial.strategy)
-    few, many = [await ask(strategy=open_n, max_tokens=4) for ask in (trial.with_field, trial.without)]
+    sampled = {"strategy": open_n, "max_tokens": 4, "temperature": 1.0}
+    few, many = [await ask(**sampled) for ask in (trial.with_field, trial.without)]
     if grows:
         assert len(few.choices) == len(many.choices) == 1 and trial.count_decodes(few) < trial.count_decodes(many)
     else:

@@ -82,7 +82,7 @@ SAMPLING = [
 ]
 LENGTH = [
     Field("max_tokens", 5, effects.limits_the_answer),
-    Field("max_completion_tokens", 5, effects.limits_the_answer),
+    Field("max_completion_tokens", 5, effects.limits_the_answer, {"max_tokens": None}),
     Field("stop", " vast", effects.binds_the_text),
     Field("stop", ["planet", " vast"], effects.binds_the_text, case="several"),
     Field("stop", "\n\n", effects.binds_the_text, context=PARAGRAPHS, case="the end of a paragraph"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
+from cogitate.server.engine.error_message import write_context_message
 from cogitate.server.engine.remote.capabilities import PROBED_FIELDS, probe_abilities
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation
@@ -129,7 +130,7 @@ class RemoteBackend:
         """Raises ContextTooLong where the prompt leaves no room for a token."""
         count, limit = len(await continuation.encode(prompt)), self.card.max_model_len
         if count >= limit:
-            message = f"The maximum context length is {limit} tokens, and the prompt has {count}."
+            message = write_context_message(limit, count)
             raise ContextTooLong(message, param="messages" if prompt.raw is None else "prompt")
         return count
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from cogitate.server.engine.error_message import find_field, is_context_too_long
-from cogitate.server.errors import ApiError, BadRequest, ContextTooLong, NotReady, Overloaded, UpstreamError
+from cogitate.server.engine.error_message import find_field, is_context_too_long, parse_context_error
+from cogitate.server.errors import ApiError, BadRequest, NotReady, Overloaded, UpstreamError
 from cogitate.strategies.core.ports import SampleFailed
 
 INCOMPLETE_STREAM = "ended its stream before the response was complete"
@@ -87,7 +87,7 @@ def parse_bad_request(body: bytes, redact: Redact = str) -> BadRequest:
     message = to_printable(redact(reason)) if reason else "The upstream rejected this request."
     param = to_printable(redact(field))[:MAX_PARAM_CHARACTERS] if field else None
     if is_context_too_long(f"{code} {reason}"):
-        return ContextTooLong(message, param="messages")
+        return parse_context_error(message, "messages")
     return BadRequest(message, param=param or find_field(reason or ""))
 
 

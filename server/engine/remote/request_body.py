@@ -168,6 +168,8 @@ class RequestBuilder:
         body = dict(fields)
         if self.dialect.continues and (sampling.needs_token_ids or sampling.stop):
             body["return_token_ids"] = True
+        if (least := body.get("min_tokens")) and (limit := body.get("max_tokens") or body.get("max_completion_tokens")):
+            body["min_tokens"] = min(least, limit)  # the budget may leave fewer tokens than the client asked for
         if n > 1:
             body |= {"n": n, "return_token_ids": True}
         if stream:

@@ -150,6 +150,7 @@ async def build_engine(loaded: LoadedEngine, model: ModelSpec, reward: ModelSpec
         capacity=loaded.llm.vllm_config.scheduler_config.max_num_seqs,
         vocab_size=config.get_vocab_size(),
         aliases=tuple(aliases),
+        media_domains=frozenset(config.allowed_media_domains or ()),
     )
     return VllmEngine(loaded, card)
 

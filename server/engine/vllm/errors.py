@@ -12,11 +12,10 @@ from vllm.exceptions import (
 )
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from cogitate.server.engine.error_message import find_field, is_context_too_long
+from cogitate.server.engine.error_message import find_field, is_context_too_long, parse_context_error
 from cogitate.server.errors import (
     ApiError,
     BadRequest,
-    ContextTooLong,
     ModelNotFound,
     NotReady,
     Overloaded,
@@ -71,5 +70,5 @@ def _server_error(error: Exception) -> ApiError:
 def _bad_request(message: str, parameter: str | None) -> BadRequest:
     reason = message.split(" (parameter=")[0][:MAX_MESSAGE_CHARACTERS]
     if is_context_too_long(message):
-        return ContextTooLong(reason, param="messages")
+        return parse_context_error(reason, "messages")
     return BadRequest(reason, param=parameter or find_field(reason))

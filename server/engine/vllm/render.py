@@ -40,7 +40,9 @@ async def render(loaded: LoadedEngine, prompt: Prompt, fields: Mapping[str, Any]
         else:
             special = special_token_texts(loaded.llm.get_tokenizer())
             messages = [escape_special_tokens(_to_dict(message), special) for message in prompt.messages]
-            request = ChatCompletionRequest.model_validate({**fields, "messages": messages})
+            variables = escape_special_tokens(fields.get("chat_template_kwargs"), special)
+            body = {**fields, "messages": messages, "chat_template_kwargs": variables}
+            request = ChatCompletionRequest.model_validate(body)
             result = await loaded.state.openai_serving_chat.render_chat_request(request)
     except Exception as error:  # noqa: BLE001 vLLM raises a dozen types here; to_api_error has the table
         raise to_api_error(error) from error

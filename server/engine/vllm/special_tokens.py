@@ -20,15 +20,19 @@ def special_token_texts(tokenizer: object) -> frozenset[str]:
 
 
 def escape_special_tokens(value: object, special: frozenset[str]) -> object:
-    """Return a JSON value with every string within it escaped."""
+    """Return a JSON value with every string within it escaped, the names of fields included."""
     if isinstance(value, str):
-        # Only the first character is consumed, so that overlapping special tokens are all found.
-        return _compile_starts(special).sub(rf"\g<0>{ZERO_WIDTH_SPACE}", value) if special else value
+        return _escape(value, special)
     if isinstance(value, Mapping):
-        return {name: escape_special_tokens(item, special) for name, item in value.items()}
+        return {_escape(name, special): escape_special_tokens(item, special) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [escape_special_tokens(item, special) for item in value]
     return value
+
+
+def _escape(text: str, special: frozenset[str]) -> str:
+    # Only the first character is consumed, so that overlapping special tokens are all found.
+    return _compile_starts(special).sub(rf"\g<0>{ZERO_WIDTH_SPACE}", text) if special else text
 
 
 @lru_cache(maxsize=8)

@@ -171,7 +171,7 @@ def test_json_answers_are_voted_on_by_value_or_by_the_vote_on_fields():
 
 
 @pytest.mark.parametrize(
-    ("effort", "n"), [("none", 1), ("minimal", 2), ("low", 4), ("medium", 8), ("high", 16), ("xhigh", 32)]
+    ("effort", "n"), [("none", 1), ("minimal", 2), ("low", 4), ("medium", 8), ("high", 16), ("xhigh", 32), ("max", 64)]
 )
 def test_reasoning_effort_limits_the_samples(effort, n):
     assert make_plan(strategy="self_consistency", reasoning_effort=effort).strategy.n == n

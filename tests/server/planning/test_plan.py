@@ -1,6 +1,7 @@
 """Plans: strategy and model names, cost, cache keys, and errors that name their field."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -237,7 +238,25 @@ def test_missing_field_is_named():
     assert to_bad_request(wrong.value).message == "Missing required parameter: 'messages'."
 
 
-def test_image_url_that_would_be_fetched_is_rejected():
-    image = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret"}}
-    with pytest.raises(ValidationError, match="fetches nothing"):
-        ChatRequest.model_validate(HELLO | {"messages": [{"role": "user", "content": [image]}]})
+def image_message(url):
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+
+
+@pytest.mark.parametrize("strategy", [None, "self_consistency"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1/secret", "https://images.example.evil.com/x", "https://[/x"])
+def test_image_is_fetched_from_no_domain_but_those_that_the_operator_allows(url, strategy):
+    error = refusal(
+        card=replace(CARD, media_domains=frozenset({"images.example"})), messages=image_message(url), strategy=strategy
+    )
+    assert error.param == "messages.0.content.0.image_url.url" and "fetches nothing" in error.message
+
+
+def test_image_at_an_allowed_domain_is_the_engines_to_fetch():
+    card = replace(CARD, media_domains=frozenset({"images.example"}))
+    assert make_plan(card=card, messages=image_message("https://images.example/x.png"), strategy="auto").strategy
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "//x/y", "x"])
+def test_image_url_of_another_scheme_is_rejected(url):
+    with pytest.raises(ValidationError, match="send the image inline"):
+        ChatRequest.model_validate(HELLO | {"messages": image_message(url)})

@@ -102,6 +102,16 @@ def test_refusal_part_becomes_a_text_part():
     assert request(content=parts).to_upstream()["messages"][1]["content"][0] == {"type": "text", "text": "I will not."}
 
 
+def test_audio_and_image_parts_reach_the_engine_and_are_no_text():
+    audio = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    parts = [{"type": "text", "text": "What is this?"}, audio, image]
+    read = request(role="user", content=parts)
+    message = read.messages[1].to_message()
+    assert (message.text, message.content) == ("What is this?", tuple(parts))
+    assert read.to_upstream()["messages"][1]["content"] == parts
+
+
 def test_message_with_reasoning_alone_is_valid():
     assert request(content=None, reasoning="Hm").messages[1].to_message().extra == {"reasoning": "Hm"}
 
@@ -113,7 +123,16 @@ def test_message_with_reasoning_alone_is_valid():
         ({"content": "y", "audio": {"id": "a"}}, "audio", "audio is not supported"),
         ({"content": "y", "annotations": [{"type": "url_citation"}]}, "annotations", "citations are not supported"),
         ({"content": [{"type": "refusal"}]}, "content.0.refusal.refusal", "Missing"),
-        ({"content": [{"type": "smell", "smell": "x"}]}, "content.0", "one of 'text', 'refusal', 'image_url'"),
+        (
+            {"content": [{"type": "smell", "smell": "x"}]},
+            "content.0",
+            "one of 'text', 'refusal', 'image_url', 'input_audio'",
+        ),
+        (
+            {"content": [{"type": "input_audio", "input_audio": {"data": "<|x|>", "format": "wav"}}]},
+            "content.0.input_audio.input_audio.data",
+            "pattern",
+        ),
         ({"tool_calls": 0}, "tool_calls", "valid list"),
     ],
 )
