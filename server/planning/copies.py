@@ -1,12 +1,16 @@
 """Requests whose temperature makes candidates, or choices, copies of each other: one is decoded. Pure."""
 
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.strategies import AnyStrategy
 
 MIN_VARIED_TEMPERATURE = 0.1
 """Below it, where a client sends it, the candidates of a strategy are taken for copies of each other."""
 MIN_SAMPLED_TEMPERATURE = 1e-5
 """Below it vLLM decodes greedily, and takes no n above 1."""
+
+PATHS_WITH_CHOICES = ("/v1/chat/completions", "/v1/completions")
+"""The paths whose answers have `n` choices."""
 
 
 def limit_copies(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
@@ -31,9 +35,21 @@ def separate_copies(request: AnyRequest) -> tuple[AnyRequest, int]:
 
     OpenAI answers n equal choices, and vLLM refuses such a request. One is decoded, and billed once.
     """
-    is_greedy = request.temperature is not None and request.temperature < MIN_SAMPLED_TEMPERATURE
     copies = request.n or 1
-    return (request.model_copy(update={"n": 1}), copies) if is_greedy and copies > 1 else (request, 1)
+    return (request.model_copy(update={"n": 1}), copies) if is_greedy(request) and copies > 1 else (request, 1)
+
+
+def separate_body_copies(body: PlainBody) -> tuple[PlainBody, int]:
+    """The same for a body as the client sent it. A beam search has n different choices at any temperature."""
+    has_choices = body.path in PATHS_WITH_CHOICES and body.content.get("n") == body.n and body.n > 1
+    if not has_choices or not is_greedy(body) or body.content.get("use_beam_search"):
+        return body, 1
+    return body.with_n(1), body.n
+
+
+def is_greedy(request: AnyRequest | PlainBody) -> bool:
+    """Whether the client's temperature makes vLLM decode greedily."""
+    return request.temperature is not None and 0 <= request.temperature < MIN_SAMPLED_TEMPERATURE
 
 
 def join_copies(request: AnyRequest, copies: int) -> AnyRequest:

@@ -5,7 +5,9 @@ from cogitate.server.engine import ModelCard
 from cogitate.server.errors import UnsupportedParameter
 from cogitate.server.planning.cache_key import compute_plain_key
 from cogitate.server.planning.compatibility import check_plain_width
+from cogitate.server.planning.copies import separate_body_copies
 from cogitate.server.planning.cost import DEFAULT_RAW_MAX_TOKENS, build_cost_error
+from cogitate.server.planning.media import check_media
 from cogitate.server.planning.plan import NO_SEED, Plan, new_answer_id
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.settings import Settings
@@ -30,8 +32,10 @@ def build_body_plan(body: PlainBody, card: ModelCard, settings: Settings, caller
     if body.budget is not None:
         raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
     check_cache_field(body)
+    check_media(body, card)
     if settings.api_keys_file is not None:
         check_shared_fields(body, settings.allow_field)
+    body, copies = separate_body_copies(body)
     body, cost, width = limit_cost(body, card, settings, caller)
     repeats = body.temperature == 0 or body.seed not in (None, NO_SEED)
     is_cacheable = repeats and body.cache != "no-store" and not body.stream
@@ -41,9 +45,12 @@ def build_body_plan(body: PlainBody, card: ModelCard, settings: Settings, caller
         strategy=None,
         width=width,
         cost=cost,
-        key=compute_plain_key(body, card, caller.tenant) if is_cacheable else None,
+        key=compute_plain_key(body if copies == 1 else body.with_n(copies), card, caller.tenant)
+        if is_cacheable
+        else None,
         caller=caller,
         abilities=card.abilities,
+        copies=copies,
         id=new_answer_id(body),
     )
 

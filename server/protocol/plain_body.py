@@ -93,6 +93,9 @@ class PlainBody:
     def with_limit(self, tokens: int) -> "PlainBody":
         return PlainBody(self.path, {**self.content, self.limit_field: tokens}, self.headers)
 
+    def with_n(self, n: int) -> "PlainBody":
+        return PlainBody(self.path, {**self.content, "n": n}, self.headers)
+
     def to_engine(self, salt: str) -> bytes:
         """Build the body that vLLM gets: without our own fields, and with the tenant's salt where there is one."""
         body = {name: value for name, value in self.content.items() if name not in OWN_FIELDS}

@@ -57,3 +57,4 @@ def test_escaping_changes_every_string_with_a_special_token_and_nothing_else():
     assert escaped["content"][0]["text"] == f"a<{ZERO_WIDTH_SPACE}s{ZERO_WIDTH_SPACE}><{ZERO_WIDTH_SPACE}s>"
     assert (escaped["role"], escaped["index"], escaped["none"]) == ("user", 3, None)
     assert escape_special_tokens("a<s>", frozenset()) == "a<s>"
+    assert escape_special_tokens({"<s>": 1}, words) == {f"<{ZERO_WIDTH_SPACE}s>": 1}

@@ -2,8 +2,12 @@
 
 import pytest
 
+from cogitate.server.auth.caller import Caller
+from cogitate.server.planning.plain_plan import build_body_plan
+from cogitate.server.protocol.plain_body import PlainBody
+from cogitate.server.settings import Settings
 from cogitate.strategies import STRATEGIES
-from tests.server.planning.test_plan import make_plan, refusal
+from tests.server.planning.test_plan import CARD, make_plan, refusal
 
 SEVERAL = {
     "self_consistency": {"n": 8},
@@ -70,6 +74,38 @@ def test_plain_greedy_choices_are_one_decode_in_limits_and_two_cache_entries():
     single, three = make_plan(temperature=0, max_tokens=10), make_plan(temperature=0, max_tokens=10, n=3)
     assert (three.copies, three.request.n, three.width, three.cost) == (3, 1, 1, 10) and single.copies == 1
     assert single.key != three.key
+
+
+def body_plan(path="/v1/chat/completions", **content):
+    body = PlainBody(path, {"model": "tiny", **content})
+    return build_body_plan(body, CARD, Settings(), Caller())
+
+
+def test_body_for_vllms_own_handler_is_decoded_once_too():
+    plan = body_plan(temperature=0, max_tokens=10, n=3)
+    assert (plan.copies, plan.request.content["n"], plan.width, plan.cost) == (3, 1, 1, 10)
+    assert plan.key != body_plan(temperature=0, max_tokens=10, n=1).key
+    assert body_plan("/v1/completions", prompt=["a", "b"], temperature=0, n=2).width == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 3},
+        {"n": 3, "temperature": 0.01},
+        {"n": 1, "temperature": 0},
+        {"n": 3, "temperature": 0, "use_beam_search": True},
+        {"n": 1000, "temperature": 0},
+        {"n": "3", "temperature": 0},
+        {"n": 3, "temperature": "0"},
+        {"n": 3, "temperature": -1},
+        {"n": 3, "temperature": 0, "path": "/v1/responses"},
+        {"n": 3, "temperature": 0, "path": "/v1/messages"},
+    ],
+)
+def test_other_bodies_are_vllms_as_they_are(fields):
+    plan = body_plan(**fields)
+    assert plan.copies == 1 and plan.request.content.get("n") == fields["n"]
 
 
 def test_plain_sampled_choices_are_decoded_each():
