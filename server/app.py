@@ -12,14 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cogitate.server.api import health
 from cogitate.server.api.engine_paths import is_open_with_keys
-from cogitate.server.api.error_handlers import render_http_exception
+from cogitate.server.api.error_handlers import add_error_handlers, render_http_exception
 from cogitate.server.api.openapi import describe
 from cogitate.server.api.pass_on import PassOn
 from cogitate.server.api.plain import answer_plain
 from cogitate.server.api.routers import attach_routes, list_paths
 from cogitate.server.auth.keys import Keys
-from cogitate.server.engine import CannotStart, HasApplication
+from cogitate.server.engine import CannotStart, HasApplication, WrongFlag
 from cogitate.server.errors import Forbidden
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.head import HeadAsGet
@@ -103,6 +104,18 @@ def attach_to_engine(service: Service) -> None:
             route.app = PassOn(plain, route.app, suffixes, settings.max_body_bytes, settings.receive_seconds)
 
 
+def create_probe_app(service: Service) -> FastAPI:
+    """Builds the application of --metrics-port: /metrics and /health*, without keys and without counting requests."""
+    app = FastAPI(openapi_url=None)
+    app.state.service = service
+    app.include_router(health.router)
+    add_error_handlers(app)
+    app.add_exception_handler(HTTPException, render_http_exception)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(TrustedHost, names=build_allowed_hosts(service.settings.host, service.settings.allowed_host))
+    return app
+
+
 async def run_engine(
     service: Service,
     attach: Callable[[], None],
@@ -110,6 +123,7 @@ async def run_engine(
     on_death: Callable[[str], None] | None,
 ) -> None:
     """Loads the engine, waits until it fails or stalls for good, and reports the reason."""
+    status = 1
     try:
         await service.open(attach)
         if on_ready:
@@ -117,10 +131,11 @@ async def run_engine(
         reason = await wait_for_first(service.backend.wait_for_failure(), service.watchdog.wait_for_failure())
     except Exception as error:  # noqa: BLE001 any failure to start ends the process with one line
         reason = str(error) if isinstance(error, CannotStart) else f"the engine did not start: {error}"
+        status = 2 if isinstance(error, WrongFlag) else 1
         log.debug("the engine did not start", exc_info=error)
     if service.jobs.draining:
         return  # Ctrl-C also reaches the engine's processes, which may end before this one.
-    service.fail(reason)
+    service.fail(reason, status)
     if on_death:
         on_death(reason)
 

@@ -1,21 +1,30 @@
-"""The command `cogitate`: serve, eval, keys."""
+"""The command `cogitate`: serve, eval, keys, completion."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin
 
+import shtab
 import uvloop
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from cogitate.server.auth.keys import InvalidKeysFile, create_key
+from cogitate.server.auth.keys_file import list_keys, revoke_keys
+from cogitate.server.config.parser import (
+    VLLM_FLAGS,
+    Parser,
+    add_serve_flags,
+    complete_path,
+    exit_with_error,
+    suggest,
+)
+from cogitate.server.config.vllm_flags import Flag, InvalidVllmFlag, add_flags, to_engine_args
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
 from cogitate.server.evaluation import flags as eval_flags
-from cogitate.server.flags import GROUPS
-from cogitate.server.settings import ENVIRONMENT_ONLY, OLD_NAMES, Settings, keys_file
+from cogitate.server.flags import to_flag
+from cogitate.server.settings import Settings, explain, keys_file, list_unknown_variables
 
 # Before anything imports transformers. Spawned engine processes import this module too.
 hide_broken_packages()
@@ -28,29 +37,27 @@ package.
 Choose a strategy per request:
   body        "strategy": "self_consistency"      or  {"name": "self_consistency", "n": 16}
   model name  "model": "NAME@self_consistency"    for clients that can only set the model
-GET /v1/strategies lists them with their options. Every flag is also an environment variable, COGITATE_<FLAG>.
+GET /v1/strategies lists them with their options.
+
+Every flag is also an environment variable, COGITATE_<FLAG>, and a key in the file of --config; flags win over
+variables, and variables over the file. Any flag of `vllm serve` may follow MODEL: `cogitate serve --help=vllm` lists
+them, and `--help=WORD` those with a word in their names.
 """
 SERVE_EXAMPLES = """\
 examples:
   cogitate serve
-  cogitate serve Qwen/Qwen3-8B --engine-args '{"max_model_len": 16384, "tensor_parallel_size": 2}'
+  cogitate serve Qwen/Qwen3-8B --tensor-parallel-size 2 --max-model-len 16384
+  cogitate serve --config server.yaml --port 8001
   cogitate serve --engine openai --upstream http://10.0.0.1:8000/v1 --upstream http://10.0.0.2:8000/v1
   cogitate serve ./model --redis-url redis://127.0.0.1:6379/0 --reward-model Qwen/Qwen2.5-Math-PRM-7B
 """
-METAVARS: dict[object, str] = {int: "N", float: "SECONDS", Path: "FILE", dict: "JSON"}
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a wrong flag in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        exit_with_error(f"{message} (see `{self.prog} --help`)", 2)
-
-
-def exit_with_error(reason: str, code: int = 1) -> NoReturn:
-    """Ends the process with one line on stderr."""
-    sys.stderr.write(f"cogitate: {' '.join(reason.split())}\n")
-    sys.exit(code)
+COMPLETION_DESCRIPTION = """\
+Prints a script that completes commands and flags. To try it:
+  bash  source <(cogitate completion bash)
+  zsh   source <(cogitate completion zsh)
+  fish  cogitate completion fish | source
+"""
+SHELLS = ("bash", "zsh", "fish")
 
 
 def build_parser() -> Parser:
@@ -60,7 +67,13 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     raw = argparse.RawDescriptionHelpFormatter
     serve = commands.add_parser(
-        "serve", help="serve a model", description=SERVE_DESCRIPTION, epilog=SERVE_EXAMPLES, formatter_class=raw
+        "serve",
+        help="serve a model",
+        usage="cogitate serve [MODEL] [flags] [flags of vllm serve]",
+        description=SERVE_DESCRIPTION,
+        epilog=SERVE_EXAMPLES,
+        formatter_class=raw,
+        takes_vllm_flags=True,
     )
     add_serve_flags(serve)
     evaluation = commands.add_parser(
@@ -71,71 +84,57 @@ def build_parser() -> Parser:
         formatter_class=raw,
     )
     eval_flags.add_flags(evaluation)
-    keys = commands.add_parser("keys", help="create API keys").add_subparsers(dest="action", required=True)
-    new = keys.add_parser("new", help="create a key, print it once, and store its digest")
-    new.add_argument("tenant", metavar="TENANT", help="whose key it is: one word; caches are never shared by tenants")
-    new.add_argument(
-        "--api-keys-file",
-        type=Path,
-        required=keys_file() is None,
-        default=keys_file(),
-        help="file to append the key's digest to; created if missing",
+    add_key_commands(commands.add_parser("keys", help="create, list and revoke API keys"))
+    completion = commands.add_parser(
+        "completion",
+        help="complete flags in a shell",
+        description=COMPLETION_DESCRIPTION,
+        formatter_class=raw,
     )
+    completion.add_argument("shell", choices=SHELLS, help="the shell")
     return parser
 
 
-def add_serve_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of `cogitate serve`, in groups. Old names of flags are accepted and not shown."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help=Settings.model_fields["model"].description)
-    for settings in GROUPS:
-        group = parser.add_argument_group(settings.__doc__)
-        for name, field in settings.model_fields.items():
-            if name != "model" and name not in ENVIRONMENT_ONLY:
-                group.add_argument(
-                    f"--{name.replace('_', '-')}", dest=name, help=_describe(field), **_kind(name, field)
-                )
-    for name, old in OLD_NAMES.items():
-        parser.add_argument(f"--{old.replace('_', '-')}", dest=name, help=argparse.SUPPRESS)
-
-
-def _describe(field: FieldInfo) -> str:
-    has_default = field.default not in (None, (), False) and not field.default_factory
-    default = f" (default: {field.default})" if has_default else ""
-    return f"{field.description}{default}".replace("%", "%%")
-
-
-def _kind(name: str, field: FieldInfo) -> dict[str, Any]:
-    """Returns the arguments of `add_argument` that a field's type decides."""
-    if field.annotation is bool:
-        return {"action": "store_true", "default": None}
-    action = "append" if field.default == () else "store"
-    return {"action": action, "metavar": _choose_metavar(name, field.annotation)}
-
-
-def _choose_metavar(name: str, annotation: object) -> str:
-    for kind in (annotation, *get_args(annotation)):
-        if get_origin(kind) is Literal:
-            return f"{{{','.join(get_args(kind))}}}"
-        if metavar := METAVARS.get(get_origin(kind) or kind):
-            return metavar
-    return name.upper()
+def add_key_commands(parser: argparse.ArgumentParser) -> None:
+    """Adds `keys new`, `keys list` and `keys revoke`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="create a key, print it once, and store its digest")
+    new.add_argument("tenant", metavar="TENANT", help="whose key it is: one word; caches are never shared by tenants")
+    listed = actions.add_parser("list", help="print the digest, the tenant and the limits of each key")
+    revoke = actions.add_parser("revoke", help="remove keys; running servers notice it")
+    revoke.add_argument("which", metavar="TENANT|DIGEST", help="a tenant, or the first digits of one key's digest")
+    for each in (new, listed, revoke):
+        file = each.add_argument(
+            "--api-keys-file",
+            type=Path,
+            required=keys_file() is None,
+            default=keys_file(),
+            metavar="FILE",
+            help="the keys file; `new` creates it if it is missing (default: $COGITATE_API_KEYS_FILE)",
+        )
+        complete_path(file, Path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line. Ends the process with one line on stderr for anything that the user can mend."""
-    given = build_parser().parse_args(arguments)
-    if given.command == "keys":
-        return print_new_key(given.api_keys_file, given.tenant)
-    if given.command == "eval":
-        return run_eval(given)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["serve"] and (topic := next((word for word in words if word.startswith("--help=")), None)):
+        return print_vllm_help(topic.removeprefix("--help="))
+    given = build_parser().parse_args(words)
+    run = {"serve": run_serve, "eval": run_eval, "keys": run_keys, "completion": print_completion}[given.command]
+    try:
+        run(given)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def run_serve(given: argparse.Namespace) -> None:
     from cogitate.server.launcher import CannotServe, serve
 
     try:
         uvloop.run(serve(build_settings(given)))
     except CannotServe as error:
-        exit_with_error(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        exit_with_error(str(error), error.exit_status)
 
 
 def run_eval(given: argparse.Namespace) -> None:
@@ -145,27 +144,66 @@ def run_eval(given: argparse.Namespace) -> None:
         evaluate(given)
     except CannotEvaluate as error:
         exit_with_error(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+
+def run_keys(given: argparse.Namespace) -> None:
+    path: Path = given.api_keys_file
+    try:
+        if given.action == "new":
+            lines = [create_key(path, given.tenant)]
+        elif given.action == "list":
+            lines = [str(key) for key in list_keys(path)]
+        else:
+            lines = [f"revoked {key}" for key in revoke_keys(path, given.which)]
+    except (InvalidKeysFile, OSError) as error:
+        exit_with_error(str(error))
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def print_completion(given: argparse.Namespace) -> None:
+    sys.stdout.write(shtab.complete(build_parser(), given.shell))
+
+
+def print_vllm_help(topic: str) -> None:
+    from cogitate.server.engine import CannotStart
+    from cogitate.server.engine.vllm.flags_help import print_flags
+
+    try:
+        print_flags(topic)
+    except CannotStart as error:
+        exit_with_error(str(error))
 
 
 def build_settings(given: argparse.Namespace) -> Settings:
-    """Builds the settings from flags and environment. Ends the process with one line where they are invalid."""
-    flags = {name: value for name, value in vars(given).items() if value is not None and name != "command"}
+    """Builds the settings from all sources. Ends the process with one line where they are invalid.
+
+    Prints a line for each variable COGITATE_* that is no setting.
+    """
+    flags = {name: value for name, value in vars(given).items() if value is not None and name in Settings.model_fields}
+    theirs: list[Flag] = getattr(given, VLLM_FLAGS, [])
     try:
-        return Settings(**flags)
+        if flags.get("engine") == "openai":
+            refuse_vllm_flags(theirs)
+        if theirs:
+            flags["engine_args"] = add_flags(flags.get("engine_args"), to_engine_args(theirs))
+        settings = Settings(**flags)
+        if settings.engine == "openai":
+            refuse_vllm_flags(theirs)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        reason = first["msg"].removeprefix("Value error, ")
-        exit_with_error(f"--{name}: {reason}" if name else reason, 2)
+        exit_with_error(explain(error, flags), 2)
+    except ValueError as error:
+        exit_with_error(f"{error} (see `cogitate serve --help`)", 2)
+    for unknown in list_unknown_variables():
+        sys.stderr.write(f"cogitate: {unknown}; it has no effect\n")
+    return settings
 
 
-def print_new_key(path: Path, tenant: str) -> None:
-    try:
-        sys.stdout.write(create_key(path, tenant) + "\n")
-    except (InvalidKeysFile, OSError) as error:
-        exit_with_error(str(error))
+def refuse_vllm_flags(flags: Sequence[Flag]) -> None:
+    """Raises InvalidVllmFlag where the engine is not vLLM."""
+    if flags:
+        name = flags[0].name
+        hint = suggest(name, [to_flag(each) for each in Settings.model_fields])
+        raise InvalidVllmFlag(f"unrecognized arguments: {name}{hint or '; flags of vLLM need --engine vllm'}")
 
 
 if __name__ == "__main__":

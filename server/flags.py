@@ -1,4 +1,6 @@
-"""The flags of `cogitate serve`, by the groups in its help. Each is also an environment variable, COGITATE_<FLAG>.
+"""The flags of `cogitate serve`, by the groups in its help.
+
+Each is also an environment variable, COGITATE_<FLAG>, and a key of the file of --config.
 
 The docstring of a class is the title of its group, the description of a field is the flag's help. Checks of values are
 in settings.py.
@@ -13,6 +15,37 @@ from pydantic_settings import NoDecode
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.ports import Ability
 
+ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
+"""Secrets, which have no flag: every user of the machine can read a command line."""
+OLD_NAMES = {"cache_bytes": "kept_bytes"}
+"""Former names, accepted as flags and environment variables without being documented."""
+SharedField = Literal[
+    "kv_transfer_params",
+    "cache_salt",
+    "request_id",
+    "vllm_xargs",
+    "mm_processor_kwargs",
+    "media_io_kwargs",
+    "prompt_embeds",
+    "chat_template",
+]
+"""Fields of a request that reach past it: into other tenants' cache entries, files or templates."""
+
+
+class ConfigurationSettings(BaseModel):
+    """configuration"""
+
+    config: Path | None = Field(
+        default=None,
+        description="YAML file with any of these flags by its name, and vLLM's under `engine:`. Flags and environment "
+        "variables win over it",
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="Folder with a file for each secret setting, named like its variable, such as "
+        "cogitate_upstream_api_key (default: /run/secrets, if there is one)",
+    )
+
 
 class ModelSettings(BaseModel):
     """model and engine"""
@@ -21,9 +54,14 @@ class ModelSettings(BaseModel):
     engine: Literal["vllm", "openai"] = Field(
         default="vllm", description="vllm: run the model in this server; openai: use OpenAI-compatible upstreams"
     )
-    served_model_name: str | None = Field(default=None, description="Name that clients use (default: MODEL)")
+    served_model_name: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names that clients use, separated by spaces; responses have the first (default: MODEL)",
+    )
     engine_args: Annotated[dict[str, object], NoDecode] = Field(
-        default_factory=dict, description='vLLM engine arguments as JSON, such as {"tensor_parallel_size": 2}'
+        default_factory=dict,
+        description='Flags of `vllm serve` as JSON, such as {"tensor_parallel_size": 2}. They may also be given as '
+        "flags: --tensor-parallel-size 2",
     )
     presets: Annotated[dict[str, AnyStrategy], NoDecode] = Field(
         default_factory=dict,
@@ -54,6 +92,11 @@ class UpstreamSettings(BaseModel):
     upstream_api_key: SecretStr | None = Field(
         default=None, description="API key of all upstreams, or one for each, separated by commas"
     )
+    upstream_api_key_file: Path | None = Field(
+        default=None,
+        description="File with the API key of all upstreams, or one for each, separated by commas (default: the "
+        "environment variable COGITATE_UPSTREAM_API_KEY)",
+    )
     upstream_timeout: float = Field(
         default=600, gt=0, description="Seconds for one upstream response, retries included"
     )
@@ -82,8 +125,21 @@ class HttpSettings(BaseModel):
     )
     receive_seconds: float = Field(default=30, gt=0, description="Time for a client to send its request body")
     send_seconds: float = Field(default=30, gt=0, description="Time for a client to read the next chunk of a stream")
+    linger_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Time after SIGTERM in which the server is not ready but still accepts requests, so that a load "
+        "balancer can notice; --drain-seconds follow",
+    )
     drain_seconds: float = Field(
         default=30, ge=0, description="Time for requests in flight to finish after SIGTERM; new ones get a 503"
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of a second listener on --host with /metrics and /health alone, which asks for no key; 0 for "
+        "any free port",
     )
 
 
@@ -94,13 +150,13 @@ class AuthenticationSettings(BaseModel):
         default=None,
         description="API keys file, as written by `cogitate keys new`. Without it --host must be a loopback address",
     )
-    allow_field: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Field of vLLM's that reaches past one request, such as chat_template, to allow where API keys "
-        "divide users. Repeatable",
-    )
     insecure_no_auth: bool = Field(
         default=False, description="Allow a --host that other machines can reach without API keys"
+    )
+    allow_field: Annotated[tuple[SharedField, ...], NoDecode] = Field(
+        default=(),
+        description="With --api-keys-file: field of vLLM's requests that reaches past one request, to accept although "
+        "tenants share the engine. Repeatable",
     )
 
 
@@ -171,6 +227,7 @@ class ObservabilitySettings(BaseModel):
 
 GROUPS: tuple[type[BaseModel], ...] = (
     ModelSettings,
+    ConfigurationSettings,
     UpstreamSettings,
     HttpSettings,
     AuthenticationSettings,
@@ -180,3 +237,8 @@ GROUPS: tuple[type[BaseModel], ...] = (
     ObservabilitySettings,
 )
 """The groups of flags in `cogitate serve --help`, in order. Titles are the classes' docstrings."""
+
+
+def to_flag(name: str) -> str:
+    """Returns the flag of a setting."""
+    return f"--{name.replace('_', '-')}"

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from cogitate.server.app import create_app
+from cogitate.server.app import create_app, create_probe_app
 from cogitate.server.auth.keys import InvalidKeysFile, Keys
 from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.crash_log import find_fatal_error
@@ -38,6 +38,10 @@ PROGRESS_SECONDS = 5.0
 class CannotServe(Exception):
     """The server cannot start, or its engine has failed. The message is one line."""
 
+    def __init__(self, reason: str, exit_status: int = 1) -> None:
+        super().__init__(reason)
+        self.exit_status = exit_status
+
 
 @dataclass(slots=True)
 class ProgressReporter:
@@ -59,26 +63,36 @@ async def serve(settings: Settings, factory: BackendFactory = build_backend) -> 
     """Runs a server until it is stopped. Raises CannotServe."""
     report = ProgressReporter(sys.stdout)
     listener = bind_socket(settings.host, settings.port)
+    probes = (
+        None if settings.metrics_port is None else bind_socket(settings.host, settings.metrics_port, "--metrics-port")
+    )
     with redirect_engine_stderr(settings) as terminal:
         configure_logging(terminal, settings.log_level)
         service = open_service(settings, report, factory)
-        await run(service, listener, report)
+        await run(service, listener, report, probes)
+    if service.failure and service.exit_status != 1:
+        raise CannotServe(service.failure, service.exit_status)
     if service.failure:
         raise CannotServe(describe_failure(service.failure, settings))
 
 
-async def run(service: Service, listener: socket.socket, report: ProgressReporter) -> None:
-    """Serves on a bound socket until a signal or the engine's failure."""
-    host, port = listener.getsockname()[:2]
+async def run(
+    service: Service, listener: socket.socket, report: ProgressReporter, probes: socket.socket | None = None
+) -> None:
+    """Serves on a bound socket until a signal or the engine's failure. `probes`: that of --metrics-port."""
 
     def announce() -> None:
         tune_runtime()
-        report(build_greeting(service.backend.card.name, host, port))
+        if probes:
+            report(f"metrics on {build_url(probes)}/metrics")
+        report(build_greeting(service.backend.card.name, build_url(listener)))
 
     # After the engine's failure the process ends, so that its supervisor starts another.
     app = create_app(service, on_ready=announce, on_death=lambda reason: server.stop())
     drain, abort = partial(service.jobs.drain, service.settings.drain_seconds), service.jobs.abort
-    server = DrainingServer(app, drain, abort)
+    server = DrainingServer(app, drain, abort, service.linger if service.settings.linger_seconds else None)
+    if probes:
+        server.serve_also(create_probe_app(service), probes)
     try:
         async with asyncio.TaskGroup() as group:
             progress = group.create_task(report_loading(service, report))
@@ -116,7 +130,7 @@ def is_failure(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-def bind_socket(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int, flag: str = "--port") -> socket.socket:
     """Binds the listening socket, before anything slow is started. Raises CannotServe.
 
     The protocol is explicitly TCP: otherwise asyncio does not disable Nagle's algorithm (40 ms a response).
@@ -129,7 +143,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from None
+        raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror}. Choose another {flag}.") from None
     return listener
 
 
@@ -182,9 +196,13 @@ def open_service(settings: Settings, report: ProgressReporter, factory: BackendF
         raise CannotServe(str(error)) from None
 
 
-def build_greeting(name: str, host: str, port: int) -> str:
+def build_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def build_greeting(name: str, url: str) -> str:
     """Returns the lines that tell the user how to try the server."""
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     body = (
         f'{{"model": "{name}", "strategy": "self_consistency", "max_tokens": 200, '
         '"messages": [{"role": "user", "content": "What is 13 + 29?"}]}'

@@ -1,6 +1,6 @@
-"""The operator's configuration: flags first, then environment variables. Read once, frozen, passed on.
+"""The operator's configuration: flags first, then environment variables, the file of --config, files of secrets.
 
-The only module that reads or writes the environment.
+Read once, frozen, passed on. The only module that reads or writes the environment.
 """
 
 import json
@@ -8,28 +8,29 @@ import os
 import re
 import sysconfig
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cogitate.server import flags
+from cogitate.server.config.environment import PREFIX, UnknownVariable, find_unknown_variables, is_injected
+from cogitate.server.config.sources import MergedSource
+from cogitate.server.config.vllm_flags import with_underscores
+from cogitate.server.flags import ENVIRONMENT_ONLY as ENVIRONMENT_ONLY
+from cogitate.server.flags import OLD_NAMES as OLD_NAMES
+from cogitate.server.flags import to_flag
 from cogitate.strategies import STRATEGIES, AnyStrategy
 
-ENVIRONMENT_ONLY = frozenset({"upstream_api_key"})
-"""Secrets, which have no flag: every user of the machine can read a command line."""
-PREFIX = "COGITATE_"
-OLD_NAMES = {"cache_bytes": "kept_bytes"}
-"""Former names, accepted as flags and environment variables without being documented."""
 MIN_SECRET_CHARACTERS = 32
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(
     flags.ModelSettings,
+    flags.ConfigurationSettings,
     flags.UpstreamSettings,
     flags.HttpSettings,
     flags.AuthenticationSettings,
@@ -43,11 +44,30 @@ class Settings(
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (MergedSource(settings_cls, init_settings),)
+
     @model_validator(mode="before")
     @classmethod
-    def _accept_old_names(cls, values: dict[str, Any]) -> dict[str, Any]:
-        variables = {name: os.environ.get(f"{PREFIX}{old.upper()}") for name, old in OLD_NAMES.items()}
-        return {name: value for name, value in variables.items() if value} | values
+    def _read_upstream_api_key(cls, values: dict[str, Any]) -> dict[str, Any]:
+        path = values.get("upstream_api_key_file")
+        if not path:
+            return values
+        if values.get("upstream_api_key"):
+            raise ValueError(f"{PREFIX}UPSTREAM_API_KEY and --upstream-api-key-file are both given; keep one")
+        try:
+            return values | {"upstream_api_key": Path(path).expanduser().read_text().strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ValueError(f"--upstream-api-key-file {path}: {reason}") from None
 
     @field_validator("engine_args", "reward_engine_args", "presets", mode="before")
     @classmethod
@@ -59,7 +79,22 @@ class Settings(
         except ValueError as error:
             raise ValueError(f"is not JSON ({error})") from None
 
-    @field_validator("upstream", "upstream_abilities", "allowed_host", mode="before")
+    @field_validator("code_exec", mode="before")
+    @classmethod
+    def _read_off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML reads the word as a truth value
+
+    @field_validator("engine_args")
+    @classmethod
+    def _check_engine_args(cls, values: dict[str, object]) -> dict[str, object]:
+        named = {with_underscores(name): value for name, value in values.items()}
+        for name in sorted(named.keys() & cls.model_fields.keys()):
+            raise ValueError(f"{name} is a setting of Cogitate: give {'MODEL' if name == 'model' else to_flag(name)}")
+        return named
+
+    @field_validator(
+        "upstream", "upstream_abilities", "allowed_host", "allow_field", "served_model_name", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -87,13 +122,10 @@ class Settings(
 
     @model_validator(mode="after")
     def _check_environment(self) -> "Settings":
-        """Rejects unknown COGITATE_ variables: a misspelt setting would be ignored silently."""
-        fields = [*type(self).model_fields, *OLD_NAMES.values()]
-        known = {f"{PREFIX}{name.upper()}" for name in fields}
-        for name in os.environ:
-            if name.startswith(PREFIX) and name not in known:
-                near = get_close_matches(name, known, 1)
-                raise ValueError(f"{name} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
+        """Rejects a misspelt COGITATE_ variable, which would be ignored silently."""
+        for unknown in list_unknown_variables():
+            if unknown.is_close:
+                raise ValueError(str(unknown))
         return self
 
     @model_validator(mode="after")
@@ -102,12 +134,19 @@ class Settings(
             raise ValueError("--engine openai needs --upstream URL, a base URL that ends in /v1")
         if self.engine == "vllm" and self.upstream:
             raise ValueError("--upstream needs --engine openai")
+        if self.engine == "openai" and self.engine_args:
+            raise ValueError("flags of vLLM (--engine-args, or `engine:` in a file) need --engine vllm")
         if self.engine == "openai" and self.reward_model:
             raise ValueError("--reward-model needs --engine vllm")
         if self.reward_format and not self.reward_model:
             raise ValueError("--reward-format needs --reward-model")
         self.upstream_keys  # noqa: B018  raises where the number of keys is wrong
         return self
+
+    @property
+    def client_name(self) -> str | None:
+        """The name of the model in responses, where the operator has set one."""
+        return self.served_model_name[0] if self.served_model_name else None
 
     @property
     def upstream_keys(self) -> tuple[SecretStr | None, ...]:
@@ -143,6 +182,36 @@ class Settings(
         if len(secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(f"the secret in --cache-secret-file must have at least {MIN_SECRET_CHARACTERS} characters")
         return secret
+
+
+def list_unknown_variables() -> list[UnknownVariable]:
+    """Lists the environment variables COGITATE_* that are no settings, and that Kubernetes does not inject."""
+    names = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *OLD_NAMES.values())}
+    return find_unknown_variables(os.environ, names)
+
+
+def explain(error: ValidationError, given: Mapping[str, object] | None = None) -> str:
+    """Returns the first fault in one line that names the flag and, where it has another source, that source.
+
+    `given`: the flags on the command line, by setting.
+    """
+    first = error.errors(include_input=False, include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return reason
+    name, *path = map(str, first["loc"])
+    origin = "" if name in (given or {}) else find_origin(name, (given or {}).get("config"))
+    return f"{to_flag(name)}: {'.'.join(path)}{': ' if path else ''}{reason}{origin and f' (in {origin})'}"
+
+
+def find_origin(name: str, config: object = None) -> str:
+    """Returns the variable or the file that a setting's value comes from; empty where there is none."""
+    for each in (name, OLD_NAMES.get(name, name)):
+        variable = f"{PREFIX}{each.upper()}"
+        value = os.environ.get(variable)
+        if value and not is_injected(variable, value):
+            return variable
+    return str(config or os.environ.get(f"{PREFIX}CONFIG") or "")
 
 
 def keys_file() -> Path | None:

@@ -18,13 +18,21 @@ async def live() -> Status:
 @router.get("/health/ready", summary="200 when requests are accepted; 503 while loading, draining or dead")
 async def ready(request: Request) -> Status:
     service: Service = request.app.state.service
+    service.check_available()
     service.check_ready()
     return Status(status="ready")
 
 
-@router.get("/health", summary="The same as /health/ready")
-async def health(request: Request) -> Status:
-    return await ready(request)
+@router.get(
+    "/health",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string", "maxLength": 0}}}}},
+    summary="vLLM's health check: 200 without a body while the engine lives; 503 while loading, draining or dead",
+)
+async def health(request: Request) -> Response:
+    service: Service = request.app.state.service
+    service.check_available()
+    return Response()
 
 
 @router.get(
@@ -40,5 +48,5 @@ async def metrics(request: Request) -> Response:
     gauges.waiting.set(load.waiting + service.slots.waiting)
     gauges.in_flight.set(len(service.jobs.live))
     gauges.stalled.set(service.watchdog.stalled)
-    gauges.ready.set(service.ready and not service.jobs.draining and not service.watchdog.stalled)
+    gauges.ready.set(service.is_available and not service.watchdog.stalled)
     return Response(gauges.exposition(), media_type=CONTENT_TYPE_LATEST)

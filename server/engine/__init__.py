@@ -10,6 +10,7 @@ from cogitate.server.engine.base import (
     Load,
     ModelCard,
     TenantScoped,
+    WrongFlag,
     salt_verifiers,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "Load",
     "ModelCard",
     "TenantScoped",
+    "WrongFlag",
     "salt_verifiers",
 ]

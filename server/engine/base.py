@@ -37,6 +37,10 @@ class CannotStart(Exception):
     """The engine cannot start. The message is one line with cause and remedy, for the terminal."""
 
 
+class WrongFlag(CannotStart):
+    """The command line has a flag that the engine does not know either: the process ends with status 2."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """The model that a backend serves."""

@@ -34,7 +34,7 @@ def build_remote_backend(settings: Settings) -> RemoteBackend:
         idle=settings.upstream_idle_timeout,
         connect=settings.upstream_connect_timeout,
     )
-    return RemoteBackend(upstreams, settings.model, settings.served_model_name, timeouts, settings.upstream_abilities)
+    return RemoteBackend(upstreams, settings.model, settings.client_name, timeouts, settings.upstream_abilities)
 
 
 def build_vllm_backend(settings: Settings, report: Report) -> VllmBackend:
@@ -53,9 +53,9 @@ def resolve_model(settings: Settings, report: Report) -> tuple[str, str]:
             folder = prepare_demo_model(report, user_cache())
         except DemoModelError as error:
             raise CannotStart(str(error)) from None
-        return str(folder), settings.served_model_name or env.DEMO_MODEL_NAME
+        return str(folder), settings.client_name or env.DEMO_MODEL_NAME
     path = Path(settings.model).expanduser()
     looks_local = settings.model.startswith((".", "/", "~")) or settings.model.count("/") > 1
     if (looks_local or Path(settings.model).exists()) and not (path / "config.json").is_file():
         raise CannotStart(f"{settings.model} is not a model folder: it has no config.json")
-    return str(path) if path.exists() else settings.model, settings.served_model_name or settings.model
+    return str(path) if path.exists() else settings.model, settings.client_name or settings.model

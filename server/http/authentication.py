@@ -9,7 +9,7 @@ from cogitate.server.auth.rate_limit import Headers, RateLimiter
 from cogitate.server.errors import ApiError, Unauthorized
 from cogitate.server.protocol.json import OrjsonResponse
 
-PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Paths that need no API key. Every other path needs one."""
 MAX_KEY_CHARACTERS = 512
 MAX_WRONG_KEYS_PER_MINUTE = 20

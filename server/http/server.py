@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,44 +23,63 @@ CLOSE_SECONDS = 2
 """Time for responses to be sent once draining has ended."""
 
 
-class DrainingServer(uvicorn.Server):
-    """A server that awaits `drain` on the first signal, and calls `abort` and exits at once on a second one."""
+def build_config(app: ASGIApp, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
+    """Builds uvicorn's configuration of one listener."""
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        lifespan=lifespan,
+    )
 
-    def __init__(self, app: ASGIApp, drain: Callable[[], Awaitable[None]], abort: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=HttpProtocol,
-                ws="none",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=CLOSE_SECONDS,
-                lifespan="on",
-            )
-        )
-        self._drain, self._abort = drain, abort
+
+class DrainingServer(uvicorn.Server):
+    """A server that awaits `drain` on the first signal, and calls `abort` and exits at once on a second one.
+
+    On SIGTERM, which a supervisor sends, it awaits `linger` before.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        drain: Callable[[], Awaitable[None]],
+        abort: Callable[[], None],
+        linger: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(build_config(app))
+        self._drain, self._abort, self._linger = drain, abort, linger
         self._draining: asyncio.Task[None] | None = None
         self._acceptors: list[Acceptor] = []
+        self._others: list[tuple[uvicorn.Config, socket.socket]] = []
+
+    def serve_also(self, app: ASGIApp, listener: socket.socket) -> None:
+        """Serves another application, without a lifespan, on another socket until the server stops."""
+        self._others.append((build_config(app, "off"), listener))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts the application, then accepts connections of the sockets."""
         await super().startup(sockets=[])
-        for listener in sockets or ():
-            acceptor = Acceptor(listener, self._create_protocol)
-            acceptor.open(self.config.backlog)
+        for config, listener in [*((self.config, each) for each in sockets or ()), *self._others]:
+            if not config.loaded:
+                config.load()
+            acceptor = Acceptor(listener, partial(self._create_protocol, config))
+            acceptor.open(config.backlog)
             self._acceptors.append(acceptor)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:
             acceptor.close()
-        await super().shutdown(sockets=sockets)
+        await super().shutdown(sockets=[*(sockets or ()), *(listener for _, listener in self._others)])
 
-    def _create_protocol(self) -> asyncio.Protocol:
-        return HttpProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _create_protocol(self, config: uvicorn.Config) -> asyncio.Protocol:
+        return HttpProtocol(config=config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def stop(self) -> None:
         """Exits without draining."""
@@ -71,8 +93,10 @@ class DrainingServer(uvicorn.Server):
             self._abort()
             self.stop()
         else:
-            self._draining = asyncio.ensure_future(self._drain_and_stop())
+            self._draining = asyncio.ensure_future(self._drain_and_stop(lingers=sig == signal.SIGTERM))
 
-    async def _drain_and_stop(self) -> None:
+    async def _drain_and_stop(self, *, lingers: bool) -> None:
+        if lingers and self._linger:
+            await self._linger()
         await self._drain()
         self.stop()

@@ -1,5 +1,6 @@
 """Builds the parts of the server that the routes use, from settings, engine and cache."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -58,6 +59,10 @@ class Service:
         """Whether the engine is loaded and has not failed."""
         self.failure: str | None = None
         """The reason why the engine failed; None while it has not."""
+        self.exit_status = 1
+        """The process's exit status after a failure: 2 where a flag is wrong."""
+        self.lingering = False
+        """Whether the server is about to drain: requests are accepted, but the server is not ready."""
         self.jobs = Jobs(settings.max_concurrent_requests)
         self.slots = Slots(settings.max_generations or 1, settings.max_waiting_generations)
         self.watchdog = Watchdog(backend.progress_marker, settings.stall_seconds)
@@ -97,6 +102,23 @@ class Service:
         if self.watchdog.stalled:
             raise NotReady("The engine generates no tokens: retry later.", code="engine_stalled")
 
+    @property
+    def is_available(self) -> bool:
+        """Whether a load balancer may choose this server: its engine is loaded, and it is not shutting down."""
+        return self.ready and not self.jobs.draining and not self.lingering
+
+    def check_available(self) -> None:
+        """Raises NotReady, or ShuttingDown from the first signal on, where no load balancer may choose this server."""
+        if self.jobs.draining or self.lingering:
+            raise self.jobs.drain_error
+        if not self.ready:
+            raise NotReady("The model is still loading.")
+
+    async def linger(self) -> None:
+        """Is not ready for --linger-seconds, and accepts requests, so that load balancers can notice."""
+        self.lingering = True
+        await asyncio.sleep(self.settings.linger_seconds)
+
     async def close(self) -> None:
         """Drains the jobs, then closes every part."""
         await self.jobs.drain(0 if self.failure else self.settings.drain_seconds)
@@ -105,7 +127,7 @@ class Service:
         await self._prover.close()
         await self.backend.close()
 
-    def fail(self, reason: str) -> None:
-        """Ends all jobs because the engine has died."""
-        self.failure, self.ready = reason, False
+    def fail(self, reason: str, exit_status: int = 1) -> None:
+        """Ends all jobs because the engine has died, or does not start."""
+        self.failure, self.exit_status, self.ready = reason, exit_status, False
         self.jobs.abandon(ShuttingDown("The engine has stopped; the server is going down.", code="engine_dead"))

@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
-from cogitate.server.engine import CannotStart
+from cogitate.server.cli import build_parser, build_settings
+from cogitate.server.config.vllm_flags import SHORT_NAMES
+from cogitate.server.engine import CannotStart, WrongFlag
 from cogitate.server.engine.vllm import env
 
 pytestmark = pytest.mark.engine
+CPU_NEUTRAL = {
+    "enable_chunked_prefill": False,
+    "dtype": "float32",
+    "block_size": 32,
+    "kv_cache_memory_bytes": 2 << 30,
+    "max_num_seqs": 64,
+}
+"""Values of the CPU build's own defaults."""
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +63,68 @@ def test_boolean_object_and_list_arguments_are_accepted():
     assert not args.enforce_eager and args.enable_prefix_caching
     assert (args.tool_call_parser, args.enable_auto_tool_choice, args.reasoning_parser) == ("hermes", True, "qwen3")
     assert args.allowed_origins == ["http://a"] and args.lora_modules[0].name == "l"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-tp 2 -pp=2 --max-model-len 16k --enforce-eager --no-enable-prefix-caching",
+        "--lora-modules a=/a b=/b --middleware a.b --middleware c.d --api-key k1 k2",
+        '--allowed-origins ["http://a"] --root-path /r --uds /s --ssl-keyfile k --ssl-certfile c',
+        "-O3 --compilation-config.mode 0 --compilation-config.cudagraph_mode none --max-num-seqs 8 --max-num-seqs 9",
+        '--speculative-config {"model":"m","num_speculative_tokens":2} --max-model-len -1',
+        "--generation-config=vllm --tokenizer_mode slow --chat-template-content-format openai",
+    ],
+)
+def test_flags_on_our_command_line_mean_what_they_mean_to_vllm(words):
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    given = build_parser().parse_args(["serve", "a/model", *words.split()])
+    ours = vars(parse(**CPU_NEUTRAL | build_settings(given).engine_args))
+    flags = [
+        f"--{name.replace('_', '-')}={value}" for name, value in CPU_NEUTRAL.items() if not isinstance(value, bool)
+    ]
+    plain = ["--model", "a/model", "--served-model-name", "name", "--no-enable-chunked-prefill", *flags, *words.split()]
+    theirs = vars(make_arg_parser(FlexibleArgumentParser()).parse_args(plain))
+    unset = {"enforce_eager"} - {"enforce_eager" for word in words.split() if word == "--enforce-eager"}
+    assert {name for name in theirs if repr(ours[name]) != repr(theirs[name])} <= unset
+
+
+def test_every_short_flag_of_vllm_has_its_name():
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    actions = make_arg_parser(FlexibleArgumentParser())._option_string_actions
+    shorts = {flag: action.dest for flag, action in actions.items() if not flag.startswith("--") and flag != "-h"}
+    assert shorts == {flag: name for flag, name in SHORT_NAMES.items() if flag in shorts} and len(shorts) > 15
+    assert set(SHORT_NAMES) - set(shorts) <= {"-O"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (
+            {"tensor_paralel_size": 2},
+            "unrecognized arguments: --tensor-paralel-size; did you mean --tensor-parallel-size?",
+        ),
+        ({"prot": 1}, "did you mean --port?"),
+        ({"nonsense": True}, "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_a_flag_that_neither_knows_is_named_with_the_nearest(flags, reason):
+    with pytest.raises(WrongFlag) as failure:
+        parse(**flags)
+    assert reason in str(failure.value)
+
+
+def test_a_model_after_a_flag_of_vllm_is_told_to_come_first():
+    with pytest.raises(CannotStart, match="MODEL comes before"):
+        parse(enforce_eager="a/model")
+
+
+def test_list_of_a_repeatable_flag_is_one_flag_each():
+    assert parse(middleware=["a.b", "c.d"]).middleware == ["a.b", "c.d"]
 
 
 LLAMA = {

@@ -12,6 +12,7 @@ from cogitate.server.flags import GROUPS
 from cogitate.server.settings import ENVIRONMENT_ONLY, Settings
 
 PORT = ("--port", "0")
+HIDDEN = {"model", *ENVIRONMENT_ONLY}
 
 
 def serve(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +56,37 @@ def test_cache_bytes_has_an_old_environment_variable():
     assert "--engine openai needs --upstream" in new_name_wins.stderr
     flag_wins = serve(*PORT, "--cache-bytes", "4096", "--engine", "openai", COGITATE_KEPT_BYTES="7")
     assert "--engine openai needs --upstream" in flag_wins.stderr
+
+
+def cogitate(*words: str) -> str:
+    command = [sys.executable, "-m", "cogitate.server", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def complete_in_bash(script: str, *words: str) -> list[str]:
+    """Returns what bash offers for the last word, in a shell that has read the script."""
+    line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _shtab_cogitate; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{line}"], capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_flags_and_choices():
+    script = cogitate("completion", "bash")
+    assert set(complete_in_bash(script, "cogitate", "''")) >= {"serve", "eval", "keys", "completion"}
+    assert complete_in_bash(script, "cogitate", "serve", "--metrics-p") == ["--metrics-port"]
+    assert set(complete_in_bash(script, "cogitate", "serve", "--log-level", "''")) == {
+        "debug",
+        "info",
+        "warning",
+        "error",
+    }
+
+
+@pytest.mark.parametrize(("shell", "start"), [("zsh", "#compdef cogitate"), ("fish", "complete -c cogitate")])
+def test_other_shells_have_a_script_with_every_flag(shell, start):
+    script = cogitate("completion", shell)
+    names = [name.replace("_", "-") for group in GROUPS for name in group.model_fields if name not in HIDDEN]
+    assert start in script and [name for name in names if name not in script] == []
 
 
 def test_misspelt_environment_variable_is_an_error_with_a_suggestion():

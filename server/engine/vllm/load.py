@@ -5,6 +5,8 @@ import contextlib
 import io
 import json
 from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import NamedTuple
 
 from pydantic import ValidationError
 from vllm.config import ModelConfig, VllmConfig
@@ -14,10 +16,12 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from cogitate.server.engine import CannotStart
+from cogitate.server.engine import CannotStart, WrongFlag
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
 from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
 from cogitate.server.engine.vllm.moved import make_arg_parser, validate_parsed_serve_args
+from cogitate.server.flags import to_flag
+from cogitate.server.settings import Settings
 
 CPU_DEFAULTS: Mapping[str, object] = {
     # A seeded request whose prefill is chunked kills the CPU engine for every client. vLLM's GPUModelRunner, which the
@@ -51,28 +55,56 @@ def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) ->
         if "gpu_memory_utilization" not in values:
             values.setdefault("kv_cache_memory_bytes", CPU_KV_CACHE_BYTES)
     parser = make_arg_parser(FlexibleArgumentParser())
-    variadic = {action.dest for action in parser._actions if action.nargs in ("*", "+")}
-    flags = [word for key, value in values.items() for word in build_flag(key, value, variadic=key in variadic)]
+    flags = [word for name, value in values.items() for word in build_flag(name, value, find_kind(parser, name))]
     output = io.StringIO()
     try:
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             args = parser.parse_args(["--model", model, "--served-model-name", name, *flags])
             validate_parsed_serve_args(args)
     except (SystemExit, ValueError, TypeError) as error:
-        reason = (output.getvalue() or str(error)).split("error: ")[-1].split("For further information")[0]
-        raise CannotStart(f"--engine-args: {' '.join(reason.split())[:MAX_REASON_CHARACTERS]}") from None
+        raise explain_refusal(output.getvalue() or str(error), parser) from None
     load_parser_plugins(args)
     return args  # type: ignore[no-any-return]
 
 
-def build_flag(name: str, value: object, *, variadic: bool) -> list[str]:
-    """Return one argument as command-line words. `variadic`: a list becomes one word per item, not JSON."""
-    dashed = name.replace("_", "-")
+def explain_refusal(output: str, parser: argparse.ArgumentParser) -> CannotStart:
+    """Return the error for what vLLM's parser printed, with the nearest flag where it does not know one."""
+    reason = " ".join(output.split("error: ")[-1].split("For further information")[0].split())[:MAX_REASON_CHARACTERS]
+    unknown = reason.removeprefix("unrecognized arguments: ")
+    if unknown != reason:
+        ours = [to_flag(name) for name in Settings.model_fields]
+        near = get_close_matches(unknown.split("=")[0].split()[0], [*parser._option_string_actions, *ours], 1)
+        return WrongFlag(f"{reason.split('=')[0]}{f'; did you mean {near[0]}?' if near else ''}")
+    if "ignored explicit argument" in reason:
+        reason += "; MODEL comes before vLLM's flags"
+    return CannotStart(f"--engine-args: {reason}")
+
+
+class FlagKind(NamedTuple):
+    """How vLLM's parser takes the values of a flag."""
+
+    variadic: bool = False
+    """A list is one word for each item, not JSON."""
+    repeated: bool = False
+    """A list is one flag for each item."""
+
+
+def find_kind(parser: argparse.ArgumentParser, name: str) -> FlagKind:
+    action = parser._option_string_actions.get(f"--{name.replace('_', '-')}")
+    return FlagKind(action is not None and action.nargs in ("*", "+"), isinstance(action, argparse._AppendAction))
+
+
+def build_flag(name: str, value: object, kind: FlagKind = FlagKind()) -> list[str]:  # noqa: B008 immutable
+    """Return one argument as command-line words. A tuple has the values of a flag that is given several times."""
+    base, dot, key = name.partition(".")
+    dashed = f"{base.replace('_', '-')}{dot}{key}"
+    if isinstance(value, tuple) or (isinstance(value, list) and kind.repeated):
+        return [word for item in value for word in build_flag(name, item, kind)]
     if isinstance(value, bool):
         return [f"--{dashed}" if value else f"--no-{dashed}"]
-    if isinstance(value, list) and variadic:
+    if isinstance(value, list) and kind.variadic:
         return [f"--{dashed}", *(item if isinstance(item, str) else json.dumps(item) for item in value)]
-    return [f"--{dashed}", json.dumps(value) if isinstance(value, list | dict) else str(value)]
+    return [f"--{dashed}={json.dumps(value) if isinstance(value, list | dict) else value}"]
 
 
 class BoundedContextArgs(AsyncEngineArgs):  # type: ignore[misc]

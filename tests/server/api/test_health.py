@@ -64,6 +64,26 @@ def test_shutdown_aborts_what_outlasts_the_grace_period():
     asking.join(5)
 
 
+def test_health_is_vllms_without_a_body():
+    death = asyncio.Event()
+    with live(ScriptedEngine(["x"]), backend=lambda engine: ScriptedBackend(engine, death=death)) as server:
+        healthy = httpx.get(f"{server.url}/health")
+        assert (healthy.status_code, healthy.content) == (200, b"")
+        death.set()
+        eventually(lambda: status(server, "/health") == 503)
+
+
+def test_lingering_server_accepts_requests_but_is_not_ready():
+    with live(ScriptedEngine(["x"])) as server:
+        server.service.lingering = True
+        assert (status(server, "/health/ready"), status(server, "/health"), status(server, "/health/live")) == (
+            503,
+            503,
+            200,
+        )
+        assert server.ask().status_code == 200 and metrics(server)["cogitate_ready"] == 0
+
+
 def test_server_is_not_ready_after_engine_death():
     death = asyncio.Event()
     with live(ScriptedEngine(["x"]), backend=lambda engine: ScriptedBackend(engine, death=death)) as server:
