@@ -37,7 +37,7 @@ async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Even
         start = await call.next_message()
         if is_event_stream(start):
             return call.stream(await call.read_preliminary())
-        content = orjson.loads(await call.read_rest())
+        content = parse_json(await call.read_rest())
     except ApiError as error:
         await call.close()
         raise name_prompt_field(body.path, error) from error
@@ -171,6 +171,14 @@ def build_scope(body: PlainBody) -> Scope:
 def is_event_stream(start: Message) -> bool:
     types = [value for name, value in start["headers"] if name.lower() == b"content-type"]
     return start["status"] < 400 and any(value.startswith(b"text/event-stream") for value in types)
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 JSON
+    """Parses a response; None for what is no JSON, as an error that no handler of vLLM's has rendered."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def parse_error(content: Any) -> ApiError:  # noqa: ANN401 JSON
