@@ -46,7 +46,7 @@ async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Even
         raise
     await call.close()
     if start["status"] >= 400:
-        raise name_prompt_field(body.path, parse_error(content))
+        raise name_prompt_field(body.path, parse_error(content, start["status"]))
     return dict(content)
 
 
@@ -181,9 +181,14 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 JSON
         return None
 
 
-def parse_error(content: Any) -> ApiError:  # noqa: ANN401 JSON
+def parse_error(content: Any, status: int) -> ApiError:  # noqa: ANN401 JSON
     """Converts the body of an error response, of vLLM's own or of its Anthropic routes'."""
-    error = {"type": "", "code": 500, **(content.get("error", {}) if isinstance(content, dict) else {})}
+    error = {
+        "message": "",
+        "type": "",
+        "code": status,
+        **(content.get("error", {}) if isinstance(content, dict) else {}),
+    }
     if isinstance(param := error.get("param"), str):
         error["param"] = param.removeprefix("body.")
     return parse_error_response(ErrorResponse.model_validate({"error": error}))
