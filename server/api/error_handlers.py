@@ -1,12 +1,12 @@
-"""Renders exceptions in OpenAI's error envelope."""
+"""Renders exceptions in the error envelope of the API that the client speaks."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from cogitate.server.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
+from cogitate.server.http.error_response import build_error_response
 from cogitate.server.http.head import build_allow_header
-from cogitate.server.protocol.json import OrjsonResponse
 
 MAX_SHOWN_CHARACTERS = 200
 """Length at which a client's URL is cut in an error message."""
@@ -17,13 +17,13 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, render_api_error)
 
 
-async def render_api_error(_: Request, error: Exception) -> Response:
+async def render_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return OrjsonResponse(error.body, error.status, headers=error.headers)
+    return build_error_response(request.scope, error)
 
 
 async def render_http_exception(request: Request, error: Exception) -> Response:
-    """Renders starlette's own errors (unknown URL, method not allowed) in OpenAI's error envelope."""
+    """Renders starlette's own errors (unknown URL, method not allowed)."""
     assert isinstance(error, HTTPException)
     url = request.url.path[:MAX_SHOWN_CHARACTERS]
     if error.status_code == 404:

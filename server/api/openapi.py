@@ -10,6 +10,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from cogitate.server.protocol.anthropic import CountTokensRequest, MessagesRequest
+from cogitate.server.protocol.anthropic_error import AnthropicError
+from cogitate.server.protocol.anthropic_response import MessageEvent
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.chat_response import ChatStreamEvent
 from cogitate.server.protocol.completion import CompletionRequest
@@ -23,6 +26,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": "OpenAI's error envelope"} for status in ("4XX", "5XX")
 }
 """For the `responses` of a router."""
+ANTHROPIC_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": AnthropicError, "description": "Anthropic's error envelope"} for status in ERRORS
+}
 
 
 class Described(NamedTuple):
@@ -38,6 +44,8 @@ DESCRIBED = {
     "/v1/completions": Described(CompletionRequest, TextStreamEvent),
     "/v1/responses": Described(ResponsesRequest, ResponseStreamEvent),
     "/v1/decisions": Described(DecisionRequest),
+    "/v1/messages": Described(MessagesRequest, MessageEvent | AnthropicError),
+    "/v1/messages/count_tokens": Described(CountTokensRequest),
 }
 
 

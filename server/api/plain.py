@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import orjson
 from fastapi import Request, Response
 
-from cogitate.server.api import sse
+from cogitate.server.api import messages_stream, sse
 from cogitate.server.api.request_body import MAX_DEPTH, caller, is_too_deep, read_body
 from cogitate.server.api.respond import Encoding, respond
 from cogitate.server.engine import Body
@@ -57,7 +57,8 @@ def relabel_repeatable(plan: Plan, body: Body, *, cached: bool) -> Body:
 
 
 def stream(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
-    return sse.relay(job, reader)
+    is_anthropic = isinstance(plan.request, PlainBody) and plan.request.path == "/v1/messages"
+    return messages_stream.relay(plan, job, reader) if is_anthropic else sse.relay(job, reader)
 
 
 ENCODING = Encoding(relabel_repeatable, stream)

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from cogitate.server.api import chat_completions, decisions, health, models, requests, responses, root
+from cogitate.server.api import chat_completions, decisions, health, messages, models, requests, responses, root
 from cogitate.server.api.error_handlers import add_error_handlers
 
 ROUTERS = (
     chat_completions.router,
     responses.router,
+    messages.router,
     decisions.router,
     requests.router,
     models.router,

@@ -75,6 +75,8 @@ class ChunkEncoder:
             if rest or choice.get("logprobs"):
                 yield encode_event(self.build_chunk(rest, index=index, logprobs=choice.get("logprobs")))
             last = self.build_chunk({}, choice.get("finish_reason"), index=index)
+            if choice.get("stop_reason") is not None:
+                last["choices"][0]["stop_reason"] = choice["stop_reason"]
             yield encode_event(last | ({"cogitate": body["cogitate"]} if "cogitate" in body else {}))
         options = self.plan.request.stream_options
         if options and options.include_usage:

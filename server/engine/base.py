@@ -152,6 +152,12 @@ class Backend(Protocol):
         Raises ApiError for what the engine does not take: a context that is too long, a token id out of range.
         """
 
+    async def count_tokens(self, request: AnyRequest, prompt: Prompt, salt: str) -> int | None:
+        """Return the number of tokens of a prompt; None where the engine cannot tell before it decodes.
+
+        Raises ApiError.
+        """
+
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         """Answer a request without a strategy, with every field that the engine itself returns.
 

@@ -1,4 +1,7 @@
-"""Bearer authentication: ASGI middleware that resolves the API key of every request to a tenant and its limits."""
+"""Authentication: ASGI middleware that resolves the API key of every request to a tenant and its limits.
+
+Keys are sent as `Authorization: Bearer KEY`; to Anthropic's routes also as `x-api-key: KEY`.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cogitate.server.auth.keys import KeyHolder, Keys, digest
 from cogitate.server.auth.rate_limit import Headers, RateLimiter
 from cogitate.server.errors import ApiError, Unauthorized
-from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.http.error_response import build_error_response, is_anthropic
 
 PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Paths that need no API key. Every other path needs one."""
@@ -37,8 +40,7 @@ class Authentication:
                 if (per_minute := holder.limits.requests_per_minute) and scope.get("method") == "POST":
                     headers = self.limiter.acquire(key, per_minute)
             except ApiError as error:
-                response = OrjsonResponse(error.body, error.status, headers=error.headers)
-                return await response(scope, receive, send)
+                return await build_error_response(scope, error)(scope, receive, send)
         scope.setdefault("state", {}).update(tenant=holder.tenant, limits=holder.limits, key=key, headers=headers)
         return await self.app(scope, receive, send)
 
@@ -47,14 +49,27 @@ class Authentication:
 
         Raises Unauthorized, or Overloaded for an address that has sent too many wrong keys.
         """
-        values = [value for name, value in scope["headers"] if name == b"authorization"]
-        scheme, _, key = (values[0].decode("latin-1") if len(values) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            raise Unauthorized("You did not provide an API key: send it as `Authorization: Bearer KEY`.")
-        key = key.strip()[:MAX_KEY_CHARACTERS]
+        key = find_key(scope)[:MAX_KEY_CHARACTERS]
+        if not key:
+            other = " or `x-api-key: KEY`" if is_anthropic(scope) else ""
+            raise Unauthorized(f"You did not provide an API key: send it as `Authorization: Bearer KEY`{other}.")
         holder = keys.find_holder(key)
         if holder is None:
             address = (scope.get("client") or ("",))[0]
             self.limiter.acquire(f"wrong keys from {address}", MAX_WRONG_KEYS_PER_MINUTE)
             raise Unauthorized("Incorrect API key provided.")
         return holder, digest(key).hex()[:8]
+
+
+def find_key(scope: Scope) -> str:
+    """Returns the key that the request is sent with; empty where it has none, or several.
+
+    Anthropic's clients may send two: then the bearer is meant for this server, the other one for Anthropic.
+    """
+    headers = scope["headers"]
+    bearers = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+    if bearers or not is_anthropic(scope):
+        scheme, _, key = (bearers[0] if len(bearers) == 1 else "").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else ""
+    own = [value.decode("latin-1").strip() for name, value in headers if name == b"x-api-key"]
+    return own[0] if len(own) == 1 else ""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cogitate.server.errors import InternalError, format_traceback
+from cogitate.server.http.error_response import build_error_response, is_anthropic
 from cogitate.server.observability.metrics import Metrics
-from cogitate.server.protocol.json import OrjsonResponse
 
 log = logging.getLogger("cogitate")
 OTHER_ENDPOINT = "other"
@@ -43,8 +43,7 @@ class Instrumentation:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                request_id = (b"x-request-id", state["request_id"].encode())
-                message["headers"] = [*message["headers"], request_id, *state.get("headers", ())]
+                message["headers"] = [*message["headers"], *build_id_headers(scope), *state.get("headers", ())]
             await send(message)
 
         try:
@@ -52,12 +51,16 @@ class Instrumentation:
         except Exception as failure:  # noqa: BLE001 its message may contain the client's text: neither logged nor sent
             log.error("a request failed: %s", format_traceback(failure))
             if not status:
-                error = InternalError()
-                response = OrjsonResponse(error.body, error.status, headers=error.headers)
-                await response(scope, receive, send_with_headers)
+                await build_error_response(scope, InternalError())(scope, receive, send_with_headers)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else OTHER_ENDPOINT
             self.metrics.observe_request(endpoint, state["strategy"], status or 500, time.perf_counter() - start)
+
+
+def build_id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Returns the headers with the request's id. Anthropic's clients read it under a name of their own."""
+    value = scope["state"]["request_id"].encode()
+    return [(b"x-request-id", value), *([(b"request-id", value)] if is_anthropic(scope) else [])]
 
 
 def read_request_id(scope: Scope) -> bytes:

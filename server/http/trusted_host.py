@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cogitate.server.errors import ApiError, BadRequest, MisdirectedRequest
-from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.http.error_response import build_error_response
 from cogitate.server.settings import LOOPBACK_HOSTS
 
 LOOPBACK_NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
@@ -34,7 +34,7 @@ class TrustedHost:
         try:
             self._check([value for name, value in scope["headers"] if name == b"host"])
         except ApiError as error:
-            return await OrjsonResponse(error.body, error.status, headers=error.headers)(scope, receive, send)
+            return await build_error_response(scope, error)(scope, receive, send)
         return await self.app(scope, receive, send)
 
     def _check(self, hosts: list[bytes]) -> None:

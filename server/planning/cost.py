@@ -19,14 +19,15 @@ def max_answer_tokens(request: AnyRequest) -> int:
 def compute_cost(request: AnyRequest, strategy: AnyStrategy, max_cost: int) -> int:
     """Compute how many tokens the strategy may decode: candidates x rounds x tokens, verifiers included.
 
-    The request's own token budget caps it. Raises BadRequest above `max_cost`.
+    The request's own token budget caps it. Raises BadRequest above `max_cost`, unless the client had to set the limit
+    of an answer: then `max_cost` is the budget.
     """
     cost = strategy.cost(max_answer_tokens(request))
     if request.budget and request.budget.tokens:
         cost = min(cost, request.budget.tokens)
-    if cost > max_cost:
+    if cost > max_cost and "max_completion_tokens" not in request.hints:
         raise build_cost_error(cost, max_cost, "strategy")
-    return cost
+    return min(cost, max_cost)
 
 
 def build_cost_error(cost: int, max_cost: int, param: str) -> BadRequest:

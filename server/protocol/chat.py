@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from cogitate.server.protocol.hints import HintedRequest
 from cogitate.server.protocol.messages import (
     WITH_UNKNOWN_FIELDS,
     ChatMessage,
@@ -61,7 +62,7 @@ class BudgetOptions(RequestModel):
     tokens: int | None = Field(default=None, ge=1, le=2**31)
 
 
-class SampledRequest(RequestModel):
+class SampledRequest(HintedRequest):
     """Base of chat and completion requests."""
 
     model: Annotated[str, Field(max_length=512)]
@@ -171,7 +172,7 @@ class ChatRequest(SampledRequest):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     response_format: ResponseFormat | None = None
-    tools: Annotated[list[Tool], Field(min_length=1, max_length=128)] | None = None
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=1024)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None

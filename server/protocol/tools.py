@@ -23,7 +23,7 @@ def drop_empty_tools(body: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 
 class FunctionDefinition(OpenModel):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
     description: Text | None = None
     parameters: Schema | None = None
     strict: bool | None = None

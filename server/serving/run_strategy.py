@@ -57,6 +57,12 @@ class StrategyRunner:
         self.traces.start(plan, trace, job)
         return job
 
+    async def count_tokens(self, plan: Plan) -> int | None:
+        """Returns the number of tokens of the plan's prompt; None where the engine cannot tell. Raises ApiError."""
+        assert isinstance(plan.request, ChatRequest | CompletionRequest)
+        prompt = plan.prompt if plan.strategy else plan.request.strategy_prompt
+        return await self.backend.count_tokens(plan.request, prompt, self.salts(plan.caller.tenant))
+
     async def _run(self, plan: Plan, trace: Trace, budget: Budget, job: Job[Body]) -> Body:
         assert plan.strategy is not None and isinstance(plan.request, ChatRequest | CompletionRequest)
         conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))

@@ -1,4 +1,4 @@
-"""Installs the official Node client from its lock file for a test."""
+"""Installs the official Node clients from their lock file for a test."""
 
 import shutil
 import subprocess

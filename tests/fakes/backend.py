@@ -102,6 +102,9 @@ class ScriptedBackend:
         raw = isinstance(request, CompletionRequest)
         return ScriptedConversation(self.engine, tokens, request.model, raw, salt, self.max_model_len)
 
+    async def count_tokens(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> int | None:
+        return count_prompt_tokens(self.engine, prompt, self.max_model_len)
+
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | AsyncIterator[str]:
         record_salt(self.engine, salt)
         if isinstance(request, CompletionRequest):
@@ -114,7 +117,8 @@ class ScriptedBackend:
         body = await conversation.build_response([completion])
         if not request.stream:
             return body
-        return stream_chat_lines(body)
+        options = request.stream_options
+        return stream_chat_lines(body, usage=bool(options and options.include_usage))
 
     async def _respond(self, request: ResponsesRequest) -> Body | AsyncIterator[str]:
         prompt = request.to_chat().prompt

@@ -53,11 +53,16 @@ def _logprobs(completion: Completion) -> Body | None:
     return {"content": [{"token": t.text, "logprob": t.logprob, "top_logprobs": []} for t in completion.logprobs]}
 
 
-async def stream_chat_lines(body: Body) -> AsyncIterator[str]:
-    """Yield a chat completion as server-sent events: its message in one chunk, then its finish reason."""
+async def stream_chat_lines(body: Body, *, usage: bool = False) -> AsyncIterator[str]:
+    """Yield a chat completion as server-sent events: its message in one chunk, its finish reason, and its usage."""
     head = {key: body[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     (choice,) = body["choices"]
-    for delta, finish in ((choice["message"], None), ({}, choice["finish_reason"])):
+    message = dict(choice["message"])
+    if calls := message.get("tool_calls"):
+        message["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
+    for delta, finish in ((message, None), ({}, choice["finish_reason"])):
         chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
         yield f"data: {json.dumps(chunk)}\n\n"
+    if usage:
+        yield f"data: {json.dumps(head | {'choices': [], 'usage': body['usage']})}\n\n"
     yield "data: [DONE]\n\n"

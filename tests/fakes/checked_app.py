@@ -46,7 +46,8 @@ class ApiSchema:
     def _find_schema(self, path: str | None, method: str, status: int, media_type: str) -> tuple[str, ...] | None:
         operation = self.document["paths"].get(path, {}).get(method.lower())
         if operation is None:
-            return ("components", "schemas", "ErrorResponse") if status >= 400 else None
+            envelope = "AnthropicError" if (path or "").startswith("/v1/messages") else "ErrorResponse"
+            return ("components", "schemas", envelope) if status >= 400 else None
         responses = operation.get("responses", {})
         key = str(status) if str(status) in responses else f"{status // 100}XX"
         if "schema" not in responses.get(key, {}).get("content", {}).get(media_type, {}):
@@ -93,9 +94,10 @@ class CheckedApp:
         if not body or not media_type or scope["path"] in self.outside:
             return
         self.checked += 1
-        route = scope.get("route")
-        path = getattr(route, "path_format", None)
         schema = ApiSchema(self.app.openapi())
+        path = getattr(scope.get("route"), "path_format", None)
+        if path is None and scope["path"] in schema.document["paths"]:
+            path = scope["path"]  # a middleware has answered
         try:
             self.problems += schema.find_problems(path, scope["method"], start["status"], media_type, body)
         except orjson.JSONDecodeError as error:

@@ -112,15 +112,24 @@ class RemoteBackend:
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> Conversation:
         affinity = self.balancer.assign(affinity_key(request))
         builder = RequestBuilder(request, self.dialect, salt)
-
-        async def tokenize(body: bytes) -> object:
-            return await self._fetch_from(affinity, "tokenize", body)
-
-        continuation = Continuation(builder, tokenize)
+        continuation = self._build_continuation(builder, affinity)
         conversation = RemoteConversation(request, self.balancer, affinity, builder, continuation)
         if self.dialect.continues and may_exceed_context(prompt, self.card.max_model_len):
             conversation.prompt_tokens = await self._count_prompt_tokens(continuation, prompt)
         return conversation
+
+    async def count_tokens(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> int | None:
+        if not self.dialect.continues:
+            return None
+        affinity = self.balancer.assign(affinity_key(request))
+        continuation = self._build_continuation(RequestBuilder(request, self.dialect, salt), affinity)
+        return len(await continuation.encode(prompt))
+
+    def _build_continuation(self, builder: RequestBuilder, affinity: Affinity) -> Continuation:
+        async def tokenize(body: bytes) -> object:
+            return await self._fetch_from(affinity, "tokenize", body)
+
+        return Continuation(builder, tokenize)
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | Events:
         affinity = self.balancer.assign(affinity_key(request))

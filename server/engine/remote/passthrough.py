@@ -9,11 +9,10 @@ import orjson
 
 from cogitate.server.engine import Body, Events
 from cogitate.server.engine.remote.config import Endpoint
-from cogitate.server.engine.remote.dialects.refusals import CLIENT_FIELDS
 from cogitate.server.engine.remote.errors import UPSTREAM_NOT_FOUND, Redact
 from cogitate.server.engine.remote.event_decoder import EventDecoder
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
-from cogitate.server.engine.remote.request_body import Dialect
+from cogitate.server.engine.remote.request_body import Dialect, list_required_fields
 from cogitate.server.engine.remote.response_limit import max_forwarded_bytes
 from cogitate.server.engine.remote.response_validator import ChatValidator, ResponsesValidator, ResponseValidator
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
@@ -38,7 +37,7 @@ async def forward(
     fields = request.to_upstream(unknown_fields=True)
     body = orjson.dumps({**fields, **dialect.base_fields(salt)})
     limit = max_forwarded_bytes(request, dialect.context)
-    required = frozenset() if isinstance(request, ResponsesRequest) else CLIENT_FIELDS & fields.keys()
+    required = frozenset() if isinstance(request, ResponsesRequest) else list_required_fields(request, fields)
     call = UpstreamRequest(endpoint_of(request), body, balancer.deadline(), bool(request.stream), limit, required)
 
     async def read(response: UpstreamResponse) -> Body:

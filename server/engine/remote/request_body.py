@@ -85,7 +85,7 @@ class RequestBuilder:
 
     def __post_init__(self) -> None:
         fields = self.request.to_upstream()
-        self._required = CLIENT_FIELDS & fields.keys()
+        self._required = list_required_fields(self.request, fields)
         self._common = {name: value for name, value in fields.items() if name not in PER_CALL_FIELDS}
         self._common |= self.dialect.base_fields(self.salt)
 
@@ -187,6 +187,11 @@ class RequestBuilder:
 def encode_messages(messages: tuple[Message, ...]) -> orjson.Fragment:
     bodies = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
     return orjson.Fragment(orjson.dumps(bodies))
+
+
+def list_required_fields(request: AnyRequest, fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return which of the client's fields an upstream has to honour."""
+    return (CLIENT_FIELDS & fields.keys()) - request.hints
 
 
 def to_list(stop: object) -> list[object]:

@@ -117,6 +117,9 @@ class VllmBackend:
     async def call_route(self, body: PlainBody, salt: str) -> Body | Events:
         return await self.engine.call_route(body, salt)
 
+    async def count_tokens(self, request: AnyRequest, prompt: Prompt, salt: str) -> int | None:
+        return (await self.converse(request, prompt, salt)).prompt_tokens
+
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         return await self.engine.answer(request, salt)
 

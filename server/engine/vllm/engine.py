@@ -88,7 +88,7 @@ class VllmEngine:
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         try:
-            return await self.call_route(to_plain_body(request), salt)
+            return await self.call_route(PlainBody(path_of(request), self._list_fields(request)), salt)
         except ApiError as error:
             raise _with_prompt_param(request, error) from error
 
@@ -98,7 +98,7 @@ class VllmEngine:
     def _to_vllm_request(self, request: AnyRequest, salt: str) -> VllmRequest:
         kind = ChatCompletionRequest if isinstance(request, ChatRequest) else VllmCompletionRequest
         body = {
-            **request.to_upstream(),
+            **self._list_fields(request),
             "model": self.current_card.resolve(request.model),
             **({"cache_salt": salt} if salt else {}),
         }
@@ -108,11 +108,19 @@ class VllmEngine:
             raise to_api_error(error) from error
         return vllm_request
 
+    def _list_fields(self, request: AnyRequest | ResponsesRequest) -> Mapping[str, Any]:
+        """The request's fields, without a hint that vLLM takes only with a reasoning parser or --reasoning-config."""
+        fields, config = request.to_upstream(), self.loaded.llm.vllm_config.reasoning_config
+        if isinstance(request, ResponsesRequest) or (config is not None and config.enabled):
+            return fields
+        refused = request.hints & {"thinking_token_budget"}
+        return {name: value for name, value in fields.items() if name not in refused}
 
-def to_plain_body(request: AnyRequest | ResponsesRequest) -> PlainBody:
-    """Convert a parsed request without a strategy to the body that vLLM's route takes."""
+
+def path_of(request: AnyRequest | ResponsesRequest) -> str:
+    """Return the path of vLLM's route that answers a request without a strategy."""
     paths = {ChatRequest: "/v1/chat/completions", ResponsesRequest: "/v1/responses"}
-    return PlainBody(paths.get(type(request), "/v1/completions"), request.to_upstream())
+    return paths.get(type(request), "/v1/completions")
 
 
 def _with_prompt_param(request: AnyRequest | ResponsesRequest, error: ApiError) -> ApiError:

@@ -13,7 +13,7 @@ from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.checked_app import ApiSchema
 
-STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 CHAT = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -59,8 +59,9 @@ def test_every_route_has_a_schema_of_its_200_answer(app):
 
 
 def test_every_route_has_the_schema_of_its_errors_and_no_422(app):
-    error = {"$ref": "#/components/schemas/ErrorResponse"}
     for path, method, operation in operations(app.openapi()):
+        name = "AnthropicError" if path.startswith("/v1/messages") else "ErrorResponse"
+        error = {"$ref": f"#/components/schemas/{name}"}
         for status in ("4XX", "5XX"):
             assert operation["responses"][status]["content"] == {"application/json": {"schema": error}}, (method, path)
         assert "422" not in operation["responses"]

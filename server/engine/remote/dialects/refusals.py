@@ -18,10 +18,11 @@ from cogitate.server.engine.remote.validate import as_dict, as_list
 LIMIT_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Two names of one field."""
 RUNNING_USAGE = "continuous_usage_stats"
-OPTIONAL_FIELDS = ("stream_options", "temperature", "top_p", "seed", "logprobs", "top_logprobs", "cache_salt")
+HINTS = ("chat_template_kwargs", "thinking_token_budget", "reasoning_effort", "parallel_tool_calls")
+OPTIONAL_FIELDS = ("stream_options", "temperature", "top_p", "seed", "logprobs", "top_logprobs", "cache_salt", *HINTS)
 """Fields that a call can do without."""
 PART_OF = {"include_usage": "stream_options", "top_logprobs": "top_logprobs"}
-CLIENT_FIELDS = frozenset({"temperature", "top_p", "seed", "n", "logprobs", "top_logprobs"})
+CLIENT_FIELDS = frozenset({"temperature", "top_p", "seed", "n", "logprobs", "top_logprobs", *HINTS})
 """Where the client sent one of these, the upstream has to honour it."""
 N_ABOVE_ONE = r"""['"`]n['"`]|\bn\s*(?:=|>|:|is\b|must\b|above\b|greater\b)"""
 """How prose names the field `n`."""

@@ -118,3 +118,21 @@ async def test_refusal_costs_one_call_and_a_clients_own_field_its_400():
             await sample(backend, request(temperature=0.7), temperature=0.7)
         assert refused.value.param == "temperature"
         assert (await sample(backend, request(temperature=0.7), temperature=0.0, auxiliary=True)).text == "42"
+
+
+EFFORT = {
+    "field": "reasoning_effort",
+    "status": 400,
+    "error": {"error": {"message": "Unrecognized request argument supplied: reasoning_effort"}},
+}
+
+
+async def test_hint_of_the_client_is_left_out_and_the_same_field_is_not_where_it_is_none():
+    async with RecordedUpstream(SHAPE | {"refuses": [EFFORT]}) as upstream, open_backend(upstream) as backend:
+        chat = request(reasoning_effort="low")
+        hinted = chat.with_hints(frozenset({"reasoning_effort"}))
+        assert (await sample(backend, hinted)).text == "42"
+        assert (await backend.answer(hinted))["choices"][0]["message"]["content"] == "42"
+        for asked in (sample(backend, chat), backend.answer(chat)):
+            with pytest.raises(BadRequest):
+                await asked
