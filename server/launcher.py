@@ -20,6 +20,7 @@ from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.crash_log import find_fatal_error
 from cogitate.server.engine.factory import build_backend
 from cogitate.server.http.server import DrainingServer
+from cogitate.server.http.tls import Tls
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
@@ -62,14 +63,15 @@ BackendFactory = Callable[[Settings, "ProgressReporter"], Backend]
 async def serve(settings: Settings, factory: BackendFactory = build_backend) -> None:
     """Runs a server until it is stopped. Raises CannotServe."""
     report = ProgressReporter(sys.stdout)
-    listener = bind_socket(settings.host, settings.port)
+    tls = read_tls(settings)
+    listener = bind_listener(settings)
     probes = (
         None if settings.metrics_port is None else bind_socket(settings.host, settings.metrics_port, "--metrics-port")
     )
     with redirect_engine_stderr(settings) as terminal:
         configure_logging(terminal, settings.log_level)
         service = open_service(settings, report, factory)
-        await run(service, listener, report, probes)
+        await run(service, listener, report, probes, tls)
     if service.failure and service.exit_status != 1:
         raise CannotServe(service.failure, service.exit_status)
     if service.failure:
@@ -77,7 +79,11 @@ async def serve(settings: Settings, factory: BackendFactory = build_backend) -> 
 
 
 async def run(
-    service: Service, listener: socket.socket, report: ProgressReporter, probes: socket.socket | None = None
+    service: Service,
+    listener: socket.socket,
+    report: ProgressReporter,
+    probes: socket.socket | None = None,
+    tls: Tls | None = None,
 ) -> None:
     """Serves on a bound socket until a signal or the engine's failure. `probes`: that of --metrics-port."""
 
@@ -85,12 +91,12 @@ async def run(
         tune_runtime()
         if probes:
             report(f"metrics on {build_url(probes)}/metrics")
-        report(build_greeting(service.backend.card.name, build_url(listener)))
+        report(build_greeting(service.backend.card.name, build_url(listener, tls)))
 
     # After the engine's failure the process ends, so that its supervisor starts another.
     app = create_app(service, on_ready=announce, on_death=lambda reason: server.stop())
     drain, abort = partial(service.jobs.drain, service.settings.drain_seconds), service.jobs.abort
-    server = DrainingServer(app, drain, abort, service.linger if service.settings.linger_seconds else None)
+    server = DrainingServer(app, drain, abort, service.linger if service.settings.linger_seconds else None, tls)
     if probes:
         server.serve_also(create_probe_app(service), probes)
     try:
@@ -128,6 +134,28 @@ def configure_logging(terminal: TextIO, level: str) -> None:
 def is_failure(record: logging.LogRecord) -> bool:
     """Leaves out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def read_tls(settings: Settings) -> Tls | None:
+    """Reads the certificate that vLLM's --ssl-* flags name. Raises CannotServe for one that cannot be used."""
+    try:
+        return Tls.read(settings.engine_args)
+    except (ValueError, OSError) as error:
+        raise CannotServe(f"--ssl-certfile: {error}") from None
+
+
+def bind_listener(settings: Settings) -> socket.socket:
+    """Binds the socket that clients connect to: a TCP port, or the path of vLLM's --uds. Raises CannotServe."""
+    path = settings.engine_args.get("uds")
+    if path is None:
+        return bind_socket(settings.host, settings.port)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise CannotServe(f"cannot listen on --uds {path}: {error.strerror}. Remove it, or choose another.") from None
+    return listener
 
 
 def bind_socket(host: str, port: int, flag: str = "--port") -> socket.socket:
@@ -196,9 +224,12 @@ def open_service(settings: Settings, report: ProgressReporter, factory: BackendF
         raise CannotServe(str(error)) from None
 
 
-def build_url(listener: socket.socket) -> str:
+def build_url(listener: socket.socket, tls: Tls | None = None) -> str:
+    scheme = "https" if tls else "http"
+    if listener.family == socket.AF_UNIX:
+        return f"{scheme}+unix://{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def build_greeting(name: str, url: str) -> str:

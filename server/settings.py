@@ -113,7 +113,13 @@ class Settings(
 
     @model_validator(mode="after")
     def _check_authentication(self) -> "Settings":
-        if self.host not in LOOPBACK_HOSTS and self.api_keys_file is None and not self.insecure_no_auth:
+        if self.api_keys_file and self.has_engine_key:
+            raise ValueError(
+                "--api-keys-file and vLLM's --api-key (or VLLM_API_KEY) would both ask for the Authorization header: "
+                "give one of them"
+            )
+        has_key = self.api_keys_file is not None or self.has_engine_key
+        if self.host not in LOOPBACK_HOSTS and not has_key and not self.insecure_no_auth:
             raise ValueError(
                 f"other machines can reach --host {self.host}: give --api-keys-file, use 127.0.0.1, or allow it with "
                 "--insecure-no-auth"
@@ -142,6 +148,11 @@ class Settings(
             raise ValueError("--reward-format needs --reward-model")
         self.upstream_keys  # noqa: B018  raises where the number of keys is wrong
         return self
+
+    @property
+    def has_engine_key(self) -> bool:
+        """Whether vLLM's own application asks for a key."""
+        return self.engine == "vllm" and bool(self.engine_args.get("api_key") or os.environ.get("VLLM_API_KEY"))
 
     @property
     def client_name(self) -> str | None:

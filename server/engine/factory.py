@@ -41,7 +41,13 @@ def build_vllm_backend(settings: Settings, report: Report) -> VllmBackend:
     """Build a backend over vLLM in this process, after setting its environment variables. Raises CannotStart."""
     model, name = resolve_model(settings, report)
     return VllmBackend(
-        model, name, settings.engine_args, settings.reward_model, settings.reward_engine_args, settings.reward_format
+        model,
+        name,
+        settings.engine_args,
+        settings.reward_model,
+        settings.reward_engine_args,
+        settings.reward_format,
+        settings.served_model_name[1:],
     )
 
 

@@ -7,6 +7,7 @@ so that 400 new connections a second would wait for seconds before anything of t
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class Acceptor:
 
     listener: socket.socket
     create_protocol: CreateProtocol
+    tls: ssl.SSLContext | None = None
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _connecting: "set[asyncio.Task[None]]" = field(default_factory=set)
     _retry: asyncio.TimerHandle | None = None
@@ -31,7 +33,8 @@ class Acceptor:
     def open(self, backlog: int) -> None:
         """Starts to listen."""
         self.listener.setblocking(False)
-        self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit it
+        if self.listener.family != socket.AF_UNIX:
+            self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit it
         self.listener.listen(backlog)
         self._loop.add_reader(self.listener, self._accept)
 
@@ -56,9 +59,9 @@ class Acceptor:
 
     async def _connect(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self.create_protocol, connection)
+            await self._loop.connect_accepted_socket(self.create_protocol, connection, ssl=self.tls)
         except OSError:
-            connection.close()  # the client has left already
+            connection.close()  # the client has left already, or its TLS handshake failed
 
     def _pause(self, error: OSError) -> None:
         """The connection stays in the backlog: without a pause the loop would try again and again."""

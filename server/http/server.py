@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from cogitate.server.http.acceptor import Acceptor
 from cogitate.server.http.protocol import HttpProtocol
+from cogitate.server.http.tls import Tls
 
 log = logging.getLogger("cogitate.http")
 KEEP_ALIVE_SECONDS = 65
@@ -52,12 +53,17 @@ class DrainingServer(uvicorn.Server):
         drain: Callable[[], Awaitable[None]],
         abort: Callable[[], None],
         linger: Callable[[], Awaitable[None]] | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        super().__init__(build_config(app))
+        config = build_config(app)
+        super().__init__(tls.configure(config) if tls else config)
+        self._tls = tls
         self._drain, self._abort, self._linger = drain, abort, linger
         self._draining: asyncio.Task[None] | None = None
         self._acceptors: list[Acceptor] = []
         self._others: list[tuple[uvicorn.Config, socket.socket]] = []
+        self._refresh: asyncio.Task[None] | None = None
+        """Loads changed certificates."""
 
     def serve_also(self, app: ASGIApp, listener: socket.socket) -> None:
         """Serves another application, without a lifespan, on another socket until the server stops."""
@@ -69,13 +75,17 @@ class DrainingServer(uvicorn.Server):
         for config, listener in [*((self.config, each) for each in sockets or ()), *self._others]:
             if not config.loaded:
                 config.load()
-            acceptor = Acceptor(listener, partial(self._create_protocol, config))
+            acceptor = Acceptor(listener, partial(self._create_protocol, config), config.ssl)
             acceptor.open(config.backlog)
             self._acceptors.append(acceptor)
+        if self._tls and self._tls.enable_ssl_refresh and self.config.ssl:
+            self._refresh = asyncio.create_task(self._tls.refresh(self.config.ssl))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:
             acceptor.close()
+        if self._refresh:
+            self._refresh.cancel()
         await super().shutdown(sockets=[*(sockets or ()), *(listener for _, listener in self._others)])
 
     def _create_protocol(self, config: uvicorn.Config) -> asyncio.Protocol:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger("cogitate.http")
 REFRESH_SECONDS = 10.0
@@ -41,7 +42,7 @@ class Tls:
             raise ValueError("TLS needs both --ssl-keyfile and --ssl-certfile")
         given = {name: int(str(value)) if name == "ssl_cert_reqs" else value for name, value in names.items()}
         tls = cls(**given)  # type: ignore[arg-type]  # vLLM's parser has checked the types
-        tls.configure(uvicorn.Config("")).load()
+        tls.configure(uvicorn.Config(_no_app, log_config=None)).load()  # raises for files that cannot be used
         return tls
 
     def configure(self, config: uvicorn.Config) -> uvicorn.Config:
@@ -51,11 +52,11 @@ class Tls:
         config.ssl_ciphers = self.ssl_ciphers or config.ssl_ciphers
         return config
 
-    async def refresh(self, context: ssl.SSLContext) -> None:
-        """Loads certificates again whenever their files change. Runs until it is cancelled."""
+    async def refresh(self, context: ssl.SSLContext, seconds: float = REFRESH_SECONDS) -> None:
+        """Looks at the files every `seconds`, and loads them again when they change. Runs until it is cancelled."""
         version = self._read_version()
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(seconds)
             current = self._read_version()
             if current in (version, ()):
                 continue
@@ -74,3 +75,7 @@ class Tls:
             return tuple(Path(path).stat().st_mtime_ns for path in paths)
         except OSError:
             return ()
+
+
+async def _no_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stands for the application where only the files are checked."""

@@ -39,6 +39,8 @@ class VllmBackend:
     """Fields of vLLM's AsyncEngineArgs."""
     reward_format: str | None = None
     """A key of `reward.formats.FORMATS`; None: derived from the model's architecture."""
+    aliases: tuple[str, ...] = ()
+    """Further names of the model."""
     loaded: "LoadedEngine | None" = None
     """An engine that its owner starts and stops; None: `open` starts one."""
     _engine: "VllmEngine | None" = None
@@ -60,7 +62,7 @@ class VllmBackend:
         if self.loaded is not None:
             self._engine = await build_engine(self.loaded, ModelSpec(self.model, self.engine_args), reward)
         else:
-            self._engine = await start_engine(self.model, self.name, self.engine_args, reward)
+            self._engine = await start_engine(self.model, (self.name, *self.aliases), self.engine_args, reward)
 
     async def _open_reward_model(self, model: str) -> "RewardModel":
         from cogitate.server.engine.reward.model import open_reward_model

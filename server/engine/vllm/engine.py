@@ -1,7 +1,7 @@
 """A loaded vLLM engine: starts it, answers plain requests with vLLM's own handlers, opens conversations."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -131,13 +131,18 @@ def _with_prompt_param(request: AnyRequest | ResponsesRequest, error: ApiError) 
 
 
 async def start_engine(
-    model: str, name: str, engine_args: Mapping[str, object], reward: ModelSpec | None = None
+    model: str,
+    names: Sequence[str],
+    engine_args: Mapping[str, object],
+    reward: ModelSpec | None = None,
 ) -> VllmEngine:
     """Load a model in processes of its own. Takes seconds to minutes. Raises CannotStart.
 
-    `reward`: the reward model served next to it; its scores shape responses, so it is part of the card's revision.
+    `names`: those that clients use, at least one. `reward`: the reward model served next to it; its scores shape
+    responses, so it is part of the card's revision.
     """
-    args = await asyncio.to_thread(parse_arguments, model, name, engine_args)
+    name, *aliases = names
+    args = await asyncio.to_thread(parse_arguments, model, name, engine_args, aliases)
     earlier = list_descendants()
     llm = await asyncio.to_thread(launch, args)
     processes = list_descendants() - earlier

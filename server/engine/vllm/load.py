@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -43,7 +43,9 @@ UNSET_CONTEXT = (None, -1)
 MAX_REASON_CHARACTERS = 300
 
 
-def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) -> argparse.Namespace:
+def parse_arguments(
+    model: str, name: str, engine_args: Mapping[str, object], aliases: Sequence[str] = ()
+) -> argparse.Namespace:
     """Parse `engine_args` with vLLM's own parser: every argument of `vllm serve` has its meaning there.
 
     Raises CannotStart for arguments that vLLM does not take.
@@ -59,7 +61,7 @@ def parse_arguments(model: str, name: str, engine_args: Mapping[str, object]) ->
     output = io.StringIO()
     try:
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
-            args = parser.parse_args(["--model", model, "--served-model-name", name, *flags])
+            args = parser.parse_args(["--model", model, "--served-model-name", name, *aliases, *flags])
             validate_parsed_serve_args(args)
     except (SystemExit, ValueError, TypeError) as error:
         raise explain_refusal(output.getvalue() or str(error), parser) from None
