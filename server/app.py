@@ -18,7 +18,7 @@ from cogitate.server.api.error_handlers import add_error_handlers, render_http_e
 from cogitate.server.api.openapi import describe
 from cogitate.server.api.pass_on import PassOn
 from cogitate.server.api.plain import answer_plain
-from cogitate.server.api.routers import attach_routes, list_paths
+from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
 from cogitate.server.auth.keys import Keys
 from cogitate.server.engine import CannotStart, HasApplication, WrongFlag
 from cogitate.server.errors import Forbidden
@@ -100,8 +100,9 @@ def attach_to_engine(service: Service) -> None:
     app.state.service = service
     plain = request_response(answer_plain)
     for route, earlier in attach_routes(app):
-        if earlier is not None and route.path in LIMIT_FIELDS:
-            route.app = PassOn(plain, route.app, suffixes, settings.max_body_bytes, settings.receive_seconds)
+        if earlier is not None and route.path in PASSED_ON_BODIES:
+            app_of_plain = plain if route.path in LIMIT_FIELDS else earlier.app
+            route.app = PassOn(app_of_plain, route.app, suffixes, settings.max_body_bytes, settings.receive_seconds)
 
 
 def create_probe_app(service: Service) -> FastAPI:

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from cogitate.server.api import chat_completions, decisions, health, messages, models, requests, responses, root
 from cogitate.server.api.error_handlers import add_error_handlers
+from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 
 ROUTERS = (
     chat_completions.router,
@@ -21,11 +22,16 @@ ROUTERS = (
 NEVER_PASSED_ON = frozenset({"/v1/decisions"})
 """Paths that no strategy selects: the answer is always ours, also where vLLM has the path."""
 
+PASSED_ON_BODIES = frozenset({*LIMIT_FIELDS, "/v1/messages/count_tokens"})
+"""Paths where a body that selects no strategy goes to vLLM's own route."""
 PASSED_ON = {
     "/v1/chat/completions": "strategies; other bodies go to vLLM's own handler",
     "/v1/completions": "strategies; other bodies go to vLLM's own handler",
     "/v1/responses": "strategies; other bodies go to vLLM's own handler",
     "/v1/messages": "strategies; other bodies go to vLLM's own handler",
+    "/v1/messages/count_tokens": "names with a strategy; other bodies go to vLLM's own handler",
+    "/v1/responses/{response_id}": "background responses, from a store that is divided by tenant",
+    "/v1/responses/{response_id}/cancel": "background responses, from a store that is divided by tenant",
     "/v1/models": "vLLM's models, and each under every strategy and preset",
     "/metrics": "vLLM's metrics and ours",
     "/health": "as vLLM's, and 503 while the server drains",

@@ -17,14 +17,13 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp, Lifespan
 
 from cogitate.server.api.pass_on import PassOn
-from cogitate.server.api.routers import attach_routes, list_paths
+from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
 from cogitate.server.engine.vllm.application import LoadedEngine, copy_routes
 from cogitate.server.engine.vllm.attach import build_attached_backend
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.plugin.settings import read_settings
-from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
@@ -61,7 +60,7 @@ class CogitatePlugin:
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
         for route, earlier in attach_routes(app, without=ENGINE_PATHS):
             ours = self._with_caller(route.app)
-            takes_strategy = route.path in LIMIT_FIELDS
+            takes_strategy = route.path in PASSED_ON_BODIES
             route.app = PassOn(earlier.app, ours, suffixes) if earlier and takes_strategy else ours
         app.router.lifespan_context = extend_lifespan(app.router.lifespan_context)
 
