@@ -1,9 +1,11 @@
 """The official OpenAI client's `decisions`, sync and async: its types, errors, and our fields beside OpenAI's."""
 
 import asyncio
+import warnings
 
 import openai
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 
 from tests.fakes.live_server import live
 from tests.strategies.decisions.letters import build_engine
@@ -48,3 +50,19 @@ def test_error_names_the_field():
     with live(build_engine(prefer)) as server, pytest.raises(openai.BadRequestError) as caught:
         server.client().decisions.create(model="scripted", input="x", questions=[QUESTIONS[1] | {"choices": []}])
     assert caught.value.param == "questions.0.choices"
+
+
+def test_langchain_reads_every_kind_of_answer():
+    decisions = pytest.importorskip("langchain_openai.decisions", reason="langchain-openai 1.6 has decisions")
+    questions = {
+        "damaged": decisions.Predicate(instructions="It is damaged."),
+        "team": decisions.Choice(instructions="Which team?", choices={"billing": "Payments.", "other": None}),
+        "mood": decisions.Score(instructions="How angry?", levels=["calm", "angry"]),
+    }
+    state = [AIMessage("How can I help?"), HumanMessage("It arrived broken.")]
+    with live(build_engine(prefer)) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is in beta
+        model = decisions.OpenAIDecisions(model="scripted", api_key="none", base_url=f"{server.url}/v1", max_retries=0)
+        response = model.invoke({"input": state, "questions": questions})
+        assert response.predicates["damaged"].probability > 0.5 and response.choices["team"].choice == "billing"
+        assert response.scores["mood"].legend == {0: "calm", 1: "angry"} and response.usage.output_tokens == 6
