@@ -19,6 +19,7 @@ from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from tests.bench.report import Table, say, spread
 from tests.fakes.real_engine import BorrowedBackend, real_engine
 from tests.fakes.vllm_reference import build_vllm_app, listen
+from tests.fakes.vllm_server import vllm_server
 
 CONCURRENCIES = (1, 16, 64)
 REQUESTS_PER_WORKER = {1: 20, 16: 4, 64: 2}
@@ -31,6 +32,7 @@ BODY = {
 }
 MAX_ADDED_MILLISECONDS = 0.3
 MIN_RATE = 0.99
+MAX_ADDED_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,26 @@ async def measure(
     )
 
 
+def measure_starts(rounds: int, table: Table) -> None:
+    """Start `vllm serve` with the plugin and without it, in turn, and add a row: the seconds that the plugin adds."""
+    added = list[float]()
+    for turn in range(rounds):
+        seconds = {}
+        for plugin in ("cogitate", "")[:: 1 if turn % 2 else -1]:
+            start = time.perf_counter()
+            with vllm_server(environment={"VLLM_PLUGINS": plugin}):
+                seconds[plugin] = time.perf_counter() - start
+            say(f"started in {seconds[plugin]:.1f} s, {'with' if plugin else 'without'} the plugin")
+        added.append(seconds["cogitate"] - seconds[""])
+    median = statistics.median(added)
+    table.add(
+        "start of `vllm serve` with the plugin, over without it",
+        f"{spread(added)} s",
+        f"+{MAX_ADDED_SECONDS} s",
+        median <= MAX_ADDED_SECONDS,
+    )
+
+
 @contextlib.asynccontextmanager
 async def serve_both(engine: BorrowedBackend) -> AsyncIterator[tuple[str, str]]:
     async with listen(await build_plugin_app(engine)) as ours, listen(await build_vllm_app(engine)) as vllms:
@@ -108,9 +130,12 @@ async def serve_both(engine: BorrowedBackend) -> AsyncIterator[tuple[str, str]]:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    table = Table()
+    parser.add_argument("--rounds", type=int, default=15, help="pairs of loads for each row")
+    parser.add_argument("--starts", type=int, default=3, help="pairs of starts of the server; 0: none")
+    options = parser.parse_args()
+    rounds, table = options.rounds, Table()
+    if options.starts > 1:
+        measure_starts(options.starts, table)
     say("loading the demo model")
     async with (
         real_engine() as engine,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+import anthropic
 import anyio
 import httpx
 import openai
@@ -60,6 +61,46 @@ def test_official_client_streams_a_strategy(server):
     )
     assert chunks[-1].choices[0].finish_reason in ("stop", "length")
     assert any(chunk.model_extra and "cogitate" in chunk.model_extra for chunk in chunks)
+
+
+@pytest.mark.parametrize("model", [MODEL, f"{MODEL}@quick"])
+def test_official_anthropic_client_gets_messages_and_streams(server, model):
+    client = anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0)
+    ask = {"model": model, "max_tokens": 16, "messages": QUESTION["messages"]}
+    message = client.messages.create(**ask)
+    assert message.content[0].text and message.usage.output_tokens
+    assert (("cogitate" in (message.model_extra or {})) is True) == (model != MODEL)
+    with client.messages.stream(**ask) as stream:
+        assert "".join(stream.text_stream)
+        assert stream.get_final_message().stop_reason in ("end_turn", "max_tokens")
+    assert client.messages.count_tokens(model=model, messages=QUESTION["messages"]).input_tokens > 5
+
+
+def test_decisions_are_answered_with_probabilities(client):
+    hot = {"type": "predicate", "name": "hot", "instructions": "Fire is hot."}
+    response = client.post("/v1/decisions", json={"model": MODEL, "input": "A fire burns.", "questions": [hot]})
+    (answer,) = response.json()["answers"]
+    assert answer["name"] == "hot" and 0 < answer["probability"] < 1
+
+
+def test_answer_now_ends_a_search_with_its_best_so_far(server):
+    async def run() -> httpx.Response:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as both:
+            search = {"name": "self_consistency", "n": 8, "stop_rule": "none"}
+            ask = QUESTION | {"strategy": search, "max_tokens": 900, "min_tokens": 800, "cache": "no-store"}
+            found: list[httpx.Response] = []
+
+            async def wait() -> None:
+                found.append(await both.post(CHAT, json=ask, headers={"x-request-id": "soon"}))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait)
+                await anyio.sleep(1.5)
+                (await both.post("/v1/requests/soon/answer")).raise_for_status()
+            return found[0]
+
+    response = anyio.run(run)
+    assert response.status_code == 200 and response.json()["cogitate"]["stopped"] == "asked"
 
 
 def test_responses_and_completions_take_strategies(client):
