@@ -1,8 +1,12 @@
 """Plans a plain body for vLLM's own handlers: what a key may do, what it may cost, whether its answer is cached."""
 
+from collections.abc import Iterable
+from typing import get_args
+
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import UnsupportedParameter
+from cogitate.server.flags import SharedField
 from cogitate.server.planning.cache_key import compute_plain_key
 from cogitate.server.planning.compatibility import check_plain_width
 from cogitate.server.planning.copies import separate_body_copies
@@ -12,18 +16,7 @@ from cogitate.server.planning.plan import NO_SEED, Plan, new_answer_id
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.settings import Settings
 
-SHARED_FIELDS = frozenset(
-    {
-        "cache_salt",
-        "chat_template",
-        "kv_transfer_params",
-        "media_io_kwargs",
-        "mm_processor_kwargs",
-        "prompt_embeds",
-        "request_id",
-        "vllm_xargs",
-    }
-)
+SHARED_FIELDS = frozenset(get_args(SharedField))
 """Fields that reach past one request. Where keys divide tenants they are refused, unless --allow-field names them."""
 
 
@@ -60,7 +53,7 @@ def check_cache_field(body: PlainBody) -> None:
         raise UnsupportedParameter("cache must be default, no-store or refresh.", param="cache")
 
 
-def check_shared_fields(body: PlainBody, allowed: tuple[str, ...]) -> None:
+def check_shared_fields(body: PlainBody, allowed: Iterable[str]) -> None:
     """Raises UnsupportedParameter for a field that could reach what other tenants sent."""
     for name in sorted(SHARED_FIELDS.difference(allowed).intersection(body.content)):
         if body.content[name] is not None:

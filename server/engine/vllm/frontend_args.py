@@ -85,7 +85,7 @@ REFUSED: Mapping[str, str] = {
     "headless": _MANY,
     "grpc": "this server speaks HTTP: use `vllm serve --grpc`",
     "grpc_port": "this server speaks HTTP: use `vllm serve`",
-    "h11_max_header_count": f"{_LISTENER}, which allows 100 headers",
+    "h11_max_header_count": f"{_LISTENER}, which allows 64 KiB of headers",
     "h11_max_incomplete_event_size": f"{_LISTENER}, which allows 64 KiB of headers",
     "uvicorn_log_level": "use --log-level",
     "disable_uvicorn_access_log": "this server writes no access log",
