@@ -102,7 +102,8 @@ def attach_to_engine(service: Service) -> None:
     for route, earlier in attach_routes(app):
         if earlier is not None and route.path in PASSED_ON_BODIES:
             app_of_plain = plain if route.path in LIMIT_FIELDS else earlier.app
-            route.app = PassOn(app_of_plain, route.app, suffixes, settings.max_body_bytes, settings.receive_seconds)
+            limits = settings.max_body_bytes, settings.receive_seconds
+            route.app = PassOn(app_of_plain, route.app, suffixes, *limits, stores=True)
 
 
 def create_probe_app(service: Service) -> FastAPI:

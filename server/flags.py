@@ -198,7 +198,7 @@ class CacheSettings(BaseModel):
     cache_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024,
-        description="Maximum size of the in-process response cache, and of the traces in memory",
+        description="Maximum size of the in-process response cache, of the traces in memory, and of stored responses",
     )
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import RequestTimeout
-from cogitate.server.planning.selects_strategy import selects_strategy
+from cogitate.server.planning.selects_strategy import asks_to_store, selects_strategy
 from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.serving.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class PassOn:
     """Size from which on a body is not looked at: `plain` refuses it. None: no limit, as in vLLM."""
     seconds: float | None = None
     """Time for the body to arrive; a slower one gets a 408. None: no limit, as in vLLM."""
+    stores: bool = False
+    """Whether responses that are to be stored are ours too."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -36,6 +40,7 @@ class PassOn:
         if self.max_bytes is None or size <= self.max_bytes:
             body = b"".join(message.get("body", b"") for message in messages)
             is_ours = selects_strategy(body, scope["headers"], self.suffixes)
+            is_ours = is_ours or (self.stores and asks_to_store(scope["path"], body))
         return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
 
 
@@ -51,6 +56,19 @@ async def read_body(receive: Receive, max_bytes: int | None = None) -> tuple[lis
         if message["type"] != "http.request" or not message.get("more_body"):
             break
     return messages, size
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFirst:
+    """ASGI application in place of a route of vLLM's for a stored response: ours where it is stored here."""
+
+    vllm: ASGIApp
+    ours: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service: Service = scope["app"].state.service
+        stored = await service.responses.look_up((Caller().tenant, scope["path_params"]["response_id"]))
+        await (self.ours if stored else self.vllm)(scope, receive, send)
 
 
 def replay(messages: list[Message], receive: Receive) -> Receive:

@@ -38,10 +38,14 @@ class Encoding:
     stream: Callable[[Plan, Job[Body], JobReader], AsyncGenerator[bytes]] | None = None
     """Encode the answer as server-sent events; None where the API has no streams."""
 
+    async def render(self, plan: Plan, job: Job[Body]) -> Body:
+        """Build the complete answer of a finished job. Raises its failure."""
+        return self.build_body(plan, job.result(), cached=job.cached)
+
     async def encode(self, plan: Plan, job: Job[Body], *, stream: bool) -> bytes:
         """Encode a finished job's answer; empty where its stream holds a failure."""
         if not stream or self.stream is None:
-            return dumps(self.build_body(plan, job.result(), cached=job.cached))
+            return dumps(await self.render(plan, job))
         async with aclosing(self.stream(plan, job, JobReader(plan.caller))) as chunks:
             content = b"".join([chunk async for chunk in chunks])
         has_failed = any(content.startswith(mark) or b"\n" + mark in content for mark in ERROR_EVENT_PREFIXES)
@@ -54,20 +58,29 @@ async def respond(service: Service, plan: Plan, request: Request, encoding: Enco
     Where an idempotency key repeats, the answer has the first request's id and time. Raises ApiError for what fails
     before the first byte.
     """
-    request.state.strategy = plan.strategy.name if plan.strategy else "none"
-    attempt: Attempt | None = None
-    if (key := request.headers.get("idempotency-key")) is not None:
-        attempt = service.idempotency.open_attempt(plan, key, request.scope["path"], stream=stream)
-        if replay := await _find_replay(request, attempt, stream=stream):
-            return replay
+    attempt = await open_attempt(service, plan, request, stream=stream)
+    if isinstance(attempt, Response):
+        return attempt
     original, job = await service.dispatcher.answer(plan, attempt)
     if attempt:
         attempt.record(job, lambda: encoding.encode(original, job, stream=stream))
     headers = {"X-Cache": "hit"} if job.cached else {}
     if stream and encoding.stream:
         return await _open_stream(request, job, plan.caller, partial(encoding.stream, original, job), headers)
-    result = await _wait_for_result(request, job, plan.caller)
-    return OrjsonResponse(encoding.build_body(original, result, cached=job.cached), headers=headers)
+    await _wait_for_result(request, job, plan.caller)
+    return OrjsonResponse(await encoding.render(original, job), headers=headers)
+
+
+async def open_attempt(service: Service, plan: Plan, request: Request, *, stream: bool) -> Attempt | Response | None:
+    """Return the attempt of a request with an Idempotency-Key, or what another process answered to the same key.
+
+    The request is counted in the metrics under the plan's strategy.
+    """
+    request.state.strategy = plan.strategy_name
+    if (key := request.headers.get("idempotency-key")) is None:
+        return None
+    attempt = service.idempotency.open_attempt(plan, key, request.scope["path"], stream=stream)
+    return await _find_replay(request, attempt, stream=stream) or attempt
 
 
 async def _find_replay(request: Request, attempt: Attempt, *, stream: bool) -> Response | None:

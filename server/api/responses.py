@@ -5,11 +5,13 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from cogitate.server.api import responses_stream
 from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
-from cogitate.server.api.respond import Encoding, respond
-from cogitate.server.api.responses_body import render_response
+from cogitate.server.api.respond import respond
+from cogitate.server.api.responses_background import respond_in_background
+from cogitate.server.api.responses_encoding import ResponsesEncoding
+from cogitate.server.api.responses_previous import continue_response
+from cogitate.server.api.stored_responses import store_response
 from cogitate.server.planning.cache_key import compute_cache_key
 from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.chat import ChatRequest
@@ -25,20 +27,24 @@ router = APIRouter(responses=ERRORS)
     "/v1/responses",
     response_model=None,
     responses={200: {"model": ResponseObject}},
-    summary="Respond, with a strategy or by the engine alone; nothing is stored",
+    summary="Respond, with a strategy or by the engine alone; wait for the response, or fetch it later",
 )
 async def create_response(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    card = service.backend.card
+    card, sender = service.backend.card, caller(request)
     parsed = parse_body(await read_body(request), ResponsesRequest, request.headers, card.name)
+    if parsed.previous_response_id is not None:
+        parsed = await continue_response(service, parsed, sender)
     chat = parsed.to_chat()
     with rename_fields_in_errors():
-        plan = build_plan(chat, card, service.settings, service.verifiers, caller(request))
+        plan = build_plan(chat, card, service.settings, service.verifiers, sender)
         if plan.strategy is None:
             plan = _plan_engine_response(plan, parsed, service)
-        encoding = Encoding(partial(render_response, parsed), partial(responses_stream.stream, parsed))
-        return await respond(service, plan, request, encoding, stream=bool(parsed.stream))
+        if parsed.background:
+            return await respond_in_background(service, plan, request, parsed)
+        store = partial(store_response, service, parsed, sender) if parsed.is_stored else None
+        return await respond(service, plan, request, ResponsesEncoding.build(parsed, store), stream=bool(parsed.stream))
 
 
 def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Service) -> Plan:

@@ -1,8 +1,8 @@
 """Builds the `response` object from a finished chat.completion."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from cogitate.server.api.responses_fields import build_id, build_initial_response, complete_response
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
@@ -18,36 +18,8 @@ def render_response(request: ResponsesRequest, plan: Plan, body: Body, *, cached
     The result of a strategy is a chat.completion; that of a plain request is a response already.
     """
     if plan.strategy is None:
-        return relabel_response(request, plan, body)
+        return complete_response(request, plan, body)
     return build_response(request, plan, relabel(plan, body, cached=cached))
-
-
-def build_id(prefix: str, plan: Plan, at: int = 0) -> str:
-    """Build the id of a plan's response or of one of its items; the same plan always gives the same id."""
-    return f"{prefix}_{plan.id.removeprefix('chatcmpl-')}{at or ''}"
-
-
-def build_initial_response(request: ResponsesRequest, plan: Plan) -> Body:
-    """Build a response that has no answer yet, with the request's options as OpenAI's client expects them."""
-    options = request.model_dump(mode="json", by_alias=True, exclude_none=True, include=ECHOED_FIELDS)
-    return {
-        "id": build_id("resp", plan),
-        "object": "response",
-        "created_at": plan.created,
-        "status": "in_progress",
-        "error": None,
-        "incomplete_details": None,
-        "model": plan.model,
-        "output": [],
-        "usage": None,
-        "background": False,
-        "previous_response_id": None,
-        "store": False,
-        **{name: None for name in ECHOED_FIELDS},
-        **ECHOED_DEFAULTS,
-        "temperature": plan.sampling.temperature,
-        **options,
-    }
 
 
 def build_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
@@ -62,12 +34,6 @@ def build_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
         "usage": _build_usage(body["usage"]),
         **({"cogitate": body["cogitate"]} if "cogitate" in body else {}),
     }
-
-
-def relabel_response(request: ResponsesRequest, plan: Plan, body: Body) -> Body:
-    """Copy the engine's response with the id, time and model of `plan`, since it may come from another request."""
-    own = {"id": build_id("resp", plan), "created_at": plan.created, "model": plan.model, "store": False}
-    return body | own | {"metadata": request.metadata, "user": request.user}
 
 
 def _build_items(plan: Plan, choice: Body, status: str) -> Iterator[Body]:
@@ -129,18 +95,3 @@ def _build_usage(usage: Body) -> Body:
         "output_tokens_details": {"reasoning_tokens": completion.get("reasoning_tokens") or 0},
         "total_tokens": usage["total_tokens"],
     }
-
-
-ECHOED_DEFAULTS: dict[str, Any] = {
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-    "text": {"format": {"type": "text"}},
-    "truncation": "disabled",
-    "service_tier": "default",
-    "top_p": 1.0,
-}
-ECHOED_FIELDS = {"instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "reasoning"}
-ECHOED_FIELDS |= {"prompt_cache_key", "safety_identifier", "temperature", "text", "tool_choice", "tools"}
-ECHOED_FIELDS |= {"top_logprobs", "top_p", "truncation", "user"}
-"""Request fields that the response repeats."""

@@ -1,25 +1,14 @@
-"""Server-sent events of the Responses API, from `response.created` to `response.completed`."""
+"""Events of a response by a strategy, from `response.created` to `response.completed`."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from cogitate.server.api import sse
-from cogitate.server.api.responses_body import (
-    build_initial_response,
-    build_message,
-    build_reasoning,
-    build_text_part,
-    render_response,
-)
+from cogitate.server.api.responses_body import build_message, build_reasoning, build_text_part, render_response
+from cogitate.server.api.responses_encoder import ResponseEncoder
 from cogitate.server.engine import Body
-from cogitate.server.errors import ApiError
 from cogitate.server.observability.trace_json import to_progress
-from cogitate.server.planning.plan import Plan
-from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.protocol.responses_event import encode_error, encode_event
-from cogitate.server.protocol.responses_field_names import rename_fields
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.jobs import Job
 from cogitate.strategies.core.trace import Event, TextEmitted
 from cogitate.strategies.core.types import TextDelta
 
@@ -29,55 +18,6 @@ PART_EVENTS = {
     "refusal": ("response.refusal", "refusal"),
 }
 """Type of a part -> prefix of its events, and the field of its text."""
-
-
-def stream(request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
-    """Encode a job's answer; the engine's own stream is passed on."""
-    return encode_answer(request, plan, job, reader) if plan.strategy else relay(job, reader)
-
-
-async def encode_answer(
-    request: ResponsesRequest, plan: Plan, job: Job[Body], reader: JobReader
-) -> AsyncGenerator[bytes]:
-    """Yield the request's echo, text as it is decoded, progress where requested, and the answer.
-
-    A failure is an `error` event, and the last one.
-    """
-    encoder = EventEncoder(request, plan)
-    for chunk in encoder.encode_start():
-        yield chunk
-    search_events = sse.follow(job, reader)
-    try:
-        async for event in search_events:
-            if event is None:
-                yield sse.KEEP_ALIVE
-                continue
-            for chunk in encoder.encode_search_event(event):
-                yield chunk
-    finally:
-        await search_events.aclose()
-    if error := _find_error(job, reader):
-        yield encode_error(error, encoder.number)
-        return
-    for chunk in encoder.encode_end(render_response(request, plan, job.result(), cached=job.cached)):
-        yield chunk
-
-
-async def relay(job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
-    """Yield the lines of the engine's own stream unchanged."""
-    lines = sse.follow(job, reader)
-    try:
-        async for line in lines:
-            yield sse.KEEP_ALIVE if line is None else line.encode()
-    finally:
-        await lines.aclose()
-    if error := _find_error(job, reader):
-        yield encode_error(error, job.record.count)
-
-
-def _find_error(job: Job[Body], reader: JobReader) -> ApiError | None:
-    error = sse.find_error(job, reader)
-    return rename_fields(error) if error else None
 
 
 @dataclass(slots=True)
@@ -92,33 +32,20 @@ class OpenItem:
 
 
 @dataclass(slots=True)
-class EventEncoder:
-    """Encodes and numbers the events of one response.
+class EventEncoder(ResponseEncoder):
+    """Encodes the events of a search.
 
     An item stays open until the answer is complete, since more text of it may be decoded.
     """
 
-    request: ResponsesRequest
-    plan: Plan
-    number: int = 0
-    """Sequence number of the next event."""
     items: dict[str, OpenItem] = field(default_factory=dict)
     """By id, in the order in which they were added."""
 
-    def encode(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 JSON
-        self.number += 1
-        return encode_event(kind, self.number - 1, **fields)
-
-    def encode_start(self) -> Iterator[bytes]:
-        response = build_initial_response(self.request, self.plan)
-        yield self.encode("response.created", response=response)
-        yield self.encode("response.in_progress", response=response)
-
-    def encode_search_event(self, event: Event) -> Iterator[bytes]:
+    def encode_event(self, event: Event) -> Iterator[bytes]:
         """Text that is shown as it is decoded, and progress where the client requests it."""
         options = self.request.stream_options
         if isinstance(event, TextEmitted):
-            if event.delta.text and sse.shows_text(self.plan):
+            if event.delta.text and sse.shows_text(self.plan) and not self.is_full():
                 yield from self.encode_text(event.delta)
         elif options and options.include_progress and (progress := to_progress(event)):
             yield self.encode("cogitate.progress", cogitate=progress)
@@ -133,6 +60,11 @@ class EventEncoder:
         yield from self._add_part(open_item, 0, item["content"][0])
         open_item.text += text.text
         yield self._encode_delta(open_item, 0, item["content"][0], text.text)
+
+    def encode_result(self, job: Job[Body]) -> Iterator[bytes]:
+        yield from self.encode_end(
+            self.stamp_end(render_response(self.request, self.plan, job.result(), cached=job.cached))
+        )
 
     def encode_end(self, response: Body) -> Iterator[bytes]:
         """The part of a complete response that is not encoded yet: its remaining texts, its calls, its end."""
@@ -194,15 +126,4 @@ def _position(item: OpenItem, part: int) -> Body:
 
 
 def _logprobs(part: Body) -> Body:
-    """Log-probabilities of a text as events have them: without the bytes."""
-    if part["type"] != "output_text":
-        return {}
-    return {
-        "logprobs": [
-            _token(token) | {"top_logprobs": [*map(_token, token["top_logprobs"])]} for token in part["logprobs"]
-        ]
-    }
-
-
-def _token(token: Body) -> Body:
-    return {"token": token["token"], "logprob": token["logprob"]}
+    return {"logprobs": part["logprobs"]} if part["type"] == "output_text" else {}

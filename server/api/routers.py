@@ -5,7 +5,17 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from cogitate.server.api import chat_completions, decisions, health, messages, models, requests, responses, root
+from cogitate.server.api import (
+    chat_completions,
+    decisions,
+    health,
+    messages,
+    models,
+    requests,
+    responses,
+    root,
+    stored_responses,
+)
 from cogitate.server.api.error_handlers import add_error_handlers
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 
@@ -13,6 +23,7 @@ ROUTERS = (
     chat_completions.router,
     responses.router,
     messages.router,
+    stored_responses.router,
     decisions.router,
     requests.router,
     models.router,

@@ -1,7 +1,8 @@
 """The streamed response of a job."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi.responses import StreamingResponse
@@ -15,21 +16,15 @@ STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 Encode = Callable[[JobReader], AsyncGenerator[bytes]]
 
 
-class JobStream(StreamingResponse):
-    """Streams a job, and stops reading it when the response ends, however it ends.
+class EventStream(StreamingResponse):
+    """Streams events, and closes their generator when the response ends, however it ends."""
 
-    Not a `finally` in the generator: where the client leaves before the first byte, a generator never starts.
-    """
-
-    def __init__(self, job: Job[Any], caller: Caller, encode: Encode, headers: dict[str, str]) -> None:
-        self._reading = job.read(caller)
-        self.reader = self._reading.__enter__()
-        self._content = encode(self.reader)
-        super().__init__(self._content, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+    def __init__(self, content: AsyncGenerator[bytes], headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._content = content
+        super().__init__(content, media_type="text/event-stream", headers={**STREAM_HEADERS, **headers})
 
     def leave(self) -> None:
-        """Stop reading. A job without readers is cancelled."""
-        self._reading.__exit__(None, None, None)
+        """Stop reading, also where the generator was never started."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seconds: float = scope["app"].state.service.settings.send_seconds
@@ -45,3 +40,19 @@ class JobStream(StreamingResponse):
         finally:
             self.leave()
             await self._content.aclose()
+
+
+class JobStream(EventStream):
+    """Streams a job, and stops reading it when the response ends.
+
+    Not a `finally` in the generator: where the client leaves before the first byte, a generator never starts.
+    """
+
+    def __init__(self, job: Job[Any], caller: Caller, encode: Encode, headers: dict[str, str]) -> None:
+        self._reading = job.read(caller)
+        self.reader = self._reading.__enter__()
+        super().__init__(encode(self.reader), headers)
+
+    def leave(self) -> None:
+        """Stop reading. A job without readers is cancelled."""
+        self._reading.__exit__(None, None, None)

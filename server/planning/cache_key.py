@@ -10,6 +10,7 @@ from cogitate.strategies import AnyStrategy
 
 KEY_SCHEMA_VERSION = 5
 FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
+FIELDS_NOT_IN_KEY |= {"store", "background", "previous_response_id"}
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
 FIELDS_NOT_IN_PLAIN_KEY = {"stream", "stream_options", "cache", "strategy"}
 """All other fields of a plain body shape its answer, or are echoed in it."""

@@ -1,4 +1,4 @@
-"""Whether a request body selects a strategy. Most bodies are not parsed to find that out."""
+"""Whether a request body selects a strategy, or a stored response. Most bodies are not parsed to find that out."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,6 +6,8 @@ import orjson
 
 from cogitate.server.protocol import compat
 
+PREVIOUS = "previous_response_id"
+STORE_FIELDS = tuple(f'"{name}"'.encode() for name in ("background", "store", PREVIOUS))
 COMPAT_HEADERS = frozenset(name.encode() for name in compat.HEADERS)
 
 
@@ -28,6 +30,19 @@ def selects_strategy(body: bytes, headers: Iterable[tuple[bytes, bytes]], suffix
         return True
     model = content.get("model")
     return isinstance(model, str) and model.rpartition("@")[0] != "" and model.rpartition("@")[2] in suffixes
+
+
+def asks_to_store(path: str, body: bytes) -> bool:
+    """Whether a body asks for a response that is stored, or continues one."""
+    if path != "/v1/responses" or not any(name in body for name in STORE_FIELDS):
+        return False
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    return content.get("background") is True or content.get("store") is True or bool(content.get(PREVIOUS))
 
 
 def may_select_strategy(body: bytes) -> bool:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Lifespan
 
-from cogitate.server.api.pass_on import PassOn
+from cogitate.server.api.pass_on import PassOn, StoredFirst
 from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
 from cogitate.server.engine.vllm.application import LoadedEngine, copy_routes
 from cogitate.server.engine.vllm.attach import build_attached_backend
@@ -60,8 +60,12 @@ class CogitatePlugin:
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
         for route, earlier in attach_routes(app, without=ENGINE_PATHS):
             ours = self._with_caller(route.app)
-            takes_strategy = route.path in PASSED_ON_BODIES
-            route.app = PassOn(earlier.app, ours, suffixes) if earlier and takes_strategy else ours
+            if earlier and "{response_id}" in route.path:
+                route.app = StoredFirst(earlier.app, ours)
+            elif earlier and route.path in PASSED_ON_BODIES:
+                route.app = PassOn(earlier.app, ours, suffixes)
+            else:
+                route.app = ours
         app.router.lifespan_context = extend_lifespan(app.router.lifespan_context)
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:

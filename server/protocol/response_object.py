@@ -6,11 +6,13 @@ here, so that all models take further fields.
 
 from typing import Any, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import BaseModel, NonNegativeInt
 
 from cogitate.server.protocol.chat_response import Answer
 from cogitate.server.protocol.cogitate import Cogitate, Progress
 
+ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
+"""States of a response that never change."""
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -73,12 +75,14 @@ class IncompleteDetails(Answer):
 
 
 class ResponseObject(Answer):
-    """The answer to a Responses request. Nothing is stored: `store` is always false."""
+    """The answer to a Responses request. `store`: whether it is stored for an hour."""
 
     id: str
     object: Literal["response"]
     created_at: float
     """Seconds since 1970."""
+    completed_at: float | None = None
+    """Seconds since 1970; null unless the response is completed."""
     status: Literal["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"]
     error: dict[str, Any] | None = None
     incomplete_details: IncompleteDetails | None = None
@@ -103,10 +107,18 @@ class ResponseObject(Answer):
     tools: list[dict[str, Any]] = []
     top_logprobs: int | None = None
     top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     truncation: str | None = None
     user: str | None = None
     cogitate: Cogitate | None = None
     """Present where a strategy answered."""
+
+
+class DeletedResponse(BaseModel):
+    id: str
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True
 
 
 class ResponseStreamEvent(Answer):

@@ -34,15 +34,15 @@ from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"
-NOTHING_STORED = "this server stores no conversations: send the complete one as input"
+NO_CONVERSATIONS = "this server stores no conversations: send the complete one as input, or previous_response_id"
+InputItems = Annotated[
+    list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.check_reasoning)
+]
 
 
 class ResponsesRequest(RequestModel):
     model: Annotated[str, Field(max_length=512)]
-    input: (
-        Annotated[list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.check_reasoning)]
-        | Text
-    )
+    input: InputItems | Text
     instructions: Text | None = None
     max_output_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -67,19 +67,19 @@ class ResponsesRequest(RequestModel):
     ) = None
     user: Id | None = None
     store: bool | None = None
-    """As in vLLM, true is accepted, and nothing is stored; `store` of the answer is false."""
+    """True stores the response for an hour. By default only one in the background is stored."""
+    background: bool | None = None
+    """Answer at once, and go on without the client."""
+    previous_response_id: Id | None = None
+    """A stored response, whose input and output precede this input; its instructions do not."""
     service_tier: Literal["auto", "default"] | None = None
     safety_identifier: Id | None = None
     prompt_cache_key: Id | None = None
     max_tool_calls: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """Limits OpenAI's built-in tools, which do not exist here."""
 
-    # would need a store
-    previous_response_id: Annotated[None, reject(NOTHING_STORED)] = None
-    conversation: Annotated[None, reject(NOTHING_STORED)] = None
-    background: Annotated[
-        None, reject("this server stores no responses that could be fetched later: omit it, or use stream")
-    ] = None
+    # would need another store
+    conversation: Annotated[None, reject(NO_CONVERSATIONS)] = None
     prompt: Annotated[None, reject("this server stores no prompt templates: send the text itself")] = None
 
     # vLLM's sampling fields
@@ -127,6 +127,18 @@ class ResponsesRequest(RequestModel):
             raise ValueError("it names a function that is not among tools")
         return choice
 
+    @field_validator("background")
+    @classmethod
+    def _check_background(cls, background: bool | None, info: ValidationInfo) -> bool | None:
+        if background and info.data.get("store") is False:
+            raise ValueError("it needs the response to be stored: omit store, or set it to true")
+        return background
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the response can be fetched, continued and deleted later."""
+        return bool(self.background or self.store)
+
     @property
     def width(self) -> int:
         """Number of prompts."""
@@ -156,6 +168,12 @@ class ResponsesRequest(RequestModel):
             return ChatRequest.model_validate(fields | self._messages() | self._answer_options() | self._tools())
         except ValidationError as error:
             raise rename_fields(to_bad_request(error)) from None
+
+    def list_items(self) -> list[dict[str, JSON]]:
+        """List the input as items that can be stored, and precede a later input."""
+        if isinstance(self.input, str):
+            return [{"type": "message", "role": "user", "content": self.input}]
+        return [item.model_dump(mode="json", exclude_none=True, context=WITH_UNKNOWN_FIELDS) for item in self.input]
 
     def _messages(self) -> dict[str, JSON]:
         first = [{"role": "system", "content": self.instructions}] if self.instructions else []

@@ -7,7 +7,7 @@ costs one.) Admission is bounded in generations too, before anything is tokenise
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -122,9 +122,12 @@ class QueuedEngine:
     slots: Slots
     tenant: str
     request: str
+    on_turn: Callable[[], None] = lambda: None
+    """Called whenever a decode has its turn."""
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
         async with self.slots.slot(self.tenant, self.request):
+            self.on_turn()
             return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)

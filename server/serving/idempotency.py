@@ -126,13 +126,13 @@ class Attempt:
             return Job(log, outcome=Replay())
         return self.idempotency.jobs.start(log, lambda _: self._wait_for_replay())
 
-    def record(self, job: Job[Any], render: Callable[[], Awaitable[bytes]]) -> None:
+    def record(self, job: Job[Any], render: Callable[[], Awaitable[bytes]], *, at_once: bool = False) -> None:
         """Stores the response for the other processes once `job` has ended.
 
-        `render` builds its bytes, none where it holds a failure.
+        `render` builds its bytes, none where it holds a failure. `at_once`: it does not depend on the job's end.
         """
         if self.has_claim:
-            self.idempotency.jobs.run_in_background(self._store(job, render))
+            self.idempotency.jobs.run_in_background(self._store(job, render, at_once=at_once))
 
     def abandon(self) -> None:
         """Lets another process answer, where this one failed to start a job."""
@@ -177,12 +177,13 @@ class Attempt:
         """Whether a value in the cache belongs to this request."""
         return value[:DIGEST_BYTES] == self.digest
 
-    async def _store(self, job: Job[Any], render: Callable[[], Awaitable[bytes]]) -> None:
+    async def _store(self, job: Job[Any], render: Callable[[], Awaitable[bytes]], *, at_once: bool) -> None:
         flights = self.idempotency.flights
         async with flights.lead(self.name, seconds=TTL_SECONDS) as flight:
             await flights.cache.put(self._running_name, self.digest, seconds=TTL_SECONDS)
-            await job.wait()
-            if job.outcome is not None and (content := await render()):
+            if not at_once:
+                await job.wait()
+            if (at_once or job.outcome is not None) and (content := await render()):
                 number = self.idempotency.traces.find_number(self.plan)
                 flight.result = self.digest + number.encode() + content
             else:

@@ -22,6 +22,7 @@ from cogitate.server.errors import (
     UpstreamError,
     format_traceback,
 )
+from cogitate.server.protocol.json import unix_time
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.event_log import Cursor, EventLog
 from cogitate.strategies.core.execute import NoOutcome
@@ -41,9 +42,14 @@ class JobReader:
     """A request that waits for a job. `dropped` is set when that request is cancelled by name."""
 
     caller: Caller
+    alias: str = ""
+    """Another id that it can be cancelled by; empty where it has none."""
     place: Cursor = field(default_factory=Cursor)
     """The position in the record up to which it has read."""
     dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def has_name(self, tenant: str, request_id: str) -> bool:
+        return tenant == self.caller.tenant and request_id in (self.caller.request_id, self.alias)
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +68,27 @@ class Job(Generic[T]):
     """Ends its search early; None where it has none."""
     key: str | None = None
     """The cache key by which jobs of other processes wait for its result."""
+    has_begun: bool = False
+    """Whether it has had its turn at the engine."""
     _accepted: asyncio.Event = field(default_factory=asyncio.Event)
+    _end_time: int | None = None
+
+    def stamp_end(self) -> int:
+        """Returns the Unix time of the end: that of the first call, so that every rendering has the same."""
+        if self._end_time is None:
+            self._end_time = unix_time()
+        return self._end_time
+
+    def begin(self) -> None:
+        """Declares that the work has begun: it no longer waits for its turn."""
+        if not self.has_begun:
+            self.has_begun = True
+            self.record.wake()
+
+    async def wait_for_begin(self, reader: JobReader) -> None:
+        """Returns once the work has begun, or the job or its reader has ended."""
+        while not (self.has_begun or self.is_done or reader.dropped.done()):
+            await self.record.wait()
 
     def accept(self) -> None:
         """Declares the request valid: a streamed response may begin."""
@@ -81,9 +107,9 @@ class Job(Generic[T]):
         self.task.add_done_callback(lambda _: callback())
 
     @contextmanager
-    def read(self, caller: Caller) -> Iterator[JobReader]:
+    def read(self, caller: Caller, *, alias: str = "") -> Iterator[JobReader]:
         """Registers a reader for the length of the block. An unfinished job without readers is cancelled."""
-        reader = JobReader(caller)
+        reader = JobReader(caller, alias)
         self.readers.append(reader)
         try:
             yield reader
@@ -191,8 +217,7 @@ class Jobs:
                 job.end_search("asked")
 
     def _find(self, tenant: str, request_id: str) -> "list[tuple[Job[Any], JobReader]]":
-        name = tenant, request_id
-        return [(job, reader) for job in self.live for reader in job.readers if reader.caller.name == name]
+        return [(job, reader) for job in self.live for reader in job.readers if reader.has_name(tenant, request_id)]
 
     def run_in_background(self, work: Coroutine[object, object, None]) -> None:
         """Runs work that no response waits for, such as a write to the cache. `drain` waits for it."""

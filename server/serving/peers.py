@@ -1,5 +1,6 @@
-"""Cancels requests, and asks for their answers, in all server processes that share a Redis."""
+"""Cancels requests, asks for their answers, and deletes responses, in all server processes that share a Redis."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -13,20 +14,25 @@ MAX_ASKED, ASKED_SECONDS = 1024, 600
 MAX_KEYS = 16
 """Cache keys in a message."""
 
+Handler = Callable[[str, str], bool]
+"""Handles a message about a tenant and an id; returns whether it concerned this process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """A message names tenant and request id: in every process it reaches only requests of that tenant."""
+    """A message names tenant and request id: in every process it reaches only what is that tenant's."""
 
     rpc: PeerRpc
     jobs: Jobs
     asked: BoundedCache[tuple[str, str], bool] = field(default_factory=lambda: BoundedCache(MAX_ASKED, ASKED_SECONDS))
     """Tenant and id of the requests of this process whose answer was asked for."""
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    """Of further messages, by kind."""
 
     async def cancel(self, caller: Caller) -> bool:
         """Cancels the tenant's requests of this id in every process. Returns whether there were any."""
         count = self.jobs.cancel(*caller.name)
-        elsewhere = await self.rpc.call(orjson.dumps(["cancel", *caller.name]))
+        elsewhere = await self.call("cancel", caller.name)
         return bool(count) or elsewhere
 
     async def answer_now(self, caller: Caller) -> bool:
@@ -35,8 +41,12 @@ class Peers:
         Returns whether there are any, or were any that were asked before.
         """
         is_here = self._ask(*caller.name)
-        elsewhere = await self.rpc.call(orjson.dumps(["answer", *caller.name]))
+        elsewhere = await self.call("answer", caller.name)
         return is_here or elsewhere
+
+    async def call(self, kind: str, name: tuple[str, str]) -> bool:
+        """Sends a message to every other process. Returns whether it concerned one."""
+        return await self.rpc.call(orjson.dumps([kind, *name]))
 
     async def serve(self) -> None:
         """Handles the messages of other processes until cancelled."""
@@ -65,4 +75,6 @@ class Peers:
                 return self._ask(tenant, request_id)
             case ["answer keys", *keys]:
                 self.jobs.ask_by_key(keys)
+            case [str(kind), str(tenant), str(name)] if kind in self.handlers:
+                return self.handlers[kind](tenant, name)
         return False

@@ -52,6 +52,7 @@ class PlainRelay:
 
     async def _call_engine(self, plan: Plan, job: Job[Body]) -> Body:
         async with self.slots.slot(plan.caller.tenant, plan.id):
+            job.begin()
             answer = await self._answer(plan, self.salts(plan.caller.tenant))
             if isinstance(answer, dict):
                 return answer if plan.copies == 1 else copy_choices(answer, plan.copies)

@@ -72,7 +72,7 @@ class StrategyRunner:
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.peer_result is not None:
                 return self.traces.adopt(plan, orjson.loads(flight.peer_result))
-            body, stopped = await self._search(plan, trace, conversation, budget)
+            body, stopped = await self._search(plan, trace, conversation, budget, job.begin)
             if plan.key and stopped in ("completed", "decided") and not any(map(degrades_answer, trace)):
                 flight.result = dumps(body)
             elif plan.key and stopped == "asked":
@@ -80,22 +80,21 @@ class StrategyRunner:
         return body
 
     async def _search(
-        self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget
+        self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget, on_turn: Callable[[], None]
     ) -> tuple[Body, Stopped]:
         """Returns the response, and why the search ended."""
         assert plan.strategy is not None
-        session = self._open_session(plan, trace, conversation, budget)
+        engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
+        session = self._open_session(plan, trace, engine, budget)
         finished = await execute(plan.strategy, plan.prompt, session, close_thought)
         outcomes = rank_answers(plan, finished)
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
         return build_completion(plan, trace, finished, response), finished.stopped
 
-    def _open_session(self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget) -> Session:
+    def _open_session(self, plan: Plan, trace: Trace, engine: QueuedEngine, budget: Budget) -> Session:
         assert plan.strategy is not None
-        tenant = plan.caller.tenant
         programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
-        own = salt_verifiers(self.backend.verifiers, self.salts(tenant))
-        engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
+        own = salt_verifiers(self.backend.verifiers, self.salts(plan.caller.tenant))
         return Session(
             engine=ContextLimitedEngine(engine, plan.prompt),
             prover=self.prover,

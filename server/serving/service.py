@@ -12,6 +12,7 @@ from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.trace_store import TraceStore
 from cogitate.server.sandbox import open_sandbox
+from cogitate.server.serving.background_responses import BackgroundResponses
 from cogitate.server.serving.dispatch import Dispatcher
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.idempotency import Idempotency
@@ -20,6 +21,7 @@ from cogitate.server.serving.peers import Peers
 from cogitate.server.serving.relay import PlainRelay
 from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner
+from cogitate.server.serving.shared_responses import SharedResponses
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.server.settings import Settings
@@ -73,6 +75,8 @@ class Service:
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
         self.traces = TraceRegistry(metrics, store, background)
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
+        shared = SharedResponses(cache, settings.cache_secret) if cache.shared else None
+        self.responses = BackgroundResponses(self.peers, shared, settings.cache_bytes)
         salts = build_salts(settings)
         relay = PlainRelay(backend, self.jobs, self.slots, salts, flights, self.traces)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)

@@ -10,6 +10,7 @@ import pytest
 from openai.types.responses import Response
 
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
+from tests.fakes.open_responses import find_problems
 from tests.fakes.vllm_reference import Pair
 
 pytest_plugins = ["tests.fakes.vllm_reference"]
@@ -180,6 +181,43 @@ async def test_a_dropped_connection_aborts_all_sequences_within_a_second(pair, s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0), client.stream("POST", f"{pair.ours}/v1/responses", json=body):
                 await asyncio.sleep(5)
+    await asyncio.sleep(1.0)
+    load = pair.backend.load()
+    assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live
+
+
+@pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
+async def test_a_response_in_the_background_is_polled_resumed_and_continued(pair, strategy):
+    async with openai.AsyncOpenAI(base_url=f"{pair.ours}/v1", api_key="none", max_retries=0) as client:
+        asked = HELLO | {"background": True, "extra_body": strategy}
+        found = await client.responses.create(**asked)
+        while found.status in ("queued", "in_progress"):
+            await asyncio.sleep(0.05)
+            found = await client.responses.retrieve(found.id)
+        assert found.output_text and found.usage.output_tokens and find_problems(found.to_dict(mode="json")) == []
+        stream = await client.responses.create(**asked, stream=True)
+        start = [await anext(stream) for _ in range(3)]
+        await stream.close()
+        rest = await client.responses.retrieve(start[0].response.id, stream=True, starting_after=2)
+        events = start + [event async for event in rest]
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        assert all(find_problems(event.to_dict(mode="json")) == [] for event in events)
+        assert events[-1].response == await client.responses.retrieve(start[0].response.id)
+        continued = await client.responses.create(**HELLO | {"input": "Two more?"}, previous_response_id=found.id)
+        assert continued.usage.input_tokens > found.usage.input_tokens
+
+
+@pytest.mark.parametrize("strategy", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
+async def test_cancelling_a_response_in_the_background_aborts_all_sequences(pair, strategy):
+    long = HELLO | {"input": "Write a very long story.", "max_output_tokens": 1500, "background": True} | strategy
+    created = (await post(pair.ours, long | {"cache": "no-store"})).json()
+    async with httpx.AsyncClient(timeout=30) as client:
+        url = f"{pair.ours}/v1/responses/{created['id']}"
+        for _ in range(100):
+            if (await client.get(url)).json()["status"] == "in_progress":
+                break
+            await asyncio.sleep(0.05)
+        assert (await client.post(f"{url}/cancel")).json()["status"] == "cancelled"
     await asyncio.sleep(1.0)
     load = pair.backend.load()
     assert (load.running, load.waiting) == (0, 0) and not pair.service.jobs.live

@@ -135,8 +135,8 @@ def test_text_that_was_not_streamed_has_logprobs_in_its_events():
     body = build_response(encoder.request, encoder.plan, completion(content="é", logprobs={"content": [TOKEN]}))
     events = [json.loads(chunk.decode().split("\n")[1][6:]) for chunk in encoder.encode_end(body)]
     logprobs = [event["logprobs"] for event in events if "logprobs" in event]
-    terse = {"token": "é", "logprob": -0.5, "top_logprobs": [{"token": "e", "logprob": -1}]}
-    assert logprobs == [[terse], [terse]]
+    token = TOKEN | {"bytes": [0xC3, 0xA9]}
+    assert logprobs == [[token], [token]]
 
 
 def test_end_of_stream_sends_only_text_that_was_not_streamed():

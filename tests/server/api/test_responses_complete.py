@@ -49,13 +49,6 @@ def test_plain_request_returns_the_engines_own_response():
     assert body["model"] == "scripted" and body["id"].startswith("resp_")
 
 
-@pytest.mark.parametrize("fields", [{}, {"strategy": "self_consistency"}], ids=["plain", "strategy"])
-def test_response_reports_store_false(fields):
-    with live(answers(42)) as server:
-        assert ask(server, store=True, **fields).json()["store"] is False
-        assert ask(server, store=False, **fields).json()["store"] is False
-
-
 def test_response_echoes_the_request_options():
     options = {
         "instructions": "Be brief.",

@@ -27,9 +27,9 @@ REASONING = {"type": "reasoning", "content": [{"type": "reasoning_text", "text":
 FUNCTION = {"type": "function", "name": "f"}
 SCHEMA = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
 REJECTED = [
-    ({"previous_response_id": "resp_1"}, "previous_response_id", "stores no conversations"),
+    ({"previous_response_id": "resp_1"}, "previous_response_id", "No stored response"),
     ({"conversation": "conv_1"}, "conversation", "stores no conversations"),
-    ({"background": True}, "background", "stores no responses"),
+    ({"background": True, "store": False}, "background", "omit store"),
     ({"prompt": {"id": "pmpt_1"}}, "prompt", "stores no prompt templates"),
     ({"text": {"verbosity": "low"}}, "text.verbosity", "instructions"),
     ({"text": {"format": {"type": "grammar"}}}, "text.format.type", "json_schema"),
