@@ -1,6 +1,7 @@
 """`VLLM_PLUGINS=cogitate vllm serve`: strategies on vLLM's own server, and everything else as without the plugin."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import anthropic
@@ -107,6 +108,17 @@ def test_responses_and_completions_take_strategies(client):
     response = client.post("/v1/responses", json={"model": f"{MODEL}@quick", "input": "2+2?", "max_output_tokens": 16})
     raw = client.post("/v1/completions", json={"model": f"{MODEL}@quick", "prompt": "2+2=", "max_tokens": 8})
     assert response.json()["cogitate"]["strategy"] == raw.json()["cogitate"]["strategy"] == "self_consistency"
+
+
+def test_response_in_the_background_is_ours_to_fetch_and_an_unknown_id_is_vllms(client):
+    asked = {"model": f"{MODEL}@quick", "input": "2+2?", "max_output_tokens": 16, "background": True}
+    url = f"/v1/responses/{client.post('/v1/responses', json=asked).json()['id']}"
+    while client.get(url).json()["status"] in ("queued", "in_progress"):
+        time.sleep(0.05)
+    assert client.get(url).json()["cogitate"]["strategy"] == "self_consistency"
+    assert client.post(f"{url}/cancel").json()["status"] in ("completed", "incomplete")
+    assert client.delete(url).json()["deleted"] is True
+    assert client.get(url).status_code == client.post(f"{url}/cancel").status_code == 404
 
 
 def test_unknown_strategy_is_an_error_that_names_the_field(client):
