@@ -21,12 +21,12 @@ ITEMS: TypeAdapter[InputItems] = TypeAdapter(InputItems)
 async def continue_response(service: Service, request: ResponsesRequest, caller: Caller) -> ResponsesRequest:
     """Copy the request with the complete conversation as its input.
 
-    Raises BadRequest where the earlier response is not stored or has no answer, and where both are too long.
+    Raises NotFound where the earlier response is not stored, BadRequest where it has no answer or both are too long.
     """
     try:
         previous = await service.responses.fetch((caller.tenant, request.previous_response_id or ""))
     except NotFound:
-        raise BadRequest(
+        raise NotFound(
             "No stored response has this id. Create it with store: true, or send the complete conversation as input; "
             "a response is stored for an hour.",
             param=FIELD,

@@ -228,7 +228,7 @@ def test_response_is_marked_as_cancelled_where_it_outlasts_the_drain():
 
 
 def test_response_that_ends_within_the_drain_is_completed():
-    with live(answers(pace=0.1)) as server:
+    with live(answers(pace=0.03)) as server:
         created = create(server.client(), strategy=VOTE)
         responses = server.service.responses
     assert responses.find(("", created.id)).stored.response["status"] == "completed"

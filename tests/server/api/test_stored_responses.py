@@ -89,7 +89,7 @@ def test_response_that_is_not_stored_cannot_be_continued():
         for name in (unknown, "resp_1", "x"):
             refused = ask(server, previous_response_id=name)
             error = refused.json()["error"]
-            assert (refused.status_code, error["param"]) == (400, "previous_response_id")
+            assert (refused.status_code, error["param"]) == (404, "previous_response_id")
             assert error["code"] == "previous_response_not_found" and "store" in error["message"]
 
 
