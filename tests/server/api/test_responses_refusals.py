@@ -63,7 +63,7 @@ REJECTED = [
     ({"n": 2}, "n", "Unknown"),
     ({"min_tokens": 2}, "min_tokens", "Unknown"),
     ({"metadata": {"k" * 65: "v"}}, "metadata.", "64"),
-    ({"reasoning": {"effort": "max"}}, "reasoning.effort", "xhigh"),
+    ({"reasoning": {"effort": "extreme"}}, "reasoning.effort", "xhigh"),
     ({"model": "nobody"}, "model", "does not exist"),
 ]
 
