@@ -17,7 +17,6 @@ LIMIT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "/v1/completions": ("max_tokens",),
     "/v1/responses": ("max_output_tokens",),
     "/v1/messages": ("max_tokens",),
-    "/v1/messages/count_tokens": ("max_tokens",),
 }
 """Path -> the fields that limit one answer, the first that is set wins."""
 ID_PREFIXES = {"/v1/completions": "cmpl", "/v1/responses": "resp", "/v1/messages": "msg"}
