@@ -25,6 +25,7 @@ from cogitate.server.protocol.anthropic_options import (
 from cogitate.server.protocol.anthropic_to_chat import has_open_turn, to_messages, to_tools
 from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Stop
 from cogitate.server.protocol.messages import RequestModel, StrategyField, Text
+from cogitate.server.protocol.template_kwargs import TemplateKwargs
 from cogitate.server.protocol.validation import contradiction, to_bad_request
 
 JSON = Any
@@ -54,7 +55,7 @@ class PromptRequest(RequestModel):
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
     """An older name of `output_config.format`."""
-    chat_template_kwargs: dict[Literal["enable_thinking", "thinking"], bool] | None = None
+    chat_template_kwargs: TemplateKwargs | None = None
     """vLLM's field."""
 
     # accepted, without effect on the answer
@@ -95,11 +96,11 @@ class PromptRequest(RequestModel):
         if self.format:
             fields["response_format"] = self.format.to_chat()
         if self.output_config and self.output_config.effort:
-            fields["reasoning_effort"] = "xhigh" if self.output_config.effort == "max" else self.output_config.effort
+            fields["reasoning_effort"] = self.output_config.effort
         return fields | self._thinking_fields() | self._tool_fields()
 
     def _thinking_fields(self) -> dict[str, JSON]:
-        template: dict[str, bool] = dict(self.chat_template_kwargs or {})  # type: ignore[arg-type]
+        template: dict[str, JSON] = dict(self.chat_template_kwargs or {})
         fields: dict[str, JSON] = {}
         if self.thinking and self.thinking.type in ("enabled", "disabled"):
             is_on = self.thinking.type == "enabled"
