@@ -15,7 +15,7 @@ from tests.fakes.vllm_server import VllmServer, vllm_server
 
 pytestmark = pytest.mark.engine
 QUESTION = {"role": "user", "content": "A farmer has 17 sheep and buys 5 more. How many has he now? Think in steps."}
-BEAM_SEARCH = {"name": "beam_search", "n": 4, "width": 2, "verifier": "confidence", "max_steps": 4}
+BEAM_SEARCH = {"name": "beam_search", "n": 2, "width": 2, "verifier": "confidence", "max_steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def cogitate_before(url: str) -> Iterator[httpx.Client]:
 
 
 def search(client: httpx.Client) -> dict:
-    body = {"model": DEMO_MODEL_NAME, "messages": [QUESTION], "max_tokens": 48, "seed": 3, "strategy": BEAM_SEARCH}
+    body = {"model": DEMO_MODEL_NAME, "messages": [QUESTION], "max_tokens": 24, "seed": 3, "strategy": BEAM_SEARCH}
     response = client.post("/v1/chat/completions", json=body)
     assert response.status_code == 200, response.text
     return response.json()
