@@ -8,7 +8,6 @@ from hashlib import blake2b
 import orjson
 
 from cogitate.server.engine import Backend, Body
-from cogitate.server.errors import UpstreamError
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat import ChatRequest
@@ -53,15 +52,15 @@ class DecisionRunner:
         return body
 
     async def _decide(self, plan: Plan, bill: Bill) -> list[Estimate | None]:
-        """Raises UpstreamError where the engine reports no label at all: its log-probabilities lack them."""
         request, tenant = plan.request, plan.caller.tenant
         assert isinstance(request, DecisionRequest)
-        evidence, questions = request.evidence, [question.to_question() for question in request.questions]
-        first = build_prompt(quote_evidence(evidence), questions[0], questions[0].base_order)
+        evidence = await quote_evidence(request.evidence)
+        questions = [question.to_question() for question in request.questions]
+        first = build_prompt(evidence, questions[0], questions[0].base_order)
         salt = self.salts(tenant) or request.cache_salt or ""
         conversation = await self.backend.converse(to_chat(request), first, salt)
         engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
-        estimates = await decide(
+        return await decide(
             evidence,
             questions,
             engine,
@@ -70,9 +69,6 @@ class DecisionRunner:
             repeats=request.repeats,
             concurrency=plan.width,
         )
-        if not any(estimates):
-            raise UpstreamError("The engine reported no log-probability of any option.")
-        return estimates
 
 
 def to_chat(request: DecisionRequest) -> ChatRequest:

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 
 from cogitate.strategies.core.concurrency import for_each
 from cogitate.strategies.core.label_probs import label_masses
-from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import Engine, SampleFailed
 from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.decisions.estimate import Estimate, Masses, average
-from cogitate.strategies.decisions.prompt import QuotedEvidence, build_prompt, quote_evidence
+from cogitate.strategies.decisions.prompt import QuotedEvidence, build_prompt
 from cogitate.strategies.decisions.question import (
     LABELS,
     Order,
     OrderSet,
-    Part,
     Question,
     restore_order,
     spell_labels,
@@ -91,7 +89,7 @@ class Panel:
 
 
 async def decide(
-    evidence: Sequence[Part],
+    evidence: QuotedEvidence,
     questions: Sequence[Question],
     engine: Engine,
     bill: Bill,
@@ -111,7 +109,6 @@ async def decide(
         for order in question.list_orders(orders)
         for _ in range(repeats)
     ]
-    quoted = await offload(lambda: quote_evidence(evidence), sum(len(str(part.get("text", ""))) for part in evidence))
-    panel = Panel(engine, quoted, questions, bill)
+    panel = Panel(engine, evidence, questions, bill)
     await for_each(jobs, concurrency, panel.read)
     return panel.average()

@@ -7,6 +7,7 @@ the quotation nor begin a turn.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.quoting import break_control_tokens
 from cogitate.strategies.core.types import Message, Prompt
 from cogitate.strategies.decisions.question import LABELS, Order, Part, Question
@@ -28,8 +29,12 @@ class QuotedEvidence:
     """The line of dashes that ends the quotation."""
 
 
-def quote_evidence(evidence: Sequence[Part]) -> QuotedEvidence:
+async def quote_evidence(evidence: Sequence[Part]) -> QuotedEvidence:
     """Quote the evidence: its text without control tokens, after a line of dashes that it does not contain."""
+    return await offload(lambda: _quote(evidence), sum(len(str(part.get("text", ""))) for part in evidence))
+
+
+def _quote(evidence: Sequence[Part]) -> QuotedEvidence:
     quoted = [quote_part(part) for part in evidence]
     line = build_fence("\n".join(str(part.get("text", "")) for part in quoted))
     return QuotedEvidence(merge_text([to_text_part(EVIDENCE.format(line=line)), *quoted]), line)

@@ -24,7 +24,7 @@ from cogitate.server.engine.vllm import env
 from cogitate.server.settings import user_cache
 from tests.fakes.real_engine import report
 
-START_SECONDS = 240
+START_SECONDS = 270
 STOP_SECONDS = 60
 CONTEXT_TOKENS = 2048
 LOG_CHARACTERS = 4000

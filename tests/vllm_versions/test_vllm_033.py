@@ -69,10 +69,18 @@ def test_default_engine_arguments_are_fields_of_its_arguments(library):
     assert {"enable_chunked_prefill", "kv_cache_memory_bytes"} <= defaults <= set(fields)
 
 
+def test_each_flag_of_its_server_is_in_a_table(library):
+    fields = read_fields(library.linearize(library.find("vllm.entrypoints.common.cli_args", "FrontendArgs"))).positional
+    scope = library.scope("cogitate.server.engine.vllm.frontend_args")
+    tables = [scope[name][0].value for name in ("BY_VLLM", "BY_LAUNCHER", "REFUSED")]
+    known = {node.value for table in tables for node in ast.walk(table) if isinstance(node, ast.Constant)}
+    assert "reasoning_effort_map" in fields and set(fields) - known == set()
+
+
 def test_environment_variables_that_we_set_are_read(release):
     source = "".join(path.read_text() for path in (PROJECT / "server").rglob("*.py"))
-    names = set(re.findall(r"\bVLLM_[A-Z_]+\b", source)) - {"VLLM_VERSION"}
-    assert {"VLLM_PLUGINS", "VLLM_CPU_OMP_THREADS_BIND"} <= names
+    names = set(re.findall(r'"(VLLM_[A-Z_]+)"', source))
+    assert "VLLM_CPU_OMP_THREADS_BIND" in names
     assert names <= set(re.findall(r"\bVLLM_[A-Z_]+\b", (release / "envs.py").read_text()))
 
 

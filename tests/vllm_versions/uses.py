@@ -112,9 +112,10 @@ def is_vllm(module: str) -> bool:
 
 
 def is_alternative(node: ast.ImportFrom, tree: ast.Module) -> bool:
-    """Whether an import stands in a `try` with handlers: one of them must succeed."""
-    attempts = (each for each in ast.walk(tree) if isinstance(each, ast.Try) and each.handlers)
-    return any(node in ast.walk(attempt) for attempt in attempts)
+    """Whether an import stands in a `try` whose handlers import as well: one of them must succeed."""
+    attempts = [each for each in ast.walk(tree) if isinstance(each, ast.Try) and node in ast.walk(each)]
+    handlers = (handler for attempt in attempts for handler in attempt.handlers)
+    return any(isinstance(each, ast.ImportFrom) for handler in handlers for each in ast.walk(handler))
 
 
 def to_direct_call(call: ast.Call) -> ast.Call:

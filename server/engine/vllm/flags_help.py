@@ -11,8 +11,9 @@ def print_flags(word: str) -> None:
     """
     env.prepare(demo=True, quiet=True)
     try:
-        from vllm.entrypoints.launchers.cli_args import make_arg_parser
         from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+        from cogitate.server.engine.vllm.moved import make_arg_parser
     except ImportError as error:
         raise CannotStart(f"vLLM cannot be imported ({error}), and so its flags cannot be listed") from None
     parser = make_arg_parser(FlexibleArgumentParser(prog="cogitate serve"))

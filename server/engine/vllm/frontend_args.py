@@ -47,6 +47,7 @@ BY_VLLM = frozenset(
         "lora_modules",
         "max_log_len",
         "middleware",
+        "reasoning_effort_map",  # since 0.33
         "response_role",
         "return_tokens_as_token_ids",
         "root_path",

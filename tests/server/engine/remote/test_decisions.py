@@ -103,10 +103,9 @@ async def test_upstream_without_logprobs_is_a_400_that_says_so():
         assert response.status_code == 400 and "log-probabilities" in response.json()["error"]["message"]
 
 
-async def test_upstream_that_reports_no_letter_is_a_502():
+async def test_question_of_which_the_upstream_reports_no_letter_is_a_refusal():
     async with serving(FakeUpstream()) as client:
-        response = await post(client)
-        assert (response.status_code, response.json()["error"]["code"]) == (502, "engine_error")
+        assert (await post(client)).json()["answers"] == [{"type": "refusal", "name": None}]
 
 
 @pytest.mark.parametrize("fault", ["500", "malformed"])
