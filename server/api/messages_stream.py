@@ -21,7 +21,7 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.anthropic import MessagesRequest
 from cogitate.server.protocol.anthropic_error import build_error
 from cogitate.server.protocol.json import dumps
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 
 MAX_CALLS = 128
 """Calls of one message."""

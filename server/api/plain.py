@@ -13,7 +13,7 @@ from cogitate.server.errors import BadRequest
 from cogitate.server.planning.plain_plan import build_body_plan
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.plain_body import PlainBody
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 from cogitate.server.serving.service import Service
 
 OWN_HEADERS = frozenset(

@@ -17,7 +17,7 @@ from cogitate.server.errors import RequestCancelled
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import OrjsonResponse, dumps
 from cogitate.server.serving.idempotency import Attempt
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 from cogitate.server.serving.service import Service
 
 ERROR_EVENT_PREFIXES = (b'data: {"error"', b"event: error", b"event: response.failed")
@@ -76,7 +76,7 @@ async def open_attempt(service: Service, plan: Plan, request: Request, *, stream
 
     The request is counted in the metrics under the plan's strategy.
     """
-    request.state.strategy = plan.strategy_name
+    request.state.strategy = plan.strategy.name if plan.strategy else "none"
     if (key := request.headers.get("idempotency-key")) is None:
         return None
     attempt = service.idempotency.open_attempt(plan, key, request.scope["path"], stream=stream)

@@ -18,7 +18,7 @@ from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_event import encode_error
 from cogitate.server.serving.background_responses import BackgroundResponses
 from cogitate.server.serving.idempotency import Attempt
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 from cogitate.server.serving.local_response import LocalResponse
 from cogitate.server.serving.service import Service
 from cogitate.server.serving.shared_responses import Name, StoredResponse

@@ -13,7 +13,7 @@ from cogitate.server.protocol.response_object import ENDED
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.responses_event import encode_error, encode_event
 from cogitate.server.protocol.responses_field_names import rename_fields
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from cogitate.server.api.responses_stream import EventEncoder
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 
 
 @dataclass(slots=True)

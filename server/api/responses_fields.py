@@ -9,7 +9,7 @@ from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError, RequestCancelled, ShuttingDown
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 
 JSON = Any
 

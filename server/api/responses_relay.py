@@ -9,7 +9,7 @@ from cogitate.server.api.responses_encoder import ResponseEncoder
 from cogitate.server.api.responses_fields import complete_item, complete_part, complete_response
 from cogitate.server.engine import Body
 from cogitate.server.errors import UpstreamError
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 
 LOST = "The engine lost this request."
 POSITION = ("type", "item_id", "output_index", "content_index")

@@ -8,7 +8,7 @@ from cogitate.server.api.responses_body import build_message, build_reasoning, b
 from cogitate.server.api.responses_encoder import ResponseEncoder
 from cogitate.server.engine import Body
 from cogitate.server.observability.trace_json import to_progress
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 from cogitate.strategies.core.trace import Event, TextEmitted
 from cogitate.strategies.core.types import TextDelta
 

@@ -14,7 +14,7 @@ from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.cogitate import Progress
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.chat_response import relabel
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 from cogitate.strategies.core.trace import TextEmitted
 from cogitate.strategies.core.types import TextDelta
 

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """Keep proxies from buffering a stream."""

@@ -13,7 +13,8 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.cache import BoundedCache
 from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError, BadRequest, NotFound
-from cogitate.server.serving.jobs import Job, JobReader, to_api_error
+from cogitate.server.serving.job import Job, JobReader
+from cogitate.server.serving.jobs import to_api_error
 from cogitate.server.serving.local_response import LocalResponse
 from cogitate.server.serving.peers import Peers
 from cogitate.server.serving.shared_responses import TTL_SECONDS, Name, SharedResponses, StoredResponse

@@ -12,7 +12,7 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.idempotency import Attempt
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 from cogitate.server.serving.relay import PlainRelay
 from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner

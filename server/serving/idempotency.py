@@ -15,7 +15,8 @@ from cogitate.server.cache import BoundedCache
 from cogitate.server.errors import BadRequest, IdempotencyKeyReused
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import digest
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.event_log import EventLog

@@ -6,12 +6,10 @@ the failure boundary: code inside a job raises plainly, and only here an excepti
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, TypeVar
 
-from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import (
     ApiError,
     DeadlineExceeded,
@@ -22,11 +20,10 @@ from cogitate.server.errors import (
     UpstreamError,
     format_traceback,
 )
-from cogitate.server.protocol.json import unix_time
+from cogitate.server.serving.job import Job, JobReader
 from cogitate.strategies.core.budget import BudgetExhausted
-from cogitate.strategies.core.event_log import Cursor, EventLog
+from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.execute import NoOutcome
-from cogitate.strategies.core.interrupt import Interrupt
 from cogitate.strategies.core.ports import SampleFailed
 
 log = logging.getLogger("cogitate.jobs")
@@ -35,117 +32,6 @@ ABORT_SECONDS = 5.0
 """How long aborting may take at shutdown."""
 BEST_SO_FAR_SECONDS = 1.0
 """Part of the drain time, at most half of it, in which searches end with their best so far."""
-
-
-@dataclass(slots=True, eq=False)
-class JobReader:
-    """A request that waits for a job. `dropped` is set when that request is cancelled by name."""
-
-    caller: Caller
-    alias: str = ""
-    """Another id that it can be cancelled by; empty where it has none."""
-    place: Cursor = field(default_factory=Cursor)
-    """The position in the record up to which it has read."""
-    dropped: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def has_name(self, tenant: str, request_id: str) -> bool:
-        return tenant == self.caller.tenant and request_id in (self.caller.request_id, self.alias)
-
-
-@dataclass(slots=True, eq=False)
-class Job(Generic[T]):
-    """A task, the record that it writes, and finally its result or its failure."""
-
-    record: EventLog[Any]
-    task: "asyncio.Task[None] | None" = None
-    """None where the outcome was known before the job began."""
-    outcome: T | None = None
-    failure: ApiError | None = None
-    cached: bool = False
-    """The outcome is from the cache."""
-    readers: list[JobReader] = field(default_factory=list)
-    interrupt: Interrupt | None = None
-    """Ends its search early; None where it has none."""
-    key: str | None = None
-    """The cache key by which jobs of other processes wait for its result."""
-    has_begun: bool = False
-    """Whether it has had its turn at the engine."""
-    _accepted: asyncio.Event = field(default_factory=asyncio.Event)
-    _end_time: int | None = None
-
-    def stamp_end(self) -> int:
-        """Returns the Unix time of the end: that of the first call, so that every rendering has the same."""
-        if self._end_time is None:
-            self._end_time = unix_time()
-        return self._end_time
-
-    def begin(self) -> None:
-        """Declares that the work has begun: it no longer waits for its turn."""
-        if not self.has_begun:
-            self.has_begun = True
-            self.record.wake()
-
-    async def wait_for_begin(self, reader: JobReader) -> None:
-        """Returns once the work has begun, or the job or its reader has ended."""
-        while not (self.has_begun or self.is_done or reader.dropped.done()):
-            await self.record.wait()
-
-    def accept(self) -> None:
-        """Declares the request valid: a streamed response may begin."""
-        self._accepted.set()
-
-    async def wait_for_acceptance(self) -> None:
-        """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
-        if self.task is not None:
-            await self._accepted.wait()
-        if self.failure and not self.record.count:
-            raise self.failure
-
-    def add_end_callback(self, callback: Callable[[], object]) -> None:
-        """Calls `callback` once the task has ended, whether it succeeded, failed or was cancelled."""
-        assert self.task is not None
-        self.task.add_done_callback(lambda _: callback())
-
-    @contextmanager
-    def read(self, caller: Caller, *, alias: str = "") -> Iterator[JobReader]:
-        """Registers a reader for the length of the block. An unfinished job without readers is cancelled."""
-        reader = JobReader(caller, alias)
-        self.readers.append(reader)
-        try:
-            yield reader
-        finally:
-            self.readers.remove(reader)
-            if not self.readers:
-                self.cancel()
-
-    def cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-
-    def end_search(self, reason: Literal["asked", "draining"]) -> None:
-        """Ends its search, where it has one, with the best so far."""
-        if self.interrupt is not None:
-            self.interrupt.request(reason)
-
-    @property
-    def is_done(self) -> bool:
-        return self.task is None or self.task.done()
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether it was cancelled or is being cancelled: no request may join it any more."""
-        return self.task is not None and (self.task.cancelling() > 0 or self.task.cancelled())
-
-    async def wait(self) -> None:
-        """Returns when the task has ended in any way. Cancelling this call does not cancel the task."""
-        if self.task is not None:
-            await asyncio.wait([self.task])
-
-    def result(self) -> T:
-        """The outcome. Raises the job's ApiError, or RequestCancelled."""
-        if self.outcome is None:
-            raise self.failure or RequestCancelled()
-        return self.outcome
 
 
 @dataclass(slots=True)
@@ -182,8 +68,7 @@ class Jobs:
     def _finish(self, job: Job[Any]) -> None:
         if job.outcome is None and job.failure is None:
             job.failure = self.drain_error if self.draining else RequestCancelled()
-        job.accept()
-        job.record.close()
+        job.end()
         self.live.discard(job)
 
     def cancel(self, tenant: str, request_id: str) -> int:

@@ -14,7 +14,8 @@ from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.serving.copy_choices import copy_choices, copy_events
 from cogitate.server.serving.fair_queue import Slots
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.relay_log import RelayLog
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry

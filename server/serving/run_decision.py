@@ -15,7 +15,8 @@ from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.decision_response import build_decision
 from cogitate.server.serving.fair_queue import QueuedEngine, Slots
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.decisions.decide import Bill, decide

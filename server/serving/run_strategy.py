@@ -16,7 +16,8 @@ from cogitate.server.protocol.json import dumps
 from cogitate.server.sandbox import MAX_RUNS_PER_REQUEST, NoPrograms, RunQuota
 from cogitate.server.serving.chat_response import build_completion, rank_answers
 from cogitate.server.serving.fair_queue import QueuedEngine, Slots
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.budget import Budget

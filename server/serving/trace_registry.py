@@ -10,7 +10,7 @@ from cogitate.server.observability.trace_json import dump_cached_trace, dump_req
 from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.observability.trace_store import Name, StoredTrace, TraceStore
 from cogitate.server.planning.plan import Plan, answer_number
-from cogitate.server.serving.jobs import Job
+from cogitate.server.serving.job import Job
 from cogitate.strategies.core.trace import Trace, Usage, usage
 
 MAX_LINKS = 3

@@ -10,7 +10,7 @@ from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, UpstreamError
 from cogitate.server.planning.plan import Plan, build_plan
 from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.serving.jobs import Job, JobReader
+from cogitate.server.serving.job import Job, JobReader
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.trace import Trace

@@ -10,7 +10,8 @@ from cogitate.server.errors import BadRequest, IdempotencyKeyReused, Overloaded
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.trace_store import TraceStore
 from cogitate.server.serving.idempotency import MAX_KEY_CHARACTERS, TTL_SECONDS, Attempt, Idempotency, Replay
-from cogitate.server.serving.jobs import Job, Jobs
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.event_log import EventLog

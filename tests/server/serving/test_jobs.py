@@ -14,7 +14,8 @@ from cogitate.server.errors import (
     ShuttingDown,
     UpstreamError,
 )
-from cogitate.server.serving.jobs import Job, Jobs, to_api_error
+from cogitate.server.serving.job import Job
+from cogitate.server.serving.jobs import Jobs, to_api_error
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.interrupt import Interrupt, Interrupted

@@ -16,7 +16,8 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.keys import create_key
 from cogitate.server.cache import NoPeers, RedisCache
 from cogitate.server.cache.pubsub_rpc import RedisPeerRpc
-from cogitate.server.serving.jobs import Job, JobReader, Jobs
+from cogitate.server.serving.job import Job, JobReader
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.ports import SampleFailed

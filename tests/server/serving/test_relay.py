@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cogitate.server.auth.caller import Caller
-from cogitate.server.serving.jobs import Job, JobReader, Jobs
+from cogitate.server.serving.job import Job, JobReader
+from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.relay import copy_stream
 from cogitate.server.serving.relay_log import MAX_UNREAD_BYTES, RelayLog
 
