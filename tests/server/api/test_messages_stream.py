@@ -1,16 +1,20 @@
 """POST /v1/messages with a stream: Anthropic's events, read by hand and by the official client."""
 
+import contextlib
 import threading
 
 import anthropic
 import httpx
 import pytest
 
-from cogitate.server.api.messages_stream import EventEncoder
+from cogitate.server.api.messages_stream import PING, EventEncoder, relay
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
+from cogitate.server.errors import UpstreamError
 from cogitate.server.planning.plan import build_plan
 from cogitate.server.protocol.json import dumps
+from cogitate.server.serving.jobs import JobReader, Jobs
+from cogitate.server.serving.relay_log import RelayLog
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
@@ -148,10 +152,26 @@ def test_cached_answer_is_streamed():
     assert "".join(e["delta"].get("text", "") for e in events(replayed) if "delta" in e) == BOXED
 
 
+def plan_for(parsed):
+    return build_plan(parsed.to_chat(), ModelCard("scripted", "1", 4096, 0), Settings(), {}, Caller())
+
+
+async def test_engines_own_stream_is_passed_on_with_its_failure_in_anthropics_envelope():
+    async def fail(job):
+        job.record.emit(PING.decode())
+        raise UpstreamError("lost")
+
+    job, reader = Jobs(1).start(RelayLog(), fail), JobReader(Caller())
+    with contextlib.suppress(UpstreamError):
+        await job.wait_for_acceptance()
+    chunks = [chunk async for chunk in relay(plan_for(request()), job, reader)]
+    (error,) = events(httpx.Response(200, content=b"".join(chunks[1:])))
+    assert chunks[0] == PING and (error["type"], error["error"]["type"]) == ("error", "api_error")
+
+
 def encoder(**fields):
     parsed = request(stream=True, **fields)
-    plan = build_plan(parsed.to_chat(), ModelCard("scripted", "1", 4096, 0), Settings(), {}, Caller())
-    return EventEncoder(parsed, plan)
+    return EventEncoder(parsed, plan_for(parsed))
 
 
 def encode(*deltas, finish="stop", stop=None, **fields):
