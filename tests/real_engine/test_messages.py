@@ -82,7 +82,8 @@ async def test_strategy_answers_with_and_without_a_stream(clients, engine):
     answer = await clients[engine].messages.create(**body)
     async with clients[engine].messages.stream(**body) as stream:
         streamed = await stream.get_final_message()
-    assert answer.content == streamed.content and answer.cogitate["strategy"] == "self_consistency"
+    assert summarize(answer)["content"] == summarize(streamed)["content"]
+    assert answer.cogitate["strategy"] == "self_consistency"
     assert answer.usage.output_tokens >= 16
 
 
@@ -111,9 +112,11 @@ async def test_counts_are_those_of_vllms_own_api_and_of_the_bill(clients, engine
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("model", [DEMO_MODEL_NAME, f"{DEMO_MODEL_NAME}@self_consistency"])
 async def test_claude_code_gets_an_answer(clients, engine, model):
-    body = build_request(model, tools=TOOLS[:20], max_tokens=24) | {"temperature": 0}
-    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
-    for fields in ({}, thinking, {"thinking": {"type": "disabled"}}):
+    body = build_request(model, tools=TOOLS[:20], max_tokens=1500, stop_sequences=[" "]) | {"temperature": 0}
+    cases = [{}, {"thinking": {"type": "disabled"}}]
+    if engine == "remote" or "@" in model:  # vLLM's own route refuses a budget where it has no reasoning parser
+        cases.append({"thinking": {"type": "enabled", "budget_tokens": 1024}})
+    for fields in cases:
         response = await clients[engine].post(
             "/v1/messages?beta=true", body=body | fields, cast_to=str, options={"headers": HEADERS}
         )

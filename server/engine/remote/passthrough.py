@@ -12,7 +12,7 @@ from cogitate.server.engine.remote.config import Endpoint
 from cogitate.server.engine.remote.errors import UPSTREAM_NOT_FOUND, Redact
 from cogitate.server.engine.remote.event_decoder import EventDecoder
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
-from cogitate.server.engine.remote.request_body import Dialect, list_required_fields
+from cogitate.server.engine.remote.request_body import Dialect, list_fields, list_required_fields
 from cogitate.server.engine.remote.response_limit import max_forwarded_bytes
 from cogitate.server.engine.remote.response_validator import ChatValidator, ResponsesValidator, ResponseValidator
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
@@ -34,7 +34,7 @@ async def forward(
 
     `model_name` is this server's name for the model. Raises ApiError, also from the stream.
     """
-    fields = request.to_upstream(unknown_fields=True)
+    fields = list_fields(request, unknown_fields=True)
     body = orjson.dumps({**fields, **dialect.base_fields(salt)})
     limit = max_forwarded_bytes(request, dialect.context)
     required = frozenset() if isinstance(request, ResponsesRequest) else list_required_fields(request, fields)

@@ -10,6 +10,7 @@ from cogitate.server.engine import Body
 from cogitate.server.engine.remote.dialects.refusals import CLIENT_FIELDS
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
+from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 
 LABEL_ALTERNATIVES = 20
@@ -44,6 +45,8 @@ CHAT_ONLY_FIELDS = frozenset(
     }
 )
 """Fields that /v1/completions does not have."""
+UNLEARNABLE_HINTS = frozenset({"thinking_token_budget"})
+"""vLLM without a reasoning parser refuses it amid a stream, without saying that it does not have the field."""
 TEMPLATE_FIELDS = ("tools", "chat_template_kwargs")
 """Fields, beside the messages, that the chat template renders."""
 
@@ -84,7 +87,7 @@ class RequestBuilder:
     _message_cache: dict[int, tuple[object, orjson.Fragment]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        fields = self.request.to_upstream()
+        fields = list_fields(self.request)
         self._required = list_required_fields(self.request, fields)
         self._common = {name: value for name, value in fields.items() if name not in PER_CALL_FIELDS}
         self._common |= self.dialect.base_fields(self.salt)
@@ -187,6 +190,14 @@ class RequestBuilder:
 def encode_messages(messages: tuple[Message, ...]) -> orjson.Fragment:
     bodies = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
     return orjson.Fragment(orjson.dumps(bodies))
+
+
+def list_fields(request: AnyRequest | ResponsesRequest, *, unknown_fields: bool = False) -> Mapping[str, Any]:
+    """Return the client's fields, without the hints that upstreams refuse in ways that cannot be learned from."""
+    fields = request.to_upstream(unknown_fields=unknown_fields)
+    if isinstance(request, ResponsesRequest) or not (left_out := UNLEARNABLE_HINTS & request.hints):
+        return fields
+    return {name: value for name, value in fields.items() if name not in left_out}
 
 
 def list_required_fields(request: AnyRequest, fields: Mapping[str, Any]) -> frozenset[str]:

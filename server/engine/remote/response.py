@@ -38,7 +38,9 @@ def build_response(request: AnyRequest, completions: Sequence[Completion]) -> Bo
 def _build_chat_choice(request: AnyRequest, choice: Mapping[str, Any], completion: Completion) -> Body:
     message = as_dict(choice.get("message"))
     plain = {"role": "assistant", "content": completion.text, "refusal": None}
+    stopped_by = completion.stopped_by
     return {
+        **({"stop_reason": stopped_by} if stopped_by in request.stop_strings else {}),
         "message": _copy_message(message) if message else plain,
         "logprobs": _build_chat_logprobs(request, choice, completion),
         "finish_reason": _finish_reason(choice, completion),

@@ -136,3 +136,14 @@ async def test_hint_of_the_client_is_left_out_and_the_same_field_is_not_where_it
         for asked in (sample(backend, chat), backend.answer(chat)):
             with pytest.raises(BadRequest):
                 await asked
+
+
+async def test_hinted_thinking_budget_is_not_sent_and_the_same_field_is_where_it_is_none():
+    async with RecordedUpstream(SHAPE | {"refuses": []}) as upstream, open_backend(upstream) as backend:
+        chat = request(thinking_token_budget=2048)
+        hinted = chat.with_hints(frozenset({"thinking_token_budget"}))
+        for asked in (hinted, chat):
+            await sample(backend, asked)
+            await backend.answer(asked)
+        sent = ["thinking_token_budget" in body for body in upstream.bodies]
+    assert sent == [False, False, True, True]
