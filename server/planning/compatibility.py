@@ -6,9 +6,9 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import KeyLimits
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, UnsupportedParameter
-from cogitate.server.protocol.chat import ResponseFormat
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.plain_body import PlainBody
+from cogitate.server.protocol.response_format import ResponseFormat
 from cogitate.server.sandbox.limits import MAX_RUNS_PER_REQUEST
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.ports import Ability, Verifier

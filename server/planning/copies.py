@@ -54,4 +54,4 @@ def is_greedy(request: AnyRequest | PlainBody) -> bool:
 
 def join_copies(request: AnyRequest, copies: int) -> AnyRequest:
     """Return the request with `n` as it was sent, for the cache key."""
-    return request if copies == 1 else request.model_copy(update={"n": copies})
+    return request.model_copy(update={"n": copies})

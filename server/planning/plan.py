@@ -127,9 +127,10 @@ def build_plan(
     request: AnyRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], caller: Caller
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
-    check_media(request, card)
+    if isinstance(request, ChatRequest) and request.has_parts:
+        check_media(request, card)
     max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
-    name = card.resolve(request.model)
+    name = card.name if request.model == card.name else card.resolve(request.model)
     if request.strategy is None and request.model == name:
         return _build_plain_plan(request, card, caller, max_cost)
     strategy = select_strategy(request, name, settings.presets)
@@ -164,7 +165,7 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
     """Plan a request that the engine answers. It is cached where the engine would repeat its answer exactly."""
     if request.budget is not None:
         raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
-    request, copies = separate_copies(request)
+    request, copies = separate_copies(request) if request.n not in (None, 1) else (request, 1)
     n, context, limit = request.n or 1, card.max_model_len, request.limit
     is_chat = isinstance(request, ChatRequest)
     width = n if is_chat else n * request.width
@@ -187,7 +188,9 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         strategy=None,
         width=width,
         cost=cost,
-        key=compute_cache_key(join_copies(request, copies), None, card, caller.tenant) if is_cacheable else None,
+        key=compute_cache_key(request if copies == 1 else join_copies(request, copies), None, card, caller.tenant)
+        if is_cacheable
+        else None,
         caller=caller,
         abilities=card.abilities,
         copies=copies,

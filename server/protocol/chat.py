@@ -17,10 +17,10 @@ from cogitate.server.protocol.messages import (
     ChatMessage,
     RequestModel,
     StrategyField,
-    Text,
 )
+from cogitate.server.protocol.response_format import ResponseFormat
 from cogitate.server.protocol.template_kwargs import TemplateKwargs
-from cogitate.server.protocol.tools import TOOL_FIELDS, Schema, Tool, ToolChoice, drop_empty_tools
+from cogitate.server.protocol.tools import TOOL_FIELDS, Tool, ToolChoice, drop_empty_tools
 from cogitate.server.protocol.validation import contradiction
 from cogitate.strategies.core.types import Prompt
 
@@ -148,22 +148,8 @@ class SampledRequest(HintedRequest):
         return body
 
 
-class JsonSchema(RequestModel):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    description: Text | None = None
-    schema_: Annotated[Schema | None, Field(alias="schema")] = None
-    strict: bool | None = None
-
-
-class ResponseFormat(RequestModel):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
-
-    @model_validator(mode="after")
-    def _check_schema(self) -> "ResponseFormat":
-        if self.type == "json_schema" and self.json_schema is None:
-            raise ValueError("type json_schema needs json_schema")
-        return self
+OPEN_CHOICES = (None, "none", "auto")
+"""Values of `tool_choice` that leave the model free to answer in words."""
 
 
 class ChatRequest(SampledRequest):
@@ -202,10 +188,13 @@ class ChatRequest(SampledRequest):
     def _check_needed_fields(self) -> "ChatRequest":
         if self.top_logprobs and not self.logprobs:
             raise contradiction("top_logprobs", "It needs logprobs to be true")
-        if self.tool_choice not in (None, "none", "auto") and not self.tools:
+        if self.tool_choice not in OPEN_CHOICES and not self.tools:
             raise contradiction("tool_choice", "It needs tools to choose from: add tools")
         if isinstance(self.tool_choice, ToolChoice) and self.tool_choice.function.name not in self.tool_names:
             raise contradiction("tool_choice", "It names a function that is not among tools")
+        if self.allowed_token_ids and (self.wants_json or (self.tools and self.tool_choice not in OPEN_CHOICES)):
+            grammar = "response_format" if self.wants_json else "tool_choice"
+            raise contradiction("allowed_token_ids", f"It restricts the same tokens as {grammar}: omit one of them")
         return self
 
     @property
@@ -239,6 +228,11 @@ class ChatRequest(SampledRequest):
     @property
     def wants_json(self) -> bool:
         return self.response_format is not None and self.response_format.type != "text"
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the content of a message is a list of parts, which may be media."""
+        return any(isinstance(message.content, list) for message in self.messages)
 
     @property
     def offers_tools(self) -> bool:

@@ -77,6 +77,8 @@ CONTRADICTIONS = [
     ("chat/completions", {"tool_choice": "required", "tools": None}, "tool_choice"),
     ("chat/completions", {"tool_choice": NAMED}, "tool_choice"),
     ("chat/completions", {"tool_choice": UNKNOWN, **WEATHER}, "tool_choice"),
+    ("chat/completions", {"allowed_token_ids": [5], "tool_choice": "required", **WEATHER}, "allowed_token_ids"),
+    ("chat/completions", {"allowed_token_ids": [5], "response_format": {"type": "json_object"}}, "allowed_token_ids"),
     ("chat/completions", {"top_logprobs": 2}, "top_logprobs"),
     ("chat/completions", {"top_logprobs": 2, "logprobs": False}, "top_logprobs"),
     ("chat/completions", {"stream_options": {"include_usage": True}}, "stream_options"),

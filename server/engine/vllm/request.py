@@ -17,6 +17,7 @@ from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.completion import FINISHES, to_completion
 from cogitate.server.engine.vllm.decode import DecodedSequence, Submission, decode, to_logprobs
 from cogitate.server.engine.vllm.errors import to_api_error
+from cogitate.server.engine.vllm.lost_sequence import explain_error
 from cogitate.server.engine.vllm.output_parser import LiveParser, build_parser, parse_completion
 from cogitate.server.engine.vllm.render import RenderedPrompt, VllmRequest, render, with_ids
 from cogitate.server.engine.vllm.response import build_response
@@ -71,7 +72,7 @@ class VllmConversation:
                 build_stop_check(sampling),
             )
             if sequence.finish_reason not in FINISHES:
-                raise SampleFailed(f"the engine ended a sequence with {sequence.finish_reason}")
+                raise explain_error(rendered.request, sequence.finish_reason)
             return await self._parse(rendered, sampling, convert(sequence))
         except SampleFailed:
             raise
