@@ -17,8 +17,10 @@ from typing import TextIO
 from cogitate.server.app import create_app, create_probe_app
 from cogitate.server.auth.keys import InvalidKeysFile, Keys
 from cogitate.server.engine import Backend, CannotStart
+from cogitate.server.engine.children import kill_children
 from cogitate.server.engine.crash_log import find_fatal_error
 from cogitate.server.engine.factory import build_backend
+from cogitate.server.http.runtime import tune_runtime
 from cogitate.server.http.server import DrainingServer
 from cogitate.server.http.tls import Tls
 from cogitate.server.observability.metrics import Metrics
@@ -26,10 +28,6 @@ from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings, user_cache
 
-THREAD_SWITCH_SECONDS = 0.0005
-"""Interval at which a computing thread yields to the event loop. Python's 5 ms would be waited for at each callback."""
-GC_THRESHOLDS = 5_000, 20, 50
-"""Allocations before the garbage collector runs, for its three generations. Requests in flight exceed Python's 700."""
 SEND_BUFFER_BYTES = 64 * 1024
 """Kernel send buffer of a connection (Linux doubles it). By default it would grow to megabytes for a slow client."""
 PROGRESS_SECONDS = 5.0
@@ -65,9 +63,8 @@ async def serve(settings: Settings, factory: BackendFactory = build_backend) -> 
     report = ProgressReporter(sys.stdout)
     tls = read_tls(settings)
     listener = bind_listener(settings)
-    probes = (
-        None if settings.metrics_port is None else bind_socket(settings.host, settings.metrics_port, "--metrics-port")
-    )
+    port = settings.metrics_port
+    probes = None if port is None else bind_socket(settings.host, port, "--metrics-port")
     with redirect_engine_stderr(settings) as terminal:
         configure_logging(terminal, settings.log_level)
         service = open_service(settings, report, factory)
@@ -96,7 +93,7 @@ async def run(
     # After the engine's failure the process ends, so that its supervisor starts another.
     app = create_app(service, on_ready=announce, on_death=lambda reason: server.stop())
     drain, abort = partial(service.jobs.drain, service.settings.drain_seconds), service.jobs.abort
-    server = DrainingServer(app, drain, abort, service.linger if service.settings.linger_seconds else None, tls)
+    server = DrainingServer(app, drain, abort, service.linger, tls, kill_children)
     if probes:
         server.serve_also(create_probe_app(service), probes)
     try:
@@ -106,18 +103,6 @@ async def run(
             progress.cancel()
     finally:
         gc.unfreeze()  # libraries report objects that are never collected as leaked when the process ends
-
-
-def tune_runtime() -> None:
-    """Tunes the garbage collector and thread switching once everything is loaded.
-
-    Freezes the objects loaded so far, so that collections do not traverse them and stop every request meanwhile. Texts
-    that are parsed in a thread (strategies/core/offload.py) do not delay the event loop.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
 
 
 def configure_logging(terminal: TextIO, level: str) -> None:

@@ -20,6 +20,8 @@ log = logging.getLogger("cogitate.http")
 KEEP_ALIVE_SECONDS = 65
 """Time that an idle connection stays open. Longer than clients (httpx: 5) and load balancers (60) keep theirs, so that
 they close it, and no request is sent on a connection that the server is closing."""
+INTERRUPT_SECONDS = 1.0
+"""Time for the engine to end by itself after Ctrl-C. A clean end of vLLM's takes 5 s and more."""
 CLOSE_SECONDS = 2
 """Time for responses to be sent once draining has ended."""
 
@@ -44,7 +46,8 @@ def build_config(app: ASGIApp, lifespan: Literal["on", "off"] = "on") -> uvicorn
 class DrainingServer(uvicorn.Server):
     """A server that awaits `drain` on the first signal, and calls `abort` and exits at once on a second one.
 
-    On SIGTERM, which a supervisor sends, it awaits `linger` before.
+    On SIGTERM, which a supervisor sends, it awaits `linger` before. Whoever presses Ctrl-C (SIGINT) waits for the end:
+    `kill` is called INTERRUPT_SECONDS after the drain, and at once on a second signal.
     """
 
     def __init__(
@@ -54,11 +57,12 @@ class DrainingServer(uvicorn.Server):
         abort: Callable[[], None],
         linger: Callable[[], Awaitable[None]] | None = None,
         tls: Tls | None = None,
+        kill: Callable[[], None] = lambda: None,
     ) -> None:
         config = build_config(app)
         super().__init__(tls.configure(config) if tls else config)
         self._tls = tls
-        self._drain, self._abort, self._linger = drain, abort, linger
+        self._drain, self._abort, self._linger, self._kill = drain, abort, linger, kill
         self._draining: asyncio.Task[None] | None = None
         self._acceptors: list[Acceptor] = []
         self._others: list[tuple[uvicorn.Config, socket.socket]] = []
@@ -101,12 +105,15 @@ class DrainingServer(uvicorn.Server):
         if self._draining is not None:
             log.warning("a second signal: requests in flight are aborted")
             self._abort()
+            self._kill()
             self.stop()
         else:
-            self._draining = asyncio.ensure_future(self._drain_and_stop(lingers=sig == signal.SIGTERM))
+            self._draining = asyncio.ensure_future(self._drain_and_stop(sig))
 
-    async def _drain_and_stop(self, *, lingers: bool) -> None:
-        if lingers and self._linger:
+    async def _drain_and_stop(self, sig: int) -> None:
+        if sig == signal.SIGTERM and self._linger:
             await self._linger()
         await self._drain()
+        if sig == signal.SIGINT:
+            asyncio.get_running_loop().call_later(INTERRUPT_SECONDS, self._kill)
         self.stop()
