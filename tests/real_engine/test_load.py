@@ -212,7 +212,7 @@ def test_a_cpu_without_bfloat16_products_loads_float32_and_arguments_override_it
 
 
 @pytest.mark.parametrize(
-    "bad", [{"no_such_argument": 1}, {"max_model_len": "many"}, {"compilation_config": {"no_such": 1}}]
+    "bad", [{"max_model_len": "many"}, {"compilation_config": {"no_such": 1}}, {"enable_auto_tool_choice": True}]
 )
 def test_the_error_of_an_argument_that_vllm_rejects_is_one_line(bad):
     with pytest.raises(CannotStart) as failure:

@@ -16,6 +16,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from cogitate.server.config.environment import MIN_CLOSE_RATIO
 from cogitate.server.engine import CannotStart, WrongFlag
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
 from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
@@ -75,7 +76,8 @@ def explain_refusal(output: str, parser: argparse.ArgumentParser) -> CannotStart
     unknown = reason.removeprefix("unrecognized arguments: ")
     if unknown != reason:
         ours = [to_flag(name) for name in Settings.model_fields]
-        near = get_close_matches(unknown.split("=")[0].split()[0], [*parser._option_string_actions, *ours], 1)
+        flags = [*parser._option_string_actions, *ours]
+        near = get_close_matches(unknown.split("=")[0].split()[0], flags, 1, MIN_CLOSE_RATIO)
         return WrongFlag(f"{reason.split('=')[0]}{f'; did you mean {near[0]}?' if near else ''}")
     if "ignored explicit argument" in reason:
         reason += "; MODEL comes before vLLM's flags"
