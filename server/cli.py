@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cogitate.server.auth.keys import InvalidKeysFile, create_key
 from cogitate.server.auth.keys_file import list_keys, revoke_keys
 from cogitate.server.config.parser import (
-    VLLM_FLAGS,
+    FLAGS_OF_VLLM,
     Parser,
     add_serve_flags,
     complete_path,
@@ -180,7 +180,7 @@ def build_settings(given: argparse.Namespace) -> Settings:
     Prints a line for each variable COGITATE_* that is no setting.
     """
     flags = {name: value for name, value in vars(given).items() if value is not None and name in Settings.model_fields}
-    theirs: list[Flag] = getattr(given, VLLM_FLAGS, [])
+    theirs: list[Flag] = getattr(given, FLAGS_OF_VLLM, [])
     try:
         if flags.get("engine") == "openai":
             refuse_vllm_flags(theirs)

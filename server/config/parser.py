@@ -31,7 +31,7 @@ NAMED_METAVARS = {
 }
 VARIADIC = frozenset({"served_model_name"})
 """Flags that take several words, as in `vllm serve`."""
-VLLM_FLAGS = "vllm_flags"
+FLAGS_OF_VLLM = "vllm_flags"
 """Where the namespace has the flags that are not ours: a list of `Flag`."""
 NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         for name in {flag.name for flag in split.theirs} & {to_flag(name) for name in ENVIRONMENT_ONLY}:
             self.error(f"unrecognized arguments: {name}: all users can read a command line; use {name}-file FILE")
         namespace, unknown = super().parse_known_args([*split.positionals, *split.ours], namespace)
-        setattr(namespace, VLLM_FLAGS, split.theirs)
+        setattr(namespace, FLAGS_OF_VLLM, split.theirs)
         return namespace, unknown
 
 

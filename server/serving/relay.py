@@ -29,7 +29,8 @@ class PlainRelay:
     backend: Backend
     jobs: Jobs
     slots: Slots
-    salts: Callable[[str], str]
+    salts: Callable[[str], str] | None
+    """None: there is one tenant, whose requests need no salt."""
     flights: SingleFlight
     traces: TraceRegistry
 
@@ -54,7 +55,7 @@ class PlainRelay:
     async def _call_engine(self, plan: Plan, job: Job[Body]) -> Body:
         async with self.slots.slot(plan.caller.tenant, plan.id):
             job.begin()
-            answer = await self._answer(plan, self.salts(plan.caller.tenant))
+            answer = await self._answer(plan, self.salts(plan.caller.tenant) if self.salts else "")
             if isinstance(answer, dict):
                 return answer if plan.copies == 1 else copy_choices(answer, plan.copies)
             await copy_stream(answer if plan.copies == 1 else copy_events(answer, plan.copies), job)

@@ -78,7 +78,8 @@ class Service:
         shared = SharedResponses(cache, settings.cache_secret) if cache.shared else None
         self.responses = BackgroundResponses(self.peers, shared, settings.cache_bytes)
         salts = build_salts(settings)
-        relay = PlainRelay(backend, self.jobs, self.slots, salts, flights, self.traces)
+        relay_salts = salts if settings.api_keys_file else None
+        relay = PlainRelay(backend, self.jobs, self.slots, relay_salts, flights, self.traces)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
         decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
         self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay, decisions)
