@@ -6,13 +6,13 @@ from cogitate.server.errors import ApiError
 from cogitate.server.protocol.anthropic_error import build_error
 from cogitate.server.protocol.json import OrjsonResponse
 
-ANTHROPIC_PATH = "/v1/messages/"
+ANTHROPIC_PATH = "/v1/messages"
 
 
 def is_anthropic(scope: Scope) -> bool:
     """Whether the request is one of Anthropic's API."""
     root: str = scope.get("root_path", "")
-    path: str = scope["path"].removeprefix(root) + "/"
+    path: str = scope["path"].removeprefix(root)
     return path.startswith(ANTHROPIC_PATH)
 
 

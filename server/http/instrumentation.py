@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cogitate.server.errors import InternalError, format_traceback
-from cogitate.server.http.error_response import build_error_response, is_anthropic
+from cogitate.server.http.error_response import ANTHROPIC_PATH, build_error_response
 from cogitate.server.observability.metrics import Metrics
 
 log = logging.getLogger("cogitate")
@@ -60,7 +60,8 @@ class Instrumentation:
 def build_id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     """Returns the headers with the request's id. Anthropic's clients read it under a name of their own."""
     value = scope["state"]["request_id"].encode()
-    return [(b"x-request-id", value), *([(b"request-id", value)] if is_anthropic(scope) else [])]
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return [(b"x-request-id", value), *([(b"request-id", value)] if path.startswith(ANTHROPIC_PATH) else [])]
 
 
 def read_request_id(scope: Scope) -> bytes:

@@ -127,7 +127,7 @@ def build_plan(
     request: AnyRequest, card: ModelCard, settings: Settings, verifiers: Mapping[str, Verifier], caller: Caller
 ) -> Plan:
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
-    if isinstance(request, ChatRequest) and request.has_parts:
+    if has_parts(request):
         check_media(request, card)
     max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
     name = card.name if request.model == card.name else card.resolve(request.model)
@@ -196,6 +196,11 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         copies=copies,
         id=new_answer_id(request),
     )
+
+
+def has_parts(request: AnyRequest) -> bool:
+    """Whether the content of a message is a list of parts, which may be media."""
+    return isinstance(request, ChatRequest) and any(isinstance(each.content, list) for each in request.messages)
 
 
 def has_token_fields(request: AnyRequest) -> bool:

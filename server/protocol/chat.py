@@ -230,11 +230,6 @@ class ChatRequest(SampledRequest):
         return self.response_format is not None and self.response_format.type != "text"
 
     @property
-    def has_parts(self) -> bool:
-        """Whether the content of a message is a list of parts, which may be media."""
-        return any(isinstance(message.content, list) for message in self.messages)
-
-    @property
     def offers_tools(self) -> bool:
         return self.tools is not None and self.tool_choice != "none"
 

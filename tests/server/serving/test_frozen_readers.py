@@ -20,7 +20,7 @@ from tests.fakes.upstream import FakeUpstream, Script
 
 pytestmark = pytest.mark.live
 CLOSE_SECONDS = 10
-"""Far below the time-out of a send, 30 s, after which a reader would be dropped anyway; far above a busy machine's delay."""
+"""Below the time-out of a send, 30 s, after which a reader is dropped anyway; above the delay of a busy machine."""
 READERS = 20
 MAX_READER_BYTES = 128 * 1024
 EVENT_BYTES = 128
