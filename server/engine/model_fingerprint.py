@@ -18,26 +18,49 @@ MAX_SLICES = 256
 """Slices of a file that are read, evenly spaced: files up to 16 MiB completely, larger ones 16 MiB of them."""
 IGNORED_ARGUMENTS = frozenset(
     {
+        "allow_credentials",
+        "allowed_headers",
         "allowed_local_media_path",
+        "allowed_methods",
+        "allowed_origins",
         "api_key",
         "block_size",
         "data_parallel_size",
+        "disable_fastapi_docs",
         "disable_log_stats",
         "distributed_executor_backend",
         "download_dir",
         "enable_chunked_prefill",
+        "enable_log_deltas",
+        "enable_log_outputs",
+        "enable_log_requests",
+        "enable_offline_docs",
         "enable_prefix_caching",
+        "enable_request_id_headers",
+        "enable_server_load_tracking",
+        "enable_ssl_refresh",
+        "enable_tokenizer_info_endpoint",
         "enforce_eager",
         "gpu_memory_utilization",
         "hf_token",
         "kv_cache_memory_bytes",
+        "log_error_stack",
+        "max_log_len",
         "max_num_batched_tokens",
         "max_num_seqs",
         "pipeline_parallel_size",
+        "root_path",
+        "sse_keep_alive_interval",
+        "ssl_ca_certs",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_ciphers",
+        "ssl_keyfile",
         "tensor_parallel_size",
+        "uds",
     }
 )
-"""Engine arguments that affect speed or access only. Any other may shape a response."""
+"""Arguments that affect speed, access or logs only. Any other may shape a response."""
 
 
 @dataclass(frozen=True, slots=True)
