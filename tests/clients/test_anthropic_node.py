@@ -21,7 +21,7 @@ def results(tmp_path_factory):
         command = ["node", str(script), server.url, "scripted"]
         process = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert process.returncode == 0, process.stderr
-        eventually(lambda: server.engine.running == 0, 1)
+        eventually(lambda: server.engine.running == 0)
         return json.loads(process.stdout)
 
 

@@ -24,7 +24,7 @@ def results(script):
         command = ["node", str(script), f"{server.url}/v1", "scripted"]
         process = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert process.returncode == 0, process.stderr
-        eventually(lambda: server.engine.running == 0, 1)
+        eventually(lambda: server.engine.running == 0)
         return json.loads(process.stdout)
 
 

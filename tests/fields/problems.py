@@ -8,10 +8,10 @@ from tests.fields.requests import Body
 
 
 def find_problem(response: httpx.Response, body: Body) -> str | None:
-    """Say what is wrong with a response; None where it is an answer, or a 400 that names a field of the body."""
+    """Say what is wrong with a response; None where it is an answer, or a 400 or 404 that names a field of the body."""
     if response.status_code == 200:
         error = find_stream_error(response)
-    elif response.status_code == 400:
+    elif response.status_code in (400, 404):
         error = response.json()["error"]
     else:
         return f"status {response.status_code} {response.text[:200]}"

@@ -169,7 +169,7 @@ def test_dropped_connection_aborts_every_decode(stream, strategy):
     with live(ScriptedEngine(["x"], pace=30)) as server:
         with pytest.raises(httpx.TimeoutException):
             server.ask(timeout=0.3, stream=stream, **({"strategy": strategy} if strategy else {}))
-        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live, 1)
+        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live)
         assert server.engine.cancelled > 0
 
 

@@ -37,7 +37,7 @@ def test_request_is_cancelled_by_its_id(fields, stream):
         assert cancel(server, "yours").status_code == 404
         trace = cancel(server, "mine")
         assert (trace.status_code, trace.json()["cancelled"]) == (200, True)
-        eventually(lambda: server.engine.running == 0, 1)
+        eventually(lambda: server.engine.running == 0)
         answer = running.result(5)
         if answer.status_code == 200:
             last = [line for line in answer.text.split("\n\n") if line.startswith("data: ")][-1]

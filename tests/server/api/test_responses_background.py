@@ -80,7 +80,7 @@ def test_response_is_cancelled_by_its_id_and_its_decodes_are_aborted(path):
         eventually(lambda: server.engine.running)
         cancelled = client.responses.cancel(created.id)
         assert (cancelled.id, cancelled.status, cancelled.error) == (created.id, "cancelled", None)
-        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live, 1)
+        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live)
         assert client.responses.cancel(created.id) == client.responses.retrieve(created.id) == cancelled
 
 

@@ -159,7 +159,7 @@ def test_dropped_connection_aborts_every_decode(stream, fields):
     with live(ScriptedEngine(["x"], pace=30)) as server:
         with pytest.raises(httpx.TimeoutException):
             ask(server, timeout=0.3, stream=stream, **fields)
-        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live, 1)
+        eventually(lambda: server.engine.running == 0 and not server.service.jobs.live)
         assert server.engine.cancelled > 0
 
 

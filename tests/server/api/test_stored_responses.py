@@ -123,7 +123,7 @@ def test_deleting_a_running_response_cancels_it():
         eventually(lambda: server.engine.running)
         deleted = fetch(server, running, "DELETE").json()
         assert deleted == {"id": running, "object": "response", "deleted": True}
-        eventually(lambda: server.engine.running == 0 and not server.service.jobs.background, 2)
+        eventually(lambda: server.engine.running == 0 and not server.service.jobs.background)
         assert fetch(server, running).status_code == 404
 
 

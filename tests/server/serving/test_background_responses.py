@@ -55,7 +55,7 @@ def test_response_is_cancelled_at_another_server(redis_url, path):
         created = ask(first, background=True, **path).json()["id"]
         eventually(lambda: first.engine.running and fetch(second, created).status_code == 200)
         assert fetch(second, created, "POST", "/cancel").json()["status"] == "cancelled"
-        eventually(lambda: first.engine.running == 0, 1)
+        eventually(lambda: first.engine.running == 0)
         assert has_status(first, created, "cancelled") and has_status(second, created, "cancelled")
 
 

@@ -11,7 +11,7 @@ from tests.server.api.responses_client import ask
 pytestmark = pytest.mark.live
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
-SHORT_BUDGET = {"budget": {"seconds": 0.4}, "cache": "no-store"}
+SHORT_BUDGET = {"budget": {"seconds": 1.5}, "cache": "no-store"}
 BOXED = "so \\boxed{42}"
 
 

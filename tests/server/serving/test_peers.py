@@ -81,7 +81,7 @@ def test_a_request_is_cancelled_and_traced_by_id_at_another_server(redis_url):
         assert cancel(second, "yours").status_code == 404 and first.engine.running
         assert cancel(second, "mine").json() == {"id": "mine", "object": "request", "cancelled": True}
         assert asked.result(5).json()["error"]["code"] == "request_cancelled"
-        eventually(lambda: first.engine.running == 0, 1)
+        eventually(lambda: first.engine.running == 0)
         assert cancel(second, "mine").status_code == 404
         eventually(lambda: get_trace(second, "mine").content == get_trace(first, "mine").content)
         assert get_trace(second, "mine").json()["status"] == "request_cancelled"

@@ -147,5 +147,5 @@ async def test_client_disconnect_closes_every_upstream_call_at_once(fields):
             async with client.stream("POST", "/v1/chat/completions", json=HELLO | fields, timeout=0.3) as answer:
                 async for _ in answer.aiter_bytes():
                     pass
-        await eventually(lambda: fake.counters.in_flight == 0 and not service.jobs.live, 1)
+        await eventually(lambda: fake.counters.in_flight == 0 and not service.jobs.live)
         assert fake.counters.aborted == (8 if "strategy" in fields else 1)
