@@ -10,7 +10,7 @@ from cogitate.server.engine.vllm import env
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.vllm_server import VllmServer, vllm_server
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.faults]
 
 CHAT = "/v1/chat/completions"
 SEARCH = {

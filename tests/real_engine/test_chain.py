@@ -16,7 +16,7 @@ import pytest
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from tests.fakes.vllm_server import vllm_server
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.faults]
 QUESTION = {"role": "user", "content": "A farmer has 17 sheep and buys 5 more. How many has he now? Think in steps."}
 BEAM_SEARCH = {"name": "beam_search", "n": 2, "width": 2, "verifier": "confidence", "max_steps": 3}
 START_SECONDS = 240

@@ -170,10 +170,3 @@ def test_search_is_cancelled_by_its_id(client, server):
             return statuses[0], statuses[1]
 
     assert anyio.run(run) == (200, 499)
-
-
-def test_setting_of_the_launcher_stops_the_start_with_a_line():
-    variables = {"VLLM_PLUGINS": "cogitate", "COGITATE_API_KEYS_FILE": "/nowhere"}
-    with pytest.raises(AssertionError, match="COGITATE_API_KEYS_FILE has no effect in `vllm serve`"):  # noqa: SIM117
-        with vllm_server(environment=variables):
-            pass
