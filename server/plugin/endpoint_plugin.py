@@ -6,7 +6,6 @@ are `cogitate serve`'s.
 """
 
 import asyncio
-import logging
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from starlette.types import ASGIApp, Lifespan
 from cogitate.server.api.pass_on import PassOn, StoredFirst
 from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
 from cogitate.server.engine.vllm.application import LoadedEngine, copy_routes
-from cogitate.server.engine.vllm.attach import build_attached_backend
+from cogitate.server.engine.vllm.attach import build_attached_backend, warn_of_separate_processes
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.observability.metrics import Metrics
@@ -31,11 +30,6 @@ from cogitate.strategies import STRATEGIES
 
 ENGINE_PATHS = frozenset({"/health", "/metrics"})
 """Paths that stay vLLM's. Its /metrics has our metrics too, since they are in the process's registry."""
-NEEDS_REDIS = (
-    "cogitate: with %d API servers, cancelling, traces and cached answers reach only the process that got the request: "
-    "set COGITATE_REDIS_URL to share them"
-)
-log = logging.getLogger("cogitate")
 
 
 class CogitatePlugin:
@@ -70,8 +64,7 @@ class CogitatePlugin:
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:
         """Build the service over vLLM's engine. Raises CannotStart, which ends vLLM's start."""
-        if (args.api_server_count or 1) > 1 and self.settings.redis_url is None:
-            log.warning(NEEDS_REDIS, args.api_server_count)
+        warn_of_separate_processes(args, self.settings)
         loaded = LoadedEngine(engine_client, self.app, args, self.routes)
         backend = await build_attached_backend(loaded, self.settings)
         state.service = build_service(self.settings, backend, self.metrics)

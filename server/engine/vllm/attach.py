@@ -1,8 +1,10 @@
 """A backend over an engine that `vllm serve` has started."""
 
+from argparse import Namespace
 from dataclasses import fields
 
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.logger import init_logger
 from vllm.platforms import current_platform
 
 from cogitate.server.engine import CannotStart
@@ -16,6 +18,19 @@ TEMPLATE_ARGUMENTS = frozenset(
     | {"enable_auto_tool_choice", "exclude_tools_when_tool_choice_none", "tool_parser_plugin", "lora_modules"}
 )
 """Arguments of vLLM's server, beside the engine's, that shape responses."""
+
+NEEDS_REDIS = (
+    "cogitate: with %d API servers, cancelling, traces and cached answers reach only the process that got the request: "
+    "set COGITATE_REDIS_URL to share them"
+)
+log = init_logger("vllm.cogitate")
+"""A logger of vLLM's, whose handlers it has."""
+
+
+def warn_of_separate_processes(args: Namespace, settings: Settings) -> None:
+    """Write to vLLM's log what several API servers do not share without a Redis."""
+    if (args.api_server_count or 1) > 1 and settings.redis_url is None:
+        log.warning(NEEDS_REDIS, args.api_server_count)
 
 
 async def build_attached_backend(loaded: LoadedEngine, settings: Settings) -> VllmBackend:
