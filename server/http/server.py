@@ -12,7 +12,6 @@ from typing import Literal
 import uvicorn
 from starlette.types import ASGIApp
 
-from cogitate.server.http.acceptor import Acceptor
 from cogitate.server.http.protocol import HttpProtocol
 from cogitate.server.http.tls import Tls
 
@@ -64,7 +63,6 @@ class DrainingServer(uvicorn.Server):
         self._tls = tls
         self._drain, self._abort, self._linger, self._kill = drain, abort, linger, kill
         self._draining: asyncio.Task[None] | None = None
-        self._acceptors: list[Acceptor] = []
         self._others: list[tuple[uvicorn.Config, socket.socket]] = []
         self._refresh: asyncio.Task[None] | None = None
         """Loads changed certificates."""
@@ -75,19 +73,20 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts the application, then accepts connections of the sockets."""
-        await super().startup(sockets=[])
-        for config, listener in [*((self.config, each) for each in sockets or ()), *self._others]:
-            if not config.loaded:
-                config.load()
-            acceptor = Acceptor(listener, partial(self._create_protocol, config), config.ssl)
-            acceptor.open(config.backlog)
-            self._acceptors.append(acceptor)
+        unix = [each for each in sockets or () if each.family == socket.AF_UNIX]
+        await super().startup(sockets=[each for each in sockets or () if each not in unix])
+        loop = asyncio.get_running_loop()
+        for listener in unix:
+            create = partial(self._create_protocol, self.config)
+            self.servers.append(await loop.create_unix_server(create, sock=listener, ssl=self.config.ssl))
+        for config, listener in self._others:
+            config.load()
+            create = partial(self._create_protocol, config)
+            self.servers.append(await loop.create_server(create, sock=listener, backlog=config.backlog))
         if self._tls and self._tls.enable_ssl_refresh and self.config.ssl:
             self._refresh = asyncio.create_task(self._tls.refresh(self.config.ssl))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for acceptor in self._acceptors:
-            acceptor.close()
         if self._refresh:
             self._refresh.cancel()
         await super().shutdown(sockets=[*(sockets or ()), *(listener for _, listener in self._others)])
