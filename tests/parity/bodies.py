@@ -97,7 +97,7 @@ KINDS = (
         "chat",
         "/v1/chat/completions",
         "vllm.entrypoints.openai.chat_completion.protocol.ChatCompletionRequest",
-        {"model": DEMO_MODEL_NAME, "messages": MESSAGES, "max_tokens": 6, "temperature": 0},
+        {"model": DEMO_MODEL_NAME, "messages": MESSAGES, "max_tokens": 4, "temperature": 0},
         {
             "add_generation_prompt": {"add_generation_prompt": False},
             "add_special_tokens": {"add_special_tokens": True},
@@ -117,7 +117,7 @@ KINDS = (
         "completions",
         "/v1/completions",
         "vllm.entrypoints.openai.completion.protocol.CompletionRequest",
-        {"model": DEMO_MODEL_NAME, "prompt": "One, two,", "max_tokens": 6, "temperature": 0},
+        {"model": DEMO_MODEL_NAME, "prompt": "One, two,", "max_tokens": 4, "temperature": 0},
         {
             "add_special_tokens": {"add_special_tokens": False},
             "logprobs": {"logprobs": 2},
@@ -128,7 +128,7 @@ KINDS = (
         "responses",
         "/v1/responses",
         "vllm.entrypoints.openai.responses.protocol.ResponsesRequest",
-        {"model": DEMO_MODEL_NAME, "input": "Name a colour.", "max_output_tokens": 6, "temperature": 0},
+        {"model": DEMO_MODEL_NAME, "input": "Name a colour.", "max_output_tokens": 4, "temperature": 0},
         {
             "enable_response_messages": {"enable_response_messages": True},
             "include": {"include": ["message.output_text.logprobs"], "top_logprobs": 1},
@@ -151,7 +151,7 @@ KINDS = (
         "messages",
         "/v1/messages",
         "vllm.entrypoints.anthropic.protocol.AnthropicMessagesRequest",
-        {"model": DEMO_MODEL_NAME, "messages": MESSAGES, "max_tokens": 6, "temperature": 0},
+        {"model": DEMO_MODEL_NAME, "messages": MESSAGES, "max_tokens": 4, "temperature": 0},
         {
             "output_config": {"output_config": {"effort": "low"}},
             "stop_sequences": {"stop_sequences": ["e"]},

@@ -108,7 +108,9 @@ async def walk_fields(client: httpx.AsyncClient, urls: tuple[str, str], keyed: s
         for field in list_fields(kind):
             body = kind.build(field)
             verdict = await compare(client, urls, kind, body)
-            response = await client.post(keyed + kind.path, json=body, headers={"authorization": f"Bearer {key}"})
+            # The field is refused before a limit that is wrong, so that no answer takes the engine's time twice.
+            wrong = body | {"max_output_tokens" if kind.path == "/v1/responses" else "max_tokens": -1}
+            response = await client.post(keyed + kind.path, json=wrong, headers={"authorization": f"Bearer {key}"})
             refusal = response.status_code == 400 and "--allow-field" in response.text
             rows.append((kind, Row(field, verdict, "refused by name, unless --allow-field" if refusal else SAME)))
     return rows

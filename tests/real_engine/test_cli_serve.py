@@ -219,6 +219,7 @@ def is_one_line(done: "subprocess.CompletedProcess[str]") -> bool:
     return error.startswith("cogitate: ") and error.count("\n") == 1 and "Traceback" not in done.stdout + error
 
 
+@pytest.mark.faults
 def test_a_model_that_vllm_cannot_serve_is_one_line_with_vllms_reason(tmp_path: Path):
     """The reason comes from whichever of vLLM's processes fails. Each start takes a while, so all run at once."""
     (tmp_path / "config.json").write_text("{}")

@@ -169,4 +169,4 @@ def test_search_is_cancelled_by_its_id(client, server):
                 statuses.append((await both.post("/v1/requests/mine/cancel")).status_code)
             return statuses[0], statuses[1]
 
-    assert anyio.run(run) == (200, 499)
+    assert sorted(anyio.run(run)) == [200, 499]  # whichever response is first

@@ -84,7 +84,7 @@ async def test_strategy_answers_with_and_without_a_stream(clients, engine):
         streamed = await stream.get_final_message()
     assert summarize(answer)["content"] == summarize(streamed)["content"]
     assert answer.cogitate["strategy"] == "self_consistency"
-    assert answer.usage.output_tokens >= 16
+    assert answer.usage.output_tokens > len(answer.content)  # every sample is billed
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -78,7 +78,7 @@ def test_vllm_plugins_without_ours_stops_the_server_with_one_line() -> None:
     assert "VLLM_PLUGINS=other excludes it; add cogitate to VLLM_PLUGINS or unset it" in done.stderr
 
 
-@pytest.mark.parametrize("engine", ["main", "reward"])
+@pytest.mark.parametrize("engine", ["main", pytest.param("reward", marks=pytest.mark.faults)])
 def test_a_worker_without_the_plugin_stops_the_start_with_one_line(tmp_path: Path, engine: str) -> None:
     from tests.fakes.tiny_reward_models import build
 

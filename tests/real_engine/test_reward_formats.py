@@ -98,7 +98,13 @@ FAMILIES: dict[str, tuple[str, Scores]] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=FAMILIES)
+def list_families() -> list[object]:
+    """Two families in every run, and all with `make faults`, since each starts an engine."""
+    often = ("skywork_prm", "outcome")
+    return [name if name in often else pytest.param(name, marks=pytest.mark.faults) for name in FAMILIES]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list_families())
 async def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Family]:
     import torch
     from transformers import AutoTokenizer

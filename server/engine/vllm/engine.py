@@ -88,7 +88,8 @@ class VllmEngine:
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         try:
-            return await self.call_route(PlainBody(path_of(request), self._list_fields(request)), salt)
+            content = {**self._list_fields(request), "model": self.current_card.resolve(request.model)}
+            return await self.call_route(PlainBody(path_of(request), content), salt)
         except ApiError as error:
             raise _with_prompt_param(request, error) from error
 

@@ -123,6 +123,7 @@ def test_a_failure_is_summarized_in_one_line(output: str, line: str) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.faults
 def test_the_real_model_converts_to_a_dense_bfloat16_llama(tmp_path: Path) -> None:
     from safetensors import safe_open
 
