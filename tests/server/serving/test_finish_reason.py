@@ -16,7 +16,7 @@ BOXED = "so \\boxed{42}"
 
 
 def slow_from(call: int) -> ScriptedEngine:
-    return ScriptedEngine([BOXED, BOXED, "so it \\boxed{41} goes on"], pace=lambda at: 0.0 if at < call else 0.1)
+    return ScriptedEngine([BOXED, BOXED, "so it \\boxed{41} goes on"], pace=lambda at: 0.0 if at < call else 9)
 
 
 def test_a_complete_tool_call_at_a_deadline_keeps_finish_reason_tool_calls():
