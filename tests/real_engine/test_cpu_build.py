@@ -80,6 +80,7 @@ def test_vllms_own_defaults_are_still_those_that_cpu_defaults_replaces(tmp_path:
     assert config.model_config.max_model_len == LLAMA["max_position_embeddings"]
 
 
+@pytest.mark.faults
 def test_a_seeded_request_with_chunked_prefill_still_kills_the_cpu_engine(tmp_path: Path) -> None:
     """Otherwise `CPU_DEFAULTS` need not disable chunked prefill, nor bound the default context."""
     from tests.fakes.tiny_reward_models import VERDICTS, build

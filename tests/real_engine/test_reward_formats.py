@@ -99,8 +99,8 @@ FAMILIES: dict[str, tuple[str, Scores]] = {
 
 
 def list_families() -> list[object]:
-    """Two families in every run, and all with `make faults`, since each starts an engine."""
-    often = ("skywork_prm", "outcome")
+    """One family in every run, and all with `make faults`, since each starts an engine."""
+    often = ("skywork_prm",)
     return [name if name in often else pytest.param(name, marks=pytest.mark.faults) for name in FAMILIES]
 
 
