@@ -23,10 +23,10 @@ from cogitate.server.auth.keys import Keys
 from cogitate.server.engine import CannotStart, HasApplication, WrongFlag
 from cogitate.server.errors import Forbidden
 from cogitate.server.http.authentication import Authentication
+from cogitate.server.http.error_response import build_error_response
 from cogitate.server.http.head import HeadAsGet
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
-from cogitate.server.protocol.json import OrjsonResponse
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.service import Service
 from cogitate.strategies import STRATEGIES
@@ -85,10 +85,12 @@ class EngineApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.service.ready or scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
-        if self.service.settings.api_keys_file and not is_open_with_keys(scope["path"]):
+        application = self.backend.application()
+        path = scope["path"].removeprefix(application.root_path or "")
+        if self.service.settings.api_keys_file and not is_open_with_keys(path):
             error = Forbidden("This path has no limits by API key, and keys divide this server's users.")
-            return await OrjsonResponse(error.body, error.status)(scope, receive, send)
-        return await self.backend.application()(scope, receive, send)
+            return await build_error_response(scope, error)(scope, receive, send)
+        return await application(scope, receive, send)
 
 
 def attach_to_engine(service: Service) -> None:
@@ -98,12 +100,12 @@ def attach_to_engine(service: Service) -> None:
     app, settings = service.backend.application(), service.settings
     suffixes = frozenset({*STRATEGIES, *settings.presets})
     app.state.service = service
-    plain = request_response(answer_plain)
+    app.add_exception_handler(HTTPException, render_http_exception)  # vLLM's own answers {"detail": "Not Found"}
     for route, earlier in attach_routes(app):
         if earlier is not None and route.path in PASSED_ON_BODIES:
-            app_of_plain = plain if route.path in LIMIT_FIELDS else earlier.app
+            plain = request_response(partial(answer_plain, route.path)) if route.path in LIMIT_FIELDS else earlier.app
             limits = settings.max_body_bytes, settings.receive_seconds
-            route.app = PassOn(app_of_plain, route.app, suffixes, *limits, stores=True)
+            route.app = PassOn(plain, route.app, suffixes, *limits, stores=route.path == "/v1/responses")
 
 
 def create_probe_app(service: Service) -> FastAPI:

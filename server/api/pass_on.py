@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import RequestTimeout
-from cogitate.server.planning.selects_strategy import asks_to_store, selects_strategy
-from cogitate.server.protocol.json import OrjsonResponse
+from cogitate.server.http.error_response import build_error_response
+from cogitate.server.planning.selects_strategy import asks_to_store, parse_marked, selects_header, selects_strategy
 from cogitate.server.serving.service import Service
 
 
@@ -27,7 +27,7 @@ class PassOn:
     seconds: float | None = None
     """Time for the body to arrive; a slower one gets a 408. None: no limit, as in vLLM."""
     stores: bool = False
-    """Whether responses that are to be stored are ours too."""
+    """Whether responses that are to be stored are ours too: for the Responses API."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -35,13 +35,14 @@ class PassOn:
                 messages, size = await read_body(receive, self.max_bytes)
         except TimeoutError:
             error = RequestTimeout(f"The body did not arrive within {self.seconds:g} s.")
-            return await OrjsonResponse(error.body, error.status, headers=error.headers)(scope, receive, send)
-        is_ours = False
-        if self.max_bytes is None or size <= self.max_bytes:
-            body = b"".join(message.get("body", b"") for message in messages)
-            is_ours = selects_strategy(body, scope["headers"], self.suffixes)
-            is_ours = is_ours or (self.stores and asks_to_store(scope["path"], body))
+            return await build_error_response(scope, error)(scope, receive, send)
+        is_read = self.max_bytes is None or size <= self.max_bytes
+        is_ours = is_read and (selects_header(scope["headers"]) or self._selects(messages))
         return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
+
+    def _selects(self, messages: list[Message]) -> bool:
+        content = parse_marked(b"".join(message.get("body", b"") for message in messages))
+        return selects_strategy(content, self.suffixes) or (self.stores and asks_to_store(content))
 
 
 async def read_body(receive: Receive, max_bytes: int | None = None) -> tuple[list[Message], int]:

@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncGenerator
 
-import orjson
 from fastapi import Request, Response
 
 from cogitate.server.api import messages_stream, sse
-from cogitate.server.api.request_body import MAX_DEPTH, caller, is_too_deep, read_body
+from cogitate.server.api.request_body import caller, parse_json, read_body
 from cogitate.server.api.respond import Encoding, respond
 from cogitate.server.engine import Body
 from cogitate.server.errors import BadRequest
@@ -23,28 +22,22 @@ OWN_HEADERS = frozenset(
 """Headers of the connection and of this server, which vLLM's handler does not get."""
 
 
-async def answer_plain(request: Request) -> Response:
-    """Answers a body of vLLM's. Raises ApiError."""
+SHARED_HEADERS = frozenset({b"x-data-parallel-rank", b"x-request-id", b"x-session-id"})
+"""Headers that reach past one request, as the field `request_id` does: not passed on where keys divide users."""
+
+
+async def answer_plain(path: str, request: Request) -> Response:
+    """Answers a body of vLLM's. `path`: that of vLLM's route, without a prefix. Raises ApiError."""
     service: Service = request.app.state.service
     service.check_ready()
-    content = parse_object(await read_body(request))
-    headers = tuple((name, value) for name, value in request.scope["headers"] if name not in OWN_HEADERS)
-    body = PlainBody(request.scope["path"], content, headers)
-    plan = build_body_plan(body, service.backend.card, service.settings, caller(request))
-    return await respond(service, plan, request, ENCODING, stream=body.stream)
-
-
-def parse_object(body: bytes) -> Body:
-    """Raises BadRequest for what is no JSON object, or is nested too deep."""
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    content = parse_json(await read_body(request))
     if not isinstance(content, dict):
         raise BadRequest("The body must be a JSON object.")
-    if is_too_deep(body, content):
-        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
-    return content
+    hidden = OWN_HEADERS | SHARED_HEADERS if service.settings.api_keys_file else OWN_HEADERS
+    headers = tuple((name, value) for name, value in request.scope["headers"] if name not in hidden)
+    body = PlainBody(path, content, headers)
+    plan = build_body_plan(body, service.backend.card, service.settings, caller(request))
+    return await respond(service, plan, request, ENCODING, stream=body.stream)
 
 
 def relabel_repeatable(plan: Plan, body: Body, *, cached: bool) -> Body:

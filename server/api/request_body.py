@@ -58,19 +58,26 @@ async def read_body(request: Request) -> bytes:
 
 def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str], served_model: str) -> Model:
     """Decode, translate other servers' fields, and validate. Raises BadRequest for the first field that is wrong."""
+    content = parse_json(body)
     try:
-        content = orjson.loads(body)
-        if is_too_deep(body, content):
-            raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
         if not compat.HEADERS.isdisjoint(headers) or (
             isinstance(content, dict) and not compat.FIELDS.isdisjoint(content)
         ):
             content = compat.translate(content, headers, served_model)
         return model.model_validate(content)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from None
     except ValidationError as error:
         raise to_bad_request(error) from None
+
+
+def parse_json(body: bytes) -> object:
+    """Decode JSON. Raises BadRequest for what is none, or is nested too deep."""
+    try:
+        content: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    if is_too_deep(body, content):
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return content
 
 
 def is_too_deep(body: bytes, content: object) -> bool:

@@ -9,6 +9,8 @@ MIN_VARIED_TEMPERATURE = 0.1
 MIN_SAMPLED_TEMPERATURE = 1e-5
 """Below it vLLM decodes greedily, and takes no n above 1."""
 
+MAX_COPIES = 128
+"""OpenAI's limit of n; above it vLLM refuses the request."""
 PATHS_WITH_CHOICES = ("/v1/chat/completions", "/v1/completions")
 """The paths whose answers have `n` choices."""
 
@@ -41,7 +43,7 @@ def separate_copies(request: AnyRequest) -> tuple[AnyRequest, int]:
 
 def separate_body_copies(body: PlainBody) -> tuple[PlainBody, int]:
     """The same for a body as the client sent it. A beam search has n different choices at any temperature."""
-    has_choices = body.path in PATHS_WITH_CHOICES and body.content.get("n") == body.n and body.n > 1
+    has_choices = body.path in PATHS_WITH_CHOICES and body.content.get("n") == body.n and 1 < body.n <= MAX_COPIES
     if not has_choices or not is_greedy(body) or body.content.get("use_beam_search"):
         return body, 1
     return body.with_n(1), body.n

@@ -12,7 +12,7 @@ from cogitate.server.planning.compatibility import check_plain_width
 from cogitate.server.planning.copies import separate_body_copies
 from cogitate.server.planning.cost import DEFAULT_RAW_MAX_TOKENS, build_cost_error
 from cogitate.server.planning.media import check_media
-from cogitate.server.planning.plan import NO_SEED, Plan, new_answer_id
+from cogitate.server.planning.plan import NO_SEED, Plan, bound_plain_answer, new_answer_id
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.settings import Settings
 
@@ -70,13 +70,13 @@ def limit_cost(body: PlainBody, card: ModelCard, settings: Settings, caller: Cal
     Without a limit of its own an answer may fill the context. Where that costs too much, it is given a limit.
     """
     max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
-    width, context, limit = body.n * body.width, card.max_model_len, body.limit
+    width, context = body.n * body.width, card.max_model_len
     if caller.limits.generations is not None:
         check_plain_width(body, width, caller.limits.generations)
-    is_raw = body.path == "/v1/completions"
-    if limit is None and not is_raw and 0 < (affordable := max_cost // width) < context:
-        body, limit = body.with_limit(affordable), affordable
-    cost = min(limit or (DEFAULT_RAW_MAX_TOKENS if is_raw else context), context) * width
+    default = DEFAULT_RAW_MAX_TOKENS if body.path == "/v1/completions" else context
+    limit, cost = bound_plain_answer(body.limit, default, width, context, max_cost)
+    if limit is not None and limit != body.limit:
+        body = body.with_limit(limit)
     if cost > max_cost:
         raise build_cost_error(cost, max_cost, body.limit_field)
     return body, cost, width

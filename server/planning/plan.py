@@ -26,6 +26,7 @@ from cogitate.server.planning.cost import (
     max_answer_tokens,
 )
 from cogitate.server.planning.media import check_media
+from cogitate.server.planning.sampling import build_sampling
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.protocol.chat import ChatRequest
@@ -166,18 +167,17 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
     if request.budget is not None:
         raise UnsupportedParameter("budget needs a strategy; a plain request is bounded by max_tokens.", param="budget")
     request, copies = separate_copies(request) if request.n not in (None, 1) else (request, 1)
-    n, context, limit = request.n or 1, card.max_model_len, request.limit
+    n, context = request.n or 1, card.max_model_len
     is_chat = isinstance(request, ChatRequest)
     width = n if is_chat else n * request.width
     if caller.limits.generations is not None:
         check_plain_width(request, width, caller.limits.generations)
-    if limit is None and is_chat and 0 < (affordable := max_cost // n) < context:
-        # Without a limit of its own a chat may fill the context. That is replaced by what it may cost.
-        request, limit = request.model_copy(update={"max_tokens": affordable}), affordable
     default = context if is_chat else DEFAULT_RAW_MAX_TOKENS
+    limit, cost = bound_plain_answer(asked := request.limit, default, width, context, max_cost)
+    if limit != asked:
+        request = request.model_copy(update={"max_tokens": limit})
     if has_token_fields(request):
         check_token_fields(request, card, limit or default)
-    cost = min(limit or default, context) * width
     if cost > max_cost:
         raise build_cost_error(cost, max_cost, "max_tokens")
     repeats = request.temperature == 0 or request.seed not in (None, NO_SEED)
@@ -196,6 +196,19 @@ def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_
         copies=copies,
         id=new_answer_id(request),
     )
+
+
+def bound_plain_answer(
+    limit: int | None, default: int, width: int, context: int, max_cost: int
+) -> tuple[int | None, int]:
+    """Return the limit of each of `width` plain answers, and their cost, in tokens.
+
+    `default`: what an answer without a limit may have. Where that is the context, and costs too much, the answer is
+    given a limit; None: it keeps having none.
+    """
+    if limit is None and default == context and 0 < (affordable := max_cost // width) < context:
+        limit = affordable
+    return limit, min(limit or default, context) * width
 
 
 def has_parts(request: AnyRequest) -> bool:
@@ -219,28 +232,3 @@ def new_answer_id(request: AnyRequest | ResponsesRequest | PlainBody) -> str:
 def answer_number(answer_id: str) -> str:
     """The unique part of an answer's id: its 32 hex digits."""
     return answer_id.rpartition("-")[2]
-
-
-def build_sampling(
-    request: AnyRequest, strategy: AnyStrategy, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
-) -> Sampling:
-    return Sampling(
-        max_tokens=max_answer_tokens(request),
-        temperature=strategy.temperature if request.temperature is None else request.temperature,
-        seed=request.seed,
-        logprobs=count_alternatives(request, strategy, verifiers, able),
-        constrained=request.constrains_text,
-    )
-
-
-def count_alternatives(
-    request: AnyRequest, strategy: AnyStrategy, verifiers: Mapping[str, Verifier], able: frozenset[Ability]
-) -> int | None:
-    """Number of alternatives per token: the maximum of what the client, the verifiers and the strategy need.
-
-    None: no log-probabilities.
-    """
-    wanted = [verifiers[name].logprobs for name in strategy.verifiers]
-    if "logprobs" in able:
-        wanted.append(strategy.logprobs)
-    return max((top for top in (*wanted, request.alternatives) if top is not None), default=None)

@@ -1,12 +1,14 @@
 """A request body that asks for no strategy, as the client sent it: vLLM's own handlers validate it.
 
-Only the fields that this server's limits and its cache depend on are read, and leniently: a value of a wrong type
-counts as absent here, and is vLLM's to refuse.
+Only the fields that this server's limits and its cache depend on are read, as leniently as vLLM's models read them: "8"
+and 8.0 are 8. What is no value of the field's type counts as absent here, and is vLLM's to refuse.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from cogitate.server.protocol.json import dumps
 
@@ -20,7 +22,8 @@ LIMIT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Path -> the fields that limit one answer, the first that is set wins."""
 ID_PREFIXES = {"/v1/completions": "cmpl", "/v1/responses": "resp", "/v1/messages": "msg"}
-MAX_CHOICES = 128
+T = TypeVar("T")
+INT, FLOAT, BOOL = TypeAdapter(int), TypeAdapter(float), TypeAdapter(bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,6 @@ class PlainBody:
     strategy: ClassVar[None] = None
     stream_options: ClassVar[None] = None
     """Read by vLLM alone."""
-    needs_engine_stream: ClassVar[bool] = True
-    """A stream is always vLLM's own."""
 
     @property
     def model(self) -> str:
@@ -52,39 +53,38 @@ class PlainBody:
 
     @property
     def stream(self) -> bool:
-        return self.content.get("stream") is True
+        return read(BOOL, self.content.get("stream")) is True
 
     @property
     def seed(self) -> int | None:
-        return self._read_int("seed")
+        return read(INT, self.content.get("seed"))
 
     @property
     def temperature(self) -> float | None:
-        value = self.content.get("temperature")
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return read(FLOAT, self.content.get("temperature"))
 
     @property
     def n(self) -> int:
         """Number of answers to each prompt."""
-        return min(max(self._read_int("n") or 1, 1), MAX_CHOICES)
+        return max(read(INT, self.content.get("n")) or 1, 1)
 
     @property
     def width(self) -> int:
-        """Number of prompts."""
-        prompt = self.content.get("prompt")
-        is_batch = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
-        return len(prompt) if is_batch and isinstance(prompt, list) else 1
+        """Number of prompts, those that are embeddings among them."""
+        prompts, embeddings = self.content.get("prompt"), self.content.get("prompt_embeds")
+        batch = prompts if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else []
+        return max(len(batch) + (len(embeddings) if isinstance(embeddings, list) else 0), 1)
 
     @property
     def limit_field(self) -> str:
         """The field that limits one answer: the one that is set, else the usual one."""
         names = LIMIT_FIELDS[self.path]
-        return next((name for name in names if self._read_int(name)), names[-1])
+        return next((name for name in names if read(INT, self.content.get(name))), names[-1])
 
     @property
     def limit(self) -> int | None:
         """Maximum number of tokens in one answer; None where the client sets none."""
-        return self._read_int(self.limit_field) or None
+        return read(INT, self.content.get(self.limit_field)) or None
 
     @property
     def id_prefix(self) -> str:
@@ -101,12 +101,18 @@ class PlainBody:
         body = {name: value for name, value in self.content.items() if name not in OWN_FIELDS}
         if isinstance(options := body.get("stream_options"), dict) and "include_progress" in options:
             body["stream_options"] = {k: v for k, v in options.items() if k != "include_progress"}
-        return dumps(body | {"cache_salt": salt} if salt else body)
+        if salt and body.get("cache_salt") is None:  # a client's own is there only where the operator allows it
+            body["cache_salt"] = salt
+        return dumps(body)
 
     def model_dump_json(self) -> str:
         """The content as JSON, as a pydantic request model's."""
         return dumps(self.content).decode()
 
-    def _read_int(self, name: str) -> int | None:
-        value = self.content.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+def read(kind: TypeAdapter[T], value: object) -> T | None:
+    """Read a value as vLLM's models do; None where it is none of that type."""
+    try:
+        return None if value is None else kind.validate_python(value)
+    except ValidationError:
+        return None

@@ -75,9 +75,9 @@ async def copy_stream(events: Events, job: Job[Body]) -> None:
     A cancellation while `job` waits for its readers would otherwise leave the engine's generator, and what it decodes,
     open until it is garbage-collected.
     """
-    log = job.record
-    assert isinstance(log, RelayLog)
     async with aclosing(events):
+        log = job.record
+        assert isinstance(log, RelayLog)
         async for event in events:
             log.emit(event)
             job.accept()

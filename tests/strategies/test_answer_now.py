@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from cogitate.strategies import AnyStrategy
+from cogitate.strategies import NAMES, AnyStrategy
 from cogitate.strategies.core.execute import NoOutcome, execute
 from cogitate.strategies.core.ports import ABILITIES, SampleFailed
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
@@ -18,20 +18,6 @@ from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG
 from tests.fakes.programs import InProcessPrograms
 from tests.fakes.run import QUESTION, build_session, events
 
-NAMES = [
-    "chain_of_thought",
-    "self_consistency",
-    "best_of_n",
-    "beam_search",
-    "dvts",
-    "particle_filter",
-    "budget_forcing",
-    "self_refine",
-    "synthesis",
-    "selection",
-    "program_aided",
-    "auto",
-]
 POEM = Prompt((Message("user", "Write a poem about the sea."),))
 
 

@@ -70,6 +70,9 @@ class RouteCall:
     async def _run(self, routes: FastAPI, scope: Scope) -> None:
         try:
             await routes(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            self._left.set()  # nobody reads any more: the end must not wait for a reader
+            raise
         finally:
             if not self._left.is_set():
                 await self._messages.put(None)
@@ -126,12 +129,9 @@ class RouteCall:
     async def stream(self, start: list[Message]) -> AsyncGenerator[str]:
         """Yields the events, from those of `start` on. Each message of vLLM's streams is complete events."""
         try:
-            for message in start:
-                if text := message.get("body", b"").decode():
-                    yield text
-            is_more = bool(start[-1].get("more_body"))
+            waiting, is_more = list(start), True
             while is_more:
-                message = await self.next_message()
+                message = waiting.pop(0) if waiting else await self.next_message()
                 if text := message.get("body", b"").decode():
                     yield text
                 is_more = bool(message.get("more_body"))

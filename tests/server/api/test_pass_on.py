@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from cogitate.server.api.pass_on import PassOn
-from cogitate.server.planning.selects_strategy import selects_strategy
+from cogitate.server.planning.selects_strategy import parse_marked, selects_header, selects_strategy
 
 SUFFIXES = frozenset({"self_consistency", "quick"})
 SELECTING = [
@@ -32,28 +32,32 @@ PLAIN = [
 ]
 
 
+def selects(body: bytes) -> bool:
+    return selects_strategy(parse_marked(body), SUFFIXES)
+
+
 @pytest.mark.parametrize("body", SELECTING, ids=json.dumps)
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_body_that_selects_a_strategy_is_ours(body, ascii_only):
-    assert selects_strategy(json.dumps(body, ensure_ascii=ascii_only).encode(), [], SUFFIXES)
+    assert selects(json.dumps(body, ensure_ascii=ascii_only).encode())
 
 
 def test_escaped_field_name_selects_a_strategy_too():
-    assert selects_strategy(b'{"\\u0073trategy": "self_consistency"}', [], SUFFIXES)
+    assert selects(b'{"\\u0073trategy": "self_consistency"}')
 
 
 def test_header_of_its_hub_selects_a_strategy():
-    assert selects_strategy(b"{}", [(b"x-its-budget", b"4")], SUFFIXES)
+    assert selects_header([(b"x-its-budget", b"4")]) and not selects_header([(b"x-request-id", b"4")])
 
 
 @pytest.mark.parametrize("body", PLAIN, ids=json.dumps)
 def test_other_body_is_vllms(body):
-    assert not selects_strategy(json.dumps(body).encode(), [], SUFFIXES)
+    assert not selects(json.dumps(body).encode())
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_an_error(body):
-    selects_strategy(b'{"strategy' + body, [], SUFFIXES)
+    selects(b'{"strategy' + body)
 
 
 async def call(chunks: list[bytes], *, pause: float = 0, **limits) -> tuple[str, bytes, int | None]:
@@ -80,7 +84,7 @@ async def call(chunks: list[bytes], *, pause: float = 0, **limits) -> tuple[str,
         nonlocal status
         status = message.get("status", status)
 
-    scope = {"type": "http", "headers": []}
+    scope = {"type": "http", "path": "/v1/chat/completions", "headers": []}
     await PassOn(build_app("plain"), build_app("ours"), SUFFIXES, **limits)(scope, receive, send)
     return seen[0], seen[1], status
 

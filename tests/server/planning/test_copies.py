@@ -97,7 +97,6 @@ def test_body_for_vllms_own_handler_is_decoded_once_too():
         {"n": 3, "temperature": 0, "use_beam_search": True},
         {"n": 1000, "temperature": 0},
         {"n": "3", "temperature": 0},
-        {"n": 3, "temperature": "0"},
         {"n": 3, "temperature": -1},
         {"n": 3, "temperature": 0, "path": "/v1/responses"},
         {"n": 3, "temperature": 0, "path": "/v1/messages"},

@@ -62,6 +62,29 @@ def test_field_that_reaches_other_users_is_refused_where_keys_divide_them(field)
     assert plan({field: "x"}, allowed).request.content[field] == "x"
 
 
+@pytest.mark.parametrize(("n", "limit"), [("8", "500"), (8.0, 500.0), (8, 500)])
+def test_values_that_vllm_reads_as_numbers_count_as_such(n, limit):
+    """Otherwise a client would evade its limits by a string."""
+    assert plan({"n": n, "max_tokens": limit}, path=RAW).cost == 4000
+    with pytest.raises(ApiError):
+        plan({"n": n, "max_tokens": limit}, limits=KeyLimits(max_cost=1000), path=RAW)
+
+
+@pytest.mark.parametrize(("value", "streams"), [("true", True), (1, True), ("no", False), ("perhaps", False)])
+def test_stream_is_read_as_vllm_reads_it(value, streams):
+    assert PlainBody(CHAT, {"stream": value}).stream is streams
+
+
+def test_any_number_of_choices_and_embeddings_is_counted():
+    assert plan({"n": 5000, "max_tokens": 10}).width == 5000
+    assert plan({"prompt_embeds": ["a", "b", "c"]}, path=RAW).width == 3
+
+
+def test_salt_of_the_client_is_used_where_the_operator_allows_it():
+    body = plan({"cache_salt": "mine"}, Settings(api_keys_file=Path("keys"), allow_field=("cache_salt",))).request
+    assert body.to_engine("tenants") == b'{"cache_salt":"mine"}'
+
+
 def test_only_answers_that_repeat_exactly_are_cached():
     assert plan({"temperature": 0}).key and plan({"seed": 3}).key
     for content in ({}, {"seed": -1}, {"temperature": 0, "stream": True}, {"temperature": 0, "cache": "no-store"}):

@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from cogitate.server.planning.selects_strategy import asks_to_store
-
-RESPONSES = "/v1/responses"
+from cogitate.server.planning.selects_strategy import asks_to_store, parse_marked
 
 
 @pytest.mark.parametrize(
@@ -23,13 +21,9 @@ RESPONSES = "/v1/responses"
     ],
 )
 def test_body_asks_for_a_stored_response(fields, is_ours):
-    assert asks_to_store(RESPONSES, json.dumps({"model": "m", **fields}).encode()) is is_ours
+    assert asks_to_store(parse_marked(json.dumps({"model": "m", **fields}).encode())) is is_ours
 
 
 @pytest.mark.parametrize("body", [b"", b'"store"', b'["store"]', b'{"store": true'])
 def test_body_that_is_no_object_is_vllms_to_refuse(body):
-    assert not asks_to_store(RESPONSES, body)
-
-
-def test_chat_body_stores_nothing():
-    assert not asks_to_store("/v1/chat/completions", b'{"store": true}')
+    assert not asks_to_store(parse_marked(body))

@@ -97,6 +97,17 @@ async def test_cancelled_call_is_a_client_that_leaves():
     assert log[-1] == "left"
 
 
+async def test_call_that_nobody_reads_ends_when_its_loop_is_shut_down():
+    log: list[str] = []
+    stream = await call_route(build_routes(log), body("stream"), "")
+    await asyncio.sleep(0.1)  # the route waits for a reader
+    (running,) = [task for task in asyncio.all_tasks() if "RouteCall._run" in repr(task)]
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=2)
+    assert done
+    await stream.aclose()
+
+
 async def test_closed_stream_ends_the_route():
     log: list[str] = []
     stream = await call_route(build_routes(log), body("endless"), "")
