@@ -4,10 +4,14 @@ Where vLLM's engine process is killed, a worker of it may hang in its own shutdo
 to a process that is gone), and would keep the model's memory after the server has ended.
 """
 
+import time
+from contextlib import suppress
+
 import psutil
 
 LEFTOVER_SECONDS = 2.0
 """How long the processes of a stopped engine may take to end by themselves."""
+POLL_SECONDS = 0.05
 
 
 def list_descendants() -> frozenset[psutil.Process]:
@@ -17,7 +21,17 @@ def list_descendants() -> frozenset[psutil.Process]:
 
 def kill_leftovers(processes: frozenset[psutil.Process]) -> None:
     """Wait for processes to end, and kill those that do not. Blocks."""
-    _, alive = psutil.wait_procs(processes, timeout=LEFTOVER_SECONDS)
+    end = time.monotonic() + LEFTOVER_SECONDS
+    while (alive := list(filter(is_alive, processes))) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
     for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=LEFTOVER_SECONDS)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs. One that has ended may stay a zombie where nobody collects it, as in a container."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
