@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,14 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from cogitate.server.api.engine_paths import is_open_with_keys
 from cogitate.server.engine.vllm.frontend_args import BY_LAUNCHER, BY_VLLM, REFUSED, list_frontend_flags
 from tests.parity.bodies import KINDS, Kind
 
 SAME = "same"
+MESSAGE_CHARACTERS = 30
+"""How much of an error's message is compared: the rest may name a limit or a field in other words."""
+OURS = {"previous_response_id": "from this server's store of responses, which is divided by tenant"}
+"""Fields that vLLM's own handlers do not get."""
 CHANGING = frozenset(
     {"id", "created", "created_at", "completed_at", "item_id", "response_id", "request_id", "call_id"}
     | {"system_fingerprint", "cached_tokens", "cache_write_tokens"}
@@ -73,11 +77,16 @@ def walk_flags() -> Iterator[Row]:
             yield Row(shown, f"refused by name: {REFUSED[flag]}")
 
 
-def walk_paths(vllms: FastAPI, ours: FastAPI, passed_on: Mapping[str, str]) -> Iterator[Row]:
-    """Yields a row for each operation of vLLM's route table.
+async def walk_paths(
+    client: httpx.AsyncClient, keyed: str, key: str, apps: tuple[FastAPI, FastAPI], passed_on: Mapping[str, str]
+) -> list[Row]:
+    """Returns a row for each operation of vLLM's route table; asks each of the server with keys, at `keyed`.
 
-    `passed_on`: the paths of ours that pass on a body without a strategy, and why the others are ours.
+    `apps`: vLLM's and ours. `passed_on`: the paths of ours that pass on a body without a strategy, and why the others
+    are ours.
     """
+    vllms, ours = apps
+    rows = []
     own = {(path, method): route for path, method, route in list_operations(ours)}
     for path, method, route in list_operations(vllms):
         other = own.get((path, method))
@@ -87,7 +96,12 @@ def walk_paths(vllms: FastAPI, ours: FastAPI, passed_on: Mapping[str, str]) -> I
             verdict = SAME
         else:
             verdict = passed_on.get(path, "DIFFERENT")
-        yield Row(f"{method} {path}", verdict, SAME if is_open_with_keys(path) else "refused: it has no limits by key")
+        url = keyed + re.sub(r"\{[^}]*\}", "x", path)
+        content = {"json": {}} if method == "POST" else {}
+        response = await client.request(method, url, headers={"authorization": f"Bearer {key}"}, **content)
+        is_refused = response.status_code == 403 and "no limits by API key" in response.text
+        rows.append(Row(f"{method} {path}", verdict, "refused: it has no limits by key" if is_refused else SAME))
+    return rows
 
 
 async def compare(client: httpx.AsyncClient, urls: tuple[str, str], kind: Kind, body: Mapping[str, Any]) -> str:
@@ -97,7 +111,8 @@ async def compare(client: httpx.AsyncClient, urls: tuple[str, str], kind: Kind, 
     if answers[0].status_code != answers[1].status_code:
         return f"DIFFERENT: status {answers[0].status_code}, and vLLM's {answers[1].status_code}: {texts}"
     if answers[0].status_code >= 400:
-        return SAME if "error" in answers[0].json() else f"DIFFERENT: {texts[0]}"
+        ours, vllms = (answer.json()["error"]["message"][:MESSAGE_CHARACTERS] for answer in answers)
+        return SAME if ours == vllms else f"DIFFERENT: {ours}, and vLLM's {vllms}"
     return SAME if texts[0] == texts[1] else f"DIFFERENT: {texts[0]} and vLLM's {texts[1]}"
 
 
@@ -107,7 +122,7 @@ async def walk_fields(client: httpx.AsyncClient, urls: tuple[str, str], keyed: s
     for kind in KINDS:
         for field in list_fields(kind):
             body = kind.build(field)
-            verdict = await compare(client, urls, kind, body)
+            verdict = OURS.get(field) or await compare(client, urls, kind, body)
             # The field is refused before a limit that is wrong, so that no answer takes the engine's time twice.
             wrong = body | {"max_output_tokens" if kind.path == "/v1/responses" else "max_tokens": -1}
             response = await client.post(keyed + kind.path, json=wrong, headers={"authorization": f"Bearer {key}"})

@@ -29,7 +29,8 @@ async def measure(engine: BorrowedBackend) -> str:
     """Walks over an engine. Returns the table."""
     async with serve_all(engine) as servers, httpx.AsyncClient(timeout=120) as client:
         fields = await walk_fields(client, (servers.ours, servers.vllms), servers.keyed, servers.key)
-        paths = list(walk_paths(servers.vllm_app, servers.our_app, PASSED_ON))
+        apps = servers.vllm_app, servers.our_app
+        paths = await walk_paths(client, servers.keyed, servers.key, apps, PASSED_ON)
     parts = [HEAD, "## Paths\n", *render(paths, "method and path")]
     for kind in KINDS:
         rows = [row for each, row in fields if each is kind]
