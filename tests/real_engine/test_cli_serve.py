@@ -1,6 +1,7 @@
 """`cogitate serve` as a process: start, the printed curl command, the official client, signals, errors on start."""
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -32,6 +33,7 @@ class ServerProcess:
     url: str
     output: str
     """Standard output and error up to the ready line."""
+    engine_log: Path | None = None
 
     def ask(self, timeout: float = 60, **fields: object) -> httpx.Response:
         body = {"model": "smollm2-135m-instruct", "messages": CHAT, "max_tokens": 40} | fields
@@ -41,7 +43,8 @@ class ServerProcess:
 @contextlib.contextmanager
 def start(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
     command = [*COGITATE, "serve", "--port", "0", "--engine-args", '{"max_model_len": 2048}', *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = os.environ | {"VLLM_LOG_STATS_INTERVAL": "1"}  # noqa: TID251  a test run has no settings
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
     finally:
@@ -50,14 +53,14 @@ def start(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
         process.stdout.close()
 
 
-def wait_until_ready(process: "subprocess.Popen[str]") -> ServerProcess:
+def wait_until_ready(process: "subprocess.Popen[str]", engine_log: Path | None = None) -> ServerProcess:
     output = ""
     end = time.monotonic() + LIMIT
     while "Stop: Ctrl-C" not in output:
         line = process.stdout.readline()
         output += line
         assert line and time.monotonic() < end, output
-    return ServerProcess(process, re.search(r"http://[^/\s]+", output).group(), output)
+    return ServerProcess(process, re.search(r"http://[^/\s]+", output).group(), output, engine_log)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +71,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPr
     folder = tmp_path_factory.mktemp("prm")
     tiny_reward_models.build(folder)
     sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not unavailable_reason(how))]
-    with start("--reward-model", str(folder), "--drain-seconds", "20", *sandbox) as full, start() as plain:
-        yield wait_until_ready(full), wait_until_ready(plain)
+    log = folder / "engine.log"
+    logs = ["--enable-log-requests", "--engine-log", str(log)]
+    with start("--reward-model", str(folder), "--drain-seconds", "20", *sandbox, *logs) as full, start() as plain:
+        yield wait_until_ready(full, log), wait_until_ready(plain)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +149,14 @@ def test_metrics_include_our_own_and_vllms(server):
 def test_metrics_contain_no_text_of_prompts(server):
     server.ask(messages=[{"role": "user", "content": "xyzzy-canary"}], strategy="self_consistency")
     assert "xyzzy" not in httpx.get(f"{server.url}/metrics").text
+
+
+def test_the_engine_log_has_requests_and_statistics_as_under_vllm_serve(server):
+    number = server.ask(max_tokens=80, min_tokens=80).json()["id"]
+    end = time.monotonic() + 20
+    while "Avg generation throughput" not in (text := server.engine_log.read_text()) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert f"Received request {number}" in text and "Avg generation throughput" in text
 
 
 def test_sigterm_finishes_running_requests_rejects_new_ones_and_exits_with_0(server):

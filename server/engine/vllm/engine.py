@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +44,8 @@ class VllmEngine:
     processes: frozenset[psutil.Process] = frozenset()
     """The engine's own processes."""
     adapters: AdapterIdentities = field(default_factory=AdapterIdentities)
+    lifespan: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What vLLM's application does while it runs, such as the log line of statistics; empty under `vllm serve`."""
 
     @property
     def is_dead(self) -> bool:
@@ -76,6 +79,7 @@ class VllmEngine:
     async def close(self) -> None:
         await asyncio.to_thread(self.loaded.llm.shutdown, SHUTDOWN_SECONDS)
         await asyncio.to_thread(kill_leftovers, self.processes)
+        await self.lifespan.aclose()
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str) -> VllmConversation:
         try:
@@ -149,7 +153,9 @@ async def start_engine(
     processes = list_descendants() - earlier
     await check_workers(llm)
     engine = await build_engine(await load_application(llm, args), ModelSpec(model, engine_args), reward)
-    return replace(engine, processes=processes)
+    lifespan = AsyncExitStack()
+    await lifespan.enter_async_context(engine.loaded.app.router.lifespan_context(engine.loaded.app))
+    return replace(engine, processes=processes, lifespan=lifespan)
 
 
 async def build_engine(loaded: LoadedEngine, model: ModelSpec, reward: ModelSpec | None = None) -> VllmEngine:

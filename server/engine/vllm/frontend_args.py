@@ -1,7 +1,7 @@
 """Flags of vLLM's API server under `cogitate serve`: who honours each, and why some are refused.
 
 Every flag of vLLM's `FrontendArgs`, and those that its parser adds, is in one of the three tables (a test looks).
-Flags of the engine itself always mean what they mean in `vllm serve`.
+Flags of the engine itself mean what they mean in `vllm serve`, but for `shutdown_timeout`, which is its launcher's.
 """
 
 import argparse
@@ -91,6 +91,7 @@ REFUSED: Mapping[str, str] = {
     "uvicorn_log_level": "use --log-level",
     "disable_uvicorn_access_log": "this server writes no access log",
     "disable_access_log_for_endpoints": "this server writes no access log",
+    "shutdown_timeout": "use --drain-seconds",
 }
 """Refused by name, with the remedy."""
 

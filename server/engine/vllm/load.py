@@ -137,7 +137,11 @@ def build_config(args: argparse.Namespace) -> VllmConfig:
 def launch(args: argparse.Namespace) -> AsyncLLM:
     """Start the engine. Blocks until the weights are loaded. Raises CannotStart for a model that vLLM cannot serve."""
     return AsyncLLM.from_vllm_config(
-        build_config(args), usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=args.disable_log_stats
+        build_config(args),
+        usage_context=UsageContext.OPENAI_API_SERVER,
+        enable_log_requests=args.enable_log_requests,
+        aggregate_engine_logging=args.aggregate_engine_logging,
+        disable_log_stats=args.disable_log_stats,
     )
 
 
