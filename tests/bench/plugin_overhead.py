@@ -13,21 +13,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
-from fastapi import FastAPI
 
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from tests.bench.report import Table, say, spread
 from tests.fakes.real_engine import BorrowedBackend, real_engine
-from tests.fakes.vllm_reference import build_vllm_app, listen
+from tests.fakes.vllm_reference import build_plugin_app, build_vllm_app, listen
 from tests.fakes.vllm_server import vllm_server
 
 CONCURRENCIES = (1, 16, 64)
-REQUESTS_PER_WORKER = {1: 20, 16: 4, 64: 2}
+REQUESTS_PER_WORKER = {1: 40, 16: 8, 64: 3}
+# One token, so that as little as possible of the engine's time covers the layer's.
 BODY = {
     "model": DEMO_MODEL_NAME,
     "messages": [{"role": "user", "content": "Say hello."}],
-    "max_tokens": 4,
-    "min_tokens": 4,
+    "max_tokens": 1,
     "temperature": 0.7,
 }
 MAX_ADDED_MILLISECONDS = 0.3
@@ -43,19 +42,6 @@ class Load:
     """Milliseconds."""
     rate: float
     """Requests per second."""
-
-
-async def build_plugin_app(backend: BorrowedBackend) -> FastAPI:
-    """Build vLLM's application with the plugin attached, as `VLLM_PLUGINS=cogitate vllm serve` does."""
-    from cogitate.server.engine.vllm.application import load_application
-    from cogitate.server.plugin.endpoint_plugin import CogitatePlugin
-
-    loaded = backend.engine.loaded
-    app = (await load_application(loaded.llm, loaded.args)).app
-    plugin = CogitatePlugin()
-    plugin.attach_router(app)
-    await plugin.init_state(loaded.llm, app.state, loaded.args)
-    return app
 
 
 async def run_load(client: httpx.AsyncClient, url: str, concurrency: int) -> Load:

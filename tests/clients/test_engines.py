@@ -1,10 +1,11 @@
-"""The official clients under every strategy on the real engine, both in process and through the remote engine."""
+"""The official clients under every strategy on the real engine: `cogitate serve`, alone and remote, and the plugin."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Literal
 
+import anthropic
 import openai
 import pytest
 import pytest_asyncio
@@ -13,7 +14,9 @@ from pydantic import BaseModel
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
 from tests.clients.node_install import install_node_client
-from tests.fields.engines import ENGINES, engines
+from tests.fakes.real_engine import with_arguments
+from tests.fakes.vllm_reference import build_plugin_app, listen
+from tests.fields.engines import ARGUMENTS, ENGINES, engines
 from tests.fields.prompts import TOOLS, WEATHER
 from tests.fields.requests import BASE, Server, small
 
@@ -23,7 +26,7 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.shared,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("engine", ENGINES),
+    pytest.mark.parametrize("engine", [*ENGINES, "plugin"]),
     pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"program_aided"})),
 ]
 STEPWISE = {name for name, strategy in STRATEGIES.items() if strategy.stepwise}
@@ -36,8 +39,9 @@ class Colour(BaseModel):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def servers(shared_engine) -> AsyncIterator[dict[str, Server]]:
-    async with engines(shared_engine) as running:
-        yield running
+    plugin = await build_plugin_app(await with_arguments(shared_engine, **ARGUMENTS))
+    async with engines(shared_engine) as running, listen(plugin) as url:
+        yield running | {"plugin": Server(url, running["vllm"].client)}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -62,6 +66,16 @@ async def test_plain_streamed_and_synchronous_answers_are_equal(servers, client,
             return synchronous.chat.completions.create(**REQUEST, **select(strategy)).choices[0].message.content
 
     assert await asyncio.to_thread(request) == text
+
+
+async def test_anthropic_messages_are_the_chat_answers_plain_and_streamed(servers, client, engine, strategy):
+    plain = await client.chat.completions.create(**REQUEST, **select(strategy))
+    async with anthropic.AsyncAnthropic(base_url=servers[engine].url, api_key="none", max_retries=0) as other:
+        message = await other.messages.create(**REQUEST, **select(strategy))
+        async with other.messages.stream(**REQUEST, **select(strategy)) as stream:
+            streamed = await stream.get_final_message()
+    assert message.content[0].text == streamed.content[0].text == plain.choices[0].message.content
+    assert message.cogitate["strategy"] == strategy and message.usage.output_tokens == plain.usage.completion_tokens
 
 
 async def test_structured_output_is_parsed_or_rejected_by_stepwise_strategies(client, strategy):

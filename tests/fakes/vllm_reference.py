@@ -110,3 +110,16 @@ async def build_vllm_app(backend: BorrowedBackend) -> object:
     logging.root.setLevel(level)
     await init_app_state(loaded.llm, app.state, loaded.args, tasks)
     return app
+
+
+async def build_plugin_app(backend: BorrowedBackend) -> object:
+    """Build vLLM's application with the plugin attached, as `VLLM_PLUGINS=cogitate vllm serve` does."""
+    from cogitate.server.engine.vllm.application import load_application
+    from cogitate.server.plugin.endpoint_plugin import CogitatePlugin
+
+    loaded = backend.engine.loaded
+    app = (await load_application(loaded.llm, loaded.args)).app
+    plugin = CogitatePlugin()
+    plugin.attach_router(app)
+    await plugin.init_state(loaded.llm, app.state, loaded.args)
+    return app
