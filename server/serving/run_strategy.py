@@ -105,6 +105,7 @@ class StrategyRunner:
                 reader=plan.reader,
                 answers=min(plan.answer_count, plan.strategy.candidates),
                 abilities=plan.abilities,
+                context=self.backend.card.max_model_len,
             ),
             programs=programs,
             budget=budget,

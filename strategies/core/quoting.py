@@ -9,7 +9,7 @@ from cogitate.strategies.core.types import Completion, Outcome
 MAX_QUOTED_CHARACTERS = 24_000
 """Characters of all candidates in one prompt. Each has an equal share, of which the end is quoted."""
 _VERDICT = re.compile(r"(?i)\b(response|judge?ment|winner|candidate)(\W{0,8})(?=\d)")
-_MARK = re.compile(r"(?i)<(?=\s*/?\s*candidate)")
+_MARK = re.compile(r"(?i)<(?=\s*/?\s*(?:candidate|notes))")
 CONTROL_TOKEN = re.compile(
     r"<\||<｜|</?s>|\[/?INST\]|<</?SYS>>|</?think>|</?tool_(?:call|response)>|<(?:start|end)_of_turn>|<[be]os>",
     re.IGNORECASE,
@@ -44,8 +44,13 @@ def quote_candidates(candidates: Sequence[Outcome]) -> str:
     return quote_texts([final_text(candidate.completion) for candidate in candidates])
 
 
-def quote_texts(texts: Sequence[str]) -> str:
-    """Return texts, quoted and numbered from 0."""
-    share = MAX_QUOTED_CHARACTERS // max(1, len(texts))
+def quote_texts(texts: Sequence[str], max_characters: int = MAX_QUOTED_CHARACTERS) -> str:
+    """Return texts, of at most `max_characters` together, quoted and numbered from 0."""
+    share = max_characters // max(1, len(texts))
     quotes = (sanitise(text, share) for text in texts)
     return "\n\n".join(f"<candidate {at}>\n{text}\n</candidate {at}>" for at, text in enumerate(quotes))
+
+
+def quote_notes(text: str) -> str:
+    """Return what a model noted about candidates, quoted: it may repeat their text."""
+    return f"<notes>\n{sanitise(text, MAX_QUOTED_CHARACTERS)}\n</notes>"

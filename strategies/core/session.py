@@ -26,6 +26,8 @@ class RequestContext:
     """Number of ranked answers that the client requested."""
     abilities: frozenset[Ability] = ABILITIES
     """Abilities of the engine."""
+    context: int | None = None
+    """Context length of the engine, in tokens; None: unknown."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,8 +26,13 @@ async def sample_candidates(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
 
 async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: Run) -> list[Outcome]:
     """Generates one candidate from each group. Failed decodes are left out."""
+    return await synthesise_prompts([build_aggregation_prompt(prompt, group) for group in groups], run)
+
+
+async def synthesise_prompts(prompts: Sequence[Prompt], run: Run) -> list[Outcome]:
+    """Generates one candidate for each prompt. Failed decodes are left out."""
     try:
-        completions = await run.generate_each([build_aggregation_prompt(prompt, group) for group in groups])
+        completions = await run.generate_each(prompts)
     except SampleFailed:
         return []
     return [Outcome(completion, await run.read(completion)) for completion in completions if completion]
@@ -36,19 +41,41 @@ async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]],
 async def write_final_answer(
     prompt: Prompt, candidates: Sequence[Outcome], population: Sequence[Outcome], run: Run
 ) -> Outcome:
-    """Generates the final answer from `candidates`; returns it with the population as its ranked alternatives.
+    """Generates the final answer from `candidates`; returns it with the population as its ranked alternatives."""
+    return await answer_last(build_aggregation_prompt(prompt, candidates), population, run)
+
+
+async def answer_last(prompt: Prompt, population: Sequence[Outcome], run: Run) -> Outcome:
+    """Generates the final answer to a prompt; returns it with the population as its ranked alternatives.
 
     The text is streamed to the client only where no deadline can replace it.
     """
     run.propose(Ballot.of(population).ranking())
-    completion = await run.generate(build_aggregation_prompt(prompt, candidates), visible=not run.budget.has_deadline)
+    completion = await run.generate(prompt, visible=not run.budget.has_deadline)
     return rank_first(Outcome(completion, await run.read(completion)), population)
 
 
 def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
     """Builds a prompt of the question, the candidates and the instruction to combine them or to refine a single one."""
     instruction = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quote_candidates(candidates))
-    return prompt.prefill(instruction) if isinstance(prompt.raw, tuple) else prompt.instruct(instruction)
+    return append_material(prompt, instruction)
+
+
+def append_material(prompt: Prompt, text: str) -> Prompt:
+    """Appends candidates or notes to the question; to the assistant's turn where the prompt is token ids."""
+    return prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
+
+
+def describe_agreement(candidates: Sequence[Outcome]) -> str:
+    """Tells by numbers alone which candidates give the same answer; empty where no two do.
+
+    Rivals are weighed by it, and none is left out: the least consistent answer may be the right one.
+    """
+    numbers: dict[str, list[int]] = {}
+    for number, candidate in enumerate(candidates):
+        numbers.setdefault(identity_key(candidate), []).append(number)
+    classes = [", ".join(map(str, members)) for members in numbers.values()]
+    return f"Candidates with the same answer: {'; '.join(classes)}." if len(classes) < len(candidates) else ""
 
 
 def identity_key(outcome: Outcome) -> str:

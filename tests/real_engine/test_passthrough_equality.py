@@ -69,6 +69,8 @@ STRATEGIES = [
     {"name": "synthesis", "n": 3, "loops": 1},
     {"name": "synthesis", "n": 2, "method": "pacore", "rounds": [2]},
     {"name": "synthesis", "n": 2, "method": "moa", "loops": 1},
+    {"name": "synthesis", "n": 2, "method": "fusion", "notes_tokens": 64},
+    {"name": "synthesis", "n": 2, "method": "pdr", "loops": 1, "notes_tokens": 64},
     {"name": "auto", "n": 6},
 ]
 """All but program_aided, which needs a sandbox: tests/real_engine/test_cli_serve.py."""

@@ -1,0 +1,41 @@
+"""Synthesis on the real engine: a judge's reading, and notes in place of answers that exceed the context."""
+
+import httpx
+import pytest
+
+from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
+from tests.fakes.vllm_reference import Pair
+
+pytest_plugins = ["tests.fakes.vllm_reference"]
+pytestmark = [pytest.mark.engine, pytest.mark.shared, pytest.mark.asyncio(loop_scope="session")]
+STORY = {"model": DEMO_MODEL_NAME, "messages": [{"role": "user", "content": "Write a story about the sea."}]}
+
+
+async def ask(pair: Pair, strategy: dict[str, object], **fields: object) -> tuple[dict, list[dict]]:
+    """Return the response, and the events of its trace."""
+    body = STORY | {"strategy": strategy, "temperature": 0.8, "cache": "no-store"} | fields
+    async with httpx.AsyncClient(base_url=pair.ours, timeout=240) as client:
+        answer = (await client.post("/v1/chat/completions", json=body)).raise_for_status().json()
+        trace = (await client.get(f"/v1/traces/{answer['cogitate']['trace_id']}")).raise_for_status().json()
+    return answer, trace["events"]
+
+
+async def test_fusion_decodes_candidates_a_reading_and_the_answer(pair):
+    answer, events = await ask(
+        pair, {"name": "synthesis", "method": "fusion", "n": 3, "notes_tokens": 64}, max_tokens=48
+    )
+    roles = [event["role"] for event in events if event["event"] == "sampled"]
+    assert roles == ["candidate"] * 3 + ["verifier", "candidate"]
+    assert answer["choices"][0]["message"]["content"] and answer["cogitate"]["verifier_tokens"] <= 48
+
+
+async def test_pdr_goes_on_from_notes_where_the_answers_exceed_the_context(pair):
+    """Six answers of 400 tokens and one more do not fit into 2048."""
+    strategy = {"name": "synthesis", "n": 6, "loops": 1, "notes_tokens": 128, "instruction": ""}
+    lengths = {"max_tokens": 400, "min_tokens": 390}
+    answer, events = await ask(pair, strategy | {"method": "pdr"}, **lengths)
+    roles = [event["role"] for event in events if event["event"] == "sampled"]
+    assert roles[-1] == "candidate" and roles.count("candidate") == 7 and roles.count("verifier") > 1
+    assert answer["cogitate"]["failed"] == 0
+    answer, _ = await ask(pair, strategy | {"method": "moa"}, **lengths)
+    assert answer["cogitate"]["failed"] == 1
