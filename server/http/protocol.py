@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with limits on request headers (size, time) and on unsent response bytes.
 
 Without them a client may send headers without end, or one byte a minute. What is not HTTP is answered with OpenAI's
-error envelope, where uvicorn answers in plain text.
+error envelope, where uvicorn answers in plain text. Only WEBSOCKET_PATH may become a WebSocket.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ MAX_HEADER_BYTES = 64 * 1024
 TOO_LARGE = f"The headers are larger than {MAX_HEADER_BYTES} bytes."
 HEADER_TIMEOUT_SECONDS = 10.0
 """Time for a request's headers to arrive, from the start of the connection or from the request's first byte."""
+WEBSOCKET_PATH = b"/v1/realtime"
+"""vLLM's WebSocket route, which it has for models that transcribe live. Elsewhere an offer to upgrade is ignored."""
 WRITE_BUFFER_BYTES = 16 * 1024
 """Response bytes buffered in this process, beyond the kernel's send buffer, before a stream waits for its client."""
 
@@ -68,15 +70,21 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._stop_timer()
         super().on_headers_complete()
-        if self.parser.should_upgrade():
+        if self.parser.should_upgrade() and not self.is_websocket:
             self.cycle.keep_alive = False  # bytes after a refused CONNECT are not another request
 
     def on_message_complete(self) -> None:
         if not self.parser.has_upgrade_offer:
             super().on_message_complete()
 
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the headers just read ask for a WebSocket where there is one, with no response outstanding."""
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle and self.url.partition(b"?")[0] == WEBSOCKET_PATH and self._get_upgrade() == b"websocket"
+
     def _should_upgrade(self) -> bool:
-        return False
+        return self.is_websocket
 
     def send_400_response(self, msg: str) -> None:
         """Answers a parser error and closes the connection: 431 where the headers exceed MAX_HEADER_BYTES, else 400."""

@@ -30,7 +30,7 @@ def build_config(app: ASGIApp, lifespan: Literal["on", "off"] = "on") -> uvicorn
     return uvicorn.Config(
         app,
         http=HttpProtocol,
-        ws="none",
+        ws="websockets-sansio",
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -20,6 +20,11 @@ class ParserOwner(Protocol):
     url: bytes
     headers: list[tuple[bytes, bytes]]
 
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the headers just read ask for a WebSocket, which is accepted."""
+        ...
+
 
 class Http1Parser(httptools.HttpRequestParser):
     """Replaces itself in its owner by a fresh parser when a request offers an upgrade."""
@@ -33,17 +38,22 @@ class Http1Parser(httptools.HttpRequestParser):
     def has_upgrade_offer(self) -> bool:
         """Whether the headers just read offer another protocol, so that they will be parsed a second time.
 
-        False for CONNECT, which demands a tunnel instead of offering one.
+        False for CONNECT, which demands a tunnel instead of offering one, and for a WebSocket that is accepted.
         """
-        return self.should_upgrade() and self.get_method() != b"CONNECT"
+        return self.should_upgrade() and self.get_method() != b"CONNECT" and not self._owner.is_websocket
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # httptools also takes other buffers
-        """Parses the next bytes of the connection. Raises httptools.HttpParserError."""
+        """Parses the next bytes of the connection.
+
+        Raises httptools.HttpParserError, or HttpParserUpgrade where the connection becomes a WebSocket.
+        """
         parser: Http1Parser = self
         while True:
             try:
                 return httptools.HttpRequestParser.feed_data(parser, data)
             except httptools.HttpParserUpgrade as upgrade:
+                if self._owner.is_websocket:
+                    raise
                 if not parser.has_upgrade_offer:
                     return None
                 data = parser._render_head() + data[upgrade.args[0] :]

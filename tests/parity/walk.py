@@ -66,8 +66,8 @@ def list_fields(kind: Kind) -> list[str]:
 
 
 def walk_flags() -> Iterator[Row]:
-    """Yields a row for each flag of vLLM's API server; raises KeyError for one that no table has."""
-    for flag in sorted(list_frontend_flags()):
+    """Yields a row for each flag of vLLM's API server or refused; raises KeyError for one that no table has."""
+    for flag in sorted({*list_frontend_flags(), *REFUSED}):
         shown = f"--{flag.replace('_', '-')}"
         if flag in BY_VLLM:
             yield Row(shown, SAME)

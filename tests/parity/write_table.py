@@ -22,6 +22,9 @@ that asks for no strategy is vLLM's own code.
 
 **same**: for a path, vLLM's own handler; for a field, the same answer to the same body, or the same refusal; for a
 flag, vLLM's own code honours it. *With keys*: where `--api-keys-file` divides users.
+
+The WebSocket `/v1/realtime`, which vLLM has for models that transcribe live, is passed on likewise: the same without
+keys, and refused with keys, since it has no limits by key. `tests/server/http/test_websocket.py` has no such model.
 """
 
 
