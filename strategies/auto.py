@@ -7,7 +7,7 @@ wave estimates the difficulty, and the samples' likelihood decides a close vote.
 |-----------------------------------------------------|-----------------------------------------------|
 | first wave (WAVE): ENOUGH that its leader wins of n | stop                                          |
 | the same under load, with UNDER_LOAD for ENOUGH     | stop, and record that load was shed           |
-| first wave, an answer is read, the vote is open     | more votes, WAVE in flight, until ENOUGH or n |
+| first wave, an answer is read, the vote is open     | more votes, until ENOUGH or n                 |
 | n votes, the leader's share at least MAJORITY       | stop: the majority                            |
 | n votes, no majority, the leader is the likeliest   | stop: the leader                              |
 | n votes, no majority, the leader is not likeliest   | one synthesis of the answers votes as well    |
@@ -34,7 +34,8 @@ from cogitate.strategies.search.population import (
     write_final_answer,
 )
 from cogitate.strategies.voting.ballot import Ballot, likelihood
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_decided
+from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_decided, votes_to_settle
 
 WAVE = 3
 """The fewest samples that can settle a vote of 16 at ENOUGH by agreeing (stop_rules.lead_probability: 0.956)."""
@@ -63,10 +64,14 @@ class Auto(Options):
         "uniformly hard questions, which need all n votes; tasks with a step verifier, which it does not use"
     )
     cost_note: ClassVar[str] = "4 answers where they agree, at most n + 1"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     name: Literal["auto"] = "auto"
     n: int = Field(default=16, ge=1, le=256, description="Maximum number of samples.")
+    concurrency: int | None = Field(
+        default=None, ge=1, le=256, description=f"{CONCURRENCY_DESCRIPTION}; the first {WAVE} start together."
+    )
+    prefer: Preference = Field(default="tokens", description=PREFER_DESCRIPTION)
 
     @property
     def candidates(self) -> int:
@@ -78,7 +83,12 @@ class Auto(Options):
 
     @property
     def in_flight(self) -> int:
-        return min(WAVE, self.n)
+        return self.launch.limit
+
+    @property
+    def launch(self) -> LaunchPolicy:
+        """When the samples after the first wave start."""
+        return LaunchPolicy(self.n, min(WAVE, self.n), self.concurrency, self.prefer)
 
     @property
     def logprobs(self) -> int | None:
@@ -89,6 +99,19 @@ class Auto(Options):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         ballot = Ballot()
+        if self.prefer == "latency":
+            await self.collect_votes(prompt, self.n, ballot, run)
+        else:
+            await self.collect_in_waves(prompt, ballot, run)
+        if self.is_undecidable(ballot) and self.can_afford_synthesis(ballot, run):
+            if not ballot.blocs:
+                return await write_final_answer(prompt, select_distinct(ballot), ballot.votes, run)
+            for vote in await synthesise_groups(prompt, [select_distinct(ballot)], run):
+                ballot.cast(vote)
+        return ballot.ranking()
+
+    async def collect_in_waves(self, prompt: Prompt, ballot: Ballot, run: Run) -> None:
+        """Cast the votes of the first wave, then more where the vote is open."""
         await self.collect_votes(prompt, min(WAVE, self.n), ballot, run, first_wave=True)
         decided = self.may_stop(ballot, run)
         open_vote = bool(ballot.blocs) and not decided
@@ -97,18 +120,19 @@ class Auto(Options):
             await self.collect_votes(prompt, missing, ballot, run)
         elif decided:
             run.budget.spared += self.n - ballot.size
-        if self.is_undecidable(ballot) and self.can_afford_synthesis(ballot, run):
-            if not ballot.blocs:
-                return await write_final_answer(prompt, select_distinct(ballot), ballot.votes, run)
-            for vote in await synthesise_groups(prompt, [select_distinct(ballot)], run):
-                ballot.cast(vote)
-        return ballot.ranking()
 
     async def collect_votes(
         self, prompt: Prompt, n: int, ballot: Ballot, run: Run, *, first_wave: bool = False
     ) -> None:
         """Cast n more votes; after the first wave, fewer once the vote is decided."""
-        async with run.race(prompt, n, concurrency=WAVE, surplus=not first_wave) as samples:
+
+        def needed(*, under_load: bool) -> int:
+            enough = CONFIDENCE_UNDER_LOAD if under_load else ENOUGH
+            settling = votes_to_settle("predictive", ballot.rank_blocs(), self.n - ballot.size, enough)
+            return max(settling, run.request.answers - ballot.size)
+
+        concurrency = self.concurrency if first_wave else self.launch.follow(needed)
+        async with run.race(prompt, n, concurrency=concurrency, surplus=not first_wave) as samples:
             async for sample in samples:
                 ballot.cast(Outcome(sample, await run.read(sample)))
                 run.propose(ballot.winner())

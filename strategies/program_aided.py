@@ -17,7 +17,8 @@ from cogitate.strategies.core.prompts import PROGRAM, VALUE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.stop_rules import StopRule, default_concurrency, is_decided
+from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.stop_rules import StopRule, is_decided, votes_to_settle
 
 
 class ProgramAided(Options):
@@ -27,7 +28,7 @@ class ProgramAided(Options):
     when: ClassVar[str] = "arithmetic and counting; needs `--code-exec`"
     when_not: ClassVar[str] = "what no program computes: knowledge, proofs, prose; a model that cannot program"
     cost_note: ClassVar[str] = "at most n answers and n runs of a program, fewer once the vote is decided"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     name: Literal["program_aided"] = "program_aided"
     n: int = Field(default=8, ge=1, le=64, description="Maximum number of programs; exactly n with `stop_rule` `none`.")
@@ -43,22 +44,20 @@ class ProgramAided(Options):
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Stop threshold: posterior probability for `beta` and `predictive`."
     )
-    concurrency: int | None = Field(
-        default=None,
-        ge=1,
-        le=64,
-        description="Maximum samples in flight. null: 3/8 of n, or 1/4 of n under load, and at least 4 (for "
-        "`predictive` 3/4 of that).",
-    )
+    concurrency: int | None = Field(default=None, ge=1, le=64, description=f"{CONCURRENCY_DESCRIPTION}.")
+    prefer: Preference = Field(default="tokens", description=PREFER_DESCRIPTION)
+
+    @property
+    def launch(self) -> LaunchPolicy:
+        """When programs and chains start."""
+        largest = max(self.n, self.chains)
+        first = votes_to_settle(self.stop_rule, [], self.candidates, self.confidence)
+        concurrency = largest if self.stop_rule == "none" else None
+        return LaunchPolicy(largest, first, self.concurrency or concurrency, self.prefer)
 
     @property
     def in_flight(self) -> int:
-        return min(self.concurrency_limit(), max(self.n, self.chains))
-
-    def concurrency_limit(self, *, under_load: bool = False) -> int:
-        """Return the samples in flight; `under_load`: while other requests wait."""
-        all_at_once = self.chains * (self.stop_rule == "none")
-        return self.concurrency or max(default_concurrency(self.stop_rule, self.n, under_load=under_load), all_at_once)
+        return self.launch.limit
 
     @property
     def candidates(self) -> int:
@@ -92,7 +91,14 @@ class ProgramAided(Options):
     async def collect_votes(self, prompt: Prompt, n: int, votes: list[Outcome], run: Run, *, as_program: bool) -> None:
         """Add the votes of n more candidates, until the vote is decided."""
         surplus = self.stop_rule != "none"
-        async with run.race(prompt, n, concurrency=self.concurrency_limit, surplus=surplus) as samples:
+
+        def needed(*, under_load: bool) -> int:  # noqa: ARG001 the rule is the same under load
+            blocs = Ballot.of(merge_close_values(votes)).rank_blocs()
+            outstanding = self.candidates - len(votes)
+            settling = votes_to_settle(self.stop_rule, blocs, outstanding, self.confidence)
+            return max(settling, run.request.answers - len(votes))
+
+        async with run.race(prompt, n, concurrency=self.launch.follow(needed), surplus=surplus) as samples:
             async for sample in samples:
                 votes.append(Outcome(sample, await run.read(sample, as_program=as_program)))
                 run.propose(Ballot.of(merge_close_values(votes)).winner())

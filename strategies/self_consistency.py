@@ -5,9 +5,10 @@ allows: once the leader cannot be overtaken (changes no result), once it is prob
 arXiv:2305.11860), once it will probably win the vote of n (ours), once a window of samples agrees (Li et al.,
 arXiv:2401.10480), or once it has nearly all weight (DeepConf's consensus).
 
-Deviations: samples start a few at a time rather than one by one, those still decoding at the decision are aborted, and
-under load a lower posterior is enough. With weights the leader by count must also lead by weight; `certain` then adds
-the maximum weight of a vote for every outstanding sample, which is why it cannot be combined with confidence weights.
+Deviations: samples start as the vote may need them (`voting/launch.py`) rather than one by one, those still decoding at
+the decision are aborted, and under load a lower posterior is enough. With weights the leader by count must also lead by
+weight; `certain` then adds the maximum weight of a vote for every outstanding sample, which is why it cannot be
+combined with confidence weights.
 
 With a floor it is DeepConf online (Fu et al., 2025, arXiv:2508.15260): a warm-up is decoded in full, a percentile of
 its lowest window confidences sets the threshold, samples below it do not vote, and later samples are stopped while
@@ -38,6 +39,8 @@ class SelfConsistency(VotingOptions):
         "verifier a token more each"
     )
 
+    version: ClassVar[int] = 2
+
     name: Literal["self_consistency"] = "self_consistency"
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
@@ -59,7 +62,7 @@ class SelfConsistency(VotingOptions):
         if not n:
             return False
         async with run.race(
-            prompt, n, concurrency=self.concurrency_limit, surplus=surplus, threshold=threshold
+            prompt, n, concurrency=self.launch.follow(tally.votes_to_settle), surplus=surplus, threshold=threshold
         ) as samples:
             async for sample in samples:
                 await tally.cast(sample)

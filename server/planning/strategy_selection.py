@@ -9,6 +9,7 @@ from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.validation import to_bad_request
 from cogitate.strategies import STRATEGIES, AnyStrategy, parse
+from cogitate.strategies.auto import Auto
 from cogitate.strategies.core.prompts import STEP_BY_STEP
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
@@ -89,7 +90,7 @@ def adapt_to_request(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:
 
 def limit_concurrency(strategy: AnyStrategy, limit: int | None) -> AnyStrategy:
     """Lower the concurrency to the key's limit, for strategies that start a sample whenever another one ends."""
-    if limit is None or strategy.in_flight <= limit or not isinstance(strategy, SelfConsistency | ProgramAided):
+    if limit is None or strategy.in_flight <= limit or not isinstance(strategy, SelfConsistency | ProgramAided | Auto):
         return strategy
-    is_rolling = strategy.stop_rule != "none" and strategy.concurrency is None
-    return strategy.model_copy(update={"concurrency": limit}) if is_rolling else strategy
+    is_rolling = isinstance(strategy, Auto) or strategy.stop_rule != "none"
+    return strategy.model_copy(update={"concurrency": limit}) if is_rolling and not strategy.concurrency else strategy

@@ -9,7 +9,8 @@ from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
 from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.confidence import WARMUP_SHARE
-from cogitate.strategies.voting.stop_rules import VoteRule, default_concurrency
+from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.stop_rules import VoteRule, votes_to_settle
 from cogitate.strategies.voting.tally import StopCriteria
 from cogitate.strategies.voting.weights import WeightKind
 
@@ -44,9 +45,9 @@ class VotingOptions(VerifierOptions):
         default=None,
         ge=1,
         le=256,
-        description="Maximum samples in flight. null: 3/8 of n, or 1/4 of n under load, and at least 4 (for "
-        "`predictive` 3/4 of that); all n with `stop_rule` `none`.",
+        description=f"{CONCURRENCY_DESCRIPTION}; all n with `stop_rule` `none`, a window with `windows`.",
     )
+    prefer: Preference = Field(default="tokens", description=PREFER_DESCRIPTION)
     weights: WeightKind = Field(
         default="none",
         description="Weight of a vote. `none`: 1; `confidence`: token confidence while decoding (DeepConf); `p_true`: "
@@ -102,16 +103,19 @@ class VotingOptions(VerifierOptions):
         """The share of the warm-up that stays above the confidence threshold; None without a threshold."""
         return WARMUP_SHARE.get(self.floor)
 
-    def concurrency_limit(self, *, under_load: bool = False) -> int:
-        """The most samples in flight; `under_load`: while other requests wait for the engine."""
-        if self.stop_rule == "windows":
-            return self.concurrency or self.window
-        return self.concurrency or default_concurrency(self.stop_rule, self.n, under_load=under_load)
+    @property
+    def launch(self) -> LaunchPolicy:
+        """When samples start. A window is drawn at once: none of its votes counts without the others."""
+        firsts = {"windows": self.window, "consensus": self.warmup_samples}
+        first = firsts.get(self.stop_rule) or votes_to_settle(self.stop_rule, [], self.n, self.confidence)
+        concurrency = self.n if self.stop_rule == "none" else None
+        speculates = self.stop_rule != "windows"
+        return LaunchPolicy(self.n, first, self.concurrency or concurrency, self.prefer, speculates)
 
     @property
     def in_flight(self) -> int:
         """The most samples in flight; n where all votes are weighed at once at the end."""
-        return min(self.concurrency_limit() if self.weights in ("none", "confidence") else self.n, self.n)
+        return self.launch.limit if self.weights in ("none", "confidence") else self.n
 
     @property
     def candidates(self) -> int:

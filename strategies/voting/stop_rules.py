@@ -1,6 +1,7 @@
 """Stop rules of a vote, by the probability that its leader stays the leader."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
@@ -31,27 +32,42 @@ def is_decided(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence
       outstanding samples have voted reaches `confidence`. `beta` estimates the winner of a vote of infinitely many
       samples, `predictive` the winner of this vote.
     """
-    if rule not in ("certain", "beta", "predictive") or not blocs:
+    return bool(blocs) and _is_settled(rule, *count_votes(blocs), remaining, confidence)
+
+
+def votes_to_settle(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> int:
+    """The fewest of the `remaining` samples after which `rule` may stop: those where all vote for the leader.
+
+    `remaining` where even these do not suffice; at least 1.
+    """
+    first, second, others = count_votes(blocs)
+    outstanding = range(1, remaining)
+    return 1 + bisect_left(
+        outstanding,
+        True,
+        key=lambda more: _is_settled(rule, first + more, second, others, remaining - more, confidence),
+    )
+
+
+def count_votes(blocs: Sequence[Bloc]) -> tuple[int, int, int]:
+    """The votes for the leader, for the second answer, and for all others."""
+    first, second, *rest = [*(len(bloc.members) for bloc in blocs), 0, 0]
+    return first, second, sum(rest)
+
+
+def votes_to_share(share: float, first: int, second: int, others: int) -> int:
+    """The fewest further votes, all for the leader and of equal weight, with which it has `share` of all votes."""
+    return math.ceil((share * (first + second + others) - first) / (1 - share) - 1e-9)
+
+
+def _is_settled(rule: VoteRule, first: int, second: int, others: int, remaining: int, confidence: float) -> bool:
+    if rule not in ("certain", "beta", "predictive"):
         return False
-    first, second, *rest = [*(len(bloc.members) for bloc in blocs), 0]
     if first - second > remaining:
         return True
     if rule == "predictive" and remaining <= MAX_COUNTED_VOTES:
-        return lead_probability(first, second, sum(rest), remaining) >= confidence
+        return lead_probability(first, second, others, remaining) >= confidence
     return rule != "certain" and majority_posterior(first, second) >= confidence
-
-
-def default_concurrency(rule: VoteRule, n: int, *, under_load: bool = False) -> int:
-    """The default number of samples in flight.
-
-    It is 3/8 of n, so that most samples have not started when the vote is decided; under load it is a quarter of n,
-    which is slower and wastes fewer tokens. `beta` needs four samples that agree; `predictive` needs three, and gets a
-    quarter fewer. `none` runs all n at once.
-    """
-    if rule == "none":
-        return n
-    width = max(4, n * (2 if under_load else 3) // 8)
-    return width * 3 // 4 if rule == "predictive" else width
 
 
 def majority_posterior(first: int, second: int) -> float:

@@ -7,7 +7,14 @@ from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Outcome
 from cogitate.strategies.voting.ballot import Ballot, Bloc, Weight
 from cogitate.strategies.voting.confidence import lowest_confidence, percentile, window_length
-from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, VoteRule, is_decided
+from cogitate.strategies.voting.stop_rules import (
+    CONFIDENCE_UNDER_LOAD,
+    VoteRule,
+    count_votes,
+    is_decided,
+    votes_to_settle,
+    votes_to_share,
+)
 from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, leader_share, unanimous_answer
 
 
@@ -71,6 +78,25 @@ class Tally:
                 return bool(blocs) and len(blocs[0].members) > remaining and await self.is_weighted_lead_safe(remaining)
         enough = self.may_stop_by_count(blocs, remaining)
         return enough and (self.weights.kind == "none" or await self.leads_by_weight(blocs[0]))
+
+    def votes_to_settle(self, *, under_load: bool) -> int:
+        """The fewest further votes after which the vote may stop, by the counts; at least 1."""
+        criteria, size, blocs = self.criteria, self.ballot.size, self.ballot.rank_blocs()
+        match criteria.stop_rule:
+            case "windows":
+                return self.votes_to_window_end()
+            case "consensus":
+                return max(1, criteria.warmup - size, votes_to_share(criteria.confidence, *count_votes(blocs)))
+        relaxed = under_load and criteria.relax_under_load
+        confidence = min(criteria.confidence, CONFIDENCE_UNDER_LOAD) if relaxed else criteria.confidence
+        needed = votes_to_settle(criteria.stop_rule, blocs, criteria.n - size, confidence)
+        return max(needed, self.weights.run.request.answers - size)
+
+    def votes_to_window_end(self) -> int:
+        """The rest of the current window; a window where this one disagrees already."""
+        window, cast = self.criteria.window, self.ballot.size % self.criteria.window
+        is_open = not cast or unanimous_answer(self.ballot.votes[-cast:]) is not None
+        return window - cast if is_open else window
 
     async def measure_consensus(self) -> float:
         """Computes the leader's share of all weight, in [0, 1]."""

@@ -1,12 +1,10 @@
 import itertools
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
@@ -52,7 +50,7 @@ def test_truncated_chain_does_not_vote_by_its_last_number():
 
 def test_certain_stops_at_a_safe_lead_and_aborts_the_rest():
     engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 5 else 9)
-    finished = solve(SelfConsistency(n=8, stop_rule="certain"), build_session(engine))
+    finished = solve(SelfConsistency(n=8, stop_rule="certain", concurrency=8), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 5, 3)
 
 
@@ -60,26 +58,6 @@ def test_beta_stops_earlier_than_certain():
     engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 4 else 9)
     finished = solve(SelfConsistency(n=16, concurrency=16), build_session(engine))
     assert (finished.stopped, engine.finished, engine.cancelled) == ("decided", 4, 12)
-
-
-def test_default_concurrency_is_three_eighths_of_n_and_a_quarter_under_load():
-    def count_started(under_load: bool) -> int:
-        engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 if call < 4 else 9)
-        solve(SelfConsistency(n=64), replace(build_session(engine), budget=Budget(under_load=lambda: under_load)))
-        assert engine.finished == 4
-        return len(engine.calls)
-
-    assert 24 <= count_started(False) <= 28
-    assert 16 <= count_started(True) <= 20
-    of = {
-        rule: SelfConsistency(n=8, stop_rule=rule).concurrency_limit()
-        for rule in ("none", "certain", "beta", "predictive")
-    }
-    assert of == {"none": 8, "certain": 4, "beta": 4, "predictive": 3}
-    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit() == 4
-    assert SelfConsistency(n=16, stop_rule="predictive").concurrency_limit(under_load=True) == 3
-    assert SelfConsistency(n=16).concurrency_limit() == 6
-    assert SelfConsistency(n=8, concurrency=5).concurrency_limit(under_load=True) == 5
 
 
 def test_concurrency_starts_the_rest_only_while_the_vote_is_open():

@@ -84,4 +84,4 @@ def test_preset_and_sample_budget_header_are_merged_over_http():
         assert ask("careful", {"X-ITS-Budget": "6"}).json()["cogitate"]["candidates"] == 6
         refused = ask("careful", {"X-ITS-Budget": "3"})
         assert refused.status_code == 400 and "n differs" in refused.json()["error"]["message"]
-        assert ask("open", {"X-ITS-Budget": "3"}).json()["cogitate"]["candidates"] == 3
+        assert ask("open", {"X-ITS-Budget": "3"}).json()["cogitate"]["candidates"] == 2, "of 3, two that agree decide"

@@ -4,20 +4,25 @@ from cogitate.strategies.self_consistency import SelfConsistency
 
 
 @pytest.mark.parametrize(
-    ("options", "limit", "limit_under_load"),
+    ("options", "limit"),
     [
-        ({"n": 16}, 6, 4),
-        ({"n": 16, "stop_rule": "predictive"}, 4, 3),
-        ({"n": 4}, 4, 4),
-        ({"n": 16, "stop_rule": "none"}, 16, 16),
-        ({"n": 16, "stop_rule": "windows", "window": 3}, 3, 3),
-        ({"n": 16, "concurrency": 2}, 2, 2),
+        ({"n": 64}, 8),
+        ({"n": 16}, 8),
+        ({"n": 8}, 4),
+        ({"n": 16, "stop_rule": "predictive"}, 8),
+        ({"n": 2}, 2),
+        ({"n": 64, "stop_rule": "certain"}, 33),
+        ({"n": 16, "stop_rule": "none"}, 16),
+        ({"n": 16, "stop_rule": "windows", "window": 3}, 3),
+        ({"n": 64, "stop_rule": "consensus", "warmup": 12}, 12),
+        ({"n": 16, "concurrency": 2}, 2),
+        ({"n": 16, "prefer": "latency"}, 16),
+        ({"n": 16, "prefer": "latency", "concurrency": 2}, 2),
     ],
 )
-def test_default_concurrency_by_stop_rule_and_load(options, limit, limit_under_load):
+def test_most_samples_in_flight_by_stop_rule_and_preference(options, limit):
     strategy = SelfConsistency(**options)
-    assert strategy.concurrency_limit() == limit == strategy.in_flight <= strategy.candidates
-    assert strategy.concurrency_limit(under_load=True) == limit_under_load
+    assert strategy.in_flight == strategy.launch.limit == limit <= strategy.candidates
 
 
 def test_votes_are_compared_only_where_none_is_weighed_early():
