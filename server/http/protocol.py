@@ -27,6 +27,8 @@ class HttpProtocol(HttpToolsProtocol):
     """One client connection."""
 
     parser: Http1Parser
+    _target = b""
+    """The request's target, as it was sent."""
     _header_bytes = 0
     """Size of the headers parsed so far."""
     _pending_bytes = 0
@@ -52,6 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._target = b""
         self._header_bytes = 0
         self._pending_bytes = 0
         if self._header_timer is None:
@@ -59,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
+        self._target += url
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -81,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
     def is_websocket(self) -> bool:
         """Whether the headers just read ask for a WebSocket where there is one, with no response outstanding."""
         idle = self.cycle is None or self.cycle.response_complete
-        return idle and self.url.partition(b"?")[0] == WEBSOCKET_PATH and self._get_upgrade() == b"websocket"
+        return idle and self._target.partition(b"?")[0] == WEBSOCKET_PATH and self._get_upgrade() == b"websocket"
 
     def _should_upgrade(self) -> bool:
         return self.is_websocket

@@ -50,7 +50,7 @@ async def client(servers, engine) -> AsyncIterator[openai.AsyncOpenAI]:
         yield running
 
 
-def select(strategy: str) -> dict[str, object]:
+def select(strategy: str) -> dict[str, dict[str, object]]:
     """Return the client's argument that selects a strategy, with few candidates and without the cache."""
     return {"extra_body": {"strategy": small(strategy), "cache": "no-store"}}
 
@@ -69,13 +69,15 @@ async def test_plain_streamed_and_synchronous_answers_are_equal(servers, client,
 
 
 async def test_anthropic_messages_are_the_chat_answers_plain_and_streamed(servers, client, engine, strategy):
-    plain = await client.chat.completions.create(**REQUEST, **select(strategy))
+    chat = await client.chat.completions.create(**REQUEST, **select(strategy))
+    greedy = {"extra_body": select(strategy)["extra_body"] | {"temperature": 0}}  # the client has no such argument
+    request = {name: value for name, value in REQUEST.items() if name != "temperature"} | greedy
     async with anthropic.AsyncAnthropic(base_url=servers[engine].url, api_key="none", max_retries=0) as other:
-        message = await other.messages.create(**REQUEST, **select(strategy))
-        async with other.messages.stream(**REQUEST, **select(strategy)) as stream:
+        message = await other.messages.create(**request)
+        async with other.messages.stream(**request) as stream:
             streamed = await stream.get_final_message()
-    assert message.content[0].text == streamed.content[0].text == plain.choices[0].message.content
-    assert message.cogitate["strategy"] == strategy and message.usage.output_tokens == plain.usage.completion_tokens
+    assert message.content[0].text == streamed.content[0].text == chat.choices[0].message.content
+    assert message.cogitate["strategy"] == strategy and message.usage.output_tokens == chat.usage.completion_tokens
 
 
 async def test_structured_output_is_parsed_or_rejected_by_stepwise_strategies(client, strategy):
