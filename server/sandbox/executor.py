@@ -29,6 +29,7 @@ from cogitate.server.sandbox.rpc import (
     UNIT_TEST_RESULT,
     BadMessage,
     RunRequest,
+    UnitTestRequest,
     receive,
     send,
 )
@@ -96,8 +97,9 @@ class Executor:
         match REQUEST.validate_json(message, strict=True):
             case RunRequest(source, stdin):
                 return PROGRAM_RESULT.dump_json(await self._programs.run(source, stdin=stdin))
-            case request:
-                return UNIT_TEST_RESULT.dump_json(await self._programs.test(request.source, request.tests))
+            case UnitTestRequest(source, tests, call_seconds):
+                tested = await self._programs.test(source, tests, call_seconds=call_seconds)
+                return UNIT_TEST_RESULT.dump_json(tested)
 
 
 async def _wait_for_disconnect(reader: asyncio.StreamReader) -> None:

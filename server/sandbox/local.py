@@ -32,13 +32,14 @@ class LocalPrograms:
             except OSError as error:
                 return ProgramResult("", "refused", 0.0, _no_process(error))
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         """See Programs."""
         if violation := find_violation(self._limits, source, *tests):
             return UnitTestResult((False,) * len(tests), "refused", 0.0, violation)
         async with self._slot() as slot:
             try:
-                return await run_tests(self._backend, (2 * slot, 2 * slot + 1), self._limits, source, tests)
+                slots, job = (2 * slot, 2 * slot + 1), {"source": source, "call_seconds": call_seconds}
+                return await run_tests(self._backend, slots, self._limits, job, tests)
             except OSError as error:
                 return UnitTestResult((False,) * len(tests), "refused", 0.0, _no_process(error))
 

@@ -24,10 +24,10 @@ class RunQuota:
             return await self.programs.run(source, stdin=stdin)
         return ProgramResult("", "refused", 0.0, EXHAUSTED)
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         """See Programs."""
         if self._take():
-            return await self.programs.test(source, tests)
+            return await self.programs.test(source, tests, call_seconds=call_seconds)
         return UnitTestResult((False,) * len(tests), "refused", 0.0, EXHAUSTED)
 
     def _take(self) -> bool:

@@ -48,13 +48,13 @@ class RemotePrograms:
         except ExecutorError as error:
             return ProgramResult("", "refused", 0.0, str(error))
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         """See Programs."""
         failed = (False,) * len(tests)
         if violation := find_violation(self._limits, source, *tests):
             return UnitTestResult(failed, "refused", 0.0, violation)
         try:
-            result = await self._call(UnitTestRequest(source, tuple(tests)), UNIT_TEST_RESULT)
+            result = await self._call(UnitTestRequest(source, tuple(tests), call_seconds), UNIT_TEST_RESULT)
         except ExecutorError as error:
             return UnitTestResult(failed, "refused", 0.0, str(error))
         return result if len(result.passed) == len(tests) else UnitTestResult(failed, "error", result.seconds)

@@ -31,6 +31,7 @@ class UnitTestRequest:
 
     source: str
     tests: tuple[str, ...]
+    call_seconds: float | None = None
     kind: Literal["test"] = "test"
 
 

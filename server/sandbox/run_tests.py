@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from cogitate.server.sandbox.backend import SandboxBackend
 from cogitate.server.sandbox.limits import Limits
@@ -74,16 +75,16 @@ async def _wrote_more(candidate: SandboxProcess) -> bool:
 
 
 async def run_tests(
-    backend: SandboxBackend, slots: tuple[int, int], limits: Limits, source: str, tests: Sequence[str]
+    backend: SandboxBackend, slots: tuple[int, int], limits: Limits, job: dict[str, Any], tests: Sequence[str]
 ) -> UnitTestResult:
-    """Tests a candidate. Raises OSError where the system cannot start a process."""
+    """Tests a candidate, by the job of guest/candidate.py. Raises OSError where the system cannot start a process."""
     began = time.perf_counter()
     run = UnitTestRun(limits, [None] * len(tests))
     reason: Reason = "timeout"
     with suppress(TimeoutError):
         async with (
             asyncio.timeout(limits.wall),
-            open_process(backend, slots[0], limits, "candidate", {"source": source}) as candidate,
+            open_process(backend, slots[0], limits, "candidate", job) as candidate,
             open_process(backend, slots[1], limits, "judge", {"tests": list(tests)}) as judge,
         ):
             await run.relay(judge, candidate)

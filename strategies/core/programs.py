@@ -48,12 +48,13 @@ class Programs(Protocol):
     async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         """Run one Python program to its end."""
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         """Call the functions of `source` from tests that its process cannot see.
 
         A test is Python statements; it passes when it ends without an exception after an answer from the candidate.
         Names that it does not define are the candidate's functions. They take and return plain values only: None,
-        bool, int, finite float, str, bytes, list, tuple, set and dict, always copies.
+        bool, int, finite float, str, bytes, list, tuple, set and dict, always copies. A call that takes longer than
+        `call_seconds` raises TimeoutError in the test, as far as Python can interrupt it.
         """
 
 
@@ -63,5 +64,5 @@ class NoPrograms:
     async def run(self, source: str, *, stdin: str = "") -> ProgramResult:
         raise ProgramsOff(PROGRAMS_OFF)
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         raise ProgramsOff(PROGRAMS_OFF)

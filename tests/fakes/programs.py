@@ -27,6 +27,6 @@ class InProcessPrograms:
             return ProgramResult(stdout.getvalue(), "error", 0.0, str(error))
         return ProgramResult(stdout.getvalue(), "ok", 0.0)
 
-    async def test(self, source: str, tests: Sequence[str]) -> UnitTestResult:
+    async def test(self, source: str, tests: Sequence[str], *, call_seconds: float | None = None) -> UnitTestResult:
         passed = [(await self.run(f"{source}\n{test}")).ok for test in tests]
         return UnitTestResult(tuple(passed), "ok", 0.0)

@@ -5,6 +5,7 @@ It receives arguments and nothing else. Whatever its program does to this code, 
 
 import builtins
 import json
+import signal
 import sys
 import types
 from typing import Any
@@ -13,8 +14,14 @@ from cogitate.server.sandbox.guest.frames import receive, send, take_pipes
 from cogitate.server.sandbox.guest.values import encode, untag
 
 
-def main(job: "dict[str, str]") -> None:
-    """Defines the candidate's functions, and answers calls until stdin is closed."""
+class CallTimeout(BaseException):
+    """A call took too long. Not an Exception, so that a program that catches errors does not catch it."""
+
+
+def main(job: "dict[str, Any]") -> None:
+    """Defines the candidate's functions, and answers calls until stdin is closed, each for at most `call_seconds`."""
+    if job["call_seconds"] is not None:
+        signal.signal(signal.SIGALRM, _end_call)
     calls, answers = take_pipes()
     module = sys.modules["candidate"] = types.ModuleType("candidate")
     exec(compile(job["source"], "<candidate>", "exec"), module.__dict__)
@@ -23,10 +30,14 @@ def main(job: "dict[str, str]") -> None:
         if message is None:
             return
         call = json.loads(message)
-        send(answers, call["nonce"].encode() + _answer(module, call))
+        send(answers, call["nonce"].encode() + _answer(module, call, job["call_seconds"] or 0.0))
 
 
-def _answer(module: types.ModuleType, call: "dict[str, Any]") -> bytes:
+def _end_call(number: int, frame: object) -> None:
+    raise CallTimeout
+
+
+def _answer(module: types.ModuleType, call: "dict[str, Any]", seconds: float) -> bytes:
     """Returns `=` and the value, `!` and the name of the built-in exception that was raised, or `?` for neither."""
     arguments, keywords = untag(call["arguments"], finite=False), untag(call["named"], finite=False)
     try:
@@ -34,7 +45,13 @@ def _answer(module: types.ModuleType, call: "dict[str, Any]") -> bytes:
     except KeyError:
         return b"?"
     try:
-        value = function(*arguments, **keywords)
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # 0 sets none
+        try:
+            value = function(*arguments, **keywords)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except CallTimeout:
+        return b"!TimeoutError"
     except BaseException as error:  # noqa: BLE001 the judge decides what the program's exception means
         names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == builtins.__name__)
         return b"!" + next(names, "").encode()

@@ -112,3 +112,10 @@ async def test_concurrent_candidates_are_separate(programs: LocalPrograms):
         tasks = [group.create_task(programs.test(f"def f(): return {n}", [f"assert f() == {n}"])) for n in range(12)]
     assert all(task.result().passed == (True,) for task in tasks)
     assert await wait_until_none()
+
+
+async def test_call_that_takes_too_long_fails_its_test_alone(programs):
+    source = "def f(x):\n while x == 2:\n  try:\n   pass\n  except Exception:\n   pass\n return x"
+    tests = ["assert f(1) == 1", "assert f(2) == 2", "assert f(3) == 3"]
+    tested = await programs.test(source, tests, call_seconds=0.2)
+    assert tested.passed == (True, False, True) and tested.reason == "ok"
