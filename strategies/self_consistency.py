@@ -45,7 +45,7 @@ class SelfConsistency(VotingOptions):
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         weights = VoteWeights(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
-        tally = Tally(self.criteria, weights)
+        tally = Tally(self.stop_criteria, weights)
         threshold: ConfidenceThreshold | None = None
         for n in self.wave_sizes:
             if await self.collect_votes(prompt, n, tally, threshold, run):

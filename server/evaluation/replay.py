@@ -22,7 +22,7 @@ from cogitate.server.evaluation.replay_engine import Fallback, ReplayEngine
 from cogitate.server.evaluation.results import Result, overlong_result
 from cogitate.server.evaluation.sample import Sample
 from cogitate.server.evaluation.sample_bank import Bank
-from cogitate.server.planning.compatibility import (
+from cogitate.server.planning.verifier_checks import (
     check_comparative_verifiers,
     check_verifier_names,
     check_verifier_options,

@@ -6,14 +6,13 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import KeyLimits
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, UnsupportedParameter
+from cogitate.server.planning.verifier_checks import check_verifiers
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.response_format import ResponseFormat
 from cogitate.server.sandbox.limits import MAX_RUNS_PER_REQUEST
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.ports import Ability, Verifier
-from cogitate.strategies.verifiers.comparative import MAX_COMPARED_SOLUTIONS
-from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
 
 UNSUPPORTED: Mapping[str, str] = {
@@ -61,16 +60,13 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
     "presence_penalty": (None, 0.0),
 }
 """Field -> values without effect, for fields where these are not None, False and []."""
-COMPLETE_ANSWER_CHECKS = frozenset({"number", "json"})
-"""Verifiers that have no option of their own and need the complete answer."""
 
 
 def check_compatibility(
     request: AnyRequest, strategy: AnyStrategy, card: ModelCard, verifiers: Mapping[str, Verifier]
 ) -> None:
     """Raises BadRequest for the first field that would have no effect."""
-    check_verifier_names(strategy, verifiers)
-    check_comparative_verifiers(strategy, verifiers)
+    check_verifiers(strategy, verifiers)
     check_fields(request, strategy)
     check_engine_abilities(request, strategy, card.abilities, verifiers)
 
@@ -96,32 +92,6 @@ def check_code_execution(strategy: AnyStrategy, code_exec: str, caller: Caller) 
             f"This request may run {strategy.program_runs} programs, and the limit is {MAX_RUNS_PER_REQUEST}: lower n."
         )
         raise BadRequest(message, param="strategy.n")
-
-
-def check_verifier_options(strategy: AnyStrategy) -> None:
-    """Check that each named verifier has its option and a complete answer, and each option its verifier.
-
-    Raises BadRequest.
-    """
-    if not isinstance(strategy, VerifierOptions):
-        return
-    parts = strategy.verifier_parts
-    if strategy.stepwise and (unable := next((part for part in parts if part in COMPLETE_ANSWER_CHECKS), None)):
-        raise _needs_complete_answer(unable, strategy.name)
-    for verifier, (option, is_given) in strategy.option_verifiers.items():
-        is_named = verifier in parts
-        if is_given and not is_named:
-            message = f"{option} only applies to the verifier {verifier}: set verifier to {verifier}, or omit {option}."
-            raise BadRequest(message, param=f"strategy.{option}")
-        if is_named and not is_given:
-            raise BadRequest(f"The verifier {verifier} needs {option}: set it.", param=f"strategy.{option}")
-        if is_named and strategy.stepwise:
-            raise _needs_complete_answer(verifier, strategy.name)
-
-
-def _needs_complete_answer(verifier: str, strategy: str) -> UnsupportedParameter:
-    message = f"The verifier {verifier} needs the complete answer, and {strategy} scores unfinished ones: use another."
-    return UnsupportedParameter(message, param="strategy.verifier")
 
 
 def check_plain_width(request: AnyRequest | PlainBody, width: int, limit: int) -> None:
@@ -196,32 +166,6 @@ def check_raw_prompt(request: CompletionRequest, strategy: AnyStrategy) -> None:
         raise UnsupportedParameter(
             "A raw completion has one text: set reasoning to inline.", param="strategy.reasoning"
         )
-
-
-def check_verifier_names(strategy: AnyStrategy, known: Mapping[str, Verifier]) -> None:
-    """Raises BadRequest for a verifier that this server does not have."""
-    for name in strategy.verifiers:
-        if name not in known:
-            names = ", ".join(sorted(known))
-            raise BadRequest(f"This server has no verifier `{name}`: use one of {names}.", param="strategy.verifier")
-
-
-def check_comparative_verifiers(strategy: AnyStrategy, verifiers: Mapping[str, Verifier]) -> None:
-    """Raises BadRequest where a verifier that compares candidates cannot serve the strategy.
-
-    Such a verifier cannot score a single candidate, and it reads each candidate many times.
-    """
-    for name in strategy.verifiers:
-        if not verifiers[name].compares:
-            continue
-        if not strategy.compares:
-            use = "use it with best_of_n, or with self_consistency and stop_rule none"
-            reason = f"and {strategy.name} needs a separate score for each candidate here"
-            message = f"The verifier {name} compares complete candidates, {reason}: {use}."
-            raise UnsupportedParameter(message, param="strategy.verifier")
-        if strategy.candidates > MAX_COMPARED_SOLUTIONS:
-            message = f"The verifier {name} compares at most {MAX_COMPARED_SOLUTIONS} candidates: lower n."
-            raise BadRequest(message, param="strategy.n")
 
 
 def check_engine_abilities(

@@ -15,7 +15,6 @@ from cogitate.server.planning.compatibility import (
     check_key_strategies,
     check_plain_width,
     check_strategy_width,
-    check_verifier_options,
 )
 from cogitate.server.planning.copies import describe_limit, join_copies, limit_copies, separate_copies
 from cogitate.server.planning.cost import (
@@ -29,6 +28,7 @@ from cogitate.server.planning.media import check_media
 from cogitate.server.planning.sampling import build_sampling
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.planning.token_fields import check_token_fields
+from cogitate.server.planning.verifier_checks import check_verifier_options
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.decisions import DecisionRequest

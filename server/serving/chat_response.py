@@ -113,11 +113,12 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
 
 
 def list_warnings(trace: Trace) -> list[str]:
-    """List the warnings of the candidates, each once."""
+    """List the warnings of the candidates and of their verifiers, each once."""
     made = [event.completion for event in trace if isinstance(event, Sampled) and event.role in CANDIDATE_ROLES]
     warnings = [warning for completion in made for warning in completion.warnings]
     if any(map(answers_in_reasoning, made)):
         warnings.append(ONLY_REASONING)
+    warnings += [warning for event in trace if isinstance(event, Scored) for warning in event.warnings]
     return list(dict.fromkeys(warnings))
 
 

@@ -1,8 +1,8 @@
 """Protocols of what strategies need: an engine, verifiers, a prover. The server and `core.scripted` implement them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling, TextDelta
 
@@ -38,9 +38,22 @@ class Engine(Protocol):
         """
 
 
-Ask = Callable[[Sequence[Prompt], tuple[str, ...]], Awaitable[Sequence[Completion | None]]]
-"""Decodes one greedy token after each prompt, in order, with the log-probabilities of the given labels; None where
-lost."""
+class Ask(Protocol):
+    """Asks the engine's model on behalf of a verifier."""
+
+    async def __call__(
+        self,
+        prompts: Sequence[Prompt],
+        labels: tuple[str, ...] = (),
+        *,
+        max_tokens: int = 1,
+        greedy: bool = False,
+    ) -> Sequence[Completion | None]:
+        """Return the reply to each prompt, in order; None where it was lost.
+
+        With `labels` it is one greedy token, with the log-probabilities of these labels; else a text of at most
+        `max_tokens`, at the client's temperature unless `greedy`. Raises SampleFailed where all are lost.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ class Verdict:
     steps: tuple[float, ...]
     tokens: int = 0
     """Tokens read by a model of the verifier's own, outside the engine."""
+    warnings: tuple[str, ...] = ()
+    """What the client should know of how the verdict was reached, or why it was not."""
 
 
 class Verifier(Protocol):
@@ -73,6 +88,14 @@ class Verifier(Protocol):
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         """Return one verdict per solution, in order. Raises SampleFailed where all are lost."""
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """A verifier with a model of its own that writes a rationale before its verdict."""
+
+    def with_rationale(self, tokens: int) -> Verifier:
+        """Return this verifier with rationales of at most so many tokens."""
 
 
 class Prover(Protocol):

@@ -161,7 +161,7 @@ class Run:
             return [None] * len(candidates)
         scores = [reduce_steps(verdict.steps, how or judge.aggregation) for verdict in verdicts]
         for candidate, verdict, score in zip(candidates, verdicts, scores, strict=True):
-            session.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score))
+            session.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score, verdict.warnings))
         return scores
 
     def emit_text(self, text: str, *, reasoning: bool = False) -> None:
@@ -189,9 +189,16 @@ class Run:
         value = parse_value(result.stdout) if result.ok else None
         return answer_from_value(value, self.request.reader.format, candidate.prompt.question) if value else None
 
-    async def _ask(self, prompts: Sequence[Prompt], labels: tuple[str, ...]) -> Sequence[Completion | None]:
-        """Ask for one-token verdicts: the `Ask` port of verifiers."""
-        return await self.generate_each(prompts, role="verifier", labels=labels)
+    async def _ask(
+        self,
+        prompts: Sequence[Prompt],
+        labels: tuple[str, ...] = (),
+        *,
+        max_tokens: int = 1,
+        greedy: bool = False,
+    ) -> Sequence[Completion | None]:
+        """Ask for verdicts of one token, or for texts: the `Ask` port of verifiers."""
+        return await self.generate_each(prompts, role="verifier", labels=labels, max_tokens=max_tokens, greedy=greedy)
 
     def _sampling(self, role: Role, max_tokens: int | None, *, greedy: bool, stop: str | None = None) -> Sampling:
         """Return the sampling of a decode: the client's; for an auxiliary question, without the client's fields."""

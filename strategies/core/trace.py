@@ -71,6 +71,8 @@ class Scored:
     """Tokens read by a model of the verifier's own."""
     score: float | None
     """The aggregated score; None where the verdict was lost."""
+    warnings: tuple[str, ...] = ()
+    """The verifier's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from cogitate.strategies.verifiers.comparative import Groupwise, Pairwise
 from cogitate.strategies.verifiers.confidence import Confidence
 from cogitate.strategies.verifiers.countdown import Countdown
 from cogitate.strategies.verifiers.format_checks import build_answer_check
+from cogitate.strategies.verifiers.graded import Graded
 from cogitate.strategies.verifiers.judge import Judge
 from cogitate.strategies.verifiers.programmatic import Programmatic
 
 BUILT_IN: dict[str, Verifier] = {
     "judge": Judge(),
+    "graded": Graded(),
     "pairwise": Pairwise(),
     "groupwise": Groupwise(),
     "confidence": Confidence(),

@@ -6,7 +6,7 @@ the aggregation sees.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.ports import Ability, Ask, SampleFailed, Verdict, Verifier
@@ -48,10 +48,11 @@ class Chain:
             passed = {index: gate for index, gate in enumerate(lowest) if gate}
             later = await judge_or_lose(link, question, [solutions[index] for index in passed], ask)
             defaults = [() if gate is None else (0.0,) for gate in lowest]
-            verdicts = [Verdict(steps, verdict.tokens) for steps, verdict in zip(defaults, verdicts, strict=True)]
+            verdicts = [replace(verdict, steps=steps) for steps, verdict in zip(defaults, verdicts, strict=True)]
             for (index, gate), verdict in zip(passed.items(), later, strict=True):
-                steps = tuple(gate * step for step in verdict.steps)
-                verdicts[index] = Verdict(steps, verdicts[index].tokens + verdict.tokens)
+                steps, before = tuple(gate * step for step in verdict.steps), verdicts[index]
+                warnings = before.warnings + verdict.warnings
+                verdicts[index] = Verdict(steps, before.tokens + verdict.tokens, warnings)
         return verdicts
 
 

@@ -1,7 +1,8 @@
 """Verifiers that compare solutions with each other: a one-token verdict says which of those shown is best.
 
 - pairwise: every two solutions in both orders; the score is the mean probability of the verdict (Chen et al., 2024,
-  arXiv:2411.19477). Deviation: a full round instead of the paper's knockout.
+  arXiv:2411.19477). Deviation: a full round instead of the paper's knockout. With the pairings `pivot` and `swiss` a
+  tournament of fewer comparisons, each in one order (`tournament.py`); the score is then the weighted win rate.
 - groupwise: windows of eight, each shown as often as it has members, so that each solution stands once at every
   position; the score is the mean probability, and the best of several windows are compared again and rank above all
   others (GenSelect, arXiv:2507.17797). Deviation: label probabilities are read instead of a written choice.
@@ -11,7 +12,7 @@ no verdict arrived the most typical text scores highest, never the first; equal 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cogitate.strategies.core.label_probs import label_probabilities
@@ -21,9 +22,9 @@ from cogitate.strategies.core.quoting import break_control_tokens, final_text, q
 from cogitate.strategies.core.similarity import typicality
 from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
+from cogitate.strategies.verifiers.standings import Game, Standings
+from cogitate.strategies.verifiers.tournament import MAX_OPPONENTS, Pairing, play_tournament, takes_all_pairs
 
-MAX_OPPONENTS = 16
-"""Opponents of each solution; all others where there are fewer."""
 MAX_COMPARED_SOLUTIONS = 64
 """Each solution is shown many times, and every showing is prefilled."""
 WINDOW_SOLUTIONS = len(NUMBERS)
@@ -36,11 +37,28 @@ Order = Sequence[str]
 class Pairwise(VerifierDefaults):
     """Compares solutions two by two with the engine's own model."""
 
+    pairing: Pairing = "all"
     needs = frozenset({"logprobs"})
     compares = True
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         texts = distinct_replies(solutions)
+        score = self.score_all_pairs if takes_all_pairs(self.pairing, len(texts)) else self.score_tournament
+        return build_verdicts(solutions, texts, await score(question, texts, ask))
+
+    async def score_tournament(self, question: Prompt, texts: Order, ask: Ask) -> list[float]:
+        """Score each text by a tournament."""
+        standings = Standings(len(texts))
+
+        async def play(games: Sequence[Game]) -> None:
+            orders = [(texts[first], texts[second]) for first, second in games]
+            standings.record(games, await ask_for_shares(question, orders, ask))
+
+        await play_tournament(self.pairing, texts, standings, play)
+        return typicality(texts) if standings.is_blank else standings.win_rates()
+
+    async def score_all_pairs(self, question: Prompt, texts: Order, ask: Ask) -> list[float]:
+        """Score each text by its comparisons with all others, or with MAX_OPPONENTS of them."""
         pairs = [(texts[a], texts[b]) for a, b in pair_indices(len(texts))]
         shares_by_order = await ask_for_shares(question, [*pairs, *(pair[::-1] for pair in pairs)], ask)
         shares_by_text: dict[str, list[float]] = {text: [] for text in texts}
@@ -51,7 +69,7 @@ class Pairwise(VerifierDefaults):
                 shares_by_text[first].append((forward[0] + backward[1]) / 2)
                 shares_by_text[second].append((forward[1] + backward[0]) / 2)
         means = [math.fsum(shares) / len(shares) if shares else 0.5 for shares in shares_by_text.values()]
-        return build_verdicts(solutions, texts, means if any(shares_by_text.values()) else typicality(texts))
+        return means if any(shares_by_text.values()) else typicality(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +102,9 @@ class Groupwise(VerifierDefaults):
         return {text: (1 + later[text]) / 2 if text in later else score / 2 for text, score in scores.items()}
 
 
-VERDICT_TOKENS: dict[str, Callable[[int], int]] = {
-    "judge": lambda n: n,
-    "pairwise": lambda n: n * min(n - 1, MAX_OPPONENTS),
-    "groupwise": lambda n: (
-        n if n <= WINDOW_SOLUTIONS else n + VERDICT_TOKENS["groupwise"](math.ceil(n / WINDOW_SOLUTIONS))
-    ),
-}
-"""The most tokens that the model decodes to judge n solutions; verifiers that are not listed decode none."""
+def count_group_verdicts(n: int) -> int:
+    """Return the number of verdicts on n different solutions in windows."""
+    return n if n <= WINDOW_SOLUTIONS else n + count_group_verdicts(math.ceil(n / WINDOW_SOLUTIONS))
 
 
 def distinct_replies(solutions: Sequence[Completion]) -> list[str]:

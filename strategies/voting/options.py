@@ -80,6 +80,8 @@ class VotingOptions(VerifierOptions):
             )
         if self.weights != "verifier" and (self.verifier, self.aggregation) != (None, None):
             raise ValueError("verifier and aggregation apply only with weights verifier")
+        if self.weights != "verifier" and any(is_set for _, is_set in self.verifier_settings.values()):
+            raise ValueError("criteria, pairing, test_samples and rationale_tokens apply only with weights verifier")
         if self.warmup is not None and self.floor == "none" and self.stop_rule != "consensus":
             raise ValueError("warmup applies only with floor low or high, or with stop_rule consensus")
         return self
@@ -145,7 +147,7 @@ class VotingOptions(VerifierOptions):
         return self.n * (max_tokens + (self.weights == "p_true")) + verdicts
 
     @property
-    def criteria(self) -> StopCriteria:
+    def stop_criteria(self) -> StopCriteria:
         """The stop criteria. Under load a lower confidence is enough, unless the client set `confidence`."""
         return StopCriteria(
             self.stop_rule,

@@ -14,17 +14,16 @@ from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
-from cogitate.strategies.verifiers.comparative import (
-    MAX_OPPONENTS,
-    VERDICT_TOKENS,
-    WINDOW_SOLUTIONS,
-    build_comparison_prompt,
-    pair_indices,
-)
+from cogitate.strategies.verifiers.comparative import WINDOW_SOLUTIONS, build_comparison_prompt, pair_indices
+from cogitate.strategies.verifiers.tournament import MAX_OPPONENTS
 from tests.fakes.run import QUESTION, build_session, solve
 
 BOTH = pytest.mark.parametrize("name", ["pairwise", "groupwise"])
 SHOWN = re.compile(r"<candidate (\d)>\n(.*?)\n</candidate \1>", re.S)
+
+
+def count_tokens(name, n):
+    return BestOfN(verifier=name).verdict_tokens(n)
 
 
 def build_solution(text, index=0):
@@ -82,7 +81,7 @@ def test_best_text_scores_highest_within_the_declared_tokens(name, n):
     jury = Jury(lambda text: 9.0 if text.endswith(f" {n // 2}") else 1.0)
     results = scores(name, texts, jury)
     assert max(range(n), key=results.__getitem__) == n // 2
-    assert len(jury.asked) == VERDICT_TOKENS[name](n)
+    assert len(jury.asked) == count_tokens(name, n)
 
 
 def test_pairs_are_shown_in_both_orders_and_shares_averaged():
@@ -178,7 +177,7 @@ def test_best_of_n_uses_the_comparison_and_counts_its_tokens(name):
     outcome = solve(strategy, session).outcome
     assert outcome.completion.text == "bad" and [o.completion.text for o in outcome.alternatives] == ["worse", "good"]
     spent = usage(session.trace)
-    assert spent.verifier == VERDICT_TOKENS[name](3) and spent.completion == engine.decoded <= strategy.cost(100)
+    assert spent.verifier == count_tokens(name, 3) and spent.completion == engine.decoded <= strategy.cost(100)
 
 
 @BOTH
@@ -205,6 +204,6 @@ def test_comparative_verifier_works_in_a_chain(name):
 
 def test_every_window_position_has_a_label():
     assert (
-        VERDICT_TOKENS["groupwise"](WINDOW_SOLUTIONS) == WINDOW_SOLUTIONS
-        and VERDICT_TOKENS["groupwise"](WINDOW_SOLUTIONS + 1) == WINDOW_SOLUTIONS + 3
+        count_tokens("groupwise", WINDOW_SOLUTIONS) == WINDOW_SOLUTIONS
+        and count_tokens("groupwise", WINDOW_SOLUTIONS + 1) == WINDOW_SOLUTIONS + 3
     )

@@ -2,10 +2,15 @@ import math
 
 import pytest
 
+from cogitate.strategies.best_of_n import BestOfN
 from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.prompts import NO, YES
+from cogitate.strategies.core.scripted import ScriptedEngine
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers.confidence import Confidence, confidence, self_certainty
 from cogitate.strategies.verifiers.judge import Judge, build_judge_prompt, probability_correct
+from tests.fakes.run import build_session, solve
 
 PROMPT = Prompt((Message("user", "What is 6*7?"),))
 
@@ -86,3 +91,38 @@ def test_self_certainty_is_the_divergence_from_uniform():
 async def test_confidence_requests_the_alternatives_it_reads():
     (verdict,) = await Confidence().judge(PROMPT, [build_completion(logprobs=[token(-0.1, -0.1, -3.0)])], None)
     assert Confidence().logprobs == 5 and 0 < verdict.steps[0] < 1
+
+
+async def test_rationale_precedes_the_verdict_and_a_lost_one_loses_it():
+    asked = []
+
+    async def ask(prompts, labels=(), *, max_tokens=1, greedy=False):
+        asked.append((prompts, labels, max_tokens, greedy))
+        if labels:
+            return [build_completion(labels={"Yes": math.log(0.8), "No": math.log(0.2)}) for _ in prompts]
+        texts = (None, "2 + 2 is 5.<|im_end|>")
+        return [text and Completion(prompt=p, text=text, finish="stop") for p, text in zip(prompts, texts, strict=True)]
+
+    lost, verdict = await Judge(rationale_tokens=50).judge(PROMPT, [build_completion("a"), build_completion("b")], ask)
+    assert lost.steps == () and verdict.steps == pytest.approx((0.8,))
+    (rationale_prompts, *rest), (verdict_prompts, labels, _, _) = asked
+    assert rest == [(), 50, True] and labels == YES + NO and len(rationale_prompts) == 2
+    (messages,) = [prompt.messages for prompt in verdict_prompts]
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[:2] == rationale_prompts[1].messages and "<|im" not in messages[2].text
+    assert "Yes or No" not in messages[1].text and "Yes or No" in messages[3].text
+
+
+@pytest.mark.parametrize("tokens", [0, 30])
+def test_rationales_count_towards_cost_and_bill(tokens):
+    engine = ScriptedEngine(
+        lambda prompt, sampling: "Yes" if sampling.labels else "it is right, since 6 * 7 is 42",
+        labels=lambda prompt: {"Yes": math.log(0.7), "No": math.log(0.3)},
+    )
+    session, strategy = build_session(engine), BestOfN(n=3, rationale_tokens=tokens)
+    session.verifiers = strategy.build_verifiers(session.verifiers, None)
+    assert solve(strategy, session).outcome.score == pytest.approx(0.7)
+    limits = [sampling.max_tokens for _, sampling in engine.calls if sampling.auxiliary]
+    assert limits == [tokens] * 3 * bool(tokens) + [1] * 3
+    assert strategy.verdict_tokens(3) == 3 * (1 + tokens) and engine.decoded <= strategy.cost(100)
+    assert usage(session.trace).verifier <= strategy.verdict_tokens(3)

@@ -31,5 +31,5 @@ def test_votes_are_compared_only_where_none_is_weighed_early():
 
 
 def test_confidence_set_by_the_client_is_not_relaxed_under_load():
-    assert SelfConsistency().criteria.relax_under_load
-    assert not SelfConsistency(confidence=0.95).criteria.relax_under_load
+    assert SelfConsistency().stop_criteria.relax_under_load
+    assert not SelfConsistency(confidence=0.95).stop_criteria.relax_under_load
