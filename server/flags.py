@@ -69,9 +69,9 @@ class ModelSettings(BaseModel):
         '"n": 32}}. Clients select one by the model name NAME@careful',
     )
     reward_model: str | None = Field(default=None, description="Reward model to load, offered as verifier `reward`")
-    reward_format: Literal["qwen", "qwen_rm", "rlhflow", "math_shepherd", "skywork_prm", "outcome"] | None = Field(
-        default=None, description="Input format of the reward model (default: detected from its configuration)"
-    )
+    reward_format: (
+        Literal["qwen", "qwen_rm", "rlhflow", "math_shepherd", "skywork_prm", "outcome", "generative"] | None
+    ) = Field(default=None, description="Input format of the reward model (default: detected from its configuration)")
     reward_engine_args: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="vLLM engine arguments of the reward model as JSON"
     )

@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +65,10 @@ VERDICTS = Kind("Qwen2ForCausalLM", vocabulary, "lm_head.")
 """Its verdicts are tokens, as those of RLHFlow's and Math-Shepherd's models."""
 
 
-def build(folder: Path, *, length: int = 1024, kind: Kind = QWEN) -> Path:
-    """Write a model folder and return it. `length`: context length in tokens."""
+def build(folder: Path, *, length: int = 1024, kind: Kind = QWEN, words: Sequence[str] = ()) -> Path:
+    """Write a model folder and return it. `length`: context length in tokens; `words`: added to the vocabulary."""
     tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(list(words))
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=128,

@@ -53,6 +53,25 @@ async def start_reward_engine(
     return llm, tokenizer
 
 
+async def start_generative_engine(model: str, engine_args: Mapping[str, object]) -> tuple[AsyncLLM, TokenizerLike]:
+    """Start the engine of a generative reward model. Arguments and errors: `start_reward_engine`.
+
+    Raises ValueError also where the model has no chat template.
+    """
+    llm, tokenizer = await asyncio.to_thread(_start_generative, model, engine_args)
+    await check_workers(llm)
+    await llm.get_supported_tasks()
+    return llm, tokenizer
+
+
+def _start_generative(model: str, engine_args: Mapping[str, object]) -> tuple[AsyncLLM, TokenizerLike]:
+    config = build_arguments(model, engine_args, decodes=True).create_engine_config(UsageContext.ENGINE_CONTEXT)
+    tokenizer = cached_tokenizer_from_config(config.model_config)
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError("a generative reward model needs a chat template, and this one has none")
+    return AsyncLLM.from_vllm_config(config, disable_log_stats=True), tokenizer
+
+
 def _start(
     model: str, engine_args: Mapping[str, object], form: RewardFormat | None
 ) -> tuple[AsyncLLM, RewardTokenizer]:

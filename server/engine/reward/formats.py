@@ -167,6 +167,8 @@ OUTCOME = RewardFormat(layout="turn", step=STEP, separator="", source="sequence"
 are unbounded and mean something only beside those of other answers to the same question, so they are compared as they
 come: `softsign` preserves their order, where the sigmoid of any reward above 36 is 1."""
 
+GENERATIVE = "generative"
+"""The value of --reward-format for a chat model that writes its verdict: no logits of a head, see `generative.py`."""
 FORMATS: Mapping[str, RewardFormat] = {
     "qwen": QWEN,
     "qwen_rm": QWEN_RM,
@@ -175,7 +177,7 @@ FORMATS: Mapping[str, RewardFormat] = {
     "skywork_prm": SKYWORK_PRM,
     "outcome": OUTCOME,
 }
-"""By the values of --reward-format."""
+"""By the other values of --reward-format."""
 ARCHITECTURES: Mapping[str, RewardFormat] = {
     "Qwen2ForProcessRewardModel": QWEN,
     "Qwen2ForRewardModel": QWEN_RM,

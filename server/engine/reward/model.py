@@ -7,36 +7,32 @@ cache.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import uuid4
 
 from vllm import PoolingParams, SamplingParams
-from vllm.inputs.engine import tokens_input
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
-from vllm.v1.engine.output_processor import RequestOutputCollector
 
-from cogitate.server.engine.reward.engine import start_reward_engine
+from cogitate.server.engine.reward.engine import start_generative_engine, start_reward_engine
+from cogitate.server.engine.reward.formats import GENERATIVE
+from cogitate.server.engine.reward.generative import GenerativeRewardModel
+from cogitate.server.engine.reward.run import Output, RewardEngine
 from cogitate.server.engine.reward.tokenize import RewardTokenizer, TokenizedSolution
 from cogitate.server.errors import NotReady
 from cogitate.strategies.core.ports import Ability, Ask, Verdict
 from cogitate.strategies.core.types import Completion, Prompt
 
-Output = Any
-"""vLLM's PoolingRequestOutput or RequestOutput."""
-SHUTDOWN_SECONDS = 15.0
-"""Time that the engine's processes have to exit. They take 5 s, which is also when vLLM kills them by default."""
-
 
 async def open_reward_model(
     model: str, engine_args: Mapping[str, object], format_name: str | None = None
-) -> "RewardModel":
+) -> "RewardModel | GenerativeRewardModel":
     """Start a reward model. Arguments and errors: `start_reward_engine`."""
+    if format_name == GENERATIVE:
+        return GenerativeRewardModel(*await start_generative_engine(model, engine_args))
     return RewardModel(*await start_reward_engine(model, engine_args, format_name))
 
 
-class RewardModel:
+class RewardModel(RewardEngine):
     """Scores each step of a solution. Belongs to the event loop in which it was opened."""
 
     logprobs: None = None
@@ -45,8 +41,7 @@ class RewardModel:
 
     def __init__(self, llm: AsyncLLM, tokenizer: RewardTokenizer, salt: str | None = None) -> None:
         """`salt`: requests share the engine's prefix cache with requests of the same salt only."""
-        self.llm = llm
-        self.salt = salt
+        super().__init__(llm, salt)
         self.aggregation = tokenizer.format.aggregation
         self._tokenizer = tokenizer
         self._max_model_len: int = llm.model_config.max_model_len
@@ -70,24 +65,6 @@ class RewardModel:
         """Return this model for one tenant: response times reveal nothing of other tenants' questions."""
         return RewardModel(self.llm, self._tokenizer, salt)
 
-    @property
-    def is_dead(self) -> bool:
-        return bool(self.llm.errored)
-
-    async def close(self) -> None:
-        """Stop the engine. Calls that wait for it raise EngineDeadError."""
-        if self.llm.output_handler:
-            self.llm.output_handler.cancel()
-        await self._fail_pending_requests()
-        await asyncio.to_thread(self.llm.shutdown, SHUTDOWN_SECONDS)
-        await self._fail_pending_requests()
-
-    async def _fail_pending_requests(self) -> None:
-        """Raise EngineDeadError in pending requests: AsyncLLM.shutdown ends the task that would do so."""
-        processor = self.llm.output_processor
-        processor.propagate_error(EngineDeadError())
-        await self.llm.abort(list(processor.external_req_ids))
-
     def _tokenize(self, question: str, text: str) -> TokenizedSolution | None:
         """Tokenize a solution; None where it cannot be scored."""
         steps = self._tokenizer.format.split_steps(text)
@@ -104,11 +81,11 @@ class RewardModel:
     async def _fetch_logits(self, solutions: Sequence[TokenizedSolution]) -> list[list[list[float]]]:
         """Return [steps][labels] for each solution, in order."""
         if self._tokenizer.format.source != "vocabulary":
-            outputs = await self._run([solution.ids for solution in solutions])
+            outputs = await self.run([solution.ids for solution in solutions], self._params)
             return [self._select_rows(output, solution) for output, solution in zip(outputs, solutions, strict=True)]
         prefixes = [solution.ids[: at + 1] for solution in solutions for at in solution.score_positions]
         labels = self._tokenizer.label_ids
-        rows = iter([read_label_logprobs(output, labels) for output in await self._run(prefixes)])
+        rows = iter([read_label_logprobs(output, labels) for output in await self.run(prefixes, self._params)])
         return [[next(rows) for _ in solution.score_positions] for solution in solutions]
 
     def _select_rows(self, output: Output, solution: TokenizedSolution) -> list[list[float]]:
@@ -117,30 +94,6 @@ class RewardModel:
         if self._tokenizer.format.source == "sequence":
             return [output.outputs.data.flatten().tolist()]
         return data if self._tokenizer.tag_id is not None else [data[at] for at in solution.score_positions]
-
-    async def _run(self, prompts: Sequence[list[int]]) -> list[Output]:
-        """Return the engine's output for each prompt, in order. However the call ends, no request stays in the engine.
-
-        A cancellation inside AsyncLLM.add_request would leave the request there (vllm #57061).
-        """
-        ids = [f"prm-{uuid4().hex}" for _ in prompts]
-        submission = asyncio.ensure_future(self._submit(ids, prompts))
-        try:
-            collectors = await asyncio.shield(submission)
-            return [await collector.get() for collector in collectors]
-        finally:
-            await asyncio.shield(asyncio.ensure_future(self._abort(ids, submission)))
-
-    async def _submit(self, ids: Sequence[str], prompts: Sequence[list[int]]) -> list[RequestOutputCollector]:
-        return [
-            await self.llm.add_request(request_id, tokens_input(prompt, cache_salt=self.salt or None), self._params)
-            for request_id, prompt in zip(ids, prompts, strict=True)
-        ]
-
-    async def _abort(self, ids: Sequence[str], submission: "asyncio.Future[list[RequestOutputCollector]]") -> None:
-        """Abort by id, which has no effect on finished requests."""
-        await asyncio.wait([submission])
-        await self.llm.abort(ids)
 
 
 def build_params(tokenizer: RewardTokenizer) -> PoolingParams | SamplingParams:

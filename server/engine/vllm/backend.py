@@ -16,6 +16,7 @@ from cogitate.strategies.core.ports import Verifier
 from cogitate.strategies.core.types import Prompt
 
 if TYPE_CHECKING:
+    from cogitate.server.engine.reward.generative import GenerativeRewardModel
     from cogitate.server.engine.reward.model import RewardModel
     from cogitate.server.engine.vllm.application import LoadedEngine
     from cogitate.server.engine.vllm.engine import VllmEngine
@@ -44,7 +45,7 @@ class VllmBackend:
     loaded: "LoadedEngine | None" = None
     """An engine that its owner starts and stops; None: `open` starts one."""
     _engine: "VllmEngine | None" = None
-    _reward: "RewardModel | None" = None
+    _reward: "RewardModel | GenerativeRewardModel | None" = None
 
     async def open(self) -> None:
         try:
@@ -64,7 +65,7 @@ class VllmBackend:
         else:
             self._engine = await start_engine(self.model, (self.name, *self.aliases), self.engine_args, reward)
 
-    async def _open_reward_model(self, model: str) -> "RewardModel":
+    async def _open_reward_model(self, model: str) -> "RewardModel | GenerativeRewardModel":
         from cogitate.server.engine.reward.model import open_reward_model
 
         try:
