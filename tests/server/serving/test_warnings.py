@@ -1,11 +1,13 @@
-"""The warning that an answer was read from the reasoning, where an engine's parser left no text."""
+"""Warnings: an answer read from the reasoning, where an engine's parser left no text; verdicts that were lost."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import ToolCall
+from cogitate.strategies.verifiers.graded import FEW_LETTERS
 from tests.fakes.backend import ScriptedBackend, ScriptedConversation
 from tests.fakes.live_server import live
 
@@ -45,3 +47,13 @@ def test_answer_that_stands_in_the_reasoning_alone_is_a_warning():
 def test_answer_in_the_text_and_a_tool_call_are_none():
     assert warnings("hm </think> \\boxed{7}") is None
     assert warnings(ToolCall("add", "{}"), tools=[TOOL]) is None
+
+
+@pytest.mark.parametrize(("mass", "told"), [(0.1, [FEW_LETTERS]), (0.9, None)])
+def test_grades_without_letters_are_lost_with_one_warning(mass, told):
+    engine = ScriptedEngine(["so \\boxed{7}"], labels=lambda prompt: {"B": math.log(mass)})
+    strategy = {"name": "best_of_n", "n": 3, "verifier": "graded", "criteria": ["is right", "is short"]}
+    with live(engine) as server:
+        told_by_server = server.ask(strategy=strategy).json()["cogitate"]
+    assert told_by_server.get("warnings") == told and told_by_server["verifier_tokens"] == 6
+    assert told_by_server["score"] == (None if told else pytest.approx(18 / 19, abs=1e-6))
