@@ -128,6 +128,9 @@ class QueuedEngine:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        async with self.slots.slot(self.tenant, self.request):
+        await self.slots.acquire(self.tenant, self.request)
+        try:
             self.on_turn()
             return await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
+        finally:
+            self.slots.release()

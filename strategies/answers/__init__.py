@@ -1,6 +1,6 @@
 """Reads the answer from a reply, and computes the key by which votes for it are counted."""
 
-from cogitate.strategies.answers.answer import Answer, AnswerFormat, Rule
+from cogitate.strategies.answers.answer import Answer, AnswerFormat, Classes, Rule
 from cogitate.strategies.answers.canonical import canonical
 from cogitate.strategies.answers.compare import compare_keys
 from cogitate.strategies.answers.extract import answer_from_value, extract
@@ -11,6 +11,7 @@ from cogitate.strategies.answers.tool_calls import answer_from_calls, narrow_to_
 __all__ = [
     "Answer",
     "AnswerFormat",
+    "Classes",
     "Rule",
     "asks_for_number",
     "answer_from_calls",

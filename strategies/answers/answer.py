@@ -33,6 +33,10 @@ _EMPTY_COLLECTIONS = frozenset(("[]", "{}", "()", "\\{\\}", "[ ]", "{ }", "\\{ \
 class Classes(Protocol):
     """The classes of equal answers of one request, which change while its answers come."""
 
+    @property
+    def version(self) -> int:
+        """A number that grows whenever they may have changed."""
+
     def key_of(self, key: str) -> str:
         """The key of the class that an answer is in now."""
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 
 from cogitate.strategies.answers.answer import is_placeholder
@@ -52,7 +53,8 @@ def find_boxes(text: str) -> list[str]:
     return [box.content for box in scan_boxes(text) if box.end >= 0]
 
 
-def scan_boxes(text: str) -> list[Box]:
+@lru_cache(maxsize=16)
+def scan_boxes(text: str) -> tuple[Box, ...]:
     """All boxes in order of their opening, those that nothing closes included."""
     marks = [box.start() for box in _BOX.finditer(text)][-_MAX_BOXES:]
     boxes: list[Box] = []
@@ -67,7 +69,7 @@ def scan_boxes(text: str) -> list[Box]:
         elif mark[0].endswith("{") and len(mark[0]) > 2:
             opened.append((mark.start(), mark.end()))
     boxes += [Box(start, text[inner:], -1) for start, inner in opened if start >= 0]
-    return sorted(boxes, key=lambda box: box.start)
+    return tuple(sorted(boxes, key=lambda box: box.start))
 
 
 def find_void_box(text: str) -> Box | None:
@@ -75,7 +77,7 @@ def find_void_box(text: str) -> Box | None:
 
     A box that only names the notation (`within \\boxed{}`) is none.
     """
-    boxes = scan_boxes(text)
+    boxes = [*scan_boxes(text)]
     while boxes and (is_mention(text, boxes[-1]) or _is_repeated_instruction(boxes[-1])):
         boxes.pop()
     last = boxes[-1] if boxes else None

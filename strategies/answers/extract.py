@@ -7,7 +7,7 @@ it. Where the question offers options, a letter beats what is none. A box that a
 echo, and is used only if nothing else is found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import chain, islice
 
@@ -109,8 +109,9 @@ def _read_reply(reply: str, format: AnswerFormat, question: str, offered: str) -
     reply, void = _skip_retractions(reply)
     letters = offered if format != "number" else ""
     boxed = None if void else find_last_box(reply, _boxes_of(question))
-    announced = [*_announcement_candidates(reply, offered, question)]
+    announced: Iterable[Candidate] = _announcement_candidates(reply, offered, question)
     if letters:
+        announced = [*announced]
         yield from _letter_candidates(reply, boxed, announced, letters)
     yield "boxed", boxed
     if format != "choice":
@@ -131,7 +132,7 @@ def _announcement_candidates(reply: str, offered: str, question: str) -> Iterato
 
 
 def _letter_candidates(
-    reply: str, boxed: str | None, announced: list[tuple[Rule, str | None]], offered: str
+    reply: str, boxed: str | None, announced: Iterable[Candidate], offered: str
 ) -> Iterator[Candidate]:
     """Answers that name an option: boxed, announced, on a line of their own, or in a conclusion."""
     for rule, raw in (("boxed", boxed), *announced):

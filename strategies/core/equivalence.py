@@ -23,6 +23,8 @@ class AnswerClasses:
     _equal: set[frozenset[str]] = field(default_factory=set)
     _perhaps: set[frozenset[str]] = field(default_factory=set)
     _class_of: dict[str, str] | None = None
+    version: int = 0
+    """A number that grows whenever they may have changed."""
 
     async def add(self, key: str, prover: Prover) -> None:
         """Adds an answer by its canonical key."""
@@ -30,7 +32,7 @@ class AnswerClasses:
             return
         earlier = sorted(self._members)
         self._members.append(key)
-        self._class_of = None
+        self._invalidate()
         proofs = _Proofs(prover)
         for other in earlier:
             pair = frozenset((key, other))
@@ -38,7 +40,11 @@ class AnswerClasses:
                 self._equal.add(pair)
             elif await proofs.show(compare_keys(key, other, is_loose=True)):
                 self._perhaps.add(pair)
+        self._invalidate()
+
+    def _invalidate(self) -> None:
         self._class_of = None
+        self.version += 1
 
     def key_of(self, key: str) -> str:
         """The key of the class that an answer is in now; an answer that was never added is alone."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from cogitate.strategies.answers import Classes
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Outcome
 
@@ -110,6 +111,28 @@ class Bloc:
 
 
 @dataclass(slots=True)
+class _Count:
+    """The blocs of the votes counted so far."""
+
+    version: int = 0
+    """That of the classes by which they were counted."""
+    votes: int = 0
+    blocs: dict[str, Bloc] = field(default_factory=dict)
+
+    def add(self, votes: Iterable[Outcome]) -> None:
+        """Counts more votes; abstentions are in no bloc."""
+        for vote in votes:
+            self.votes += 1
+            if vote.answer is None:
+                continue
+            key = vote.answer.class_key
+            if key in self.blocs:
+                self.blocs[key].add(vote)
+            else:
+                self.blocs[key] = Bloc.of(vote)
+
+
+@dataclass(slots=True)
 class Ballot:
     """The votes for each answer. A candidate without an answer abstains. Weights must be >= 0."""
 
@@ -119,19 +142,21 @@ class Ballot:
     finished: int = 0
     """The number of votes that were not stopped for low confidence."""
 
+    _classes: Classes | None = field(default=None, repr=False, compare=False)
+    _count: _Count = field(default_factory=_Count, repr=False, compare=False)
+
     @property
     def blocs(self) -> dict[str, Bloc]:
-        """The blocs by the key of their class. A later vote may change what earlier ones are equal to."""
-        blocs: dict[str, Bloc] = {}
-        for vote in self.votes:
-            if vote.answer is None:
-                continue
-            key = vote.answer.class_key
-            if key in blocs:
-                blocs[key].add(vote)
-            else:
-                blocs[key] = Bloc.of(vote)
-        return blocs
+        """The blocs by the key of their class.
+
+        Only the votes since the last call are counted, unless the classes have changed, and with them what earlier
+        votes are equal to.
+        """
+        version = self._classes.version if self._classes else 0
+        if version != self._count.version:
+            self._count = _Count(version)
+        self._count.add(self.votes[self._count.votes :])
+        return self._count.blocs
 
     @property
     def size(self) -> int:
@@ -152,6 +177,8 @@ class Ballot:
         self.finished += outcome.completion.finish != "unsure"
         if outcome.answer is None:
             self.abstentions.append(outcome)
+        elif outcome.answer.classes is not None:
+            self._classes = outcome.answer.classes
 
     def rank_blocs(self, weight: Weight = unit_weight) -> list[Bloc]:
         """Returns the blocs by total weight, the winner first."""

@@ -1,10 +1,13 @@
+import asyncio
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.answers import Answer
+from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.scripted import ScriptedProver
 from cogitate.strategies.core.types import Completion, Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
 
@@ -75,3 +78,17 @@ def test_ranking_puts_what_came_to_its_end_before_what_was_cut_off():
     cut_off, prose = outcome(0, None, 0.9, finish="length"), outcome(1, None, 0.2)
     boxed = outcome(2, "a", 0.1, finish="length")
     assert [o.completion.index for o in order(ranking([cut_off, prose, boxed]))] == [1, 2, 0]
+
+
+@given(st.lists(st.sampled_from(["3", "3.0", "3 hour", "3 minute", "0.5", "1/2", "50%", "x+1", None]), max_size=12))
+def test_votes_counted_one_by_one_are_in_the_same_blocs_as_counted_at_once(votes):
+    async def cast_each() -> None:
+        classes, ballot = AnswerClasses(), Ballot()
+        for candidate in outcomes(votes):
+            if candidate.answer:
+                await classes.add(candidate.answer.key, ScriptedProver())
+                candidate = replace(candidate, answer=replace(candidate.answer, classes=classes))
+            ballot.cast(candidate)
+            assert ballot.blocs == Ballot.of(ballot.votes).blocs
+
+    asyncio.run(cast_each())
