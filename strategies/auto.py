@@ -64,6 +64,9 @@ class Auto(Options):
         "uniformly hard questions, which need all n votes; tasks with a step verifier, which it does not use"
     )
     cost_note: ClassVar[str] = "4 answers where they agree, at most n + 1"
+    why_one_model: ClassVar[str] = (
+        "it compares the likelihoods of samples, which only one model's have in common; self_consistency takes several"
+    )
     version: ClassVar[int] = 4
 
     name: Literal["auto"] = "auto"

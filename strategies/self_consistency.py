@@ -10,6 +10,10 @@ the decision are aborted, and under load a lower posterior is enough. With weigh
 weight; `certain` then adds the maximum weight of a vote for every outstanding sample, which is why it cannot be
 combined with confidence weights.
 
+Of several models each votes with its share of n, one vote a sample: the first draws its share, and the next is asked
+only where the joint vote is still open, with all other shares outstanding (a cascade by agreement, as in Yue et al.,
+2023, arXiv:2310.03094, whose thresholds are here the stop rule).
+
 With a floor it is DeepConf online (Fu et al., 2025, arXiv:2508.15260): a warm-up is decoded in full, a percentile of
 its lowest window confidences sets the threshold, samples below it do not vote, and later samples are stopped while
 they are decoded once they fall below it. Deviations: the window follows the length of the answers, the percentile is
@@ -17,8 +21,10 @@ taken over the warm-up samples that answer, so that at least one vote stands, an
 alternatives.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import ConfidenceThreshold, Outcome, Prompt
 from cogitate.strategies.voting.options import VotingOptions
@@ -47,22 +53,26 @@ class SelfConsistency(VotingOptions):
         weights = VoteWeights(run, self.weights, self.verifier or "judge", self.aggregation, self.softmax_temperature)
         tally = Tally(self.stop_criteria, weights)
         threshold: ConfidenceThreshold | None = None
-        for n in self.wave_sizes:
-            if await self.collect_votes(prompt, n, tally, threshold, run):
-                break
-            if self.warmup_share and threshold is None:
+        waves = self.plan_waves(prompt)
+        for at, wave in enumerate(waves, 1):
+            try:
+                if await self.collect_votes(wave, tally, threshold, run):
+                    run.budget.spared += sum(map(len, waves[at:]))
+                    break
+            except SampleFailed:  # of all samples of the wave: another model may answer
+                if not tally.ballot.size and at == len(waves):
+                    raise
+            if self.warmup_share and threshold is None and tally.ballot.size:
                 threshold = await tally.set_threshold(self.warmup_share)
         return await tally.build_outcome()
 
     async def collect_votes(
-        self, prompt: Prompt, n: int, tally: Tally, threshold: ConfidenceThreshold | None, run: Run
+        self, wave: Sequence[Prompt], tally: Tally, threshold: ConfidenceThreshold | None, run: Run
     ) -> bool:
-        """Cast the votes of n more samples, and return whether the vote was decided before the last."""
+        """Cast the votes of a wave of samples, and return whether the vote is decided before all have voted."""
         surplus = self.stop_rule != "none"
-        if not n:
-            return False
         async with run.race(
-            prompt, n, concurrency=self.launch.follow(tally.votes_to_settle), surplus=surplus, threshold=threshold
+            wave, len(wave), concurrency=self.launch.follow(tally.votes_to_settle), surplus=surplus, threshold=threshold
         ) as samples:
             async for sample in samples:
                 await tally.cast(sample)

@@ -63,4 +63,5 @@ async def count_tokens(request: Request) -> Response:
 
 
 def _plan(request: Request, service: Service, parsed: PromptRequest) -> Plan:
-    return build_plan(parsed.to_chat(), service.backend.card, service.settings, service.verifiers, caller(request))
+    chat = parsed.to_chat()
+    return build_plan(chat, service.find_card(chat.model), service.settings, service.verifiers, caller(request))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from cogitate.server.api.openapi import ERRORS
-from cogitate.server.engine import HasApplication
+from cogitate.server.engine import HasApplication, ModelCard
 from cogitate.server.errors import ModelNotFound
 from cogitate.server.protocol.listing import Model, ModelList, StrategyCard, StrategyList
 from cogitate.server.serving.service import Service
@@ -47,19 +47,30 @@ async def strategies() -> StrategyList:
 
 
 async def _build_models(request: Request) -> list[Model]:
-    """The models as the engine lists them, then each under every strategy and preset."""
+    """The models as the engine lists them, those of further upstreams, then each under every strategy and preset."""
     service: Service = request.app.state.service
     service.check_ready()
     card = service.backend.card
-    models = [
+    models = _list_names(card)
+    if isinstance(service.backend, HasApplication):
+        models = [Model.model_validate(entry) for entry in await service.backend.list_models()]
+    with_suffix = _list_variants(models, card, service)
+    for other in filter(None, card.others.values()):
+        models += (own := _list_names(other))
+        with_suffix += _list_variants(own, other, service)
+    return models + with_suffix
+
+
+def _list_names(card: ModelCard) -> list[Model]:
+    return [
         Model(id=name, created=card.created, owned_by="cogitate", max_model_len=card.max_model_len)
         for name in card.names
     ]
-    if isinstance(service.backend, HasApplication):
-        models = [Model.model_validate(entry) for entry in await service.backend.list_models()]
-    suffixes = (*STRATEGIES, *service.settings.presets)
-    return models + [
+
+
+def _list_variants(models: list[Model], card: ModelCard, service: Service) -> list[Model]:
+    return [
         Model(id=f"{one.id}@{suffix}", created=one.created, owned_by="cogitate", max_model_len=card.max_model_len)
         for one in models
-        for suffix in suffixes
+        for suffix in (*STRATEGIES, *service.settings.presets)
     ]

@@ -32,13 +32,13 @@ router = APIRouter(responses=ERRORS)
 async def create_response(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    card, sender = service.backend.card, caller(request)
-    parsed = parse_body(await read_body(request), ResponsesRequest, request.headers, card.name)
+    sender = caller(request)
+    parsed = parse_body(await read_body(request), ResponsesRequest, request.headers, service.backend.card.name)
     if parsed.previous_response_id is not None:
         parsed = await continue_response(service, parsed, sender)
     chat = parsed.to_chat()
     with rename_fields_in_errors():
-        plan = build_plan(chat, card, service.settings, service.verifiers, sender)
+        plan = build_plan(chat, service.find_card(chat.model), service.settings, service.verifiers, sender)
         if plan.strategy is None:
             plan = _plan_engine_response(plan, parsed, service)
         if parsed.background:
@@ -57,5 +57,6 @@ def _plan_engine_response(plan: Plan, request: ResponsesRequest, service: Servic
     if request.max_output_tokens is None and plan.request.limit:
         request = request.model_copy(update={"max_output_tokens": plan.request.limit})
     is_cacheable = plan.key and not request.stream
-    key = compute_cache_key(request, None, service.backend.card, plan.caller.tenant) if is_cacheable else None
+    card = service.find_card(request.model)
+    key = compute_cache_key(request, None, card, plan.caller.tenant) if is_cacheable else None
     return replace(plan, request=request, key=key)

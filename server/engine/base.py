@@ -65,6 +65,8 @@ class ModelCard:
     """Further names of the same model."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Name -> identity of each LoRA adapter that is loaded now; the identity is a part of the adapter's cache keys."""
+    others: Mapping[str, "ModelCard | None"] = field(default_factory=dict, compare=False)
+    """The server's further models by name; None: one that has not responded yet."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,6 +79,13 @@ class ModelCard:
             return self.name
         found = [name for name in self.names if model == name or model.startswith(f"{name}@")]
         return max(found, key=len, default=self.name)
+
+    def find(self, name: str) -> "ModelCard | None":
+        """Return the card of one of the server's models; None: it has not responded yet. Raises LookupError."""
+        if name in self.names:
+            return self
+        known = {each: card for other, card in self.others.items() for each in (other, *(card.names if card else ()))}
+        return known[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ def to_progress(event: Event) -> Progress | None:  # noqa: C901 one case an even
     match event:
         case Sampled() | Aborted():
             return _to_decode_progress(event)
-        case Failed(index, role, reason):
-            return {"event": "failed", "role": role, "index": index, "reason": reason}
+        case Failed(index, role, reason, model):
+            failure: Progress = {"event": "failed", "role": role, "index": index, "reason": reason}
+            return cast("Progress", {**failure, "model": model}) if model else failure
         case Cast(made, answer):
             return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
         case Executed(made, result, seconds):
@@ -52,12 +53,15 @@ def to_progress(event: Event) -> Progress | None:  # noqa: C901 one case an even
 
 def _to_decode_progress(event: Sampled | Aborted) -> DecodeProgress:
     made = event.completion
-    return {
+    progress: DecodeProgress = {
         "event": "sampled" if isinstance(event, Sampled) else "aborted",
         "role": event.role,
         "index": made.index,
         "tokens": made.completion_tokens,
     }
+    if made.prompt.model:
+        progress["model"] = made.prompt.model
+    return progress
 
 
 def to_trace_event(entry: Entry[Event]) -> TraceEvent | None:

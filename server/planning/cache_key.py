@@ -1,6 +1,7 @@
 """The cache key: a digest of everything that shapes an answer, and of nothing else."""
 
 from cogitate.server.engine import ModelCard
+from cogitate.server.planning.models import identify_models
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import digest
@@ -8,7 +9,7 @@ from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies import AnyStrategy
 
-KEY_SCHEMA_VERSION = 5
+KEY_SCHEMA_VERSION = 6
 FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
 FIELDS_NOT_IN_KEY |= {"store", "background", "previous_response_id"}
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
@@ -25,6 +26,7 @@ def compute_cache_key(
         "kind": type(request).__name__,
         "tenant": tenant,
         "model": identify_model(card, request.model),
+        "models": identify_models(strategy, card) if strategy else {},
         "strategy": [strategy.model_dump(mode="json"), strategy.version] if strategy else None,
         "request": request.model_dump(mode="json", exclude_none=True, exclude=FIELDS_NOT_IN_KEY, by_alias=True),
     }

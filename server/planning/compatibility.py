@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import KeyLimits
-from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, Forbidden, UnsupportedParameter
 from cogitate.server.planning.verifier_checks import check_verifiers
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
@@ -63,12 +62,12 @@ DEFAULTS: Mapping[str, tuple[object, ...]] = {
 
 
 def check_compatibility(
-    request: AnyRequest, strategy: AnyStrategy, card: ModelCard, verifiers: Mapping[str, Verifier]
+    request: AnyRequest, strategy: AnyStrategy, abilities: frozenset[Ability], verifiers: Mapping[str, Verifier]
 ) -> None:
-    """Raises BadRequest for the first field that would have no effect."""
+    """Raises BadRequest for the first field that would have no effect. `abilities`: of what decodes candidates."""
     check_verifiers(strategy, verifiers)
     check_fields(request, strategy)
-    check_engine_abilities(request, strategy, card.abilities, verifiers)
+    check_engine_abilities(request, strategy, abilities)
 
 
 def check_key_strategies(strategy: AnyStrategy, limits: KeyLimits) -> None:
@@ -168,9 +167,7 @@ def check_raw_prompt(request: CompletionRequest, strategy: AnyStrategy) -> None:
         )
 
 
-def check_engine_abilities(
-    request: AnyRequest, strategy: AnyStrategy, abilities: frozenset[Ability], verifiers: Mapping[str, Verifier]
-) -> None:
+def check_engine_abilities(request: AnyRequest, strategy: AnyStrategy, abilities: frozenset[Ability]) -> None:
     """Raises UnsupportedParameter for what this server's engine cannot do."""
     if "seed" not in abilities and request.seed is not None:
         raise UnsupportedParameter("This server's engine does not support seeds: omit seed.", param="seed")
@@ -186,9 +183,3 @@ def check_engine_abilities(
     if "logprobs" in strategy.needs - abilities:
         reason = "which this server's engine does not report: use another strategy"
         raise UnsupportedParameter(f"{strategy.name} needs log-probabilities here, {reason}.", param="strategy")
-    for name in strategy.verifiers:
-        if "logprobs" in verifiers[name].needs - abilities:
-            reason = "which this server's engine does not report"
-            raise UnsupportedParameter(
-                f"The verifier {name} needs log-probabilities, {reason}: use another one.", param="strategy.verifier"
-            )

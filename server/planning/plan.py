@@ -25,6 +25,7 @@ from cogitate.server.planning.cost import (
     max_answer_tokens,
 )
 from cogitate.server.planning.media import check_media
+from cogitate.server.planning.models import check_models, check_verifier_needs
 from cogitate.server.planning.sampling import build_sampling
 from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
 from cogitate.server.planning.token_fields import check_token_fields
@@ -70,6 +71,8 @@ class Plan:
     caller: Caller = Caller()
     abilities: frozenset[Ability] = ABILITIES
     """What the engine can do."""
+    served_model: str = ""
+    """The name of the model that the request itself asks for, without a suffix."""
     copies: int = 1
     """Without a strategy: the number of equal choices that the engine's one is returned as."""
     warnings: tuple[str, ...] = ()
@@ -135,13 +138,15 @@ def build_plan(
     if request.strategy is None and request.model == name:
         return _build_plain_plan(request, card, caller, max_cost)
     strategy = select_strategy(request, name, settings.presets)
+    shared = check_models(request, strategy, card)
     asked = limit_concurrency(adapt_to_request(strategy, request), caller.limits.generations)
     strategy = limit_copies(asked, request)
     check_key_strategies(strategy, caller.limits)
     check_code_execution(strategy, settings.code_exec, caller)
     check_verifier_options(strategy)
     verifiers = strategy.build_verifiers(verifiers, NoPrograms())
-    check_compatibility(request, asked, card, verifiers)
+    check_compatibility(request, asked, shared.abilities, verifiers)
+    check_verifier_needs(asked, card, shared.abilities, verifiers)
     if has_token_fields(request):
         check_token_fields(request, card, max_answer_tokens(request))
     check_strategy_width(strategy, caller.limits.generations)
@@ -151,12 +156,13 @@ def build_plan(
         model=request.model,
         strategy=strategy,
         prompt=strategy.instruct(request.strategy_prompt),
-        sampling=build_sampling(request, strategy, verifiers, card.abilities),
+        sampling=build_sampling(request, strategy, verifiers, shared.abilities),
         width=strategy.in_flight,
         cost=compute_cost(request, strategy, max_cost),
         key=compute_cache_key(request, asked, card, caller.tenant) if is_cacheable else None,
         caller=caller,
-        abilities=card.abilities,
+        abilities=shared.abilities,
+        served_model=name,
         warnings=describe_limit(asked, strategy, request.temperature),
         id=new_answer_id(request),
     )

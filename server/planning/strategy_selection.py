@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from cogitate.server.errors import BadRequest, ModelNotFound
+from cogitate.server.errors import BadRequest, ModelNotFound, UnsupportedParameter
 from cogitate.server.protocol.chat import ChatRequest
+from cogitate.server.protocol.compat import OPTIONS
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.validation import to_bad_request
 from cogitate.strategies import STRATEGIES, AnyStrategy, parse
@@ -49,10 +50,20 @@ def merge_options(name: str, named: AnyStrategy, options: Mapping[str, object]) 
 
 def parse_strategy(options: Mapping[str, object]) -> AnyStrategy:
     """Raises BadRequest."""
+    check_takes_models(options)
     try:
         return parse.validate_python(options)
     except ValidationError as error:
         raise to_bad_request(error, prefix="strategy", hide=STRATEGIES) from None
+
+
+def check_takes_models(options: Mapping[str, object]) -> None:
+    """Raises UnsupportedParameter for a strategy that does not take the models that its options name."""
+    strategy = STRATEGIES.get(str(options.get("name")))
+    for name in OPTIONS if strategy else ():
+        if strategy and options.get(name) and name not in strategy.model_fields:
+            message = f"{strategy.model_fields['name'].default} does not take {name}: {strategy.why_one_model}."
+            raise UnsupportedParameter(message, param=name)
 
 
 def parse_model_name(name: str, model: str, presets: Mapping[str, AnyStrategy]) -> AnyStrategy:

@@ -4,7 +4,7 @@ What is built once for each answer is a pydantic model. Progress events are type
 thousands, and orjson writes a dictionary as it stands.
 """
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from typing_extensions import TypedDict
@@ -27,6 +27,17 @@ class Sample(BaseModel):
     finish_reason: str | None = None
     chosen: bool = False
     """Whether this candidate is the answer."""
+
+
+class ModelReport(BaseModel):
+    """What one of several models did."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    candidates: NonNegativeInt
+    """Candidates that ran to their end."""
+    completion_tokens: NonNegativeInt
+    """All tokens that it decoded, those of verdicts and syntheses included."""
 
 
 class Cogitate(BaseModel):
@@ -62,6 +73,8 @@ class Cogitate(BaseModel):
     """The id for `GET /v1/traces/{id}`."""
     warnings: list[str] = []
     """What to know before relying on the answer; absent where there is nothing."""
+    models: dict[str, ModelReport] = {}
+    """What each model did; absent unless the strategy names models."""
     samples: list[Sample] = []
     """Every candidate; absent unless `strategy.return_candidates` is set."""
 
@@ -73,6 +86,8 @@ class DecodeProgress(TypedDict):
     role: Role
     index: int
     tokens: int
+    model: NotRequired[str]
+    """The model that decoded it, where the strategy named it."""
 
 
 class FailureProgress(TypedDict):
@@ -82,6 +97,7 @@ class FailureProgress(TypedDict):
     role: Role
     index: int
     reason: str
+    model: NotRequired[str]
 
 
 class AnswerProgress(TypedDict):

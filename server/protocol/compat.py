@@ -1,4 +1,6 @@
-"""Translates request fields of other inference-time scaling servers, where the meaning is the same.
+"""Translates request fields that stand for options of the strategy: ours beside it, and those of other servers.
+
+Of other inference-time scaling servers, those whose meaning is the same.
 
 | field                                       | translated to                                                  |
 |---------------------------------------------|----------------------------------------------------------------|
@@ -7,6 +9,8 @@
 | body `tts_scorer` (ThinkBooster)            | that strategy's verifier: `prm` is `reward`                    |
 | body `budget`, a number (its_hub)           | n; without a strategy, that of self_consistency                |
 | header `X-ITS-Budget` (its_hub)             | the same, and it wins over the body's                          |
+| body `models`, `order`, `verifier_model`,   | the strategy's options of these names                          |
+| `synthesis_model` (ours)                    |                                                                |
 | header `X-ITS-Endpoint`, `X-ITS-API-Key`    | an error: a request cannot choose the upstream server          |
 
 An approach without a counterpart is an error that names it, and so are contradictory values in two of these fields.
@@ -40,7 +44,9 @@ SCORERS = {"prm": "reward", "reward": "reward"}
 SAMPLE_COUNT = re.compile(r"[0-9]{1,9}")
 UNSUPPORTED_HEADERS = ("x-its-endpoint", "x-its-api-key")
 HEADERS = frozenset({"x-its-budget", *UNSUPPORTED_HEADERS})
-FIELDS = frozenset({*APPROACHES, "tts_scorer", "budget"})
+OPTIONS = ("models", "order", "verifier_model", "synthesis_model")
+"""Options of the strategy that may stand beside it."""
+FIELDS = frozenset({*APPROACHES, *OPTIONS, "tts_scorer", "budget"})
 """Without any of these headers and fields there is nothing to translate."""
 
 
@@ -59,6 +65,7 @@ def translate(body: object, headers: Mapping[str, str], model: str) -> object:
             _translate_approach(body, field, model)
     if "tts_scorer" in body:
         _translate_scorer(body)
+    _move_options(body)
     samples = headers.get("x-its-budget", body.get("budget"))
     if isinstance(samples, int | str) and not isinstance(samples, bool):
         body.pop("budget", None)
@@ -76,6 +83,16 @@ def _translate_approach(body: JSONObject, field: str, model: str) -> None:
         _set_option(body, field, "name", strategy)
     elif body.get("strategy") is not None or _model_names_strategy(body, model):
         raise BadRequest(f"{field} asks for no strategy, and the request names one: omit one of them.", param=field)
+
+
+def _move_options(body: JSONObject) -> None:
+    for option in OPTIONS:
+        value = body.pop(option, None)
+        if value is None:
+            continue
+        if body.get("strategy") is None and "@" not in str(body.get("model")):
+            raise UnsupportedParameter(f"{option} is an option of a strategy: name one in strategy.", param=option)
+        _set_option(body, option, option, value)
 
 
 def _translate_scorer(body: JSONObject) -> None:

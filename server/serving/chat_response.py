@@ -1,12 +1,13 @@
 """Builds the response body of a finished search. Every number is computed from the trace."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from cogitate.server.engine import Body
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
-from cogitate.server.protocol.cogitate import Cogitate, Sample
+from cogitate.server.protocol.cogitate import Cogitate, ModelReport, Sample
 from cogitate.strategies.core.answer_reader import answers_in_reasoning
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
@@ -14,6 +15,7 @@ from cogitate.strategies.core.trace import (
     Cast,
     Failed,
     Finished,
+    ModelUsage,
     Sampled,
     Scored,
     Shed,
@@ -21,6 +23,7 @@ from cogitate.strategies.core.trace import (
     Usage,
     count_candidates,
     usage,
+    usage_by_model,
 )
 from cogitate.strategies.core.types import Completion, Outcome
 
@@ -88,8 +91,14 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
     assert plan.strategy is not None
     outcome, stepwise = finished.outcome, plan.strategy.stepwise
     more: dict[str, Any] = {}
-    if warnings := [*plan.warnings, *list_warnings(trace)]:
+    models = sum_by_model(plan, trace)
+    if warnings := [*plan.warnings, *list_warnings(trace), *warn_of_silent_models(models)]:
         more["warnings"] = warnings
+    if models:
+        more["models"] = {
+            name: ModelReport(candidates=one.candidates, completion_tokens=one.completion)
+            for name, one in models.items()
+        }
     if plan.strategy.return_candidates:
         more["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
     return Cogitate(
@@ -120,6 +129,25 @@ def list_warnings(trace: Trace) -> list[str]:
         warnings.append(ONLY_REASONING)
     warnings += [warning for event in trace if isinstance(event, Scored) for warning in event.warnings]
     return list(dict.fromkeys(warnings))
+
+
+def sum_by_model(plan: Plan, trace: Trace) -> dict[str, ModelUsage]:
+    """Return what each model of a search did, those that draw candidates first; empty where there was one model."""
+    assert plan.strategy is not None
+    named = [name for names in plan.strategy.other_models.values() for name in names]
+    if not named:
+        return {}
+    spent = {name or plan.served_model: one for name, one in usage_by_model(trace).items()}
+    return {name: spent.get(name, ModelUsage()) for name in dict.fromkeys((*named, *spent))}
+
+
+def warn_of_silent_models(models: Mapping[str, ModelUsage]) -> list[str]:
+    """Return a warning for each model all of whose decodes failed, with the first reason."""
+    return [
+        f"The model {name} did not answer: {one.failures[0]}"
+        for name, one in models.items()
+        if one.failures and not one.completion
+    ]
 
 
 def build_samples(trace: Trace, winner: Completion) -> list[Sample]:

@@ -18,6 +18,7 @@ from cogitate.server.serving.chat_response import build_completion, rank_answers
 from cogitate.server.serving.fair_queue import QueuedEngine, Slots
 from cogitate.server.serving.job import Job
 from cogitate.server.serving.jobs import Jobs
+from cogitate.server.serving.joint_conversation import ModelFailed, open_conversation
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.budget import Budget
@@ -66,7 +67,7 @@ class StrategyRunner:
 
     async def _run(self, plan: Plan, trace: Trace, budget: Budget, job: Job[Body]) -> Body:
         assert plan.strategy is not None and isinstance(plan.request, ChatRequest | CompletionRequest)
-        conversation = await self.backend.converse(plan.request, plan.prompt, self.salts(plan.caller.tenant))
+        conversation = await open_conversation(self.backend, plan, self.salts(plan.caller.tenant))
         if plan.request.min_tokens:
             check_min_tokens(plan.request.min_tokens, self.backend.card.max_model_len - conversation.prompt_tokens)
         job.accept()
@@ -87,7 +88,10 @@ class StrategyRunner:
         assert plan.strategy is not None
         engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
         session = self._open_session(plan, trace, engine, budget)
-        finished = await execute(plan.strategy, plan.prompt, session, close_thought)
+        try:
+            finished = await execute(plan.strategy, plan.prompt, session, close_thought)
+        except ModelFailed as failure:
+            raise failure.error from None
         outcomes = rank_answers(plan, finished)
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
         return build_completion(plan, trace, finished, response), finished.stopped
@@ -106,6 +110,7 @@ class StrategyRunner:
                 answers=min(plan.answer_count, plan.strategy.candidates),
                 abilities=plan.abilities,
                 context=self.backend.card.max_model_len,
+                verifier_model="".join(plan.strategy.other_models.get("verifier_model", ())),
             ),
             programs=programs,
             budget=budget,

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
-from cogitate.server.engine import Backend
+from cogitate.server.engine import Backend, ModelCard
+from cogitate.server.engine.fleet import find_card
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
@@ -97,6 +98,10 @@ class Service:
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         before_ready()
         self.ready = True
+
+    def find_card(self, model: str) -> ModelCard:
+        """Returns the card of the model that a request names. Raises NotReady where it has not responded yet."""
+        return find_card(self.backend, model)
 
     def check_ready(self) -> None:
         """Raises NotReady, or ShuttingDown while draining, where requests cannot be answered now."""

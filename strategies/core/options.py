@@ -34,6 +34,8 @@ class Options(BaseModel):
     """The sampling temperature of its paper, where the client sets none."""
     stepwise: ClassVar[bool] = False
     """Whether its answers are joined from steps, each a decode of its own."""
+    why_one_model: ClassVar[str] = "its decodes continue or revise one text, which is one model's"
+    """Why it takes no options that name other models, where it takes none."""
     version: ClassVar[int] = 1
     """Increased when the same request may be answered differently: answers cached by older versions are not used."""
 
@@ -98,6 +100,11 @@ class Options(BaseModel):
     def min_candidates(self) -> int:
         """The fewest candidates that it can work with."""
         return 1
+
+    @property
+    def other_models(self) -> Mapping[str, tuple[str, ...]]:
+        """The models that it names, by the option that names them; none: the request's own does all."""
+        return {}
 
     @property
     def single(self) -> Mapping[str, object]:

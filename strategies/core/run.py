@@ -97,7 +97,7 @@ class Run:
     @asynccontextmanager
     async def race(
         self,
-        prompt: Prompt,
+        prompt: Prompt | Sequence[Prompt],
         n: int,
         *,
         concurrency: int | Width | None = None,
@@ -106,6 +106,8 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """Decode n samples, and iterate over them as they finish. Leaving the block aborts those still decoding.
 
+        `prompt`: that of all samples, or one for each, in order: they may differ in the model that answers.
+
         At most `concurrency` samples are in flight. The next one starts, and a Width is computed again, only when all
         finished samples are consumed, so that none starts after the vote is decided. `surplus`: the block may be left
         early. `threshold`: a sample whose confidence falls below it ends at that point, as `unsure`. With a seed,
@@ -113,6 +115,7 @@ class Run:
         the first failure where all samples failed.
         """
         session, sampling = self._session, self.request.sampling
+        prompts = [prompt] * n if isinstance(prompt, Prompt) else prompt
         first, limiter = session.take_indices(n), WidthLimiter(concurrency or n, self.budget.under_load)
         all_at_once = not surplus and limiter.open >= n
         sampling = replace(sampling, reads_partial=surplus, confidence_threshold=threshold, joinable=all_at_once)
@@ -120,7 +123,8 @@ class Run:
 
         async def sample(index: int) -> None:
             await limiter.acquire()
-            result = await session.attempt(index, prompt, sampling, "candidate", siblings=first + n - index)
+            own = prompts[index - first]
+            result = await session.attempt(index, own, sampling, "candidate", siblings=first + n - index)
             finished.put_nowait((index, result))
 
         async with task_group() as group:
@@ -198,7 +202,8 @@ class Run:
         greedy: bool = False,
     ) -> Sequence[Completion | None]:
         """Ask for verdicts of one token, or for texts: the `Ask` port of verifiers."""
-        return await self.generate_each(prompts, role="verifier", labels=labels, max_tokens=max_tokens, greedy=greedy)
+        asked = [prompt.to_model(self.request.verifier_model) for prompt in prompts]
+        return await self.generate_each(asked, role="verifier", labels=labels, max_tokens=max_tokens, greedy=greedy)
 
     def _sampling(self, role: Role, max_tokens: int | None, *, greedy: bool, stop: str | None = None) -> Sampling:
         """Return the sampling of a decode: the client's; for an auxiliary question, without the client's fields."""

@@ -28,6 +28,8 @@ class RequestContext:
     """Abilities of the engine."""
     context: int | None = None
     """Context length of the engine, in tokens; None: unknown."""
+    verifier_model: str = ""
+    """The name of the model that verifiers ask; empty: the request's own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class Session:
                     on_abort=on_abort,
                 )
             except SampleFailed as failure:
-                self.trace.emit(Failed(index, role, str(failure)))
+                self.trace.emit(Failed(index, role, str(failure), prompt.model))
                 raise
             completion = replace(completion, index=index)
             grant.used = completion.completion_tokens

@@ -1,6 +1,7 @@
 """Events of one request's search, in order. Usage, metrics, streams and the response are folds over them."""
 
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
@@ -41,6 +42,8 @@ class Failed:
     index: int
     role: Role
     reason: str
+    model: str = ""
+    """The name of the model that failed; empty: the request's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +167,11 @@ class Usage:
 
 
 def usage(trace: Trace) -> Usage:
-    """Return the token counts. A prompt that samples share counts once, a continued prefix where it was decoded."""
-    decodes: dict[tuple[int, int], list[Completion]] = {}
+    """Return the token counts, of all models.
+
+    A prompt that samples of one model share counts once, a continued prefix where it was decoded.
+    """
+    decodes: dict[tuple[str, int, int], list[Completion]] = {}
     completion_tokens = aborted = verifier = read = uncounted = depth = 0
     for event in trace:
         if isinstance(event, Scored):
@@ -177,7 +183,8 @@ def usage(trace: Trace) -> Usage:
             depth = max(depth, event.depth)
             aborted += made.completion_tokens if isinstance(event, Aborted) else 0
             verifier += made.completion_tokens if event.role == "verifier" else 0
-            decodes.setdefault((id(made.prompt.messages), id(made.prompt.raw)), []).append(made)
+            place = made.prompt.model, id(made.prompt.messages), id(made.prompt.raw)
+            decodes.setdefault(place, []).append(made)
     return Usage(
         prompt=sum(map(_prompt_tokens, decodes.values())) + read,
         cached=sum(map(_prefix_cache_tokens, decodes.values())),
@@ -187,6 +194,31 @@ def usage(trace: Trace) -> Usage:
         uncounted=uncounted,
         depth=depth,
     )
+
+
+@dataclass(slots=True)
+class ModelUsage:
+    """What one of several models did."""
+
+    candidates: int = 0
+    """Answers that ran to their end."""
+    completion: int = 0
+    """All tokens decoded."""
+    failures: list[str] = field(default_factory=list)
+    """The reason of each decode that failed."""
+
+
+def usage_by_model(trace: Trace) -> dict[str, ModelUsage]:
+    """Return what each model did, by name; the empty name is the request's own model."""
+    models = defaultdict[str, ModelUsage](ModelUsage)
+    for event in trace:
+        if isinstance(event, Sampled | Aborted):
+            own = models[event.completion.prompt.model]
+            own.completion += event.completion.completion_tokens
+            own.candidates += isinstance(event, Sampled) and event.role in CANDIDATE_ROLES
+        elif isinstance(event, Failed):
+            models[event.model].failures.append(event.reason)
+    return models
 
 
 def degrades_answer(event: Event) -> bool:

@@ -59,6 +59,8 @@ class Prompt:
     """The question without the instructions that a strategy added; None: the last user message."""
     raw: str | tuple[int, ...] | None = None
     """Text, or its token ids, to be continued verbatim in place of messages."""
+    model: str = ""
+    """The name of the model that answers it, and whatever continues the answer; empty: the request's own."""
 
     @property
     def question(self) -> str:
@@ -83,6 +85,10 @@ class Prompt:
             return self
         instructed = (*self.messages[:at], self.messages[at].with_text(text), *self.messages[at + 1 :])
         return replace(self, messages=instructed, original_question=self.question)
+
+    def to_model(self, name: str) -> "Prompt":
+        """Return this prompt for another model, where `name` is not empty."""
+        return replace(self, model=name) if name else self
 
     def prefill(self, text: str) -> "Prompt":
         """Return this prompt with `text` appended to the assistant's turn."""

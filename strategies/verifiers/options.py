@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from cogitate.strategies.checks.regex import MAX_PATTERN_CHARACTERS
+from cogitate.strategies.core.models import ModelName
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import Generative, Verifier
 from cogitate.strategies.core.programs import Programs
@@ -28,6 +29,7 @@ ADJUSTED_VERIFIERS: Mapping[str, tuple[str, ...]] = {
     "pairing": (PAIRWISE,),
     "rationale_tokens": (JUDGE, REWARD),
     "test_samples": (AGREEMENT,),
+    "verifier_model": (JUDGE, GRADED, PAIRWISE, "groupwise", AGREEMENT),
 }
 """Option -> the verifiers that it adjusts."""
 CHECK_INSTRUCTIONS: Mapping[str, str] = {UNIT_TESTS: CODE, AGREEMENT: CODE, "json": "", "json_schema": ""}
@@ -96,6 +98,10 @@ class VerifierOptions(Options):
         "verdict; 0: none.",
     )
 
+    verifier_model: ModelName | None = Field(
+        default=None, description="The model that `verifier` asks. null: the request's own."
+    )
+
     tests: tuple[Annotated[str, Field(min_length=1, max_length=4000)], ...] = Field(
         default=(),
         max_length=64,
@@ -131,6 +137,10 @@ class VerifierOptions(Options):
                 if part in CHECK_INSTRUCTIONS:
                     return prompt.instruct(CHECK_INSTRUCTIONS[part])
         return super().instruct(prompt)
+
+    @property
+    def other_models(self) -> Mapping[str, tuple[str, ...]]:
+        return {**super().other_models, "verifier_model": (self.verifier_model,) if self.verifier_model else ()}
 
     @property
     def verifiers(self) -> tuple[str, ...]:

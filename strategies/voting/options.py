@@ -1,12 +1,13 @@
 """Options of self-consistency, and the limits that follow from them."""
 
-from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
+from cogitate.strategies.core.models import ModelsOptions
 from cogitate.strategies.core.ports import Ability
+from cogitate.strategies.core.types import Prompt
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.confidence import WARMUP_SHARE
 from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
@@ -23,8 +24,10 @@ DEFAULT_WARMUP_SAMPLES = 16
 """DeepConf's warm-up."""
 
 
-class VotingOptions(VerifierOptions):
+class VotingOptions(ModelsOptions, VerifierOptions):
     """The options of self-consistency."""
+
+    may_stop_early: ClassVar[bool] = True
 
     n: int = Field(default=8, ge=1, le=256, description="Maximum number of samples; exactly n with `stop_rule` `none`.")
     stop_rule: VoteRule = Field(
@@ -81,7 +84,10 @@ class VotingOptions(VerifierOptions):
         if self.weights != "verifier" and (self.verifier, self.aggregation) != (None, None):
             raise ValueError("verifier and aggregation apply only with weights verifier")
         if self.weights != "verifier" and any(is_set for _, is_set in self.verifier_settings.values()):
-            raise ValueError("criteria, pairing, test_samples and rationale_tokens apply only with weights verifier")
+            names = ", ".join(self.verifier_settings)
+            raise ValueError(f"{names} apply only with weights verifier")
+        if self.models and (self.weights in ("confidence", "p_true") or self.floor != "none"):
+            raise ValueError("models cannot be combined with weights or a floor that compare the confidence of samples")
         if self.warmup is not None and self.floor == "none" and self.stop_rule != "consensus":
             raise ValueError("warmup applies only with floor low or high, or with stop_rule consensus")
         return self
@@ -99,6 +105,10 @@ class VotingOptions(VerifierOptions):
     def wave_sizes(self) -> tuple[int, ...]:
         """The number of samples in each wave. With a confidence threshold the warm-up is a wave of its own."""
         return (self.n,) if self.floor == "none" else (self.warmup_samples, self.n - self.warmup_samples)
+
+    def plan_waves(self, prompt: Prompt) -> list[list[Prompt]]:
+        """Return the prompt of each sample, wave after wave; models that draw in order are a wave each."""
+        return self.assign(prompt) if self.floor == "none" else [[prompt] * n for n in self.wave_sizes if n]
 
     @property
     def warmup_share(self) -> float | None:
@@ -122,10 +132,6 @@ class VotingOptions(VerifierOptions):
     @property
     def candidates(self) -> int:
         return self.n
-
-    @property
-    def single(self) -> Mapping[str, object]:
-        return {"n": 1}
 
     @property
     def logprobs(self) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.strategies import STRATEGIES, parse
+from cogitate.strategies.core.models import ModelsOptions
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.verifiers.options import VerifierOptions
 
@@ -35,13 +36,15 @@ def build_table() -> str:
 
 
 def build_catalogue() -> str:
-    """Build strategies/README.md: a section for each strategy, and one for the shared verifier options."""
+    """Build strategies/README.md: a section for each strategy, and one for each group of shared options."""
     sections = "".join(f"\n{build_section(name, strategy)}" for name, strategy in STRATEGIES.items())
-    properties = STRATEGIES["best_of_n"].model_json_schema()["properties"]
-    own = VerifierOptions.model_fields.keys() - Options.model_fields
-    shared = {key: value for key, value in properties.items() if key in own}
-    options = "\n".join(build_options_table("best_of_n", shared))
-    return f"{HEAD}{sections}\n## Options of strategies with a verifier\n\n{options}"
+    properties = STRATEGIES["self_consistency"].model_json_schema()["properties"]
+    for group, title in ((VerifierOptions, "a verifier"), (ModelsOptions, "several models")):
+        own = group.model_fields.keys() - Options.model_fields
+        shared = {key: value for key, value in properties.items() if key in own}
+        table = "\n".join(build_options_table("self_consistency", shared))
+        sections += f"\n## Options of strategies with {title}\n\n{table}"
+    return f"{HEAD}{sections}"
 
 
 def build_section(name: str, strategy: type[Options]) -> str:
@@ -57,12 +60,11 @@ def build_section(name: str, strategy: type[Options]) -> str:
     ]
     schema = strategy.model_json_schema()
     own = {key: value for key, value in schema["properties"].items() if key not in Options.model_fields}
-    if issubclass(strategy, VerifierOptions):
-        own = {key: value for key, value in own.items() if key not in VerifierOptions.model_fields}
-        lines.insert(
-            -1,
-            "- **Verifier**: has the [options of strategies with a verifier](#options-of-strategies-with-a-verifier).",
-        )
+    for group, title in ((VerifierOptions, "a verifier"), (ModelsOptions, "several models")):
+        if issubclass(strategy, group):
+            own = {key: value for key, value in own.items() if key not in group.model_fields}
+            link = f"[options of strategies with {title}](#options-of-strategies-with-{title.replace(' ', '-')})"
+            lines.insert(-1, f"- **{title.split()[1].title()}**: has the {link}.")
     lines += build_options_table(name, {key: value for key, value in own.items() if key != "name"})
     if decisions := schema.get("decisions"):
         lines += ["| observation | action |", "|---|---|", *decisions, ""]
@@ -83,6 +85,8 @@ def build_options_table(name: str, properties: Mapping[str, Mapping[str, Any]]) 
 
 def describe_type(schema: Mapping[str, Any]) -> str:
     """Describe an option's JSON schema in a few words."""
+    if "$ref" in schema:
+        return "JSON object"
     if kinds := schema.get("anyOf"):
         return ", ".join(describe_type(kind) for kind in kinds)
     if values := schema.get("enum"):

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from cogitate.server.engine import Body, Load, ModelCard
 from cogitate.server.engine.error_message import write_context_message
-from cogitate.server.errors import ContextTooLong
+from cogitate.server.errors import ContextTooLong, NotReady
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import OnAbort, OnText
@@ -75,10 +75,13 @@ class ScriptedBackend:
     death: asyncio.Event | None = None
     max_model_len: int = 4096
     closed: bool = False
+    name: str = "scripted"
 
     @property
     def card(self) -> ModelCard:
-        return ModelCard("scripted", "1", self.max_model_len, 1_700_000_000, vocab_size=VOCABULARY_SIZE)
+        if self.loading and not self.loading.is_set():
+            raise NotReady("The script is still loading.")
+        return ModelCard(self.name, "1", self.max_model_len, 1_700_000_000, vocab_size=VOCABULARY_SIZE)
 
     async def open(self) -> None:
         if self.loading:
@@ -98,7 +101,7 @@ class ScriptedBackend:
         return (len(self.engine.calls), self.engine.decoded) if self.engine.running else None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> ScriptedConversation:
-        tokens = count_prompt_tokens(self.engine, prompt, self.max_model_len)
+        tokens = count_prompt_tokens(self.engine, prompt, self.card.max_model_len)
         raw = isinstance(request, CompletionRequest)
         return ScriptedConversation(self.engine, tokens, request.model, raw, salt, self.max_model_len)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import execute
+from cogitate.strategies.core.models import EnginesByModel
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import ABILITIES, Ability
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
@@ -19,7 +20,7 @@ QUESTION = Prompt((Message("user", "What is 6*7?"),))
 
 
 def build_session(
-    engine: ScriptedEngine,
+    engine: ScriptedEngine | EnginesByModel,
     *,
     score_text: Callable[[str], float | Sequence[float]] = len,
     tokens: int | None = None,
@@ -28,6 +29,7 @@ def build_session(
     equals: Sequence[tuple[str, str]] = (),
     answers: int = 1,
     abilities: frozenset[Ability] = ABILITIES,
+    verifier_model: str = "",
 ) -> Session:
     """Build a session with the built-in verifiers, and `scripted`, which scores by `score_text`."""
     return Session(
@@ -35,7 +37,11 @@ def build_session(
         prover=ScriptedProver(equals),
         verifiers={**BUILT_IN, "scripted": ScriptedVerifier(score_text)},
         request=RequestContext(
-            sampling=sampling, reader=AnswerReader(format=answer_format), answers=answers, abilities=abilities
+            sampling=sampling,
+            reader=AnswerReader(format=answer_format),
+            answers=answers,
+            abilities=abilities,
+            verifier_model=verifier_model,
         ),
         budget=Budget(tokens),
     )
@@ -48,10 +54,16 @@ def solve(strategy: Options, session: Session, *, prompt: Prompt = QUESTION, sec
         if seconds is not None:
             session.budget.deadline = asyncio.get_running_loop().time() + seconds
         finished = await execute(strategy, strategy.instruct(prompt), session)
-        assert session.engine.running == 0, "a decode outlived its strategy"
+        assert count_running(session.engine) == 0, "a decode outlived its strategy"
         return finished
 
     return asyncio.run(main())
+
+
+def count_running(engine: ScriptedEngine | EnginesByModel) -> int:
+    """Count the decodes in flight, of all models."""
+    engines = engine.engines.values() if isinstance(engine, EnginesByModel) else [engine]
+    return sum(one.running for one in engines if isinstance(one, ScriptedEngine))
 
 
 def events(session: Session, *kinds: type[Event]) -> list[Event]:
