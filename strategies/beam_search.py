@@ -1,7 +1,7 @@
 """Beam search over reasoning steps, guided by a step verifier. Snell et al., 2024, arXiv:2408.03314, section 5.2.
 
 `lookahead` scores a step by where it leads: it is continued greedily, the rollout is scored, and only the step is
-retained.
+retained; no step starts early then, since rollouts need its slots.
 
 Deviations: a beam that ends early frees its slot but competes with its score at the end, so that there are never more
 than n leaves; identical beams are expanded once; a beam or an answer with score 0 is lost, and its leaves go to the
@@ -11,13 +11,36 @@ each step, as process reward models were trained to.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
+
+
+@dataclass(frozen=True, slots=True)
+class Beams:
+    """The beams after a step."""
+
+    frontier: Sequence[Path]
+    """Those that are extended."""
+    leaves: int
+    """How many children they get together."""
+    done: Sequence[Path] = ()
+    alive: Sequence[Path] = ()
+    """All that are not done, the best first."""
+    are_lost: bool = False
+    """Whether no child is promising: those that are extended are completed."""
+
+    @property
+    def slots(self) -> list[Path]:
+        """The beam that each leaf extends."""
+        return [self.frontier[leaf % len(self.frontier)] for leaf in range(self.leaves)]
 
 
 class BeamSearch(BranchingOptions):
@@ -30,7 +53,7 @@ class BeamSearch(BranchingOptions):
         "that does not separate its steps by blank lines"
     )
     cost_note: ClassVar[str] = "about n answers, one verdict per step; each step of lookahead as much again"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
 
     name: Literal["beam_search"] = "beam_search"
     lookahead: int = Field(
@@ -46,23 +69,42 @@ class BeamSearch(BranchingOptions):
         return super().cost(max_tokens) + self.n * 2 * max_tokens * self.lookahead
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        frontier, done, leaves, lost = [Path(prompt)], list[Path](), self.n, False
-        for depth in range(self.max_steps):
-            slots = [frontier[leaf % len(frontier)] for leaf in range(leaves)]
-            last = lost or depth == self.max_steps - 1
-            children = await self.expand(slots, run, last=last, lookahead=self.lookahead)
-            beams = [beam for beam in children if beam]
-            done = sorted((*done, *(beam for beam in beams if beam.done)), key=beam_score, reverse=True)[: self.n]
-            unfinished = {beam.text: beam for beam in beams if not beam.done}
-            alive = sorted(unfinished.values(), key=beam_score, reverse=True)
-            run.propose(await select_best(done or alive or frontier, run))
-            lost = depth > 0 and bool(promising(frontier)) and not promising(beams)
-            missing = max(0, run.request.answers - len(done))
-            leaves = missing if lost else self.n - len(promising(done))
-            if not alive or not leaves or (any(map(is_certain, done)) and not missing):
-                break
-            frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
-        return await elect_answer(done or frontier, run, weighted=False)
+        beams = Beams([Path(prompt)], self.n)
+        async with self.speculation(run):
+            for depth in range(self.max_steps):
+                last = beams.are_lost or depth == self.max_steps - 1
+                predict = partial(self.predict, beams, run, depth)
+                ahead = (
+                    None
+                    if self.lookahead
+                    else step_ahead(self, run, beams.slots, predict, last=depth == self.max_steps - 2)
+                )
+                children = await self.expand(beams.slots, run, last=last, lookahead=self.lookahead, on_end=ahead)
+                grown = self.select(beams, children, run, depth)
+                run.propose(await select_best(grown.done or grown.alive or beams.frontier, run))
+                beams = grown
+                if not beams.leaves:
+                    break
+        return await elect_answer(beams.done or beams.frontier, run, weighted=False)
+
+    def select(self, beams: Beams, children: Sequence[Path | None], run: Run, depth: int) -> Beams:
+        """Retain the best of the children; no leaves where the search is over."""
+        grown = [child for child in children if child]
+        done = sorted((*beams.done, *(beam for beam in grown if beam.done)), key=beam_score, reverse=True)[: self.n]
+        unfinished = {beam.text: beam for beam in grown if not beam.done}
+        alive = sorted(unfinished.values(), key=beam_score, reverse=True)
+        lost = depth > 0 and bool(promising(beams.frontier)) and not promising(grown)
+        missing = max(0, run.request.answers - len(done))
+        leaves = missing if lost else self.n - len(promising(done))
+        if not alive or (any(map(is_certain, done)) and not missing):
+            leaves = 0
+        frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
+        return Beams(frontier or beams.frontier, leaves, done, alive, lost)
+
+    def predict(self, beams: Beams, run: Run, depth: int, children: Sequence[Path | None]) -> Sequence[Path]:
+        """Select among the children that have ended; none of those that are extended only where all beams are lost."""
+        grown = self.select(beams, children, run, depth)
+        return grown.slots if grown.leaves and promising(grown.frontier) else ()
 
 
 def promising(beams: Sequence[Path]) -> list[Path]:

@@ -7,13 +7,57 @@ Deviations: a child that ends early frees its slot in its subtree, but its answe
 siblings scored; so each subtree has `width` leaves at the end.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The trees after a step."""
+
+    heads: Mapping[int, Path]
+    """The path that each tree extends, of those that still grow."""
+    width: int
+    leaves: Mapping[int, Sequence[Path]] = field(default_factory=dict)
+    """The paths of each tree that are done."""
+
+    @property
+    def owners(self) -> list[int]:
+        """The tree of each child of the next step."""
+        return [tree for tree in self.heads for _ in range(self.width - len(self.leaves.get(tree, ())))]
+
+    @property
+    def slots(self) -> list[Path]:
+        """The path that each child of the next step extends."""
+        return [self.heads[tree] for tree in self.owners]
+
+    @property
+    def all_leaves(self) -> list[Path]:
+        """The paths that are done."""
+        return [leaf for leaves in self.leaves.values() for leaf in leaves]
+
+    def grow(self, children: Sequence[Path | None]) -> "Trees":
+        """Retain the child with the highest score in each tree; a child that is done becomes a leaf."""
+        leaves = {tree: list(self.leaves.get(tree, ())) for tree in (*self.leaves, *self.heads)}
+        alive: dict[int, list[Path]] = {}
+        for tree, child in zip(self.owners, children, strict=True):
+            if child:
+                (leaves if child.done else alive).setdefault(tree, []).append(child)
+        heads = {tree: max(siblings, key=lambda path: path.score_or_prior) for tree, siblings in alive.items()}
+        return Trees(heads, self.width, leaves)
+
+    def predict(self, children: Sequence[Path | None]) -> Sequence[Path]:
+        """Select among the children that have ended, those with the highest scores first; not those with score 0."""
+        slots = [path for path in self.grow(children).slots if path.score_or_prior]
+        return sorted(slots, key=lambda path: path.score_or_prior, reverse=True)
 
 
 class Dvts(BranchingOptions):
@@ -30,19 +74,14 @@ class Dvts(BranchingOptions):
     weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores.")
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        heads = dict.fromkeys(range(self.n // self.width), Path(prompt))
-        leaves: dict[int, list[Path]] = {tree: [] for tree in heads}
-        for depth in range(self.max_steps):
-            trees = [tree for tree in heads for _ in range(self.width - len(leaves[tree]))]
-            children = await self.expand([heads[t] for t in trees], run, last=depth == self.max_steps - 1)
-            alive: dict[int, list[Path]] = {}
-            for tree, child in zip(trees, children, strict=True):
-                if child:
-                    (leaves if child.done else alive).setdefault(tree, []).append(child)
-            grown = {tree: max(siblings, key=lambda path: path.score_or_prior) for tree, siblings in alive.items()}
-            done = [leaf for tree in leaves.values() for leaf in tree]
-            run.propose(await select_best(done or [*(grown or heads).values()], run))
-            if not grown:
-                break
-            heads = grown
-        return await elect_answer(done or [*heads.values()], run, weighted=self.weighted)
+        trees = Trees(dict.fromkeys(range(self.n // self.width), Path(prompt)), self.width)
+        async with self.speculation(run):
+            for depth in range(self.max_steps):
+                last = depth == self.max_steps - 1
+                ahead = step_ahead(self, run, trees.slots, trees.predict, last=depth == self.max_steps - 2)
+                grown = trees.grow(await self.expand(trees.slots, run, last=last, on_end=ahead))
+                run.propose(await select_best(grown.all_leaves or [*(grown.heads or trees.heads).values()], run))
+                if not grown.heads:
+                    break
+                trees = grown
+        return await elect_answer(grown.all_leaves or [*trees.heads.values()], run, weighted=self.weighted)

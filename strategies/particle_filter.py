@@ -13,6 +13,7 @@ the paper takes the best one (`weighted` false).
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -20,6 +21,7 @@ from pydantic import Field, model_validator
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.search.resampling import draw_multinomial, draw_systematic, effective_sample_size
+from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import Path, StepwiseOptions, elect_answer, select_best
 from cogitate.strategies.search.trajectories import (
     Trajectory,
@@ -73,28 +75,51 @@ class ParticleFilter(StepwiseOptions):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         rng = random.Random(run.request.sampling.seed)  # noqa: S311 which particles are drawn is no secret
         finished, retained = list[Path](), Trajectory()
-        for _ in range(self.iterations):
-            particles = with_reference(await self.sweep(prompt, run, rng, retained, finished), retained)
-            finished += last_paths(particles)
-            weights = odds_weights(particles, self.softmax_temperature)
-            retained = particles[draw_multinomial(weights, 1, rng)[0]]
+        async with self.speculation(run):
+            for sweep in range(self.iterations):
+                particles: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(retained))
+                particles = await self.sweep(particles, run, rng, retained, finished, sweep)
+                particles = with_reference(particles, retained)
+                finished += last_paths(particles)
+                weights = odds_weights(particles, self.softmax_temperature)
+                retained = particles[draw_multinomial(weights, 1, rng)[0]]
         return await elect_answer(finished, run, weighted=self.weighted)
 
     async def sweep(
-        self, prompt: Prompt, run: Run, rng: random.Random, retained: Trajectory, finished: Sequence[Path]
+        self,
+        particles: list[Trajectory],
+        run: Run,
+        rng: random.Random,
+        retained: Trajectory,
+        finished: Sequence[Path],
+        sweep: int,
     ) -> list[Trajectory]:
-        """Grow n particles, less the retained one, from the root to their ends."""
-        particles: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(retained))
+        """Grow particles, less the retained one, from the root to their ends."""
         for depth in range(self.max_steps):
-            last = depth == self.max_steps - 1
-            grown = extend_trajectories(particles, await self.expand(open_paths(particles), run, last=last))
+            last, reference = depth == self.max_steps - 1, retained[: depth + 2]
+            predict = partial(self.predict, particles, reference, rng)
+            paths = open_paths(particles)
+            ahead = step_ahead(self, run, paths, predict, last=depth == self.max_steps - 2, sweep=sweep)
+            steps = await self.expand(paths, run, last=last, sweep=sweep, on_end=ahead)
+            grown = extend_trajectories(particles, steps)
             run.propose(await select_best([*finished, *last_paths(grown or particles)], run))
             if not grown:
                 break
-            particles = self.resample(grown, retained[: depth + 2], rng)
+            particles = self.resample(grown, reference, rng)
             if not open_paths(particles):
                 break
         return particles
+
+    def predict(
+        self, particles: list[Trajectory], retained: Trajectory, rng: random.Random, children: Sequence[Path | None]
+    ) -> Sequence[Path]:
+        """Draw as after the step, as if the particles that have not ended it stayed where they are."""
+        draws = random.Random()  # noqa: S311 repeats the draws to come
+        draws.setstate(rng.getstate())
+        pairs = zip(open_paths(particles), children, strict=True)
+        expected = extend_trajectories(particles, [child or path for path, child in pairs])
+        drawn = open_paths(self.resample(expected, retained, draws))
+        return sorted(drawn, key=lambda path: path.score_or_prior, reverse=True)
 
     def resample(self, particles: list[Trajectory], retained: Trajectory, rng: random.Random) -> list[Trajectory]:
         """Draw as many particles with replacement, from these and the retained one as it was at this step.

@@ -20,14 +20,16 @@ def compute_cost(request: AnyRequest, strategy: AnyStrategy, max_cost: int) -> i
     """Compute how many tokens the strategy may decode: candidates x rounds x tokens, verifiers included.
 
     The request's own token budget caps it. Raises BadRequest above `max_cost`, unless the client had to set the limit
-    of an answer: then `max_cost` is the budget.
+    of an answer: then `max_cost` is the budget. What it can use to be faster is added as far as the limits leave it.
     """
-    cost = strategy.cost(max_answer_tokens(request))
+    limit = max_answer_tokens(request)
+    cost, spare = strategy.cost(limit), strategy.spare_cost(limit)
     if request.budget and request.budget.tokens:
+        spare = min(spare, max(0, request.budget.tokens - cost))
         cost = min(cost, request.budget.tokens)
     if cost > max_cost and "max_completion_tokens" not in request.hints:
         raise build_cost_error(cost, max_cost, "strategy")
-    return min(cost, max_cost)
+    return min(cost + spare, max_cost)
 
 
 def build_cost_error(cost: int, max_cost: int, param: str) -> BadRequest:

@@ -94,6 +94,16 @@ class Budget:
         finally:
             self.tokens_left = None if self.tokens_left is None else self.tokens_left + reserved
 
+    def take_beyond(self, tokens: int) -> int | None:
+        """Take out of the budget what it has beyond `tokens`, and return it; None where it has no limit."""
+        extra = 0 if self.tokens_left is None else max(0, self.tokens_left - tokens)
+        self.give_back(-extra)
+        return None if self.tokens_left is None else extra
+
+    def give_back(self, tokens: int) -> None:
+        """Return tokens that were taken and not spent."""
+        self.tokens_left = None if self.tokens_left is None else self.tokens_left + tokens
+
     async def acquire(self, max_tokens: int | None, siblings: int) -> int | None:
         """Take a grant's tokens out of the budget. Raises BudgetExhausted."""
         if self.tokens_left is None:

@@ -77,6 +77,10 @@ class Options(BaseModel):
     def cost(self, max_tokens: int) -> int:
         """Return the most tokens it may decode when one answer has at most `max_tokens`."""
 
+    def spare_cost(self, max_tokens: int) -> int:
+        """Return the tokens beyond `cost()` that it can use to be faster, where nothing else limits it."""
+        return 0
+
     def instruct(self, prompt: Prompt) -> Prompt:
         """Return the prompt to solve: the client's, with the strategy's instruction."""
         return prompt.instruct(INSTRUCTIONS[self.answer_format] if self.instruction is None else self.instruction)

@@ -83,6 +83,10 @@ class Verifier(Protocol):
         """Whether its scores only rank the solutions of one call against each other."""
 
     @property
+    def is_pure(self) -> bool:
+        """Whether a verdict is a function of the one solution, without decodes and programs: asking twice is free."""
+
+    @property
     def aggregation(self) -> Aggregation:
         """How its step scores are best aggregated into a solution's score."""
 

@@ -1,14 +1,16 @@
 """The interface between a strategy and the search that it runs in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from cogitate.strategies.answers import Answer, answer_from_value
 from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.concurrency import Width, WidthLimiter, iterate_results, run_all, task_group
+from cogitate.strategies.core.early_steps import EarlySteps
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.program_source import extract_program
@@ -28,20 +30,24 @@ from cogitate.strategies.core.types import (
 
 Limits = int | None | Sequence[int | None]
 """One limit for all prompts, or one for each; None: no limit."""
+OnEnd = Callable[[int, Completion | None], Awaitable[None]]
+"""Called with a decode's position and its completion; None where it was lost."""
 
 
 class Run:
     """The operations of a strategy: decode, read and score answers, propose an outcome. The rest of its code is pure.
 
-    `request` has the data of the request that it can read, `budget` the tokens and the time that it can spend.
+    `request` has the data of the request that it can read, `budget` the tokens and the time that it can spend, `early`
+    starts steps before it is known whether they are needed.
     """
 
-    __slots__ = ("_session", "budget", "request")
+    __slots__ = ("_session", "budget", "early", "request")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.request = session.request
         self.budget = session.budget
+        self.early = EarlySteps(session, partial(self._sampling, "step", greedy=False))
 
     async def generate(
         self,
@@ -71,11 +77,15 @@ class Run:
         greedy: bool = False,
         stop: str | None = None,
         labels: tuple[str, ...] = (),
+        branches: Sequence[str] | None = None,
+        on_end: OnEnd | None = None,
     ) -> list[Completion | None]:
         """Decode one completion for each prompt, in order, up to and with `stop`; None where one was lost.
 
-        With `labels` each is one greedy token, with the log-probabilities of exactly these labels. Raises the first
-        failure (SampleFailed or BudgetExhausted) where all were lost.
+        With `labels` each is one greedy token, with the log-probabilities of exactly these labels. `branches`: the
+        name of each, from which its seed is derived; one that was started early is only awaited. `on_end` is called
+        with the position and the completion of each as it ends. Raises the first failure (SampleFailed or
+        BudgetExhausted) where all were lost.
         """
         if labels:
             sampling = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
@@ -84,11 +94,17 @@ class Run:
             limits = max_tokens if isinstance(max_tokens, Sequence) else [max_tokens] * len(prompts)
             samplings = [self._sampling(role, limit, greedy=greedy, stop=stop) for limit in limits]
         first = self._session.take_indices(len(prompts))
-        decodes = [
-            self._session.attempt(first + at, prompt, sampling, role, siblings=len(prompts) - at)
-            for at, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
-        ]
-        results = await run_all(decodes)
+
+        async def decode(at: int) -> Completion | Exception:
+            branch = branches[at] if branches else None
+            made = await self._session.attempt(
+                first + at, prompts[at], samplings[at], role, siblings=len(prompts) - at, branch=branch
+            )
+            if on_end:
+                await on_end(at, made if isinstance(made, Completion) else None)
+            return made
+
+        results = await run_all([decode(at) for at in range(len(prompts))])
         failures = [result for result in results if isinstance(result, Exception)]
         if len(failures) == len(results):
             raise failures[0]

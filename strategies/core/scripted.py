@@ -197,6 +197,7 @@ class ScriptedVerifier:
     tokens: int = 0
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    is_pure: bool = False
     aggregation: Aggregation = "last"
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:

@@ -1,11 +1,12 @@
 """The state of one search: engine, budget and trace, and the methods by which all decodes run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.budget import Budget, BudgetExhausted, apply_grant
+from cogitate.strategies.core.early_decodes import EarlyDecode, EarlyDecodes
 from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from cogitate.strategies.core.programs import NoPrograms, Programs
@@ -49,9 +50,14 @@ class Session:
     trace: Trace = field(default_factory=Trace)
     incumbent: Outcome | None = None
     """The best outcome so far, which is returned when the budget ends."""
+    early: EarlyDecodes = field(init=False)
+    """Decodes that were started before it is known whether they are needed."""
     _decodes: int = 0
     _depth: int = 0
     _classes: AnswerClasses = field(default_factory=AnswerClasses)
+
+    def __post_init__(self) -> None:
+        self.early = EarlyDecodes(self._record_dropped)
 
     def take_indices(self, n: int) -> int:
         """Return the first of `n` new decode numbers. Seeds derive from them, so they follow program order."""
@@ -59,14 +65,14 @@ class Session:
         return self._decodes - n
 
     async def attempt(
-        self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int
+        self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int, branch: str | None = None
     ) -> Completion | Exception:
         """Decode one completion; return the failure instead of raising it where only this decode fails.
 
         The budget is shared among `siblings`: the number of decodes still to start, this one included.
         """
         try:
-            return await self.decode(index, prompt, sampling, role, siblings=siblings)
+            return await self.decode(index, prompt, sampling, role, siblings=siblings, branch=branch)
         except BudgetExhausted as failure:
             self.budget.is_short = True
             return failure
@@ -74,29 +80,36 @@ class Session:
             return failure
 
     async def decode(
-        self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int = 1, visible: bool = False
+        self,
+        index: int,
+        prompt: Prompt,
+        sampling: Sampling,
+        role: Role,
+        *,
+        siblings: int = 1,
+        visible: bool = False,
+        branch: str | None = None,
     ) -> Completion:
         """Decode one completion: reserve its tokens, and record it afterwards, even if it is aborted.
 
-        `visible`: its text is streamed to the client. Raises BudgetExhausted and SampleFailed.
+        `visible`: its text is streamed to the client. `branch`: its name, from which its seed is derived instead of
+        from its number; if it has been started early, it is only awaited. Raises BudgetExhausted and SampleFailed.
         """
-        if sampling.seed is not None:
-            sampling = replace(sampling, seed=derive_seed(sampling.seed, index))
         async with self.budget.reserve(sampling.max_tokens, siblings) as grant:
-            start = self._depth
+            sampling = self._bind(sampling, index if branch is None else branch, grant.tokens)
+            early = None if branch is None else self.early.take(branch, prompt, sampling)
+            start = early.depth if early else self._depth
 
             def on_abort(partial: Completion) -> None:
                 grant.used = partial.completion_tokens if partial.tokens_known else grant.tokens or 0
                 self.trace.emit(Aborted(role, replace(partial, index=index), self._advance(start, partial)))
 
             try:
-                completion = await self.engine.generate(
-                    prompt,
-                    apply_grant(
-                        sampling, grant.tokens, reads_partial=sampling.reads_partial or self.budget.has_deadline
-                    ),
-                    on_text=(lambda delta: self.trace.emit(TextEmitted(delta))) if visible else None,
-                    on_abort=on_abort,
+                on_text = (lambda delta: self.trace.emit(TextEmitted(delta))) if visible else None
+                completion = await (
+                    early.finish(on_abort)
+                    if early
+                    else self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
                 )
             except SampleFailed as failure:
                 self.trace.emit(Failed(index, role, str(failure), prompt.model))
@@ -110,12 +123,31 @@ class Session:
             self.budget.is_short = True
         return completion
 
+    def start_early(self, branch: str, prompt: Prompt, sampling: Sampling, on_end: Callable[[], object]) -> None:
+        """Start a decode of which it is not yet known whether it is needed, where tokens are to spare for it.
+
+        `on_end` is called when it ends.
+        """
+        early = EarlyDecode(branch, prompt, self._bind(sampling, branch, sampling.max_tokens), self._depth)
+        self.early.start(early, self.engine, on_end)
+
     async def merge_equal(self, answer: Answer | None) -> Answer | None:
         """Return the answer in the classes of this search, where it is counted with those that are equal to it."""
         if answer is None or answer.rule in ("json", "tool"):
             return answer
         await self._classes.add(answer.key, self.prover)
         return replace(answer, classes=self._classes)
+
+    def _bind(self, sampling: Sampling, name: int | str, tokens: int | None) -> Sampling:
+        """Return the sampling of one decode: with its own seed, limited to `tokens`."""
+        if sampling.seed is not None:
+            sampling = replace(sampling, seed=derive_seed(sampling.seed, name))
+        return apply_grant(sampling, tokens, reads_partial=sampling.reads_partial or self.budget.has_deadline)
+
+    def _record_dropped(self, early: EarlyDecode, made: Completion) -> None:
+        """Record an early decode that nobody took. Nothing waits for it: the search is not deeper for it."""
+        depth = min(self._depth, early.depth + made.completion_tokens)
+        self.trace.emit(Aborted("step", replace(made, index=self.take_indices(1)), depth))
 
     def _advance(self, start: int, completion: Completion) -> int:
         """Return the depth of the search at the end of a decode that began at depth `start`, in tokens."""

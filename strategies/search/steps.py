@@ -1,13 +1,16 @@
 """Partial solutions, and how step-wise searches extend, score and rank them."""
 
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from cogitate.strategies.core.ports import Ability, SampleFailed
-from cogitate.strategies.core.run import Run
+from cogitate.strategies.core.run import OnEnd, Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
@@ -78,10 +81,16 @@ class StepwiseOptions(VerifierOptions):
     """The options of step-wise searches."""
 
     temperature: ClassVar[float] = 0.8
+    version: ClassVar[int] = VerifierOptions.version + 1
     stepwise: ClassVar[bool] = True
 
     n: int
     max_steps: int = Field(default=40, ge=1, le=256, description="Maximum number of steps per answer.")
+    speculate: bool = Field(
+        default=True,
+        description="While the last paths of a step are decoded, start the next step of those that have ended. The "
+        "answer stays the same; the steps of paths that are then not retained are dropped, and counted as aborted.",
+    )
 
     @property
     def candidates(self) -> int:
@@ -95,13 +104,35 @@ class StepwiseOptions(VerifierOptions):
         """Every answer at full length, as much again for pruned paths, and one verdict for each step."""
         return self.n * (2 * max_tokens + self.max_steps * max(1, self.verdict_tokens(1)))
 
-    async def expand(self, paths: Sequence[Path], run: Run, *, last: bool, lookahead: int = 0) -> list[Path | None]:
+    def spare_cost(self, max_tokens: int) -> int:
+        """As many steps that were started early and dropped as make every answer at full length."""
+        return self.n * max_tokens if self.speculate else 0
+
+    def speculation(self, run: Run) -> AbstractAsyncContextManager[None]:
+        """Lets steps start early in the block, beyond the tokens of a search without."""
+        limit = run.request.sampling.max_tokens
+        cost = sys.maxsize if limit is None else self.cost(limit)
+        return run.early.open(cost) if self.speculate else nullcontext()
+
+    async def expand(
+        self,
+        paths: Sequence[Path],
+        run: Run,
+        *,
+        last: bool,
+        lookahead: int = 0,
+        sweep: int = 0,
+        on_end: OnEnd | None = None,
+    ) -> list[Path | None]:
         """Extends each path by one step and scores it, in order; None where the step was lost.
 
         Each text is judged once. A path that adds no text, or whose verdict was lost, keeps its score. With `lookahead`
-        each path is judged together with that many greedy steps beyond it, which are then dropped.
+        each path is judged together with that many greedy steps beyond it, which are then dropped. `sweep`: the number
+        of the sweep that the step belongs to, of searches that extend one text more than once. `on_end`: as in
+        `Run.generate_each`.
         """
-        extended = await extend_paths(paths, run, last=last)
+        run.early.retain(names := name_branches(paths, last=last, sweep=sweep))
+        extended = await extend_paths(paths, run, last=last, names=names, on_end=on_end)
         pairs = zip(paths, extended, strict=True)
         changed = {path.text: path for old, path in pairs if path and path.text.strip() != old.text.strip()}
         rolled_out = await roll_out(list(changed.values()), run, lookahead)
@@ -131,7 +162,34 @@ class BranchingOptions(StepwiseOptions):
         return self.width
 
 
-async def extend_paths(paths: Sequence[Path], run: Run, *, last: bool, greedy: bool = False) -> list[Path | None]:
+def stop_of(*, last: bool) -> str | None:
+    """Returns where a step ends; the last one runs to the end of the answer."""
+    return None if last else STEP_SEPARATOR
+
+
+def name_branches(paths: Sequence[Path], *, last: bool, sweep: int = 0) -> list[str]:
+    """Returns the name of each path's next step: the text that it continues, and which of that text's steps it is.
+
+    Seeds derive from it. It does not depend on the scores, so that a step that starts before the scores of other paths
+    are known is the same step.
+    """
+    seen = Counter[str]()
+    names = list[str]()
+    for path in paths:
+        names.append(f"{sweep}/{'last' if last else 'step'}/{seen[path.text]}/{path.text}")
+        seen[path.text] += 1
+    return names
+
+
+async def extend_paths(
+    paths: Sequence[Path],
+    run: Run,
+    *,
+    last: bool,
+    names: Sequence[str],
+    greedy: bool = False,
+    on_end: OnEnd | None = None,
+) -> list[Path | None]:
     """Decodes one more step for each path; the last step runs to the end of the answer.
 
     Raises SampleFailed where all first steps were lost; later losses give None.
@@ -144,7 +202,9 @@ async def extend_paths(paths: Sequence[Path], run: Run, *, last: bool, greedy: b
             role="step",
             max_tokens=limits,
             greedy=greedy,
-            stop=None if last else STEP_SEPARATOR,
+            stop=stop_of(last=last),
+            branches=names,
+            on_end=on_end,
         )
     except SampleFailed:
         if not any(path.solution for path in paths):
@@ -160,7 +220,9 @@ async def roll_out(paths: Sequence[Path], run: Run, steps: int) -> list[Path]:
         unfinished = [index for index, path in enumerate(rolled) if not path.done]
         if not unfinished:
             break
-        extended = await extend_paths([rolled[index] for index in unfinished], run, last=False, greedy=True)
+        paths = [rolled[index] for index in unfinished]
+        names = name_branches(paths, last=False)
+        extended = await extend_paths(paths, run, last=False, names=names, greedy=True)
         for index, path in zip(unfinished, extended, strict=True):
             rolled[index] = path or replace(rolled[index], done=True)
     return rolled

@@ -37,6 +37,11 @@ class Chain:
         return any(link.compares for link in self.links)
 
     @property
+    def is_pure(self) -> bool:
+        """Whether every link is."""
+        return all(link.is_pure for link in self.links)
+
+    @property
     def aggregation(self) -> Aggregation:
         """The last link's."""
         return self.links[-1].aggregation

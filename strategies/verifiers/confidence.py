@@ -26,6 +26,7 @@ from cogitate.strategies.verifiers.defaults import VerifierDefaults
 class Confidence(VerifierDefaults):
     """Scores solutions by the log-probabilities that the engine reported."""
 
+    is_pure = True
     logprobs = TOP_ALTERNATIVES
     needs = frozenset({"logprobs"})
 

@@ -107,6 +107,8 @@ class Position:
 class Countdown(VerifierDefaults):
     """Scores each step by whether the target can still be reached."""
 
+    is_pure = True
+
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         game = parse_game(question.question)
         if game is None:

@@ -12,4 +12,5 @@ class VerifierDefaults:
     logprobs: int | None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    is_pure: bool = False
     aggregation: Aggregation = "last"

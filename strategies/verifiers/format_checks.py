@@ -22,6 +22,7 @@ from cogitate.strategies.verifiers.defaults import VerifierDefaults
 class FormatCheck(VerifierDefaults):
     """Scores 1 for a solution that passes, else 0."""
 
+    is_pure = True
     passes: Callable[[Prompt, Completion], bool]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:

@@ -28,6 +28,8 @@ MAX_SOLUTION_CHARACTERS = 20_000
 class Programmatic(VerifierDefaults):
     """Evaluates the equations in each step exactly."""
 
+    is_pure = True
+
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
         return [await offload(partial(judge_text, each.text), len(each.text)) for each in solutions]
 

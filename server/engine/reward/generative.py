@@ -28,6 +28,7 @@ class GenerativeRewardModel(RewardEngine):
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    is_pure: bool = False
     aggregation: Aggregation = "last"
 
     def __init__(

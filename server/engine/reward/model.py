@@ -38,6 +38,7 @@ class RewardModel(RewardEngine):
     logprobs: None = None
     needs: frozenset[Ability] = frozenset()
     compares: bool = False
+    is_pure: bool = False
 
     def __init__(self, llm: AsyncLLM, tokenizer: RewardTokenizer, salt: str | None = None) -> None:
         """`salt`: requests share the engine's prefix cache with requests of the same salt only."""

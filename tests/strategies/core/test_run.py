@@ -14,7 +14,7 @@ from cogitate.strategies.core.types import Outcome, Sampling, Segment
 from cogitate.strategies.verifiers.chain import build_chains
 from tests.fakes.run import QUESTION, build_session, events
 
-MAX_PUBLIC_NAMES = 10
+MAX_PUBLIC_NAMES = 11
 
 
 class FunctionStrategy:
@@ -28,7 +28,7 @@ def run_over(replies, **options) -> Run:
     return Run(build_session(ScriptedEngine(replies, **options)))
 
 
-def test_run_shows_a_strategy_at_most_ten_names():
+def test_run_shows_a_strategy_at_most_eleven_names():
     run = run_over(["x"])
     names = [name for name in dir(run) if not name.startswith("_")]
     assert {"generate", "race", "read", "score", "propose", "budget"} <= {*names}

@@ -1,0 +1,145 @@
+"""Decodes that start before it is known whether they are needed, each under the name of its branch."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+
+from cogitate.strategies.core.ports import Engine, OnAbort
+from cogitate.strategies.core.types import Completion, Prompt, Sampling
+
+
+@dataclass(slots=True, eq=False)
+class EarlyDecode:
+    """One of them, from its start until it is taken or dropped."""
+
+    branch: str
+    prompt: Prompt
+    sampling: Sampling
+    depth: int
+    """The depth of the search where it started, in tokens."""
+    partial: Completion | None = None
+    """What was decoded when it was aborted."""
+    task: asyncio.Task[Completion | Exception] = field(init=False)
+
+    async def run(self, engine: Engine) -> Completion | Exception:
+        """Decode it; return a failure, which matters only to whoever takes it."""
+
+        def on_abort(partial: Completion) -> None:
+            self.partial = partial
+
+        try:
+            return await engine.generate(self.prompt, self.sampling, on_abort=on_abort)
+        except Exception as failure:  # noqa: BLE001 raised again where it is taken
+            return failure
+
+    async def finish(self, on_abort: OnAbort) -> Completion:
+        """Wait for its end in place of a decode. Cancelling the caller aborts it. Raises what the engine raised."""
+        try:
+            result = await self.task
+        except asyncio.CancelledError:
+            if made := self.made:
+                on_abort(made)
+            raise
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @property
+    def made(self) -> Completion | None:
+        """What it decoded, once its task is done; None where it failed or had not begun."""
+        if self.partial or self.task.cancelled() or not self.task.done():
+            return self.partial
+        result = self.task.result()
+        return result if isinstance(result, Completion) else None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without a completion."""
+        return self.task.done() and self.made is None
+
+
+@dataclass(slots=True)
+class EarlyDecodes:
+    """The early decodes of one search: a decode that asks for exactly the same takes one over.
+
+    `on_drop` gets what an early decode has made that nobody took, when it has ended.
+    """
+
+    on_drop: Callable[[EarlyDecode, Completion], object]
+    _is_open: bool = False
+    _spare: int | None = None
+    """Tokens that may still be spent on them; None: no limit. One that is taken costs none of them."""
+    _open: list[EarlyDecode] = field(default_factory=list)
+    _ending: set[asyncio.Task[Completion | Exception]] = field(default_factory=set)
+
+    @property
+    def running(self) -> int:
+        """How many are being decoded."""
+        return sum(not early.task.done() for early in self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, branch: object) -> bool:
+        return any(early.branch == branch for early in self._open)
+
+    def open(self, spare: int | None) -> None:
+        """Let decodes start, and spend `spare` tokens on those that nobody takes; None: no limit."""
+        self._is_open, self._spare = True, spare
+
+    def start(self, early: EarlyDecode, engine: Engine, on_end: Callable[[], object]) -> None:
+        """Start one, unless its limit is more than the tokens to spare. `on_end` is called when it ends."""
+        if not self._is_open or not self._reserve(early.sampling.max_tokens):
+            return
+        early.task = asyncio.create_task(early.run(engine))
+        early.task.add_done_callback(lambda _: on_end())
+        self._open.append(early)
+
+    def take(self, branch: str, prompt: Prompt, sampling: Sampling) -> EarlyDecode | None:
+        """Return the branch's decode, which is then the caller's, where it is the same decode and has not failed."""
+        for early in self._open:
+            if early.branch == branch and early.prompt == prompt and early.sampling == sampling:
+                if early.has_failed:
+                    return None
+                self._open.remove(early)
+                self._refund(early, 0)
+                return early
+        return None
+
+    def retain(self, branches: Collection[str]) -> None:
+        """Abort those of all other branches."""
+        for early in [early for early in self._open if early.branch not in branches]:
+            self._open.remove(early)
+            self._ending.add(early.task)
+            early.task.add_done_callback(partial(self._settle, early))
+            early.task.cancel()
+
+    async def close(self) -> int:
+        """Abort all, wait for their ends, and return the tokens that were not spent."""
+        self._is_open = False
+        self.retain(())
+        while self._ending:
+            await asyncio.wait(self._ending)
+            await asyncio.sleep(0)
+        return self._spare or 0
+
+    def _settle(self, early: EarlyDecode, _: object) -> None:
+        self._ending.discard(early.task)
+        if made := early.made:
+            self._refund(early, made.completion_tokens if made.tokens_known else early.sampling.max_tokens or 0)
+            self.on_drop(early, made)
+        else:
+            self._refund(early, 0)
+
+    def _reserve(self, limit: int | None) -> bool:
+        if self._spare is None:
+            return True
+        if limit is None or limit > self._spare:
+            return False
+        self._spare -= limit
+        return True
+
+    def _refund(self, early: EarlyDecode, used: int) -> None:
+        if self._spare is not None:
+            self._spare += (early.sampling.max_tokens or 0) - used
