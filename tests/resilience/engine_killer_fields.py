@@ -1,4 +1,4 @@
-"""Request fields that crash inference engines: the server must reject each before it reaches the engine."""
+"""Request fields that crash inference engines: a strategy rejects each before it reaches the engine."""
 
 from typing import Any
 
