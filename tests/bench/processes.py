@@ -3,13 +3,16 @@
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+START_SECONDS = 30
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,7 +32,15 @@ class Process:
     @property
     def memory_mebibytes(self) -> float:
         """Resident memory."""
-        match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        return self._read_memory("VmRSS")
+
+    @property
+    def peak_mebibytes(self) -> float:
+        """The most resident memory so far."""
+        return self._read_memory("VmHWM")
+
+    def _read_memory(self, name: str) -> float:
+        match = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
         assert match
         return int(match[1]) / 1024
 
@@ -55,6 +66,25 @@ def run_noop_app() -> Iterator[Process]:
     """Run an empty application on uvicorn."""
     with _run_process([sys.executable, "-m", "tests.bench.noop_app"]) as process:
         yield process
+
+
+@contextlib.contextmanager
+def run_program(command: list[str], url: str) -> Iterator[Process]:
+    """Run another project's server until it accepts connections at `url`. Its output is dropped."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = urlsplit(url)
+    try:
+        end = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection((address.hostname, address.port), 1):
+                break
+            time.sleep(0.1)
+        else:
+            raise RuntimeError(f"{command[0]} does not serve {url}")
+        yield Process(process.pid, url)
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @contextlib.contextmanager
