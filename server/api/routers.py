@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import request_response
 
 from cogitate.server.api import (
     chat_completions,
@@ -68,6 +69,9 @@ def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[AP
     for router in ROUTERS:
         app.include_router(router)
     routes = [route for route in app.routes[count:] if isinstance(route, APIRoute) and route.path not in skip]
+    for route in routes:
+        if route.path in LIMIT_FIELDS:  # they take the request alone: FastAPI has no dependencies to resolve
+            route.app = request_response(route.endpoint)
     replaced = {key for route in routes for key in _keys(route)}
     others = [route for route in app.routes[:count] if not (isinstance(route, APIRoute) and _keys(route) <= replaced)]
     # Before all others: a mount such as vLLM's /metrics would take what follows it.

@@ -139,11 +139,6 @@ class ApplicationFleet(Fleet):
         return self.first
 
 
-def find_card(backend: Backend, model: str) -> ModelCard:
-    """Return the card of the model that a request names. Raises NotReady."""
-    return backend.find_card(model) if isinstance(backend, Fleet) else backend.card
-
-
 def _read_card(backend: Backend) -> ModelCard | None:
     try:
         return backend.card
