@@ -68,6 +68,7 @@ class Auto(Options):
         "it compares the likelihoods of samples, which only one model's have in common; self_consistency takes several"
     )
     version: ClassVar[int] = 4
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["auto"] = "auto"
     n: int = Field(default=16, ge=1, le=256, description="Maximum number of samples.")

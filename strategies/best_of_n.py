@@ -27,6 +27,7 @@ class BestOfN(VerifierOptions):
         "verifier's mistakes"
     )
     cost_note: ClassVar[str] = "n answers, n verdicts (of `pairwise`: at most 16n, with `pivot` or `swiss` about 3n)"
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["best_of_n"] = "best_of_n"
     n: int = Field(default=8, ge=1, le=256, description="Number of samples (N in the paper).")

@@ -29,6 +29,7 @@ class ProgramAided(Options):
     when_not: ClassVar[str] = "what no program computes: knowledge, proofs, prose; a model that cannot program"
     cost_note: ClassVar[str] = "at most n answers and n runs of a program, fewer once the vote is decided"
     version: ClassVar[int] = 4
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["program_aided"] = "program_aided"
     n: int = Field(default=8, ge=1, le=64, description="Maximum number of programs; exactly n with `stop_rule` `none`.")

@@ -50,6 +50,7 @@ class Selection(Options):
     )
     cost_note: ClassVar[str] = "n answers, 1 to 2n verdicts of at most 1024 tokens"
     version: ClassVar[int] = 3
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["selection"] = "selection"
     n: int = Field(default=8, ge=1, le=64, description="Number of candidates.")

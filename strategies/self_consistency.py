@@ -46,6 +46,7 @@ class SelfConsistency(VotingOptions):
     )
 
     version: ClassVar[int] = 2
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["self_consistency"] = "self_consistency"
 

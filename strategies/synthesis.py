@@ -53,6 +53,7 @@ class Synthesis(Options):
         "round, with `fusion` once"
     )
     version: ClassVar[int] = 2
+    draws_samples: ClassVar[bool] = True
 
     name: Literal["synthesis"] = "synthesis"
     method: Literal["rsa", "pacore", "moa", "pdr", "fusion"] = Field(

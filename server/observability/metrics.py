@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.stock import count_reused
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
     Aborted,
@@ -46,6 +47,7 @@ class Metrics:
     first_token: Histogram = field(init=False)
     tokens: Counter = field(init=False)
     candidates: Histogram = field(init=False)
+    reused: Counter = field(init=False)
     agreement: Histogram = field(init=False)
     stopped: Counter = field(init=False)
     cache: Counter = field(init=False)
@@ -65,6 +67,7 @@ class Metrics:
             for kind in TOKEN_KINDS:
                 self.tokens.labels(name, kind)
         for strategy in STRATEGIES:
+            self.reused.labels(strategy)
             for reason in get_args(Stopped):
                 self.stopped.labels(strategy, reason)
             for histogram in (self.first_token, self.candidates, self.agreement):
@@ -98,6 +101,8 @@ class Metrics:
         if decoded:
             self.first_token.labels(name).observe(decoded[0].seconds)
         self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATE_ROLES for e in trace))
+        if reused := count_reused(trace):
+            self.reused.labels(name).inc(reused)
         for event in trace:
             if isinstance(event, Finished):
                 self.stopped.labels(name, event.stopped).inc()
@@ -140,6 +145,9 @@ class Metrics:
         self.tokens = Counter("cogitate_tokens", "Tokens by kind", [*labels, "kind"], registry=registry)
         self.candidates = Histogram(
             "cogitate_candidates", "Finished candidates of a search", labels, buckets=COUNT_BUCKETS, registry=registry
+        )
+        self.reused = Counter(
+            "cogitate_reused_candidates", "Candidates that earlier requests decoded", labels, registry=registry
         )
         self.agreement = Histogram(
             "cogitate_agreement",

@@ -61,6 +61,8 @@ def _to_decode_progress(event: Sampled | Aborted) -> DecodeProgress:
     }
     if made.prompt.model:
         progress["model"] = made.prompt.model
+    if made.reused:
+        progress["reused"] = True
     return progress
 
 

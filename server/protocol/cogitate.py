@@ -27,6 +27,8 @@ class Sample(BaseModel):
     finish_reason: str | None = None
     chosen: bool = False
     """Whether this candidate is the answer."""
+    reused: bool = False
+    """Whether an earlier request drew it, so that it cost nothing now; absent where not."""
 
 
 class ModelReport(BaseModel):
@@ -57,6 +59,8 @@ class Cogitate(BaseModel):
     shed: bool = False
     """Whether it stopped at a lower confidence than asked for because other requests waited."""
     candidates: NonNegativeInt
+    reused: NonNegativeInt = 0
+    """Of `candidates`, those that earlier requests drew, which cost nothing now; absent where there are none."""
     aborted: NonNegativeInt = 0
     """Candidates that were stopped before their end."""
     failed: NonNegativeInt = 0
@@ -88,6 +92,8 @@ class DecodeProgress(TypedDict):
     tokens: int
     model: NotRequired[str]
     """The model that decoded it, where the strategy named it."""
+    reused: NotRequired[bool]
+    """True where an earlier request drew it: its tokens are not billed."""
 
 
 class FailureProgress(TypedDict):

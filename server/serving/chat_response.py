@@ -9,6 +9,7 @@ from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
 from cogitate.server.protocol.cogitate import Cogitate, ModelReport, Sample
 from cogitate.strategies.core.answer_reader import answers_in_reasoning
+from cogitate.strategies.core.stock import count_reused
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
     Aborted,
@@ -99,6 +100,8 @@ def build_cogitate(plan: Plan, trace: Trace, finished: Finished, spent: Usage) -
             name: ModelReport(candidates=one.candidates, completion_tokens=one.completion)
             for name, one in models.items()
         }
+    if reused := count_reused(trace):
+        more["reused"] = reused
     if plan.strategy.return_candidates:
         more["samples"] = build_solution_samples(outcome) if stepwise else build_samples(trace, outcome.completion)
     return Cogitate(
@@ -167,6 +170,7 @@ def build_solution_samples(outcome: Outcome) -> list[Sample]:
 
 
 def build_sample(candidate: Outcome, *, chosen: bool) -> Sample:
+    more: dict[str, Any] = {"reused": True} if candidate.completion.reused else {}
     return Sample(
         text=candidate.completion.text,
         answer=candidate.answer.raw if candidate.answer else None,
@@ -174,6 +178,7 @@ def build_sample(candidate: Outcome, *, chosen: bool) -> Sample:
         tokens=candidate.completion.completion_tokens,
         finish_reason=candidate.completion.finish,
         chosen=chosen,
+        **more,
     )
 
 

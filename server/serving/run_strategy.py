@@ -9,6 +9,7 @@ import orjson
 from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
 from cogitate.server.engine.context_limit import ContextLimitedEngine
 from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.samples_key import compute_samples_key
 from cogitate.server.planning.token_fields import check_min_tokens
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import CompletionRequest
@@ -19,6 +20,7 @@ from cogitate.server.serving.fair_queue import QueuedEngine, Slots
 from cogitate.server.serving.job import Job
 from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.joint_conversation import ModelFailed, open_conversation
+from cogitate.server.serving.sample_store import SampleStore
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.strategies.core.budget import Budget
@@ -26,6 +28,7 @@ from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Prover, Verifier
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.session import RequestContext, Session
+from cogitate.strategies.core.stock import SampleStock
 from cogitate.strategies.core.trace import Stopped, Trace, degrades_answer
 from cogitate.strategies.thinking.closing import close_thought
 from cogitate.strategies.verifiers import BUILT_IN
@@ -42,6 +45,7 @@ class StrategyRunner:
     salts: Callable[[str], str]
     flights: SingleFlight
     traces: TraceRegistry
+    samples: SampleStore
     programs: Programs = field(default_factory=NoPrograms)
     """Runs the programs that a model writes; the sandbox, once it is open."""
 
@@ -74,29 +78,36 @@ class StrategyRunner:
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.peer_result is not None:
                 return self.traces.adopt(plan, orjson.loads(flight.peer_result))
-            body, stopped = await self._search(plan, trace, conversation, budget, job.begin)
+            body, stopped = await self._draw_and_search(plan, trace, conversation, budget, job.begin)
             if plan.key and stopped in ("completed", "decided") and not any(map(degrades_answer, trace)):
                 flight.result = dumps(body)
             elif plan.key and stopped == "asked":
                 flight.handover = dumps(body)
         return body
 
-    async def _search(
+    async def _draw_and_search(
         self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget, on_turn: Callable[[], None]
     ) -> tuple[Body, Stopped]:
-        """Returns the response, and why the search ended."""
-        assert plan.strategy is not None
+        """Returns the response, and why the search ended. It goes on from samples that earlier requests drew."""
         engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
-        session = self._open_session(plan, trace, engine, budget)
+        card, reads = self.backend.card, plan.request.cache != "refresh"
+        key = compute_samples_key(plan, card)
+        async with self.samples.open(key, reads=reads, vocab_size=card.vocab_size) as stock:
+            return await self._search(plan, conversation, self._open_session(plan, trace, engine, budget, stock))
+
+    async def _search(self, plan: Plan, conversation: Conversation, session: Session) -> tuple[Body, Stopped]:
+        assert plan.strategy is not None
         try:
             finished = await execute(plan.strategy, plan.prompt, session, close_thought)
         except ModelFailed as failure:
             raise failure.error from None
         outcomes = rank_answers(plan, finished)
         response = await conversation.build_response([outcome.completion for outcome in outcomes])
-        return build_completion(plan, trace, finished, response), finished.stopped
+        return build_completion(plan, session.trace, finished, response), finished.stopped
 
-    def _open_session(self, plan: Plan, trace: Trace, engine: QueuedEngine, budget: Budget) -> Session:
+    def _open_session(
+        self, plan: Plan, trace: Trace, engine: QueuedEngine, budget: Budget, stock: SampleStock
+    ) -> Session:
         assert plan.strategy is not None
         programs = RunQuota(self.programs, MAX_RUNS_PER_REQUEST)
         own = salt_verifiers(self.backend.verifiers, self.salts(plan.caller.tenant))
@@ -115,6 +126,7 @@ class StrategyRunner:
             programs=programs,
             budget=budget,
             trace=trace,
+            stock=stock,
         )
 
 

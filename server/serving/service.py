@@ -22,6 +22,7 @@ from cogitate.server.serving.peers import Peers
 from cogitate.server.serving.relay import PlainRelay
 from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner
+from cogitate.server.serving.sample_store import build_sample_store
 from cogitate.server.serving.shared_responses import SharedResponses
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
@@ -81,7 +82,8 @@ class Service:
         salts = build_salts(settings)
         relay_salts = salts if settings.api_keys_file else None
         relay = PlainRelay(backend, self.jobs, self.slots, relay_salts, flights, self.traces)
-        self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces)
+        samples = build_sample_store(settings, cache, background)
+        self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces, samples)
         decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
         self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay, decisions)
         self.verifiers: Mapping[str, Verifier] = {}

@@ -36,6 +36,8 @@ class Options(BaseModel):
     """Whether its answers are joined from steps, each a decode of its own."""
     why_one_model: ClassVar[str] = "its decodes continue or revise one text, which is one model's"
     """Why it takes no options that name other models, where it takes none."""
+    draws_samples: ClassVar[bool] = False
+    """Whether it draws independent samples of one prompt (`Run.race`), from which a later request may go on."""
     version: ClassVar[int] = 1
     """Increased when the same request may be answered differently: answers cached by older versions are not used."""
 

@@ -1,6 +1,5 @@
 """The interface between a strategy and the search that it runs in."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,13 +8,14 @@ from functools import partial
 from cogitate.strategies.answers import Answer, answer_from_value
 from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.budget import smallest_limit
-from cogitate.strategies.core.concurrency import Width, WidthLimiter, iterate_results, run_all, task_group
+from cogitate.strategies.core.concurrency import Width, run_all
 from cogitate.strategies.core.early_steps import EarlySteps
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.program_source import extract_program
 from cogitate.strategies.core.program_value import append_value_printer, parse_value
 from cogitate.strategies.core.quoting import final_text
+from cogitate.strategies.core.race import Race
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import CANDIDATE_ROLES, Cast, Executed, Proposed, Role, Scored, Shed, TextEmitted
 from cogitate.strategies.core.types import (
@@ -122,6 +122,7 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """Decode n samples, and iterate over them as they finish. Leaving the block aborts those still decoding.
 
+        Samples of the prompt that an earlier search drew come first, and only those that are missing are decoded.
         `prompt`: that of all samples, or one for each, in order: they may differ in the model that answers.
 
         At most `concurrency` samples are in flight. The next one starts, and a Width is computed again, only when all
@@ -130,24 +131,10 @@ class Run:
         samples are yielded in the order of their seeds, so that a stop rule reads the same sequence each time. Raises
         the first failure where all samples failed.
         """
-        session, sampling = self._session, self.request.sampling
         prompts = [prompt] * n if isinstance(prompt, Prompt) else prompt
-        first, limiter = session.take_indices(n), WidthLimiter(concurrency or n, self.budget.under_load)
-        all_at_once = not surplus and limiter.open >= n
-        sampling = replace(sampling, reads_partial=surplus, confidence_threshold=threshold, joinable=all_at_once)
-        finished: asyncio.Queue[tuple[int, Completion | Exception]] = asyncio.Queue()
-
-        async def sample(index: int) -> None:
-            await limiter.acquire()
-            own = prompts[index - first]
-            result = await session.attempt(index, own, sampling, "candidate", siblings=first + n - index)
-            finished.put_nowait((index, result))
-
-        async with task_group() as group:
-            tasks = [group.create_task(sample(first + at)) for at in range(n)]
-            in_order = sampling.seed is not None
-            yield iterate_results(finished, range(first, first + n), in_order=in_order, on_taken=limiter.release)
-            self.budget.spared += sum(task.cancel() for task in tasks)
+        race = Race(session=self._session, concurrency=concurrency, surplus=surplus, threshold=threshold)
+        async with race.run(prompts) as samples:
+            yield samples
 
     async def read(self, candidate: Completion, *, as_program: bool = False) -> Answer | None:
         """Read the answer that a candidate gives, and record it as a vote; None if it abstains.

@@ -11,6 +11,7 @@ from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from cogitate.strategies.core.programs import NoPrograms, Programs
 from cogitate.strategies.core.seeds import derive_seed
+from cogitate.strategies.core.stock import SampleStock
 from cogitate.strategies.core.trace import Aborted, Failed, Role, Sampled, TextEmitted, Trace
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling
 
@@ -48,6 +49,8 @@ class Session:
     """Runs programs that the model wrote."""
     budget: Budget = field(default_factory=Budget)
     trace: Trace = field(default_factory=Trace)
+    stock: SampleStock = field(default_factory=SampleStock)
+    """Samples of earlier searches, which are used first, and of this one."""
     incumbent: Outcome | None = None
     """The best outcome so far, which is returned when the budget ends."""
     early: EarlyDecodes = field(init=False)
@@ -63,6 +66,12 @@ class Session:
         """Return the first of `n` new decode numbers. Seeds derive from them, so they follow program order."""
         self._decodes += n
         return self._decodes - n
+
+    def reuse(self, sample: Completion) -> Completion:
+        """Record a sample of an earlier search as one of this search, and return it."""
+        sample = replace(sample, index=self.take_indices(1))
+        self.trace.emit(Sampled("candidate", sample))
+        return sample
 
     async def attempt(
         self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int, branch: str | None = None

@@ -18,7 +18,7 @@ Stopped = Literal["completed", "decided", "deadline", "budget", "asked", "draini
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A decode that ran to its end."""
+    """A decode that ran to its end, in this search or, where its completion is `reused`, in an earlier one."""
 
     role: Role
     completion: Completion
@@ -176,7 +176,7 @@ def usage(trace: Trace) -> Usage:
     for event in trace:
         if isinstance(event, Scored):
             read += event.tokens
-        if isinstance(event, Sampled | Aborted):
+        if isinstance(event, Sampled | Aborted) and not event.completion.reused:
             made = event.completion
             completion_tokens += made.completion_tokens
             uncounted += not made.tokens_known
@@ -214,7 +214,7 @@ def usage_by_model(trace: Trace) -> dict[str, ModelUsage]:
     for event in trace:
         if isinstance(event, Sampled | Aborted):
             own = models[event.completion.prompt.model]
-            own.completion += event.completion.completion_tokens
+            own.completion += 0 if event.completion.reused else event.completion.completion_tokens
             own.candidates += isinstance(event, Sampled) and event.role in CANDIDATE_ROLES
         elif isinstance(event, Failed):
             models[event.model].failures.append(event.reason)

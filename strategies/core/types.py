@@ -189,6 +189,8 @@ class Completion:
     """False where the engine cannot tell how many tokens it decoded: `completion_tokens` is a lower bound."""
     warnings: tuple[str, ...] = ()
     """What the client should know of how the engine's response was read."""
+    reused: bool = False
+    """An earlier search drew it: this one decoded nothing for it."""
     native: object = field(default=None, repr=False, compare=False)
     """The engine's own record of it, from which that engine builds a response."""
     mean_logprob: float | None = field(init=False, repr=False, compare=False)

@@ -37,6 +37,7 @@ METRICS: dict[str, dict[str, tuple[str, ...]]] = {
         "kind": ("prompt", "cached", "generated", "aborted", "verifier"),
     },
     "cogitate_candidates": {"strategy": STRATEGY},
+    "cogitate_reused_candidates_total": {"strategy": STRATEGY},
     "cogitate_agreement": {"strategy": STRATEGY},
     "cogitate_stopped_total": {"strategy": STRATEGY, "reason": ("completed", "decided", "deadline", "budget")},
     "cogitate_cache_total": {"result": ("hit", "miss", "stored", "corrupt", "unavailable")},

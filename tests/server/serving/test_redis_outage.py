@@ -5,9 +5,10 @@ import time
 import pytest
 import redis as redis_client
 
-from cogitate.server.cache import Cache, open_cache
+from cogitate.server.cache import Cache, RedisCache, open_cache
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import Live, eventually, live
+from tests.fakes.redis_cache import PATIENT_SECONDS
 from tests.fakes.redis_server import RedisServer
 
 pytestmark = pytest.mark.live
@@ -31,8 +32,8 @@ def count_stored(server: Live) -> float:
 
 
 def find_answer_key(store: redis_client.Redis) -> bytes:
-    """Returns the one key with the time to live of answers; the other keys are of traces."""
-    (key,) = (key for key in store.scan_iter() if store.ttl(key) <= 60)
+    """Returns the one key with the time to live of answers that is no key of samples; the other keys are of traces."""
+    (key,) = (key for key in store.scan_iter() if store.ttl(key) <= 60 and b":samples:" not in key)
     return key
 
 
@@ -63,7 +64,8 @@ def test_requests_are_answered_and_traced_after_redis_has_died(redis):
 
 def test_garbage_in_redis_is_a_miss_and_is_replaced(redis):
     faults = []
-    with live(ScriptedEngine(["\\boxed{42}"]), cache=open_test_cache(redis, faults)) as server:
+    cache = RedisCache(redis.url, ttl=60, on_fault=faults.append, timeout=PATIENT_SECONDS)
+    with live(ScriptedEngine(["\\boxed{42}"]), cache=cache) as server:
         server.ask(strategy="self_consistency")
         with redis_client.Redis.from_url(redis.url) as store:
             eventually(lambda: count_stored(server) == 1 and not server.service.jobs.background)
