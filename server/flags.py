@@ -68,6 +68,11 @@ class ModelSettings(BaseModel):
         description='Named strategies with options as JSON, such as {"careful": {"name": "self_consistency", '
         '"n": 32}}. Clients select one by the model name NAME@careful',
     )
+    vote_priors: Path | None = Field(
+        default=None,
+        description="File of priors that `cogitate eval --prior-out` learned; votes stop by that of NAME@PRESET, or of "
+        "NAME (default: a uniform prior)",
+    )
     reward_model: str | None = Field(default=None, description="Reward model to load, offered as verifier `reward`")
     reward_format: (
         Literal["qwen", "qwen_rm", "rlhflow", "math_shepherd", "skywork_prm", "outcome", "generative"] | None

@@ -19,6 +19,7 @@ from cogitate.server import flags
 from cogitate.server.config.environment import PREFIX, UnknownVariable, find_unknown_variables, is_injected
 from cogitate.server.config.sources import MergedSource
 from cogitate.server.config.vllm_flags import with_underscores
+from cogitate.server.config.vote_priors import check_vote_priors
 from cogitate.server.flags import ENVIRONMENT_ONLY as ENVIRONMENT_ONLY
 from cogitate.server.flags import OLD_NAMES as OLD_NAMES
 from cogitate.server.flags import to_flag
@@ -26,6 +27,7 @@ from cogitate.strategies import STRATEGIES, AnyStrategy
 
 MIN_SECRET_CHARACTERS = 32
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+LISTS = ("upstream", "upstream_abilities", "allowed_host", "allow_field", "served_model_name")
 
 
 class Settings(
@@ -92,14 +94,14 @@ class Settings(
             raise ValueError(f"{name} is a setting of Cogitate: give {'MODEL' if name == 'model' else to_flag(name)}")
         return named
 
-    @field_validator(
-        "upstream", "upstream_abilities", "allowed_host", "allow_field", "served_model_name", mode="before"
-    )
+    @field_validator(*LISTS, mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip() not in ("", "none"))
         return value
+
+    _check_vote_priors = field_validator("vote_priors")(check_vote_priors)
 
     @field_validator("presets")
     @classmethod
@@ -129,9 +131,8 @@ class Settings(
     @model_validator(mode="after")
     def _check_environment(self) -> "Settings":
         """Rejects a misspelt COGITATE_ variable, which would be ignored silently."""
-        for unknown in list_unknown_variables():
-            if unknown.is_close:
-                raise ValueError(str(unknown))
+        if close := [str(unknown) for unknown in list_unknown_variables() if unknown.is_close]:
+            raise ValueError(close[0])
         return self
 
     @model_validator(mode="after")
@@ -246,5 +247,4 @@ def preload(*names: str) -> None:
     """Adds shared libraries (allocator, OpenMP) to LD_PRELOAD for engine processes, as far as they are installed."""
     folders = [Path(sysconfig.get_path("data")) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib")]
     paths = [str(path) for name in names for folder in folders if (path := folder / name).exists()]
-    existing = os.environ.get("LD_PRELOAD", "")
-    os.environ["LD_PRELOAD"] = ":".join(filter(None, [existing, *paths]))
+    os.environ["LD_PRELOAD"] = ":".join(filter(None, [os.environ.get("LD_PRELOAD"), *paths]))

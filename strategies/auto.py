@@ -132,7 +132,8 @@ class Auto(Options):
 
         def needed(*, under_load: bool) -> int:
             enough = CONFIDENCE_UNDER_LOAD if under_load else ENOUGH
-            settling = votes_to_settle("predictive", ballot.rank_blocs(), self.n - ballot.size, enough)
+            blocs, prior = ballot.rank_blocs(), run.request.vote_prior
+            settling = votes_to_settle("predictive", blocs, self.n - ballot.size, enough, prior)
             return max(settling, run.request.answers - ballot.size)
 
         concurrency = self.concurrency if first_wave else self.launch.follow(needed)
@@ -145,10 +146,10 @@ class Auto(Options):
 
     def may_stop(self, ballot: Ballot, run: Run) -> bool:
         """Return whether the leader will probably win the vote of n; under load a lower probability is enough."""
-        blocs, remaining = ballot.rank_blocs(), self.n - ballot.size
-        if is_decided("predictive", blocs, remaining, ENOUGH):
+        blocs, remaining, prior = ballot.rank_blocs(), self.n - ballot.size, run.request.vote_prior
+        if is_decided("predictive", blocs, remaining, ENOUGH, prior):
             return True
-        enough_under_load = is_decided("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        enough_under_load = is_decided("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD, prior)
         return enough_under_load and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     def is_undecidable(self, ballot: Ballot) -> bool:

@@ -37,7 +37,7 @@ class ProgramAided(Options):
         default=0, ge=0, le=64, description="Chains of thought that join a vote which the programs leave open."
     )
     stop_rule: StopRule = Field(
-        default="beta",
+        default="predictive",
         description="When sampling stops early. `none`: never; `certain`: the leader cannot be overtaken; `beta`: the "
         "leader is probably the majority answer of the model; `predictive`: the leader will probably win the vote of "
         "n.",
@@ -96,7 +96,8 @@ class ProgramAided(Options):
         def needed(*, under_load: bool) -> int:  # noqa: ARG001 the rule is the same under load
             blocs = Ballot.of(merge_close_values(votes)).rank_blocs()
             outstanding = self.candidates - len(votes)
-            settling = votes_to_settle(self.stop_rule, blocs, outstanding, self.confidence)
+            prior = run.request.vote_prior
+            settling = votes_to_settle(self.stop_rule, blocs, outstanding, self.confidence, prior)
             return max(settling, run.request.answers - len(votes))
 
         async with run.race(prompt, n, concurrency=self.launch.follow(needed), surplus=surplus) as samples:
@@ -108,9 +109,10 @@ class ProgramAided(Options):
 
     def may_stop(self, votes: list[Outcome], run: Run) -> bool:
         remaining = self.candidates - len(votes)
-        return len(votes) >= run.request.answers and is_decided(
-            self.stop_rule, Ballot.of(merge_close_values(votes)).rank_blocs(), remaining, self.confidence
-        )
+        if len(votes) < run.request.answers:
+            return False
+        blocs = Ballot.of(merge_close_values(votes)).rank_blocs()
+        return is_decided(self.stop_rule, blocs, remaining, self.confidence, run.request.vote_prior)
 
 
 def append_value(winner: Outcome) -> Outcome:

@@ -1,9 +1,9 @@
 """Self-consistency: samples reasoning paths, marginalises them out and returns the most frequent answer.
 
 Wang et al., 2022, arXiv:2203.11171. A candidate whose answer cannot be read abstains. Sampling stops early as the vote
-allows: once the leader cannot be overtaken (changes no result), once it is probably the majority (Aggarwal et al.,
-arXiv:2305.11860), once it will probably win the vote of n (ours), once a window of samples agrees (Li et al.,
-arXiv:2401.10480), or once it has nearly all weight (DeepConf's consensus).
+allows: once the leader cannot be overtaken (changes no result), once it will probably win the vote of n (ours, the
+default), once it is probably the majority (Aggarwal et al., arXiv:2305.11860), once a window of samples agrees (Li et
+al., arXiv:2401.10480), or once it has nearly all weight (DeepConf's consensus).
 
 Deviations: samples start as the vote may need them (`voting/launch.py`) rather than one by one, those still decoding at
 the decision are aborted, and under load a lower posterior is enough. With weights the leader by count must also lead by

@@ -16,6 +16,7 @@ from cogitate.server.evaluation.errors import CannotEvaluate
 from cogitate.server.evaluation.few_shot import read_shots
 from cogitate.server.evaluation.fill_bank import fill_bank
 from cogitate.server.evaluation.flags import check_flags
+from cogitate.server.evaluation.learn_prior import write_prior
 from cogitate.server.evaluation.live import LiveRun, run_live
 from cogitate.server.evaluation.live_request import RequestSettings
 from cogitate.server.evaluation.local_server import ServerAddress, open_server
@@ -80,6 +81,8 @@ async def _evaluate_bank(
             run = prepare_replay(args, questions, arms) if arms else None
         if run is None:
             return None
+        if args.prior_out:
+            write_prior(args, run.questions, run.bank)
         _note_stale(run.comparison, results)
         await run_replay(run, results, server, args.in_flight)
         return run.comparison

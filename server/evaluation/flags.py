@@ -57,6 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         )
     )
     _add_bank_flags(parser.add_argument_group("sample bank"))
+    _add_prior_flags(parser.add_argument_group("priors on votes, of a bank"))
     _add_request_flags(parser.add_argument_group("requests"))
     _add_output_flags(parser.add_argument_group("results"))
 
@@ -121,6 +122,22 @@ def _add_bank_flags(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_prior_flags(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--prior-out",
+        type=Path,
+        metavar="FILE",
+        help="learn the shape of the bank's votes, and add it to FILE for `cogitate serve --vote-priors FILE`",
+    )
+    add(
+        "--prior-name",
+        metavar="NAME[@PRESET]",
+        help="the model, or a preset of it, that the prior is for (default: the bank's model)",
+    )
+    add("--vote-priors", type=Path, metavar="FILE", help="replay with the prior that FILE has for that name")
+
+
 def _add_request_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--max-tokens", type=positive_int, metavar="T", help="limit per candidate (default: 400)")
@@ -177,6 +194,8 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raises BadFlag where flags contradict each other."""
     if args.fill and not args.bank:
         raise BadFlag("--fill needs --bank FILE, the file to draw samples into")
+    if (args.prior_out or args.prior_name or args.vote_priors) and not args.bank:
+        raise BadFlag("--prior-out, --prior-name and --vote-priors apply to the votes of a bank: add --bank FILE")
     if args.server is None and args.model is None and (args.fill or not args.bank):
         raise BadFlag(
             "no model: give --server URL, or --model MODEL to start one, or replay --bank FILE without --fill"

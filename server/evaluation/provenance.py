@@ -8,6 +8,7 @@ from dataclasses import asdict
 from cogitate.server.evaluation.live_request import RequestSettings
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.sample import Recipe, Sample
+from cogitate.strategies.core.vote_prior import VotePrior
 
 
 def digest(*parts: object) -> str:
@@ -20,9 +21,10 @@ def live_digest(settings: RequestSettings, question: Question) -> str:
     return digest(asdict(settings), *_content(question), question.shots)
 
 
-def replay_digest(recipe: Recipe, samples: Iterable[Sample], question: Question) -> str:
+def replay_digest(recipe: Recipe, samples: Iterable[Sample], question: Question, prior: VotePrior | None = None) -> str:
     """Returns the digest of results from these samples of the question."""
-    return digest(asdict(recipe), [sample.text for sample in samples], *_content(question))
+    learned = [asdict(prior)] if prior else []
+    return digest(asdict(recipe), [sample.text for sample in samples], *_content(question), *learned)
 
 
 def _content(question: Question) -> tuple[str, str, str]:

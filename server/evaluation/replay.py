@@ -35,6 +35,7 @@ from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Finished, count_candidates, usage
 from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.core.vote_prior import VotePrior
 from cogitate.strategies.verifiers import BUILT_IN
 
 
@@ -59,8 +60,15 @@ def _check_arm(arm: Arm) -> None:
     check_comparative_verifiers(arm.strategy, known)
 
 
-def replay(arm: Arm, question: Question, bank: Bank, repeat: int = 0, fallback: Fallback | None = None) -> Result:
-    """Replays one arm on one question. Blocks: it runs an event loop in virtual time.
+def replay(
+    arm: Arm,
+    question: Question,
+    bank: Bank,
+    repeat: int = 0,
+    fallback: Fallback | None = None,
+    prior: VotePrior | None = None,
+) -> Result:
+    """Replays one arm on one question, with a prior on its votes. Blocks: it runs an event loop in virtual time.
 
     Raises NotInBank, FallbackFailed, SampleFailed, NoOutcome.
     """
@@ -69,7 +77,7 @@ def replay(arm: Arm, question: Question, bank: Bank, repeat: int = 0, fallback: 
     prompt = Prompt(tuple(Message(m["role"], m["content"]) for m in messages), original_question=question.text)
     engine = ReplayEngine(prompt, order, bank.greedy(question.id), fallback)
     try:
-        return virtual_time.run(_solve(arm, question, engine, repeat))
+        return virtual_time.run(_solve(arm, question, engine, repeat, prior))
     except SamplePromptTooLong:
         return overlong_result(arm.name, question.id, repeat)
 
@@ -91,7 +99,7 @@ def _alternatives(strategy: AnyStrategy) -> int:
     return max((number for number in numbers if number), default=0)
 
 
-async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int) -> Result:
+async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int, prior: VotePrior | None) -> Result:
     strategy = arm.strategy
     session = Session(
         engine=engine,
@@ -101,6 +109,7 @@ async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int
             # Log-probabilities are always asked for: those of the chosen tokens break ties.
             sampling=Sampling(temperature=strategy.temperature, logprobs=_alternatives(strategy)),
             reader=AnswerReader(format=strategy.answer_format, vote_on=strategy.vote_on),
+            vote_prior=prior,
         ),
     )
     finished = await execute(strategy, engine.question, session)

@@ -19,6 +19,7 @@ from cogitate.server.evaluation.baselines import (
 from cogitate.server.evaluation.comparison import Comparison, resolve_baseline
 from cogitate.server.evaluation.errors import CannotEvaluate
 from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackServer
+from cogitate.server.evaluation.learn_prior import read_prior
 from cogitate.server.evaluation.local_server import ServerAddress
 from cogitate.server.evaluation.progress import Progress, note
 from cogitate.server.evaluation.provenance import replay_digest
@@ -30,6 +31,7 @@ from cogitate.server.evaluation.sample_bank import BadBank, Bank, balance, check
 from cogitate.strategies.core.concurrency import for_each
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.vote_prior import VotePrior
 
 
 class ReplayFailed(CannotEvaluate):
@@ -46,6 +48,8 @@ class ReplayRun:
     questions: Sequence[Question]
     arms: Sequence[Arm]
     comparison: Comparison
+    prior: VotePrior | None = None
+    """What votes stop by; None: the uniform prior."""
 
 
 def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm]) -> ReplayRun:
@@ -64,9 +68,10 @@ def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms
     if 0 < without_greedy < len(sampled):
         note(f"greedy is left out: the bank has no greedy sample of {without_greedy} questions")
     rows = count_repeats(arms, n, repeats=args.repeats, greedy=not without_greedy)
-    digests = {q.id: replay_digest(bank.recipe, bank.samples_of(q.id), q) for q in sampled}
+    prior = read_prior(args, bank.recipe)
+    digests = {q.id: replay_digest(bank.recipe, bank.samples_of(q.id), q, prior) for q in sampled}
     comparison = Comparison(rows=rows, digests=digests, baseline=resolve_baseline(args.baseline, rows))
-    return ReplayRun(bank=bank, n=n, questions=sampled, arms=unique_arms(arms, n), comparison=comparison)
+    return ReplayRun(bank=bank, n=n, questions=sampled, arms=unique_arms(arms, n), comparison=comparison, prior=prior)
 
 
 async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | None, in_flight: int) -> None:
@@ -97,7 +102,7 @@ async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | N
             arm, question, repeat = job
             loop = asyncio.get_running_loop()
             try:
-                result = await loop.run_in_executor(pool, replay, arm, question, run.bank, repeat, generator)
+                result = await loop.run_in_executor(pool, replay, arm, question, run.bank, repeat, generator, run.prior)
             except (NotInBank, FallbackFailed, SampleFailed, NoOutcome) as error:
                 raise ReplayFailed(f"{arm.name}, {question.id}: {str(error) or 'no answer'}") from None
             results.add(digests[question.id], result)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cogitate.server.auth.caller import Caller
+from cogitate.server.config.vote_priors import find_vote_prior
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import UnsupportedParameter
 from cogitate.server.planning.cache_key import compute_cache_key
@@ -27,7 +28,12 @@ from cogitate.server.planning.cost import (
 from cogitate.server.planning.media import check_media
 from cogitate.server.planning.models import check_models, check_verifier_needs
 from cogitate.server.planning.sampling import build_sampling
-from cogitate.server.planning.strategy_selection import adapt_to_request, limit_concurrency, select_strategy
+from cogitate.server.planning.strategy_selection import (
+    adapt_to_request,
+    limit_concurrency,
+    preset_name,
+    select_strategy,
+)
 from cogitate.server.planning.token_fields import check_token_fields
 from cogitate.server.planning.verifier_checks import check_verifier_options
 from cogitate.server.protocol.chat import ChatRequest
@@ -42,6 +48,7 @@ from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.ports import ABILITIES, Ability, Verifier
 from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.vote_prior import VotePrior
 
 EMPTY_PROMPT = Prompt(())
 NO_SEED = -1
@@ -73,6 +80,8 @@ class Plan:
     """What the engine can do."""
     served_model: str = ""
     """The name of the model that the request itself asks for, without a suffix."""
+    vote_prior: VotePrior | None = None
+    """The operator's prior on votes of this model and preset."""
     copies: int = 1
     """Without a strategy: the number of equal choices that the engine's one is returned as."""
     warnings: tuple[str, ...] = ()
@@ -163,6 +172,7 @@ def build_plan(
         caller=caller,
         abilities=shared.abilities,
         served_model=name,
+        vote_prior=find_vote_prior(settings.vote_priors, name, preset_name(request.model, name, strategy)),
         warnings=describe_limit(asked, strategy, request.temperature),
         id=new_answer_id(request),
     )

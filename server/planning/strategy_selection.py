@@ -76,6 +76,12 @@ def parse_model_name(name: str, model: str, presets: Mapping[str, AnyStrategy]) 
     raise unknown_model(name)
 
 
+def preset_name(name: str, model: str, strategy: AnyStrategy) -> str:
+    """The preset or strategy after the `@` of a model's name; without one, the strategy's name."""
+    suffix = name.removeprefix(f"{model}@")
+    return strategy.name if suffix == name else suffix
+
+
 def unknown_model(name: str) -> ModelNotFound:
     return ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
 

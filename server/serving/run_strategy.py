@@ -120,6 +120,7 @@ class StrategyRunner:
                 reader=plan.reader,
                 answers=min(plan.answer_count, plan.strategy.candidates),
                 abilities=plan.abilities,
+                vote_prior=plan.vote_prior,
                 context=self.backend.card.max_model_len,
                 verifier_model="".join(plan.strategy.other_models.get("verifier_model", ())),
             ),

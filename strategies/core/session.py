@@ -14,6 +14,7 @@ from cogitate.strategies.core.seeds import derive_seed
 from cogitate.strategies.core.stock import SampleStock
 from cogitate.strategies.core.trace import Aborted, Failed, Role, Sampled, TextEmitted, Trace
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling
+from cogitate.strategies.core.vote_prior import VotePrior
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class RequestContext:
     """Number of ranked answers that the client requested."""
     abilities: frozenset[Ability] = ABILITIES
     """Abilities of the engine."""
+    vote_prior: VotePrior | None = None
+    """The operator's prior on votes; None: the uniform one."""
     context: int | None = None
     """Context length of the engine, in tokens; None: unknown."""
     verifier_model: str = ""

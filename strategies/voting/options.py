@@ -1,6 +1,6 @@
 """Options of self-consistency, and the limits that follow from them."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,11 +31,11 @@ class VotingOptions(ModelsOptions, VerifierOptions):
 
     n: int = Field(default=8, ge=1, le=256, description="Maximum number of samples; exactly n with `stop_rule` `none`.")
     stop_rule: VoteRule = Field(
-        default="beta",
+        default="predictive",
         description="When sampling stops early. `none`: never; `certain`: the leader cannot be overtaken; `beta`: the "
         "leader is probably the majority answer of the model; `predictive`: the leader will probably win the vote of "
         "n; `windows`: `window` consecutive samples agree; `consensus`: the leader has the share `confidence` of all "
-        "weight.",
+        "weight. With `models` the default is `beta`.",
     )
     confidence: float = Field(
         default=0.95,
@@ -74,6 +74,13 @@ class VotingOptions(ModelsOptions, VerifierOptions):
         description="Samples decoded in full before a confidence threshold or a consensus applies. null: 16, and at "
         "most half of n.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_rule(cls, values: Any) -> Any:  # noqa: ANN401 not validated yet
+        """Several models vote by `beta` by default: `predictive` takes all outstanding votes for one model's."""
+        is_joint = isinstance(values, dict) and values.get("models") and "stop_rule" not in values
+        return values | {"stop_rule": "beta"} if is_joint else values
 
     @model_validator(mode="after")
     def _check_combination(self) -> "VotingOptions":

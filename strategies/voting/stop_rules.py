@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+from cogitate.strategies.core.vote_prior import VotePrior
 from cogitate.strategies.voting.ballot import Bloc
+from cogitate.strategies.voting.prior import final_lead_probability, leader_probability
 
 StopRule = Literal["none", "certain", "beta", "predictive"]
 VoteRule = Literal["none", "certain", "beta", "predictive", "windows", "consensus"]
@@ -22,7 +24,9 @@ infinitely many votes, which is less certain.
 """
 
 
-def is_decided(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> bool:
+def is_decided(
+    rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float, prior: VotePrior | None = None
+) -> bool:
     """Whether the counts decide the vote by `rule` while `remaining` samples are outstanding.
 
     - `certain`: the leader cannot be overtaken.
@@ -31,11 +35,15 @@ def is_decided(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence
     - `predictive` (this project's own): as `certain`, or the probability that the leader still leads when the
       outstanding samples have voted reaches `confidence`. `beta` estimates the winner of a vote of infinitely many
       samples, `predictive` the winner of this vote.
+
+    `prior`: replaces the uniform one of `beta` and `predictive`.
     """
-    return bool(blocs) and _is_settled(rule, *count_votes(blocs), remaining, confidence)
+    return bool(blocs) and _is_settled(rule, *count_votes(blocs), remaining, confidence, prior)
 
 
-def votes_to_settle(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float) -> int:
+def votes_to_settle(
+    rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confidence: float, prior: VotePrior | None = None
+) -> int:
     """The fewest of the `remaining` samples after which `rule` may stop: those where all vote for the leader.
 
     `remaining` where even these do not suffice; at least 1.
@@ -45,7 +53,7 @@ def votes_to_settle(rule: VoteRule, blocs: Sequence[Bloc], remaining: int, confi
     return 1 + bisect_left(
         outstanding,
         True,
-        key=lambda more: _is_settled(rule, first + more, second, others, remaining - more, confidence),
+        key=lambda more: _is_settled(rule, first + more, second, others, remaining - more, confidence, prior),
     )
 
 
@@ -60,14 +68,25 @@ def votes_to_share(share: float, first: int, second: int, others: int) -> int:
     return math.ceil((share * (first + second + others) - first) / (1 - share) - 1e-9)
 
 
-def _is_settled(rule: VoteRule, first: int, second: int, others: int, remaining: int, confidence: float) -> bool:
+def _is_settled(
+    rule: VoteRule,
+    first: int,
+    second: int,
+    others: int,
+    remaining: int,
+    confidence: float,
+    prior: VotePrior | None,
+) -> bool:
     if rule not in ("certain", "beta", "predictive"):
         return False
     if first - second > remaining:
         return True
+    if rule == "certain":
+        return False
     if rule == "predictive" and remaining <= MAX_COUNTED_VOTES:
-        return lead_probability(first, second, others, remaining) >= confidence
-    return rule != "certain" and majority_posterior(first, second) >= confidence
+        final = (first, second, others, remaining)
+        return (final_lead_probability(prior, *final) if prior else lead_probability(*final)) >= confidence
+    return (leader_probability(prior, first, second) if prior else majority_posterior(first, second)) >= confidence
 
 
 def majority_posterior(first: int, second: int) -> float:

@@ -89,8 +89,9 @@ class Tally:
                 return max(1, criteria.warmup - size, votes_to_share(criteria.confidence, *count_votes(blocs)))
         relaxed = under_load and criteria.relax_under_load
         confidence = min(criteria.confidence, CONFIDENCE_UNDER_LOAD) if relaxed else criteria.confidence
-        needed = votes_to_settle(criteria.stop_rule, blocs, criteria.n - size, confidence)
-        return max(needed, self.weights.run.request.answers - size)
+        request = self.weights.run.request
+        needed = votes_to_settle(criteria.stop_rule, blocs, criteria.n - size, confidence, request.vote_prior)
+        return max(needed, request.answers - size)
 
     def votes_to_window_end(self) -> int:
         """The rest of the current window; a window where this one disagrees already."""
@@ -116,9 +117,10 @@ class Tally:
     def may_stop_by_count(self, blocs: Sequence[Bloc], remaining: int) -> bool:
         """Whether the counts decide the vote. Under load a lower confidence is enough."""
         run, rule = self.weights.run, self.criteria.stop_rule
-        if is_decided(rule, blocs, remaining, self.criteria.confidence):
+        prior = run.request.vote_prior
+        if is_decided(rule, blocs, remaining, self.criteria.confidence, prior):
             return True
-        enough = self.criteria.relax_under_load and is_decided(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD)
+        enough = self.criteria.relax_under_load and is_decided(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD, prior)
         return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:

@@ -38,11 +38,12 @@ from tests.bench.harness import (
 from tests.bench.processes import run_fake_upstream, run_noop_app, run_server
 from tests.bench.report import Table, say, spread
 from tests.bench.stream_latency import first_byte, first_byte_of_each, idle_streams, waiting_streams
+from tests.bench.vote_wall import measure_votes
 
 TEXTS = ("the answer is \\boxed{72}",) * 7 + ("so it is \\boxed{71}", "thus \\boxed{42}", "hence \\boxed{70}")
 CONCURRENT_VOTES = 6
 STREAMS, LANES = 8, 4
-"""Samples of a vote, and how many of them are decoded at a time, by default."""
+"""Samples of a vote that stops early, and how many of them are decoded at a time."""
 MAX_CACHED_MS, MAX_CACHED_OVERHEAD_MS = 3.0, 1.5
 
 
@@ -129,11 +130,11 @@ async def cached_repeat(rig: Rig) -> None:
 
 
 async def early_stop(rig: Rig) -> None:
-    """Compare the default stop rule, over an upstream of lognormal latency, with a client that stops by the same rule.
+    """Compare an early stop, over an upstream of lognormal latency, with a client of the same width and stop rule.
 
     The mean of a hundred such requests has a standard error of three percent, so there are many, a few at a time.
     """
-    body = encode_chat({"name": "self_consistency", "n": 8})
+    body = encode_chat({"name": "self_consistency", "n": STREAMS, "stop_rule": "beta", "concurrency": LANES})
     ours, bare, tokens = list[float](), list[float](), [0, 0]
     turns = [(lambda: post(rig, rig.ours, body), ours), (lambda: vote_by_hand(rig), bare)]
     for _ in range(rig.rounds):
@@ -146,14 +147,14 @@ async def early_stop(rig: Rig) -> None:
             tokens[which] += (await rig.counters())["tokens"] - before
     wall, spent = statistics.fmean(ours) / statistics.fmean(bare), tokens[0] / tokens[1]
     means = f"mean {statistics.fmean(ours):.1f} ms against {statistics.fmean(bare):.1f} ms"
-    what = "default stop rule, lognormal upstream"
+    what = "early stop (beta, 4 of 8 in flight), lognormal upstream"
     figure = f"{wall:.3f}x: {means}; medians {spread(ours)} against {spread(bare)}"
     rig.table.add(f"{what}: wall time", figure, "1.05x", wall <= 1.05)
     rig.table.add(f"{what}: tokens", f"{spent:.3f}x: {tokens[0]} against {tokens[1]}", "1.05x", spent <= 1.05)
 
 
 async def vote_by_hand(rig: Rig) -> None:
-    """Draw at most 8 samples, 4 at a time, and close all streams when the default rule decides the vote."""
+    """Draw at most 8 samples, 4 at a time, and close all streams when the rule decides the vote."""
     ballot, reader, left = Ballot(), AnswerReader(), iter(range(STREAMS))
     prompt, decided = Prompt((Message("user", MESSAGES[0]["content"]),)), asyncio.Event()
     body = encode_chat(None, temperature=0.7, stream=True)
@@ -190,6 +191,7 @@ async def main(rounds: int) -> None:
     lognormal = ("--latency", "0.1", "--sigma", "0.5", "--pace", "0.002")
     with run_fake_upstream(*texts, *lognormal) as upstream, run_server(upstream.url + "/v1") as server:
         await measure(upstream, server, table, rounds, early_stop)
+    await measure_votes(table, max(4, rounds // 5))
     programs = ("--code-exec", "bwrap") if shutil.which("bwrap") else ()
     names = [name for name in STRATEGIES if programs or name != "program_aided"]
     with run_fake_upstream("--latency", "0.05") as upstream, run_server(upstream.url + "/v1", *programs) as server:

@@ -200,5 +200,5 @@ def test_lower_posterior_is_enough_under_load(under_load, options, finished):
     engine = ScriptedEngine(box_answers(42), pace=lambda call: 0.001 + 0.002 * call)
     session = build_session(engine)
     session.budget.under_load = lambda: under_load
-    assert solve(SelfConsistency(n=8, **options), session).stopped == "decided"
+    assert solve(SelfConsistency(n=8, stop_rule="beta", **options), session).stopped == "decided"
     assert engine.finished == finished and bool(events(session, Shed)) == (finished == 3)

@@ -11,6 +11,7 @@ from cogitate.server.evaluation.arms import parse_arm
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies.core.vote_prior import VotePrior
 
 RESAMPLES = 2000
 Numbers = NDArray[np.float64]
@@ -28,10 +29,14 @@ class Measured:
         return Measured(self.correct[questions], self.tokens[questions], self.depth[questions])
 
 
-def measure_arm(arm: str, questions: Sequence[Question], bank: Bank, repeats: int) -> Measured:
+def measure_arm(
+    arm: str, questions: Sequence[Question], bank: Bank, repeats: int, prior: VotePrior | None = None
+) -> Measured:
     """Replay an arm as `cogitate eval` does, each repeat in another order of the samples."""
     parsed = parse_arm(arm)
-    results = [[replay(parsed, question, bank, repeat) for repeat in range(repeats)] for question in questions]
+    results = [
+        [replay(parsed, question, bank, repeat, prior=prior) for repeat in range(repeats)] for question in questions
+    ]
     fields = ([[float(getattr(result, name)) for result in of] for of in results] for name in Measured.__slots__)
     return Measured(*(np.array(field) for field in fields))
 

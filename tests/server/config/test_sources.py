@@ -65,7 +65,7 @@ REMOTE = {
     "allowed_host": ["c", "d"],
     "insecure_no_auth": True,
 }
-FROM_FILES = {"config", "secrets_dir", "upstream_api_key", "upstream_api_key_file"}
+FROM_FILES = {"config", "secrets_dir", "upstream_api_key", "upstream_api_key_file", "vote_priors"}
 """Settings that tests of their own cover."""
 
 

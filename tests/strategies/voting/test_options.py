@@ -33,3 +33,9 @@ def test_votes_are_compared_only_where_none_is_weighed_early():
 def test_confidence_set_by_the_client_is_not_relaxed_under_load():
     assert SelfConsistency().stop_criteria.relax_under_load
     assert not SelfConsistency(confidence=0.95).stop_criteria.relax_under_load
+
+
+def test_joint_vote_of_several_models_stops_by_beta_unless_the_client_chooses():
+    assert SelfConsistency(models=("a", "b")).stop_rule == "beta"
+    assert SelfConsistency(models=("a", "b"), stop_rule="predictive").stop_rule == "predictive"
+    assert SelfConsistency().stop_rule == "predictive"
