@@ -1,4 +1,4 @@
-"""A generative reward model on the real engine: its rationale and its verdict are those that torch computes."""
+"""A generative reward model on the real engine: its verdict, also after a rationale, is what torch computes."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -37,19 +37,6 @@ class Opened:
         turns = [{"role": message.role, "content": message.text} for message in prompt.messages]
         ids: list[int] = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
         return ids
-
-    def write(self, prompt: Prompt) -> str:
-        """Return torch's greedy rationale."""
-        start = self.encode(prompt)
-        ids = list(start)
-        while len(ids) < len(start) + TOKENS and (token := int(self.next_logits(ids).argmax())) != self.end:
-            ids.append(token)
-        text: str = self.tokenizer.decode(ids[len(start) :], skip_special_tokens=True)
-        return text
-
-    @property
-    def end(self) -> int:
-        return int(self.tokenizer.eos_token_id)
 
     def share_of_yes(self, prompt: Prompt) -> float:
         labels = [self.tokenizer.convert_tokens_to_ids(label) for label in ("Yes", "No")]
@@ -104,10 +91,14 @@ async def test_score_is_the_models_share_of_yes(opened: Opened) -> None:
 async def test_rationale_precedes_the_verdict(opened: Opened) -> None:
     model = opened.model.with_rationale(TOKENS)
     prompts = [build_judge_prompt(QUESTION, solution(text), RATIONALE) for text in ANSWERS]
-    rationales = [Completion(prompt=prompt, text=opened.write(prompt), finish="length") for prompt in prompts]
-    expected = [opened.share_of_yes(ask_for_verdict(rationale)) for rationale in rationales]
+    rationales = [await model.complete(prompt, (), TOKENS) for prompt in prompts]
+    assert len({rationale.text for rationale in rationales}) == len(ANSWERS)
+    asked = [ask_for_verdict(rationale) for rationale in rationales]
     verdicts = await judge(model, ANSWERS)
-    assert [verdict.steps[0] for verdict in verdicts] == pytest.approx(expected, abs=1e-3)
+    assert [verdict.steps[0] for verdict in verdicts] == pytest.approx(list(map(opened.share_of_yes, asked)), abs=1e-4)
+    for verdict, rationale, prompt in zip(verdicts, rationales, asked, strict=True):
+        read = rationale.prompt_tokens + rationale.completion_tokens
+        assert rationale.completion_tokens <= TOKENS and verdict.tokens == read + len(opened.encode(prompt)) + 1
     assert model.with_salt("tenant").rationale_tokens == TOKENS
 
 

@@ -63,7 +63,7 @@ class GenerativeRewardModel(RewardEngine):
         ) -> list[Completion | None]:
             nonlocal tokens
             (prompt,) = prompts
-            completion = await self._complete(prompt, labels, max_tokens)
+            completion = await self.complete(prompt, labels, max_tokens)
             tokens += completion.prompt_tokens + completion.completion_tokens
             return [completion]
 
@@ -74,7 +74,7 @@ class GenerativeRewardModel(RewardEngine):
             pass
         return Verdict(steps, tokens)
 
-    async def _complete(self, prompt: Prompt, labels: tuple[str, ...], max_tokens: int) -> Completion:
+    async def complete(self, prompt: Prompt, labels: tuple[str, ...], max_tokens: int) -> Completion:
         """Decode greedily: a text, or one token with the log-probabilities of the labels. Raises SampleFailed."""
         ids = await asyncio.to_thread(self._encode, prompt)
         if len(ids) + max_tokens > self._max_model_len:
