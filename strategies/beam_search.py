@@ -11,8 +11,7 @@ each step, as process reward models were trained to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -21,26 +20,6 @@ from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
-
-
-@dataclass(frozen=True, slots=True)
-class Beams:
-    """The beams after a step."""
-
-    frontier: Sequence[Path]
-    """Those that are extended."""
-    leaves: int
-    """How many children they get together."""
-    done: Sequence[Path] = ()
-    alive: Sequence[Path] = ()
-    """All that are not done, the best first."""
-    are_lost: bool = False
-    """Whether no child is promising: those that are extended are completed."""
-
-    @property
-    def slots(self) -> list[Path]:
-        """The beam that each leaf extends."""
-        return [self.frontier[leaf % len(self.frontier)] for leaf in range(self.leaves)]
 
 
 class BeamSearch(BranchingOptions):
@@ -69,42 +48,67 @@ class BeamSearch(BranchingOptions):
         return super().cost(max_tokens) + self.n * 2 * max_tokens * self.lookahead
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        beams = Beams([Path(prompt)], self.n)
+        beams = Beams(search=self, answers=run.request.answers, frontier=[Path(prompt)], leaves=self.n)
         async with self.speculation(run):
-            for depth in range(self.max_steps):
-                last = beams.are_lost or depth == self.max_steps - 1
-                predict = partial(self.predict, beams, run, depth)
-                ahead = (
-                    None
-                    if self.lookahead
-                    else step_ahead(self, run, beams.slots, predict, last=depth == self.max_steps - 2)
-                )
-                children = await self.expand(beams.slots, run, last=last, lookahead=self.lookahead, on_end=ahead)
-                grown = self.select(beams, children, run, depth)
+            while beams.leaves and beams.depth < self.max_steps:
+                ahead = None if self.lookahead else step_ahead(self, run, beams)
+                children = await self.expand(beams.slots, run, last=beams.last, lookahead=self.lookahead, on_end=ahead)
+                grown = beams.grow(children)
                 run.propose(await select_best(grown.done or grown.alive or beams.frontier, run))
                 beams = grown
-                if not beams.leaves:
-                    break
         return await elect_answer(beams.done or beams.frontier, run, weighted=False)
 
-    def select(self, beams: Beams, children: Sequence[Path | None], run: Run, depth: int) -> Beams:
-        """Retain the best of the children; no leaves where the search is over."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beams:
+    """The beams before a step."""
+
+    search: "BeamSearch"
+    answers: int
+    """How many the client requested."""
+    frontier: Sequence[Path]
+    """Those that are extended."""
+    leaves: int
+    """How many children they get together; 0 where the search is over."""
+    depth: int = 0
+    done: Sequence[Path] = ()
+    alive: Sequence[Path] = ()
+    """All that are not done, the best first."""
+    are_lost: bool = False
+    """Whether no beam is promising: those that are extended are completed."""
+
+    @property
+    def slots(self) -> list[Path]:
+        """The beam that each leaf extends."""
+        return [self.frontier[leaf % len(self.frontier)] for leaf in range(self.leaves)]
+
+    @property
+    def last(self) -> bool:
+        """Whether the step is the last of all."""
+        return self.are_lost or self.depth == self.search.max_steps - 1
+
+    def grow(self, children: Sequence[Path | None]) -> "Beams":
+        """Retain the best of the children."""
         grown = [child for child in children if child]
-        done = sorted((*beams.done, *(beam for beam in grown if beam.done)), key=beam_score, reverse=True)[: self.n]
+        done = sorted((*self.done, *(beam for beam in grown if beam.done)), key=beam_score, reverse=True)
+        done = done[: self.search.n]
         unfinished = {beam.text: beam for beam in grown if not beam.done}
         alive = sorted(unfinished.values(), key=beam_score, reverse=True)
-        lost = depth > 0 and bool(promising(beams.frontier)) and not promising(grown)
-        missing = max(0, run.request.answers - len(done))
-        leaves = missing if lost else self.n - len(promising(done))
+        lost = self.depth > 0 and bool(promising(self.frontier)) and not promising(grown)
+        missing = max(0, self.answers - len(done))
+        leaves = missing if lost else self.search.n - len(promising(done))
         if not alive or (any(map(is_certain, done)) and not missing):
             leaves = 0
-        frontier = (promising(alive) or alive)[: max(1, leaves // self.width)]
-        return Beams(frontier or beams.frontier, leaves, done, alive, lost)
+        frontier = (promising(alive) or alive)[: max(1, leaves // self.search.width)] or self.frontier
+        return replace(
+            self, frontier=frontier, leaves=leaves, depth=self.depth + 1, done=done, alive=alive, are_lost=lost
+        )
 
-    def predict(self, beams: Beams, run: Run, depth: int, children: Sequence[Path | None]) -> Sequence[Path]:
-        """Select among the children that have ended; none of those that are extended only where all beams are lost."""
-        grown = self.select(beams, children, run, depth)
-        return grown.slots if grown.leaves and promising(grown.frontier) else ()
+    def after(self, children: Sequence[Path | None]) -> "Beams | None":
+        """Retain the best of the children that have ended; None where none is promising for the first time."""
+        grown = self.grow(children)
+        is_likely = promising(grown.frontier) or not promising(self.frontier)
+        return grown if grown.leaves and is_likely and not self.last and not grown.are_lost else None
 
 
 def promising(beams: Sequence[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ siblings scored; so each subtree has `width` leaves at the end.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -21,11 +21,12 @@ from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answe
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """The trees after a step."""
+    """The trees before a step."""
 
     heads: Mapping[int, Path]
     """The path that each tree extends, of those that still grow."""
     width: int
+    steps_left: int
     leaves: Mapping[int, Sequence[Path]] = field(default_factory=dict)
     """The paths of each tree that are done."""
 
@@ -40,6 +41,11 @@ class Trees:
         return [self.heads[tree] for tree in self.owners]
 
     @property
+    def last(self) -> bool:
+        """Whether the step is the last."""
+        return self.steps_left == 1
+
+    @property
     def all_leaves(self) -> list[Path]:
         """The paths that are done."""
         return [leaf for leaves in self.leaves.values() for leaf in leaves]
@@ -52,12 +58,15 @@ class Trees:
             if child:
                 (leaves if child.done else alive).setdefault(tree, []).append(child)
         heads = {tree: max(siblings, key=lambda path: path.score_or_prior) for tree, siblings in alive.items()}
-        return Trees(heads, self.width, leaves)
+        return Trees(heads, self.width, self.steps_left - 1, leaves)
 
-    def predict(self, children: Sequence[Path | None]) -> Sequence[Path]:
-        """Select among the children that have ended, those with the highest scores first; not those with score 0."""
-        slots = [path for path in self.grow(children).slots if path.score_or_prior]
-        return sorted(slots, key=lambda path: path.score_or_prior, reverse=True)
+    def after(self, children: Sequence[Path | None]) -> "Trees | None":
+        """Retain among the children that have ended, but for trees that would have score 0 for the first time."""
+        grown = self.grow(children)
+        lost = {tree for tree, head in self.heads.items() if not head.score_or_prior}
+        heads = {tree: head for tree, head in grown.heads.items() if head.score_or_prior or tree in lost}
+        best = sorted(heads.items(), key=lambda head: head[1].score_or_prior, reverse=True)
+        return None if self.last or not best else replace(grown, heads=dict(best))
 
 
 class Dvts(BranchingOptions):
@@ -74,14 +83,13 @@ class Dvts(BranchingOptions):
     weighted: bool = Field(default=True, description="Choose the answer with the highest sum of scores.")
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        trees = Trees(dict.fromkeys(range(self.n // self.width), Path(prompt)), self.width)
+        trees = Trees(dict.fromkeys(range(self.n // self.width), Path(prompt)), self.width, self.max_steps)
         async with self.speculation(run):
-            for depth in range(self.max_steps):
-                last = depth == self.max_steps - 1
-                ahead = step_ahead(self, run, trees.slots, trees.predict, last=depth == self.max_steps - 2)
-                grown = trees.grow(await self.expand(trees.slots, run, last=last, on_end=ahead))
+            while True:
+                ahead = step_ahead(self, run, trees)
+                grown = trees.grow(await self.expand(trees.slots, run, last=trees.last, on_end=ahead))
                 run.propose(await select_best(grown.all_leaves or [*(grown.heads or trees.heads).values()], run))
-                if not grown.heads:
+                if not grown.heads or trees.last:
                     break
                 trees = grown
         return await elect_answer(grown.all_leaves or [*trees.heads.values()], run, weighted=self.weighted)

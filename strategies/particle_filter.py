@@ -13,7 +13,7 @@ the paper takes the best one (`weighted` false).
 
 import random
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -77,49 +77,27 @@ class ParticleFilter(StepwiseOptions):
         finished, retained = list[Path](), Trajectory()
         async with self.speculation(run):
             for sweep in range(self.iterations):
-                particles: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(retained))
-                particles = await self.sweep(particles, run, rng, retained, finished, sweep)
-                particles = with_reference(particles, retained)
+                roots: list[Trajectory] = [(Path(prompt),)] * (self.n - bool(retained))
+                grown = await self.sweep(Particles(self, roots, retained, rng), run, finished, sweep)
+                particles = with_reference(grown, retained)
                 finished += last_paths(particles)
                 weights = odds_weights(particles, self.softmax_temperature)
                 retained = particles[draw_multinomial(weights, 1, rng)[0]]
         return await elect_answer(finished, run, weighted=self.weighted)
 
-    async def sweep(
-        self,
-        particles: list[Trajectory],
-        run: Run,
-        rng: random.Random,
-        retained: Trajectory,
-        finished: Sequence[Path],
-        sweep: int,
-    ) -> list[Trajectory]:
-        """Grow particles, less the retained one, from the root to their ends."""
-        for depth in range(self.max_steps):
-            last, reference = depth == self.max_steps - 1, retained[: depth + 2]
-            predict = partial(self.predict, particles, reference, rng)
-            paths = open_paths(particles)
-            ahead = step_ahead(self, run, paths, predict, last=depth == self.max_steps - 2, sweep=sweep)
-            steps = await self.expand(paths, run, last=last, sweep=sweep, on_end=ahead)
-            grown = extend_trajectories(particles, steps)
-            run.propose(await select_best([*finished, *last_paths(grown or particles)], run))
+    async def sweep(self, particles: "Particles", run: Run, finished: Sequence[Path], sweep: int) -> list[Trajectory]:
+        """Grow particles from the root to their ends."""
+        while True:
+            ahead = step_ahead(self, run, particles, sweep=sweep)
+            steps = await self.expand(particles.slots, run, last=particles.last, sweep=sweep, on_end=ahead)
+            grown = extend_trajectories(particles.trajectories, steps)
+            run.propose(await select_best([*finished, *last_paths(grown or particles.trajectories)], run))
             if not grown:
-                break
-            particles = self.resample(grown, reference, rng)
-            if not open_paths(particles):
-                break
-        return particles
-
-    def predict(
-        self, particles: list[Trajectory], retained: Trajectory, rng: random.Random, children: Sequence[Path | None]
-    ) -> Sequence[Path]:
-        """Draw as after the step, as if the particles that have not ended it stayed where they are."""
-        draws = random.Random()  # noqa: S311 repeats the draws to come
-        draws.setstate(rng.getstate())
-        pairs = zip(open_paths(particles), children, strict=True)
-        expected = extend_trajectories(particles, [child or path for path, child in pairs])
-        drawn = open_paths(self.resample(expected, retained, draws))
-        return sorted(drawn, key=lambda path: path.score_or_prior, reverse=True)
+                return particles.trajectories
+            after = particles.resample(grown)
+            if particles.last or not after.slots:
+                return after.trajectories
+            particles = after
 
     def resample(self, particles: list[Trajectory], retained: Trajectory, rng: random.Random) -> list[Trajectory]:
         """Draw as many particles with replacement, from these and the retained one as it was at this step.
@@ -133,3 +111,37 @@ class ParticleFilter(StepwiseOptions):
             return particles
         drawn = draw_multinomial(weights, size, rng) if retained else draw_systematic(weights, size, rng.random())
         return [pool[at] for at in drawn]
+
+
+@dataclass(frozen=True, slots=True)
+class Particles:
+    """The particles before a step, without the retained one."""
+
+    search: ParticleFilter
+    trajectories: list[Trajectory]
+    retained: Trajectory
+    rng: random.Random
+    depth: int = 0
+
+    @property
+    def slots(self) -> list[Path]:
+        """The particles that are not done."""
+        return open_paths(self.trajectories)
+
+    @property
+    def last(self) -> bool:
+        """Whether the step is the last."""
+        return self.depth == self.search.max_steps - 1
+
+    def resample(self, grown: list[Trajectory]) -> "Particles":
+        """Draw the particles of the next step."""
+        drawn = self.search.resample(grown, self.retained[: self.depth + 2], self.rng)
+        return replace(self, trajectories=drawn, depth=self.depth + 1)
+
+    def after(self, children: Sequence[Path | None]) -> "Particles | None":
+        """Draw as after the step, as if the particles that have not ended it stayed where they are."""
+        draws = random.Random()  # noqa: S311 repeats the draws to come
+        draws.setstate(self.rng.getstate())
+        steps = [child or path for path, child in zip(self.slots, children, strict=True)]
+        expected = extend_trajectories(self.trajectories, steps)
+        return None if self.last else replace(self, rng=draws).resample(expected)

@@ -1,7 +1,7 @@
 """Decodes that start before it is known whether they are needed, each under the name of its branch."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -107,9 +107,18 @@ class EarlyDecodes:
                 return early
         return None
 
-    def retain(self, branches: Collection[str]) -> None:
+    def find(self, branch: str) -> Completion | None:
+        """Return what a branch's decode has made; None where it has not ended, or failed."""
+        return next((early.made for early in self._open if early.branch == branch), None)
+
+    def depth_of(self, prompt: Prompt) -> int:
+        """Return the depth of the search at the end of the early decode that `prompt` continues; 0 where none does."""
+        made = ((early, early.made) for early in self._open if len(early.prompt.segments) + 1 == len(prompt.segments))
+        return max((e.depth + m.completion_tokens for e, m in made if m and m.continuation == prompt), default=0)
+
+    def retain(self, is_needed: Callable[[str], bool]) -> None:
         """Abort those of all other branches."""
-        for early in [early for early in self._open if early.branch not in branches]:
+        for early in [early for early in self._open if not is_needed(early.branch)]:
             self._open.remove(early)
             self._ending.add(early.task)
             early.task.add_done_callback(partial(self._settle, early))
@@ -118,7 +127,7 @@ class EarlyDecodes:
     async def close(self) -> int:
         """Abort all, wait for their ends, and return the tokens that were not spent."""
         self._is_open = False
-        self.retain(())
+        self.retain(lambda _: False)
         while self._ending:
             await asyncio.wait(self._ending)
             await asyncio.sleep(0)

@@ -1,6 +1,6 @@
 """Steps of a search that start before it is known whether they are needed: what `Run.early` offers a search."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -46,9 +46,13 @@ class EarlySteps:
         if branch not in self._decodes and not self._session.budget.under_load():
             self._session.start_early(branch, prompt, self._sampling(max_tokens, stop=stop), on_end)
 
-    def retain(self, branches: Collection[str]) -> None:
+    def retain(self, is_needed: Callable[[str], bool]) -> None:
         """Abort those of all other branches."""
-        self._decodes.retain(branches)
+        self._decodes.retain(is_needed)
+
+    def find(self, branch: str) -> Completion | None:
+        """Return a branch's step; None where it has not ended."""
+        return self._decodes.find(branch)
 
     @property
     def running(self) -> int:

@@ -140,7 +140,8 @@ class Session:
 
         `on_end` is called when it ends.
         """
-        early = EarlyDecode(branch, prompt, self._bind(sampling, branch, sampling.max_tokens), self._depth)
+        depth = max(self._depth, self.early.depth_of(prompt))
+        early = EarlyDecode(branch, prompt, self._bind(sampling, branch, sampling.max_tokens), depth)
         self.early.start(early, self.engine, on_end)
 
     async def merge_equal(self, answer: Answer | None) -> Answer | None:

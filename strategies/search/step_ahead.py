@@ -1,4 +1,4 @@
-"""Decodes the next step of paths that have ended a step while others have not: speculative beam extension.
+"""Decodes the next steps of paths that have ended a step while others have not: speculative beam extension.
 
 Chen et al., 2025 (FastTTS), arXiv:2509.00195, section 4.1. A step is as slow as its longest path; the slots of those
 that have ended earlier would be idle. A child that starts early is kept where its parent is retained, by the same name
@@ -6,65 +6,67 @@ and seed as without; the others are dropped.
 
 Deviations: the paper starts children of the paths with the highest scores of the step before; here the search's own
 selection chooses, applied to the paths that have ended, with their new scores where asking the verifier twice is free.
-At most one step is decoded ahead. A child of a path that is retained is never truncated.
+At most `MAX_STEPS_AHEAD` steps are decoded ahead. A child of a path that is retained is never truncated.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import OnEnd, Run
 from cogitate.strategies.core.types import Aggregation, Completion
-from cogitate.strategies.search.steps import Path, StepwiseOptions, name_branches, stop_of
+from cogitate.strategies.search.branches import name_branches
+from cogitate.strategies.search.steps import Path, StepwiseOptions, stop_of
 
-Predict = Callable[[Sequence[Path | None]], Sequence[Path]]
-"""Returns the paths that the next step will extend, from the children so far, in order; None where one has not ended.
-
-Only those that are surely worth a step; a path is repeated for each of its children.
-"""
+MAX_STEPS_AHEAD = 3
+"""Steps beyond the current one that may start."""
 
 
-def step_ahead(
-    options: StepwiseOptions, run: Run, paths: Sequence[Path], predict: Predict, *, last: bool, sweep: int = 0
-) -> OnEnd | None:
-    """Return what starts the next step of `paths` early, as each ends this one; None where the options forbid it.
+class Forecast(Protocol):
+    """The state of a search before a step: what it extends, and what it would extend next."""
 
-    `last`: whether the next step is the last.
-    """
+    @property
+    def slots(self) -> Sequence[Path]:
+        """The paths that the step extends; a path is repeated for each of its children."""
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the last step."""
+
+    def after(self, children: Sequence[Path | None]) -> "Forecast | None":
+        """Return the state after the step, from the children so far, in order; None where one has not ended.
+
+        Its slots are only those that are surely worth a step; None where there are none.
+        """
+
+
+def step_ahead(options: StepwiseOptions, run: Run, forecast: Forecast, *, sweep: int = 0) -> OnEnd | None:
+    """Return what starts steps beyond that of `forecast`, as its paths end it; None where the options forbid it."""
     if not options.speculate:
         return None
-    verifier = options.verifiers[0]
-    return StepAhead(
-        run=run,
-        paths=paths,
-        predict=predict,
-        last=last,
-        sweep=sweep,
-        verifier=verifier,
-        aggregation=options.aggregation,
-    ).on_end
+    return StepAhead(run, forecast, options.verifiers[0], options.aggregation, sweep).on_end
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class StepAhead:
-    """The early steps of one step of a search."""
+    """The early steps that start during one step of a search."""
 
     run: Run
-    paths: Sequence[Path]
-    """Those that this step extends."""
+    forecast: Forecast
+    """The state before the step."""
     verifier: str
     aggregation: Aggregation | None
-    predict: Predict
-    last: bool
-    """Whether the next step is the last."""
-    sweep: int = 0
+    sweep: int
     _children: list[Path | None] = field(init=False)
+    """Those that have ended the step."""
     _stragglers: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._children, self._stragglers = [None] * len(self.paths), len(self.paths)
+        self._stragglers = len(self.forecast.slots)
+        self._children = [None] * self._stragglers
 
     async def on_end(self, at: int, step: Completion | None) -> None:
         """Note that a path's step has ended, and start steps in the slots that are free by then."""
@@ -72,21 +74,33 @@ class StepAhead:
         await asyncio.sleep(0)  # Others that end at the same moment are no stragglers.
         if step is None or not self._stragglers:
             return
-        child = self.paths[at].extend(step, self._limit)
+        child = self.forecast.slots[at].extend(step, self._limit)
         self._children[at] = child.with_score(await self._preview(child), None)
         self.fill()
 
     def fill(self) -> None:
-        """Start the steps that the search would choose now, at most as many as slots are free."""
-        if not self._stragglers:
-            return
-        paths = [path for path in self.predict(self._children) if any(path is child for child in self._children)]
-        names = name_branches(paths, last=self.last, sweep=self.sweep)
-        for name, path in sort_by_rank(zip(names, paths, strict=True)):
-            if not self._has_room:
+        """Start the steps that the search would choose now, the nearest first, in the slots that are free."""
+        forecast: Forecast | None = self.forecast
+        children: Sequence[Path | None] = self._children
+        for _ in range(MAX_STEPS_AHEAD):
+            forecast = forecast.after(children) if forecast and self._stragglers else None
+            if forecast is None:
                 return
-            limit, stop = path.remaining_tokens(self._limit), stop_of(last=self.last)
-            self.run.early.start(path.prompt, name, self.fill, max_tokens=limit, stop=stop)
+            names = name_branches([path.text for path in forecast.slots], last=forecast.last, sweep=self.sweep)
+            known = {id(child) for child in children if child}
+            named = [(name, path) for name, path in zip(names, forecast.slots, strict=True) if id(path) in known]
+            for name, path in sort_by_rank(named):
+                if not self._has_room:
+                    return
+                limit, stop = path.remaining_tokens(self._limit), stop_of(last=forecast.last)
+                self.run.early.start(path.prompt, name, self.fill, max_tokens=limit, stop=stop)
+            grown = {name: self._grow(name, path) for name, path in named}
+            children = [grown.get(name) for name in names]
+
+    def _grow(self, name: str, path: Path) -> Path | None:
+        """Return the path with its early step; None where that has not ended."""
+        step = self.run.early.find(name)
+        return path.extend(step, self._limit) if step else None
 
     @property
     def _limit(self) -> int | None:
@@ -94,8 +108,8 @@ class StepAhead:
 
     @property
     def _has_room(self) -> bool:
-        early, slots = self.run.early, len(self.paths)
-        return early.running + self._stragglers < slots and len(early) < slots
+        early, slots = self.run.early, len(self.forecast.slots)
+        return early.running + self._stragglers < slots and len(early) < slots * MAX_STEPS_AHEAD
 
     async def _preview(self, child: Path) -> float | None:
         if child.solution is None:
@@ -107,9 +121,9 @@ class StepAhead:
 
 
 def sort_by_rank(children: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Sorts children so that each path's first one comes before any path's second one."""
-    seen, ranks = Counter[int](), list[tuple[int, str, Path]]()
+    """Sorts children so that each path's first one comes before any path's second one; then by the paths' scores."""
+    seen, ranks = Counter[int](), list[tuple[int, float, str, Path]]()
     for name, path in children:
-        ranks.append((seen[id(path)], name, path))
+        ranks.append((seen[id(path)], -path.score_or_prior, name, path))
         seen[id(path)] += 1
-    return [(name, path) for _, name, path in sorted(ranks, key=lambda rank: rank[0])]
+    return [(name, path) for *_, name, path in sorted(ranks, key=lambda rank: rank[:2])]

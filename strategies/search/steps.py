@@ -1,10 +1,10 @@
 """Partial solutions, and how step-wise searches extend, score and rank them."""
 
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from cogitate.strategies.core.ports import Ability, SampleFailed
 from cogitate.strategies.core.run import OnEnd, Run
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
+from cogitate.strategies.search.branches import is_branch_of, name_branches
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR
 from cogitate.strategies.voting.ballot import Ballot, mean_available, ranking, score_of
@@ -88,7 +89,7 @@ class StepwiseOptions(VerifierOptions):
     max_steps: int = Field(default=40, ge=1, le=256, description="Maximum number of steps per answer.")
     speculate: bool = Field(
         default=True,
-        description="While the last paths of a step are decoded, start the next step of those that have ended. The "
+        description="While the last paths of a step are decoded, start the next steps of those that have ended. The "
         "answer stays the same; the steps of paths that are then not retained are dropped, and counted as aborted.",
     )
 
@@ -131,7 +132,9 @@ class StepwiseOptions(VerifierOptions):
         of the sweep that the step belongs to, of searches that extend one text more than once. `on_end`: as in
         `Run.generate_each`.
         """
-        run.early.retain(names := name_branches(paths, last=last, sweep=sweep))
+        texts = [path.text for path in paths]
+        names = name_branches(texts, last=last, sweep=sweep)
+        run.early.retain(partial(is_branch_of, names, sweep, {*texts}))
         extended = await extend_paths(paths, run, last=last, names=names, on_end=on_end)
         pairs = zip(paths, extended, strict=True)
         changed = {path.text: path for old, path in pairs if path and path.text.strip() != old.text.strip()}
@@ -165,20 +168,6 @@ class BranchingOptions(StepwiseOptions):
 def stop_of(*, last: bool) -> str | None:
     """Returns where a step ends; the last one runs to the end of the answer."""
     return None if last else STEP_SEPARATOR
-
-
-def name_branches(paths: Sequence[Path], *, last: bool, sweep: int = 0) -> list[str]:
-    """Returns the name of each path's next step: the text that it continues, and which of that text's steps it is.
-
-    Seeds derive from it. It does not depend on the scores, so that a step that starts before the scores of other paths
-    are known is the same step.
-    """
-    seen = Counter[str]()
-    names = list[str]()
-    for path in paths:
-        names.append(f"{sweep}/{'last' if last else 'step'}/{seen[path.text]}/{path.text}")
-        seen[path.text] += 1
-    return names
 
 
 async def extend_paths(
@@ -221,7 +210,7 @@ async def roll_out(paths: Sequence[Path], run: Run, steps: int) -> list[Path]:
         if not unfinished:
             break
         paths = [rolled[index] for index in unfinished]
-        names = name_branches(paths, last=False)
+        names = name_branches([path.text for path in paths], last=False)
         extended = await extend_paths(paths, run, last=False, names=names, greedy=True)
         for index, path in zip(unfinished, extended, strict=True):
             rolled[index] = path or replace(rolled[index], done=True)

@@ -126,12 +126,20 @@ def count_same(first: Sequence[Block], second: Sequence[Block]) -> int:
 
 
 async def measure(
-    client: Client, settings: RequestSettings, arm: Arm, blocks: Sequence[Sequence[Question]], control: bool
+    client: Client,
+    settings: RequestSettings,
+    arm: Arm,
+    blocks: Sequence[Sequence[Question]],
+    control: bool,
+    seconds: float,
 ) -> tuple[list[Block], list[Block], list[Block]]:
-    """Run every block with each arm; the first arm of a block is the second of the next."""
+    """Run every block with each arm, the last first in every other block; no block begins after `seconds`."""
+    ends = time.monotonic() + seconds
     arms = [with_speculation(arm, speculate) for speculate in (False, True)] + [with_speculation(arm, False)] * control
     measured: tuple[list[Block], ...] = ([], [], [])
     for at, questions in enumerate(blocks):
+        if time.monotonic() > ends:
+            break
         order = range(len(arms)) if at % 2 == 0 else reversed(range(len(arms)))
         for which in order:
             measured[which].append(await run_block(client, settings, arms[which], questions))
@@ -154,7 +162,11 @@ async def main(flags: argparse.Namespace) -> None:
             arm = parse_arm(spec)
             await run_block(client, settings, arm, questions[:1])  # the first request of a server is slower
             print(
-                build_row(arm.name, flags.in_flight, *await measure(client, settings, arm, blocks, flags.control)),
+                build_row(
+                    arm.name,
+                    flags.in_flight,
+                    *await measure(client, settings, arm, blocks, flags.control, flags.seconds),
+                ),
                 flush=True,
             )
 
@@ -170,5 +182,6 @@ if __name__ == "__main__":
     parser.add_argument("--temperature", type=float, default=1.0, help="of the samples (default: 1)")
     parser.add_argument("--instruction", default="", help="appended to each question (default: nothing)")
     parser.add_argument("--shots", type=Path, help="few-shot examples, as for `cogitate eval`")
+    parser.add_argument("--seconds", type=float, default=3600, help="for each strategy (default: 3600)")
     parser.add_argument("--control", action="store_true", help="run each block without early steps twice")
     asyncio.run(main(parser.parse_args()))
