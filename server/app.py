@@ -21,6 +21,7 @@ from cogitate.server.api.plain import answer_plain
 from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
 from cogitate.server.auth.keys import Keys
 from cogitate.server.engine import CannotStart, HasApplication, WrongFlag
+from cogitate.server.engine.fleet import Fleet
 from cogitate.server.errors import Forbidden
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.error_response import build_error_response
@@ -105,7 +106,9 @@ def attach_to_engine(service: Service) -> None:
         if earlier is not None and route.path in PASSED_ON_BODIES:
             plain = request_response(partial(answer_plain, route.path)) if route.path in LIMIT_FIELDS else earlier.app
             limits = settings.max_body_bytes, settings.receive_seconds
-            route.app = PassOn(plain, route.app, suffixes, *limits, stores=route.path == "/v1/responses")
+            others = service.backend.upstream_names if isinstance(service.backend, Fleet) else ()
+            stores = route.path == "/v1/responses"
+            route.app = PassOn(plain, route.app, suffixes, *limits, others=others, stores=stores)
 
 
 def create_probe_app(service: Service) -> FastAPI:

@@ -89,18 +89,21 @@ class ModelSettings(BaseModel):
 
 
 class UpstreamSettings(BaseModel):
-    """upstreams, with --engine openai"""
+    """upstreams"""
 
     upstream: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Base URL of an upstream, ending in /v1. Repeatable: one for each replica"
+        default=(),
+        description="Base URL of an upstream, ending in /v1. Repeatable: one for each replica. NAME=URL names its "
+        "model; several names are several models, also beside the one of --engine vllm",
     )
     upstream_api_key: SecretStr | None = Field(
-        default=None, description="API key of all upstreams, or one for each, separated by commas"
+        default=None,
+        description="API key of all upstreams, or one for each, separated by commas, or NAME=KEY for each name",
     )
     upstream_api_key_file: Path | None = Field(
         default=None,
-        description="File with the API key of all upstreams, or one for each, separated by commas (default: the "
-        "environment variable COGITATE_UPSTREAM_API_KEY)",
+        description="File with the API keys of upstreams, as in the environment variable COGITATE_UPSTREAM_API_KEY: "
+        "one for all, one for each, separated by commas, or NAME=KEY for each name",
     )
     upstream_timeout: float = Field(
         default=600, gt=0, description="Seconds for one upstream response, retries included"

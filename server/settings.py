@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from cogitate.server import flags
 from cogitate.server.config.environment import PREFIX, UnknownVariable, find_unknown_variables, is_injected
 from cogitate.server.config.sources import MergedSource
+from cogitate.server.config.upstreams import assign_keys, check_names
 from cogitate.server.config.vllm_flags import with_underscores
 from cogitate.server.config.vote_priors import check_vote_priors
 from cogitate.server.flags import ENVIRONMENT_ONLY as ENVIRONMENT_ONLY
@@ -139,8 +140,8 @@ class Settings(
     def _check_combinations(self) -> "Settings":
         if self.engine == "openai" and not self.upstream:
             raise ValueError("--engine openai needs --upstream URL, a base URL that ends in /v1")
-        if self.engine == "vllm" and self.upstream:
-            raise ValueError("--upstream needs --engine openai")
+        beside_own = self.engine == "vllm"
+        check_names(self.upstream, beside_own=beside_own, model=self.model, names=self.served_model_name)
         if self.engine == "openai" and self.engine_args:
             raise ValueError("flags of vLLM (--engine-args, or `engine:` in a file) need --engine vllm")
         if self.engine == "openai" and self.reward_model:
@@ -163,11 +164,7 @@ class Settings(
     @property
     def upstream_keys(self) -> tuple[SecretStr | None, ...]:
         """The API key of each upstream, in the order of `upstream`. Raises ValueError for a wrong number of keys."""
-        listed = self.upstream_api_key.get_secret_value() if self.upstream_api_key else ""
-        keys = [SecretStr(key.strip()) if key.strip() else None for key in listed.split(",")]
-        if len(keys) not in (1, len(self.upstream)):
-            raise ValueError("COGITATE_UPSTREAM_API_KEY must have one key, or one for each --upstream")
-        return tuple(keys * len(self.upstream) if len(keys) == 1 else keys)
+        return assign_keys(self.upstream_api_key.get_secret_value() if self.upstream_api_key else "", self.upstream)
 
     @property
     def cache_url(self) -> str | None:

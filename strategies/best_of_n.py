@@ -4,19 +4,19 @@
 the verifier is weak.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cogitate.strategies.core.models import ModelsOptions
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.ballot import Ballot, impute_mean, merit, ranking, score_of
 
 
-class BestOfN(VerifierOptions):
+class BestOfN(ModelsOptions, VerifierOptions):
     """Sample n answers and take the one with the highest verifier score, or the answer with the highest sum."""
 
     temperature: ClassVar[float] = 0.8
@@ -37,10 +37,6 @@ class BestOfN(VerifierOptions):
     def candidates(self) -> int:
         return self.n
 
-    @property
-    def single(self) -> Mapping[str, object]:
-        return {"n": 1}
-
     def cost(self, max_tokens: int) -> int:
         return self.n * max_tokens + self.verdict_tokens(self.n)
 
@@ -51,7 +47,7 @@ class BestOfN(VerifierOptions):
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
         candidates, best = list[Outcome](), None
         with run.budget.set_aside(self.verdict_tokens(self.n)):
-            async with run.race(prompt, self.n) as samples:
+            async with run.race(self.assign(prompt)[0], self.n) as samples:
                 async for sample in samples:
                     candidates.append(Outcome(sample, await run.read(sample)))
                     best = max(best or candidates[-1], candidates[-1], key=merit)

@@ -28,6 +28,9 @@ class ProgramAided(Options):
     when: ClassVar[str] = "arithmetic and counting; needs `--code-exec`"
     when_not: ClassVar[str] = "what no program computes: knowledge, proofs, prose; a model that cannot program"
     cost_note: ClassVar[str] = "at most n answers and n runs of a program, fewer once the vote is decided"
+    why_one_model: ClassVar[str] = (
+        "its programs and chains are shares of one model's vote; self_consistency takes several"
+    )
     version: ClassVar[int] = 4
     draws_samples: ClassVar[bool] = True
 

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cogitate.strategies.core.judge_verdict import parse_pick
+from cogitate.strategies.core.models import ModelName, ModelsOptions
 from cogitate.strategies.core.offload import offload
-from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import COMPARE, GRADER
 from cogitate.strategies.core.quoting import final_text, quote_candidates
@@ -40,7 +40,7 @@ NO_PICK = -1
 """The pick of an order whose verdict was lost, or names no candidate of it."""
 
 
-class Selection(Options):
+class Selection(ModelsOptions):
     """Sample n answers and let the model choose among them; for free-form answers and code."""
 
     paper: ClassVar[str] = "arXiv:2311.17311"
@@ -59,20 +59,24 @@ class Selection(Options):
         description="`universal`: one call over all; `genselect`: windows of 8; `knockout`: pairs, in both orders.",
     )
 
+    verifier_model: ModelName | None = Field(
+        default=None, description="The model that chooses. null: the request's own."
+    )
+
+    @property
+    def other_models(self) -> Mapping[str, tuple[str, ...]]:
+        return {**super().other_models, "verifier_model": (self.verifier_model,) if self.verifier_model else ()}
+
     @property
     def candidates(self) -> int:
         return self.n
-
-    @property
-    def single(self) -> Mapping[str, object]:
-        return {"n": 1}
 
     def cost(self, max_tokens: int) -> int:
         calls = {"universal": 1, "genselect": self.n - 1, "knockout": 2 * (self.n - 1)}[self.method]
         return self.n * max_tokens + calls * min(max_tokens, MAX_VERDICT_TOKENS)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        population = await sample_candidates(prompt, self.n, run)
+        population = await sample_candidates(self.assign(prompt)[0], run)
         readable = complete_candidates(population)
         if not readable or largest_share(readable) == 1:
             return Ballot.of(population).ranking()
@@ -106,7 +110,8 @@ class Selection(Options):
 
 async def ask_judge(prompt: Prompt, orders: Sequence[Sequence[Outcome]], run: Run) -> list[int | None]:
     """Return the position that the judge picks in each order; None where it picks none or the call is lost."""
-    prompts = [build_comparison_prompt(prompt, order) for order in orders]
+    judge = run.request.verifier_model
+    prompts = [build_comparison_prompt(prompt, order).to_model(judge) for order in orders]
     try:
         verdicts = await run.generate_each(prompts, role="verifier", max_tokens=MAX_VERDICT_TOKENS, greedy=True)
     except SampleFailed:

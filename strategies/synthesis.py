@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.models import ModelName, ModelsOptions
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.search.distil import build_notes_prompt
@@ -39,7 +39,7 @@ MAX_UNCHANGED_LOOPS = 2
 """Consecutive loops with the same majority after which rsa ends."""
 
 
-class Synthesis(Options):
+class Synthesis(ModelsOptions):
     """Write new answers from several old ones, round after round; also for free-form answers."""
 
     temperature: ClassVar[float] = 1.0
@@ -85,6 +85,18 @@ class Synthesis(Options):
         "lists in `<analysis>` tags.",
     )
 
+    synthesis_model: ModelName | None = Field(
+        default=None, description="The model that reads candidates and writes new ones. null: the request's own."
+    )
+
+    @property
+    def other_models(self) -> Mapping[str, tuple[str, ...]]:
+        return {**super().other_models, "synthesis_model": (self.synthesis_model,) if self.synthesis_model else ()}
+
+    @property
+    def draws(self) -> int:
+        return self.widths[0]
+
     @property
     def widths(self) -> tuple[int, ...]:
         """The candidates of each round."""
@@ -109,7 +121,7 @@ class Synthesis(Options):
 
     @property
     def single(self) -> Mapping[str, object]:
-        return {"n": 1, "rounds": (1,)}
+        return {**super().single, "rounds": (max(1, len(self.models)),)}
 
     @property
     def in_flight(self) -> int:
@@ -120,8 +132,9 @@ class Synthesis(Options):
         return answers * max_tokens + self.notes_written * min(max_tokens, self.notes_tokens)
 
     async def solve(self, prompt: Prompt, run: Run) -> Outcome:
-        first, *later = self.widths
-        population = await sample_candidates(prompt, first, run)
+        _, *later = self.widths
+        population = await sample_candidates(self.assign(prompt)[0], run)
+        prompt = prompt.to_model(self.synthesis_model or "")
         rng = random.Random(run.request.sampling.seed)  # noqa: S311 which candidates are drawn is no secret
         leaders = [identity_key(Ballot.of(population).winner())]
         for width in later:

@@ -9,7 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import RequestTimeout
 from cogitate.server.http.error_response import build_error_response
-from cogitate.server.planning.selects_strategy import asks_to_store, parse_marked, selects_header, selects_strategy
+from cogitate.server.planning.selects_strategy import (
+    asks_to_store,
+    mark_models,
+    parse_marked,
+    selects_header,
+    selects_strategy,
+)
 from cogitate.server.serving.service import Service
 
 
@@ -26,6 +32,8 @@ class PassOn:
     """Size from which on a body is not looked at: `plain` refuses it. None: no limit, as in vLLM."""
     seconds: float | None = None
     """Time for the body to arrive; a slower one gets a 408. None: no limit, as in vLLM."""
+    others: Collection[str] = ()
+    """Names of further models, which are upstreams': what asks for one is ours too."""
     stores: bool = False
     """Whether responses that are to be stored are ours too: for the Responses API."""
 
@@ -41,7 +49,9 @@ class PassOn:
         return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
 
     def _selects(self, messages: list[Message]) -> bool:
-        content = parse_marked(b"".join(message.get("body", b"") for message in messages))
+        content = parse_marked(b"".join(message.get("body", b"") for message in messages), mark_models(self.others))
+        if isinstance(content.get("model"), str) and content["model"] in self.others:
+            return True
         return selects_strategy(content, self.suffixes) or (self.stores and asks_to_store(content))
 
 

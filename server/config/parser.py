@@ -26,7 +26,7 @@ NAMED_METAVARS = {
     "code_exec": "{off,bwrap,landlock,remote:SOCKET}",
     "secrets_dir": "DIR",
     "served_model_name": "NAME",
-    "upstream": "URL",
+    "upstream": "[NAME=]URL",
     "upstream_abilities": "{none,continue,logprobs,seed,n},...",
 }
 VARIADIC = frozenset({"served_model_name"})

@@ -1,10 +1,12 @@
 """Builds the backend that the settings select, without opening it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cogitate.server.config.upstreams import group_by_name, split_name
 from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.demo_model import DemoModelError, prepare_demo_model
+from cogitate.server.engine.fleet import ApplicationFleet, Fleet
 from cogitate.server.engine.remote import RemoteBackend, Timeouts, UpstreamConfig
 from cogitate.server.engine.vllm import VllmBackend, env
 from cogitate.server.settings import Settings, user_cache
@@ -17,16 +19,26 @@ def build_backend(settings: Settings, report: Report) -> Backend:
     """Build a backend; prepare the demo model if it is needed. Raises CannotStart."""
     if settings.engine == "openai":
         report("waiting for an upstream")
-        return build_remote_backend(settings)
+        remote = build_remote_backends(settings)
+        return Fleet(remote) if len(remote) > 1 else next(iter(remote.values()))
     backend = build_vllm_backend(settings, report)
     report(f"loading {backend.name}")
-    return backend
+    return (
+        ApplicationFleet({backend.name: backend, **build_remote_backends(settings)}) if settings.upstream else backend
+    )
 
 
-def build_remote_backend(settings: Settings) -> RemoteBackend:
-    """Build a backend over upstream replicas. Raises CannotStart for a URL or key that cannot be used."""
+def build_remote_backends(settings: Settings) -> dict[str, RemoteBackend]:
+    """Build a backend for each name of upstreams. Raises CannotStart for a URL or key that cannot be used."""
+    groups = group_by_name(settings.upstream)
+    return {name: build_remote_backend(settings, name, places) for name, places in groups.items()}
+
+
+def build_remote_backend(settings: Settings, name: str = "", places: Sequence[int] | None = None) -> RemoteBackend:
+    """Build a backend over the upstreams at these places, or all: replicas of the model `name`, if that is given."""
+    places = range(len(settings.upstream)) if places is None else places
     keys = settings.upstream_keys
-    upstreams = [UpstreamConfig(url, key) for url, key in zip(settings.upstream, keys, strict=True)]
+    upstreams = [UpstreamConfig(split_name(settings.upstream[at])[1], keys[at]) for at in places]
     for upstream in upstreams:
         upstream.validate()
     timeouts = Timeouts(
@@ -34,7 +46,11 @@ def build_remote_backend(settings: Settings) -> RemoteBackend:
         idle=settings.upstream_idle_timeout,
         connect=settings.upstream_connect_timeout,
     )
-    return RemoteBackend(upstreams, settings.model, settings.client_name, timeouts, settings.upstream_abilities)
+    abilities = settings.upstream_abilities
+    if not name:
+        return RemoteBackend(upstreams, settings.model, settings.client_name, timeouts, abilities)
+    own = settings.model if settings.engine == "openai" else None
+    return RemoteBackend(upstreams, own, name, timeouts, abilities)
 
 
 def build_vllm_backend(settings: Settings, report: Report) -> VllmBackend:

@@ -34,6 +34,11 @@ class Fleet:
         self.grace_seconds = grace_seconds
         self._opening: list[asyncio.Task[None]] = []
 
+    @property
+    def upstream_names(self) -> tuple[str, ...]:
+        """The names of all models but the first."""
+        return tuple(self.backends)[1:]
+
     async def open(self) -> None:
         """Return once a model has responded: a model in this process, where there is one. Raises CannotStart."""
         self._opening = [asyncio.create_task(backend.open(), name=name) for name, backend in self.backends.items()]
@@ -137,6 +142,11 @@ class ApplicationFleet(Fleet):
     def _own(self) -> HasApplication:
         assert isinstance(self.first, HasApplication)
         return self.first
+
+
+def find_card(backend: Backend, model: str) -> ModelCard:
+    """Return the card of the model that a request names. Raises NotReady."""
+    return backend.find_card(model) if isinstance(backend, Fleet) else backend.card
 
 
 def _read_card(backend: Backend) -> ModelCard | None:

@@ -104,9 +104,29 @@ def _add_server_flags(group: argparse._ArgumentGroup) -> None:
     add("--in-flight", type=positive_int, default=8, metavar="C", help="concurrent requests (default: 8)")
 
 
+class FirstAndMore(argparse.Action):
+    """Stores the first value under the flag's name, and further ones under `more_` and the name in the plural."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: object, option: str | None = None
+    ) -> None:
+        more = f"more_{self.dest}s"
+        if getattr(namespace, self.dest) is None:
+            setattr(namespace, self.dest, value)
+        else:
+            setattr(namespace, more, (*getattr(namespace, more, ()), value))
+
+
 def _add_bank_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--bank", type=Path, metavar="FILE", help="the bank to replay, or to fill")
+    add(
+        "--bank",
+        type=Path,
+        metavar="FILE",
+        action=FirstAndMore,
+        help="the bank to replay, or to fill. Repeatable: each is that of another model, which a strategy names in "
+        "`models` as the bank does; the first is the one that answers for a strategy that names none",
+    )
     add(
         "--fill",
         type=positive_int,
@@ -196,6 +216,8 @@ def check_flags(args: argparse.Namespace) -> None:
         raise BadFlag("--fill needs --bank FILE, the file to draw samples into")
     if (args.prior_out or args.prior_name or args.vote_priors) and not args.bank:
         raise BadFlag("--prior-out, --prior-name and --vote-priors apply to the votes of a bank: add --bank FILE")
+    if args.fill and getattr(args, "more_banks", ()):
+        raise BadFlag("--fill draws samples of one model: give one --bank")
     if args.server is None and args.model is None and (args.fill or not args.bank):
         raise BadFlag(
             "no model: give --server URL, or --model MODEL to start one, or replay --bank FILE without --fill"

@@ -10,6 +10,7 @@ equality of a served request, its prover included, whose time does not count.
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cogitate.server.engine.context_limit import SamplePromptTooLong
 from cogitate.server.errors import ApiError
@@ -30,7 +31,8 @@ from cogitate.server.planning.verifier_checks import (
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.execute import execute
-from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.core.models import EnginesByModel
+from cogitate.strategies.core.ports import Engine, Verifier
 from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Finished, count_candidates, usage
@@ -67,8 +69,11 @@ def replay(
     repeat: int = 0,
     fallback: Fallback | None = None,
     prior: VotePrior | None = None,
+    others: Mapping[str, Bank] = MappingProxyType({}),
 ) -> Result:
     """Replays one arm on one question, with a prior on its votes. Blocks: it runs an event loop in virtual time.
+
+    `others`: the banks of further models by name. All get the first bank's prompt.
 
     Raises NotInBank, FallbackFailed, SampleFailed, NoOutcome.
     """
@@ -76,8 +81,12 @@ def replay(
     messages = build_messages(bank.recipe.shots, question.text + bank.recipe.instruction)
     prompt = Prompt(tuple(Message(m["role"], m["content"]) for m in messages), original_question=question.text)
     engine = ReplayEngine(prompt, order, bank.greedy(question.id), fallback)
+    engines: dict[str, Engine] = {"": engine, bank.recipe.model: engine}
+    for name, other in others.items():
+        own = shuffle(other.non_greedy(question.id), f"{question.id}/{repeat}/{name}")
+        engines[name] = ReplayEngine(prompt, own, other.greedy(question.id), fallback)
     try:
-        return virtual_time.run(_solve(arm, question, engine, repeat, prior))
+        return virtual_time.run(_solve(arm, question, prompt, EnginesByModel(engines), repeat, prior))
     except SamplePromptTooLong:
         return overlong_result(arm.name, question.id, repeat)
 
@@ -99,7 +108,9 @@ def _alternatives(strategy: AnyStrategy) -> int:
     return max((number for number in numbers if number), default=0)
 
 
-async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int, prior: VotePrior | None) -> Result:
+async def _solve(
+    arm: Arm, question: Question, prompt: Prompt, engine: Engine, repeat: int, prior: VotePrior | None
+) -> Result:
     strategy = arm.strategy
     session = Session(
         engine=engine,
@@ -112,7 +123,7 @@ async def _solve(arm: Arm, question: Question, engine: ReplayEngine, repeat: int
             vote_prior=prior,
         ),
     )
-    finished = await execute(strategy, engine.question, session)
+    finished = await execute(strategy, prompt, session)
     return _to_result(arm.name, question, repeat, finished, session)
 
 

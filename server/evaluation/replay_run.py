@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
-from cogitate.server.evaluation.arms import Arm
+from cogitate.server.evaluation.arms import Arm, BadArm
 from cogitate.server.evaluation.baselines import (
     GREEDY_ARM,
     SAMPLE_ARM,
@@ -22,7 +23,7 @@ from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackS
 from cogitate.server.evaluation.learn_prior import read_prior
 from cogitate.server.evaluation.local_server import ServerAddress
 from cogitate.server.evaluation.progress import Progress, note
-from cogitate.server.evaluation.provenance import replay_digest
+from cogitate.server.evaluation.provenance import digest, replay_digest
 from cogitate.server.evaluation.question import Question
 from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.replay_engine import NotInBank
@@ -43,6 +44,8 @@ class ReplayRun:
     """The input of a replay run: a balanced bank, and the questions that it has samples of."""
 
     bank: Bank
+    others: Mapping[str, Bank]
+    """The banks of further models by name."""
     n: int
     """Samples of each question."""
     questions: Sequence[Question]
@@ -55,11 +58,14 @@ class ReplayRun:
 def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm]) -> ReplayRun:
     """Reads and balances the bank, and notes what is left out. Raises BadBank, RecipeMismatch, UnknownRow."""
     full = Bank.read(args.bank)
+    others = read_other_banks(getattr(args, "more_banks", ()), full.recipe.model)
+    check_names(arms, (full.recipe.model, *others))
     if not args.fill:
         check_recipe(args, full.recipe)
     check_questions(full, questions)
     n, bank = balance(full, questions)
-    sampled = [question for question in questions if question.id in bank.samples]
+    shared = [bank.samples, *(other.samples for other in others.values())]
+    sampled = [question for question in questions if all(question.id in samples for samples in shared)]
     if not sampled:
         raise BadBank(f"{args.bank} has no samples of this task's questions: draw some with --fill N")
     if missing := len(questions) - len(sampled):
@@ -69,9 +75,35 @@ def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms
         note(f"greedy is left out: the bank has no greedy sample of {without_greedy} questions")
     rows = count_repeats(arms, n, repeats=args.repeats, greedy=not without_greedy)
     prior = read_prior(args, bank.recipe)
-    digests = {q.id: replay_digest(bank.recipe, bank.samples_of(q.id), q, prior) for q in sampled}
+    digests = {q.id: digest_samples(q, (bank, *others.values()), prior) for q in sampled}
     comparison = Comparison(rows=rows, digests=digests, baseline=resolve_baseline(args.baseline, rows))
-    return ReplayRun(bank=bank, n=n, questions=sampled, arms=unique_arms(arms, n), comparison=comparison, prior=prior)
+    arms = unique_arms(arms, n)
+    return ReplayRun(bank=bank, others=others, n=n, questions=sampled, arms=arms, comparison=comparison, prior=prior)
+
+
+def read_other_banks(paths: Sequence[Path], first: str) -> dict[str, Bank]:
+    """Reads the banks of further models, by the models' names; `first` is that of the first bank. Raises BadBank."""
+    banks = dict[str, Bank]()
+    for path in paths:
+        bank = Bank.read(path)
+        if bank.recipe.model in (first, *banks):
+            raise BadBank(f"{path} has samples of {bank.recipe.model}, as another --bank has: give one for each model")
+        banks[bank.recipe.model] = bank
+    return banks
+
+
+def check_names(arms: Sequence[Arm], names: Sequence[str]) -> None:
+    """Raises BadArm for a strategy that names a model without a bank."""
+    for arm in arms:
+        for name in arm.strategy.other_models.get("models", ()):
+            if name not in names:
+                raise BadArm(f"{arm.name}: no --bank has samples of {name}; they have those of {', '.join(names)}")
+
+
+def digest_samples(question: Question, banks: Sequence[Bank], prior: VotePrior | None = None) -> str:
+    """Returns the digest of results from these banks' samples of the question."""
+    own, *more = (replay_digest(bank.recipe, bank.samples_of(question.id), question, prior) for bank in banks)
+    return digest(own, more) if more else own
 
 
 async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | None, in_flight: int) -> None:
@@ -102,7 +134,9 @@ async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | N
             arm, question, repeat = job
             loop = asyncio.get_running_loop()
             try:
-                result = await loop.run_in_executor(pool, replay, arm, question, run.bank, repeat, generator, run.prior)
+                result = await loop.run_in_executor(
+                    pool, replay, arm, question, run.bank, repeat, generator, run.prior, run.others
+                )
             except (NotInBank, FallbackFailed, SampleFailed, NoOutcome) as error:
                 raise ReplayFailed(f"{arm.name}, {question.id}: {str(error) or 'no answer'}") from None
             results.add(digests[question.id], result)

@@ -18,6 +18,7 @@ from cogitate.strategies.core.trace import (
     TextEmitted,
     Trace,
     Usage,
+    usage_by_model,
 )
 from cogitate.strategies.decisions.decide import Bill
 
@@ -46,6 +47,8 @@ class Metrics:
     seconds: Histogram = field(init=False)
     first_token: Histogram = field(init=False)
     tokens: Counter = field(init=False)
+    model_tokens: Counter = field(init=False)
+    model_failures: Counter = field(init=False)
     candidates: Histogram = field(init=False)
     reused: Counter = field(init=False)
     agreement: Histogram = field(init=False)
@@ -86,6 +89,12 @@ class Metrics:
                 for status in STATUS_CLASSES:
                     self.requests.labels(endpoint, strategy, status)
 
+    def create_model_series(self, names: Iterable[str]) -> None:
+        """Creates the series of these models."""
+        for name in names:
+            self.model_tokens.labels(name)
+            self.model_failures.labels(name)
+
     def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
         """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response."""
         self.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
@@ -97,6 +106,9 @@ class Metrics:
         counts = usage.prompt, usage.cached, usage.completion, usage.aborted, usage.verifier
         for kind, count in zip(TOKEN_KINDS, counts, strict=True):
             self.tokens.labels(name, kind).inc(count)
+        for model, own in usage_by_model(trace).items():
+            self.model_tokens.labels(model or plan.served_model).inc(own.completion)
+            self.model_failures.labels(model or plan.served_model).inc(len(own.failures))
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | TextEmitted)]
         if decoded:
             self.first_token.labels(name).observe(decoded[0].seconds)
@@ -143,6 +155,12 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("cogitate_tokens", "Tokens by kind", [*labels, "kind"], registry=registry)
+        self.model_tokens = Counter(
+            "cogitate_model_tokens", "Tokens that searches decoded, by model", ["model"], registry=registry
+        )
+        self.model_failures = Counter(
+            "cogitate_model_failures", "Decodes of searches that failed, by model", ["model"], registry=registry
+        )
         self.candidates = Histogram(
             "cogitate_candidates", "Finished candidates of a search", labels, buckets=COUNT_BUCKETS, registry=registry
         )

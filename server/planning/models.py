@@ -15,7 +15,7 @@ TOKEN_FIELDS = ("logit_bias", "allowed_token_ids", "stop_token_ids")
 
 
 def check_models(request: AnyRequest, strategy: AnyStrategy, card: ModelCard) -> ModelCard:
-    """Return a card with the abilities that all models of the candidates have.
+    """Return a card with the abilities that all models of the candidates have, and the context of who writes last.
 
     Raises ModelNotFound for a name that this server does not have, NotReady where none of the models has responded yet,
     and UnsupportedParameter for a field that means another thing to each model.
@@ -26,13 +26,15 @@ def check_models(request: AnyRequest, strategy: AnyStrategy, card: ModelCard) ->
     for each in cards.values():
         if each:
             check_media(request, each)
+    writer = next(map(cards.get, strategy.other_models.get("synthesis_model", ())), None) or card
     if not (drawing := strategy.other_models.get("models")):
-        return card
+        return replace(card, max_model_len=writer.max_model_len)
     _check_tokens(request)
     ready = [each for each in map(cards.get, drawing) if each]
     if not ready:
         raise NotReady("None of these models has responded yet.", code="upstream_down")
-    return replace(card, abilities=frozenset[Ability].intersection(*(each.abilities for each in ready)))
+    abilities = frozenset[Ability].intersection(*(each.abilities for each in ready))
+    return replace(card, abilities=abilities, max_model_len=writer.max_model_len)
 
 
 def check_verifier_needs(

@@ -78,6 +78,8 @@ class Plan:
     caller: Caller = Caller()
     abilities: frozenset[Ability] = ABILITIES
     """What the engine can do."""
+    context: int | None = None
+    """Context length, in tokens, of the model that writes a strategy's last answer; None: unknown."""
     served_model: str = ""
     """The name of the model that the request itself asks for, without a suffix."""
     vote_prior: VotePrior | None = None
@@ -171,6 +173,7 @@ def build_plan(
         key=compute_cache_key(request, asked, card, caller.tenant) if is_cacheable else None,
         caller=caller,
         abilities=shared.abilities,
+        context=shared.max_model_len,
         served_model=name,
         vote_prior=find_vote_prior(settings.vote_priors, name, preset_name(request.model, name, strategy)),
         warnings=describe_limit(asked, strategy, request.temperature),

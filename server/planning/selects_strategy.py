@@ -19,15 +19,21 @@ def selects_header(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name in COMPAT_HEADERS for name, _ in headers)
 
 
-def parse_marked(body: bytes) -> Mapping[str, Any]:
+def parse_marked(body: bytes, marks: Iterable[bytes] = MARKS) -> Mapping[str, Any]:
     """Parse a body that may select something. Empty for any other, and for what is no JSON object, vLLM's to refuse."""
-    if not any(mark in body for mark in MARKS):
+    if not any(mark in body for mark in marks):
         return {}
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def mark_models(names: Iterable[str]) -> tuple[bytes, ...]:
+    """Return MARKS, and those of a body that may name one of these models."""
+    own = tuple(orjson.dumps(name) for name in names)
+    return (*MARKS, *own, b"\\/") if own else MARKS
 
 
 def selects_strategy(content: Mapping[str, Any], suffixes: Collection[str]) -> bool:

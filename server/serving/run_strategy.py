@@ -8,6 +8,7 @@ import orjson
 
 from cogitate.server.engine import Backend, Body, Conversation, salt_verifiers
 from cogitate.server.engine.context_limit import ContextLimitedEngine
+from cogitate.server.engine.fleet import find_card
 from cogitate.server.planning.plan import Plan
 from cogitate.server.planning.samples_key import compute_samples_key
 from cogitate.server.planning.token_fields import check_min_tokens
@@ -73,7 +74,8 @@ class StrategyRunner:
         assert plan.strategy is not None and isinstance(plan.request, ChatRequest | CompletionRequest)
         conversation = await open_conversation(self.backend, plan, self.salts(plan.caller.tenant))
         if plan.request.min_tokens:
-            check_min_tokens(plan.request.min_tokens, self.backend.card.max_model_len - conversation.prompt_tokens)
+            card = find_card(self.backend, plan.request.model)
+            check_min_tokens(plan.request.min_tokens, card.max_model_len - conversation.prompt_tokens)
         job.accept()
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.peer_result is not None:
@@ -90,7 +92,7 @@ class StrategyRunner:
     ) -> tuple[Body, Stopped]:
         """Returns the response, and why the search ended. It goes on from samples that earlier requests drew."""
         engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
-        card, reads = self.backend.card, plan.request.cache != "refresh"
+        card, reads = find_card(self.backend, plan.request.model), plan.request.cache != "refresh"
         key = compute_samples_key(plan, card)
         async with self.samples.open(key, reads=reads, vocab_size=card.vocab_size) as stock:
             return await self._search(plan, conversation, self._open_session(plan, trace, engine, budget, stock))
@@ -121,7 +123,7 @@ class StrategyRunner:
                 answers=min(plan.answer_count, plan.strategy.candidates),
                 abilities=plan.abilities,
                 vote_prior=plan.vote_prior,
-                context=self.backend.card.max_model_len,
+                context=plan.context,
                 verifier_model="".join(plan.strategy.other_models.get("verifier_model", ())),
             ),
             programs=programs,

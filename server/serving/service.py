@@ -7,7 +7,7 @@ from typing import Protocol
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
 from cogitate.server.engine import Backend, ModelCard
-from cogitate.server.engine.fleet import Fleet
+from cogitate.server.engine.fleet import find_card
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
@@ -98,12 +98,14 @@ class Service:
         await self.backend.open()
         self.verifiers = self.runner.verifiers
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
+        card = self.backend.card
+        self.metrics.create_model_series([*card.names, *card.others])
         before_ready()
         self.ready = True
 
     def find_card(self, model: str) -> ModelCard:
         """Returns the card of the model that a request names. Raises NotReady where it has not responded yet."""
-        return self.backend.find_card(model) if isinstance(self.backend, Fleet) else self.backend.card
+        return find_card(self.backend, model)
 
     def check_ready(self) -> None:
         """Raises NotReady, or ShuttingDown while draining, where requests cannot be answered now."""

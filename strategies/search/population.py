@@ -14,10 +14,10 @@ CONSENSUS_SHARE = 0.95
 """Agreement at which a synthesis ends: nothing is left to combine."""
 
 
-async def sample_candidates(prompt: Prompt, n: int, run: Run) -> list[Outcome]:
-    """Samples n candidates, and proposes the best one so far whenever one arrives."""
+async def sample_candidates(prompts: Sequence[Prompt], run: Run) -> list[Outcome]:
+    """Samples a candidate of each prompt, and proposes the best one so far whenever one arrives."""
     ballot = Ballot()
-    async with run.race(prompt, n) as arrivals:
+    async with run.race(prompts, len(prompts)) as arrivals:
         async for completion in arrivals:
             ballot.cast(Outcome(completion, await run.read(completion)))
             run.propose(ballot.winner())

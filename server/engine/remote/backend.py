@@ -64,7 +64,7 @@ class RemoteBackend:
         """Wait for a replica that responds. Raises CannotStart for what waiting cannot solve."""
         for upstream in self.upstreams:
             upstream.validate()
-        model = select_model(await self._fetch_model_list(), self.model)
+        model = select_model(await self._fetch_model_list(), self.model, alias=self.name)
         abilities = self.abilities if self.abilities is not None else await probe_abilities(model.name, self._fetch)
         continues = "continue" in abilities
         self._dialect = Dialect(

@@ -29,8 +29,8 @@ class UpstreamModel:
     """Digest of the card's stable fields: part of every cache key."""
 
 
-def select_model(listing: object, name: str | None) -> UpstreamModel:
-    """Return the named model, or the first that is listed.
+def select_model(listing: object, name: str | None, *, alias: str | None = None) -> UpstreamModel:
+    """Return the named model, or the first that is listed. `alias`: it comes first, where the upstream lists it too.
 
     An upstream whose listing is empty may serve models all the same, so a named model is taken without its card.
 
@@ -38,6 +38,8 @@ def select_model(listing: object, name: str | None) -> UpstreamModel:
         CannotStart: the model is not listed, or nothing is listed and no name is given.
     """
     cards = list_cards(listing)
+    if name is None and alias and (not cards or any(is_name_of(alias, card["id"]) for card in cards)):
+        name = alias
     if not cards and name is None:
         raise CannotStart("the upstream lists no models: name one, as in `cogitate serve MODEL --engine openai`")
     if not cards:
