@@ -101,3 +101,11 @@ async def test_body_beyond_the_limit_is_not_collected():
 
 async def test_slow_body_gets_a_408():
     assert await call([b"{", b"}"], pause=0.2, seconds=0.1) == ("", b"", 408)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"model": "org/large"}', b'{"model": "org\\/large"}', b'{"model":"\\u006frg/large"}']
+)
+@pytest.mark.parametrize(("others", "is_ours"), [(("org/large",), True), ((), False), (("large",), False)])
+async def test_body_for_an_upstreams_model_beside_vllms_is_ours(body, others, is_ours):
+    assert (await call([body], others=others))[0] == ("ours" if is_ours else "plain")
