@@ -88,7 +88,7 @@ class StepwiseOptions(VerifierOptions):
     n: int
     max_steps: int = Field(default=40, ge=1, le=256, description="Maximum number of steps per answer.")
     speculate: bool = Field(
-        default=True,
+        default=False,
         description="While the last paths of a step are decoded, start the next steps of those that have ended. The "
         "answer stays the same; the steps of paths that are then not retained are dropped, and counted as aborted.",
     )

@@ -195,7 +195,8 @@ def test_search_without_a_seed_uses_each_early_step_once():
         engine = ScriptedEngine(write_anything, pace=1.0)
         session = build_session(engine, sampling=Sampling(max_tokens=LIMIT, temperature=0.8))
         session.verifiers = {"scripted": ScriptedVerifier(score_text, is_pure=True)}
-        finished = virtual_time.run(execute(search, QUESTION, session))
+        speculating = search.model_copy(update={"speculate": True})
+        finished = virtual_time.run(execute(speculating, QUESTION, session))
         assert usage(session.trace).completion == engine.decoded
         assert len({event.completion.index for event in events(session, Sampled, Aborted)}) == engine.finished + (
             engine.cancelled
