@@ -23,9 +23,12 @@ def build_backend(settings: Settings, report: Report) -> Backend:
         return Fleet(remote) if len(remote) > 1 else next(iter(remote.values()))
     backend = build_vllm_backend(settings, report)
     report(f"loading {backend.name}")
-    return (
-        ApplicationFleet({backend.name: backend, **build_remote_backends(settings)}) if settings.upstream else backend
-    )
+    if not settings.upstream:
+        return backend
+    remote = build_remote_backends(settings)
+    if backend.name in remote:
+        raise CannotStart(f"--upstream {backend.name}=URL has the name of the model in this process: choose another")
+    return ApplicationFleet({backend.name: backend, **remote})
 
 
 def build_remote_backends(settings: Settings) -> dict[str, RemoteBackend]:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from cogitate.server.engine import CannotStart
 from cogitate.server.engine.factory import build_backend, build_remote_backends
 from cogitate.server.engine.fleet import Fleet
 from cogitate.server.settings import Settings
@@ -65,3 +66,12 @@ def test_keys_by_name_may_be_in_a_file(tmp_path):
 def test_names_that_contradict_other_flags_are_refused(fields, reason):
     with pytest.raises(ValidationError, match=reason):
         Settings(**fields)
+
+
+def test_upstream_stands_beside_the_model_in_this_process_under_another_name(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    own = str(tmp_path)
+    backend = build_backend(Settings(model=own, upstream=(LARGE,)), lambda line: None)
+    assert list(backend.backends) == [own, "org/large"] and backend.upstream_names == ("org/large",)
+    with pytest.raises(CannotStart, match="choose another"):
+        build_backend(Settings(model=own, upstream=(f"{own}=http://a/v1",)), lambda line: None)
