@@ -150,7 +150,7 @@ class Auto(Options):
         if is_decided("predictive", blocs, remaining, ENOUGH, prior):
             return True
         enough_under_load = is_decided("predictive", blocs, remaining, CONFIDENCE_UNDER_LOAD, prior)
-        return enough_under_load and run.shed_load(CONFIDENCE_UNDER_LOAD)
+        return enough_under_load and run.budget.shed_load(CONFIDENCE_UNDER_LOAD)
 
     def is_undecidable(self, ballot: Ballot) -> bool:
         """Return whether neither agreement nor likelihood selects an answer: no majority, and a rival is likelier."""

@@ -68,6 +68,8 @@ class Budget:
         """Whether it cut a decode, or prevented one from starting."""
         self.spared = 0
         """Samples that were not needed, because the answer was decided without them."""
+        self.on_shed: Callable[[float], None] = lambda _: None
+        """Called with the confidence at which a search ends early for the sake of others."""
         self._open_grants = 0
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -75,6 +77,13 @@ class Budget:
     def has_deadline(self) -> bool:
         """Whether the search may have to end with what has been decoded so far."""
         return self.deadline is not None
+
+    def shed_load(self, confidence: float) -> bool:
+        """Return whether other requests wait, so that the search should end at this lower confidence; records it."""
+        under_load = self.under_load()
+        if under_load:
+            self.on_shed(confidence)
+        return under_load
 
     def reserve(self, max_tokens: int | None, siblings: int = 1) -> Grant:
         """Return a grant of at most `max_tokens`, and at most a fair share of what is left for `siblings` decodes.

@@ -17,7 +17,7 @@ from cogitate.strategies.core.program_value import append_value_printer, parse_v
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.race import Race
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Cast, Executed, Proposed, Role, Scored, Shed, TextEmitted
+from cogitate.strategies.core.trace import CANDIDATE_ROLES, Cast, Executed, Proposed, Role, Scored, TextEmitted
 from cogitate.strategies.core.types import (
     Aggregation,
     Completion,
@@ -179,13 +179,6 @@ class Run:
         """Set the outcome that is returned if the budget ends now."""
         self._session.incumbent = outcome
         self._session.trace.emit(Proposed(outcome))
-
-    def shed_load(self, confidence: float) -> bool:
-        """Return whether other requests wait, so that the search should end at this lower confidence; records it."""
-        under_load = self.budget.under_load()
-        if under_load:
-            self._session.trace.emit(Shed(confidence))
-        return under_load
 
     async def _run_program(self, candidate: Completion) -> Answer | None:
         source = extract_program(final_text(candidate))

@@ -12,7 +12,7 @@ from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, S
 from cogitate.strategies.core.programs import NoPrograms, Programs
 from cogitate.strategies.core.seeds import derive_seed
 from cogitate.strategies.core.stock import SampleStock
-from cogitate.strategies.core.trace import Aborted, Failed, Role, Sampled, TextEmitted, Trace
+from cogitate.strategies.core.trace import Aborted, Failed, Role, Sampled, Shed, TextEmitted, Trace
 from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling
 from cogitate.strategies.core.vote_prior import VotePrior
 
@@ -64,6 +64,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.early = EarlyDecodes(self._record_dropped)
+        self.budget.on_shed = lambda confidence: self.trace.emit(Shed(confidence))
 
     def take_indices(self, n: int) -> int:
         """Return the first of `n` new decode numbers. Seeds derive from them, so they follow program order."""

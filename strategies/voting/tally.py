@@ -121,7 +121,7 @@ class Tally:
         if is_decided(rule, blocs, remaining, self.criteria.confidence, prior):
             return True
         enough = self.criteria.relax_under_load and is_decided(rule, blocs, remaining, CONFIDENCE_UNDER_LOAD, prior)
-        return enough and run.shed_load(CONFIDENCE_UNDER_LOAD)
+        return enough and run.budget.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:
         """Computes the confidence threshold from the warm-up and withdraws the votes below it.

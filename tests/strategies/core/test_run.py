@@ -14,7 +14,7 @@ from cogitate.strategies.core.types import Outcome, Sampling, Segment
 from cogitate.strategies.verifiers.chain import build_chains
 from tests.fakes.run import QUESTION, build_session, events
 
-MAX_PUBLIC_NAMES = 11
+MAX_PUBLIC_NAMES = 10
 
 
 class FunctionStrategy:
@@ -28,7 +28,7 @@ def run_over(replies, **options) -> Run:
     return Run(build_session(ScriptedEngine(replies, **options)))
 
 
-def test_run_shows_a_strategy_at_most_eleven_names():
+def test_run_shows_a_strategy_at_most_ten_names():
     run = run_over(["x"])
     names = [name for name in dir(run) if not name.startswith("_")]
     assert {"generate", "race", "read", "score", "propose", "budget"} <= {*names}
@@ -126,7 +126,7 @@ async def test_labels_ask_for_one_greedy_token_without_the_clients_sampling():
 def test_load_is_shed_and_recorded_only_while_other_requests_wait(under_load):
     session = build_session(ScriptedEngine(["x"]))
     session.budget.under_load = lambda: under_load
-    assert Run(session).shed_load(0.9) is under_load
+    assert Run(session).budget.shed_load(0.9) is under_load
     assert events(session, Shed) == ([Shed(0.9)] if under_load else [])
 
 
