@@ -1,6 +1,7 @@
 """The key under which samples of a search are kept: a digest of everything that shapes a single sample.
 
 What only says how many there are and what becomes of them is no part of it: the strategy's options, `n` and `budget`.
+Its name is: strategies that are compared on one question draw samples of their own.
 """
 
 from cogitate.server.engine import ModelCard
@@ -30,6 +31,7 @@ def compute_samples_key(plan: Plan, card: ModelCard) -> str | None:
         "kind": type(request).__name__,
         "tenant": plan.caller.tenant,
         "model": identify_model(card, request.model),
+        "strategy": strategy.name,
         "prompt": identify(plan.prompt),
         "sampling": [sampling.temperature, sampling.max_tokens, sampling.logprobs],
         "request": request.model_dump(mode="json", exclude_none=True, exclude=FIELDS_NOT_IN_SAMPLES, by_alias=True),

@@ -87,7 +87,7 @@ def cogitate(*words: str, **environment: str) -> subprocess.CompletedProcess[str
     ("words", "code", "line"),
     [
         (("--engine", "openai"), 2, "cogitate: --engine openai needs --upstream URL"),
-        (("--upstream", "http://a/v1"), 2, "cogitate: --upstream needs --engine openai"),
+        (("--upstream", "http://a/v1"), 2, "cogitate: --upstream URL needs --engine openai"),
         (("--engine", "openai", "--upstream", "ftp://a"), 1, "cogitate: --upstream takes a base URL"),
     ],
 )

@@ -2,7 +2,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cogitate.strategies.checks.regex import MAX_STATES, MAX_TEXT_CHARACTERS, Pattern, estimate_states
@@ -10,6 +10,7 @@ from cogitate.strategies.checks.regex import MAX_STATES, MAX_TEXT_CHARACTERS, Pa
 
 @given(st.text("ab(|)*+?.1", max_size=12), st.text("ab1", max_size=12))
 def test_matches_equal_pythons_re(source, text):
+    assume(not re.search(r"[*+?]\+", source))  # possessive in Python, repeated in Rust
     try:
         pattern = Pattern(source)
         expected = re.search(source, text) is not None

@@ -170,7 +170,7 @@ def test_an_ordinary_architecture_needs_a_reward_format():
 
 
 def test_the_setting_accepts_every_format_and_no_other_and_needs_a_reward_model():
-    assert set(get_args(get_args(Settings.model_fields["reward_format"].annotation)[0])) == set(FORMATS)
+    assert set(get_args(get_args(Settings.model_fields["reward_format"].annotation)[0])) == {*FORMATS, "generative"}
     with pytest.raises(ValueError, match="--reward-format needs --reward-model"):
         Settings(reward_format="rlhflow")
 
