@@ -157,6 +157,8 @@ class _Comparison:
                 return self.any(dressed.value, bare)
             case Equation(sign="="), Scalar() if all(part.op in ("var", "add", "mul") for part in dressed.left.walk()):
                 return compare_nodes(dressed.right, bare.node, is_loose=True)
+            case Based(), Scalar() if dressed.digits.isdecimal():
+                return compare_nodes(bare.node, Node("num", dressed.digits))
             case Based(), Scalar():
                 return [] if bare.key == dressed.digits else None
             case Based(), Text():

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cogitate.strategies.answers import canonical, compare_keys
@@ -108,6 +108,7 @@ def test_classes_of_a_vote_are_the_same_in_any_order(answers: list[str], rng: ra
 
 
 @given(st.lists(ANSWERS, min_size=2, max_size=8))
+@example(["1", "\\frac{1}{1}", "1_{2}"])
 def test_two_answers_of_one_class_may_be_equal(answers: list[str]) -> None:
     for group in classes_of([canonical(answer) for answer in answers]):
         for a in group:
