@@ -7,7 +7,7 @@ from typing import Protocol
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
 from cogitate.server.engine import Backend, ModelCard
-from cogitate.server.engine.fleet import find_card
+from cogitate.server.engine.fleet import Fleet
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
@@ -105,7 +105,7 @@ class Service:
 
     def find_card(self, model: str) -> ModelCard:
         """Returns the card of the model that a request names. Raises NotReady where it has not responded yet."""
-        return find_card(self.backend, model)
+        return self.backend.find_card(model) if isinstance(self.backend, Fleet) else self.backend.card
 
     def check_ready(self) -> None:
         """Raises NotReady, or ShuttingDown while draining, where requests cannot be answered now."""

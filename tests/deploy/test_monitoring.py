@@ -36,6 +36,8 @@ METRICS: dict[str, dict[str, tuple[str, ...]]] = {
         "strategy": STRATEGY,
         "kind": ("prompt", "cached", "generated", "aborted", "verifier"),
     },
+    "cogitate_model_tokens_total": {"model": ("small", "large")},
+    "cogitate_model_failures_total": {"model": ("small", "large")},
     "cogitate_candidates": {"strategy": STRATEGY},
     "cogitate_reused_candidates_total": {"strategy": STRATEGY},
     "cogitate_agreement": {"strategy": STRATEGY},
