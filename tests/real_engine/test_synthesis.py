@@ -30,12 +30,12 @@ async def test_fusion_decodes_candidates_a_reading_and_the_answer(pair):
 
 
 async def test_pdr_goes_on_from_notes_where_the_answers_exceed_the_context(pair):
-    """Four answers of 450 tokens and one more do not fit into 2048."""
-    strategy = {"name": "synthesis", "n": 4, "loops": 1, "notes_tokens": 128, "instruction": ""}
+    """Five answers of 450 tokens do not fit into 2048."""
+    strategy = {"name": "synthesis", "n": 5, "loops": 1, "notes_tokens": 128, "instruction": ""}
     lengths = {"max_tokens": 450, "min_tokens": 440}
     answer, events = await ask(pair, strategy | {"method": "pdr"}, **lengths)
     roles = [event["role"] for event in events if event["event"] == "sampled"]
-    assert roles[-1] == "candidate" and roles.count("candidate") == 5 and roles.count("verifier") > 1
+    assert roles[-1] == "candidate" and roles.count("candidate") == 6 and roles.count("verifier") > 1
     assert answer["cogitate"]["failed"] == 0
     answer, _ = await ask(pair, strategy | {"method": "moa"}, **lengths)
     assert answer["cogitate"]["failed"] == 1
