@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     Qwen2AudioConfig,
     Qwen2AudioEncoderConfig,
@@ -55,6 +56,10 @@ def build(folder: Path) -> Path:
             if "norm" not in name:
                 parameter.normal_(std=0.15, generator=random)  # large enough that sounds differ in their answers
     model.save_pretrained(folder)
+    # transformers 5 writes a name that neither the published weights nor vLLM have.
+    tensors = load_file(folder / "model.safetensors")
+    named = {name.replace(".model.model.", ".model."): tensor for name, tensor in tensors.items()}
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
     Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=80), tokenizer, chat_template=TEMPLATE).save_pretrained(
         folder
     )
