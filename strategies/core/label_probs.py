@@ -1,9 +1,22 @@
 """Probabilities of the labels of a one-token verdict."""
 
 import math
+import string
 from collections.abc import Sequence
 
 from cogitate.strategies.core.types import Completion
+
+MAX_LABELS = 20
+"""The most tokens whose probabilities an engine reports at once: vLLM's `max_logprobs`, and OpenAI's `top_logprobs`."""
+
+
+def spell_letters(count: int) -> tuple[tuple[str, ...], ...]:
+    """Return the spellings of the first `count` letters, at most MAX_LABELS, as labels.
+
+    Each is spelled with a space before it too, where all of these may be asked for: a reply seldom begins with one.
+    """
+    letters = string.ascii_uppercase[:count]
+    return tuple((letter, f" {letter}") if 2 * count <= MAX_LABELS else (letter,) for letter in letters)
 
 
 def label_masses(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float]:

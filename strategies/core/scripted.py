@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
+from cogitate.strategies.core.label_probs import MAX_LABELS
 from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob
 from cogitate.strategies.core.ports import Ability, Ask, OnAbort, OnText, Verdict
 from cogitate.strategies.core.scripted_vocabulary import CLOSE_TAG, END_OF_TURN, OPEN_TAG, ScriptedVocabulary
@@ -51,6 +52,8 @@ class ScriptedEngine:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
+        if len(sampling.labels) > MAX_LABELS:
+            raise ValueError(f"an engine reports at most {MAX_LABELS} labels")
         call = len(self.calls)
         self.calls.append((prompt, sampling))
         reply = self.next_reply(call, prompt, sampling)

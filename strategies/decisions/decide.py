@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from cogitate.strategies.core.concurrency import for_each
-from cogitate.strategies.core.label_probs import label_masses
+from cogitate.strategies.core.label_probs import label_masses, spell_letters
 from cogitate.strategies.core.ports import Engine, SampleFailed
 from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.decisions.estimate import Estimate, Masses, average
 from cogitate.strategies.decisions.prompt import QuotedEvidence, build_prompt
 from cogitate.strategies.decisions.question import (
-    LABELS,
     Order,
     OrderSet,
     Question,
     restore_order,
-    spell_labels,
 )
 
 
@@ -67,7 +66,9 @@ class Panel:
     async def read(self, job: tuple[int, Order]) -> None:
         """Ask one question in one order. The prompt is built here, so that few exist at once."""
         at, order = job
-        sampling = Sampling(max_tokens=1, temperature=0.0, labels=spell_labels(len(order)), auxiliary=True)
+        letters = spell_letters(len(order))
+        labels = tuple(chain.from_iterable(letters))
+        sampling = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
         prompt = build_prompt(self.evidence, self.questions[at], order)
         try:
             completion = await self.engine.generate(prompt, sampling, on_abort=self.bill.add_aborted)
@@ -77,7 +78,7 @@ class Panel:
             return
         self.bill.reads += 1
         self.bill.add(completion)
-        self.reads[at].append(restore_order(label_masses(completion, LABELS[: len(order)]), order))
+        self.reads[at].append(restore_order(label_masses(completion, letters), order))
 
     def average(self) -> list[Estimate | None]:
         """Average the reads of each question. Raises the SampleFailed of a question that has none."""

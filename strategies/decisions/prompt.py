@@ -6,11 +6,12 @@ the quotation nor begin a turn.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.quoting import break_control_tokens
 from cogitate.strategies.core.types import Message, Prompt
-from cogitate.strategies.decisions.question import LABELS, Order, Part, Question
+from cogitate.strategies.decisions.question import Order, Part, Question
 from cogitate.strategies.verifiers.judge import build_fence
 
 EVIDENCE = (
@@ -51,7 +52,7 @@ def build_prompt(evidence: QuotedEvidence, question: Question, order: Order) -> 
 def list_options(question: Question, order: Order) -> str:
     """Return a line for each option, with the letter of its place."""
     options = [question.options[index] for index in order]
-    lines = [f"{label[0]}: {option.name}" for label, option in zip(LABELS, options, strict=False)]
+    lines = [f"{letter}: {option.name}" for letter, option in zip(ascii_uppercase, options, strict=False)]
     described = zip(lines, options, strict=True)
     return "\n".join(f"{line} - {option.description}" if option.description else line for line, option in described)
 

@@ -1,11 +1,12 @@
 """Questions with labelled options, and the orders in which the options are shown."""
 
 import math
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
+
+from cogitate.strategies.core.label_probs import MAX_LABELS
 
 Part = Mapping[str, object]
 """A part of a chat message's content: text, or an image."""
@@ -17,9 +18,8 @@ OrderSet = Literal["balanced", "all", "one"]
 `balanced`: every rotation, forwards and backwards, so that each option stands equally often at each place; up to three
 options these are all orders. `all`: every order. `one`: a fixed one.
 """
-LABELS = tuple((letter, f" {letter}") for letter in string.ascii_uppercase)
-"""The spellings of each option's letter, by its place."""
-MAX_OPTIONS = len(LABELS)
+MAX_OPTIONS = MAX_LABELS
+"""Each has a letter."""
 MAX_PERMUTED_OPTIONS = 5
 """The most options that are shown in all orders: 120."""
 
@@ -75,11 +75,6 @@ def count_orders(options: int, orders: OrderSet) -> int:
         case "all":
             return math.factorial(options)
     return options if options <= 2 else 2 * options
-
-
-def spell_labels(count: int) -> tuple[str, ...]:
-    """Return the spellings of the first `count` labels."""
-    return tuple(spelling for label in LABELS[:count] for spelling in label)
 
 
 def restore_order(values: Sequence[float], order: Order) -> list[float]:

@@ -12,11 +12,10 @@ or scores 0.5. A solution is scored by all criteria or not at all, since some cr
 """
 
 import math
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.strategies.core.label_probs import label_masses
+from cogitate.strategies.core.label_probs import MAX_LABELS, label_masses, spell_letters
 from cogitate.strategies.core.ports import Ask, Verdict
 from cogitate.strategies.core.prompts import CRITERION, CRITERION_OF_CORRECTNESS, GRADE, SCALE
 from cogitate.strategies.core.quoting import break_control_tokens
@@ -24,9 +23,8 @@ from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 from cogitate.strategies.verifiers.judge import build_fence
 
-LETTERS = tuple((letter, f" {letter}") for letter in string.ascii_uppercase[:20])
-"""The spellings of each letter, the best first. As many as a remote engine reports alternatives (`top_logprobs`); a
-capital letter is one token in every vocabulary in use."""
+LETTERS = spell_letters(MAX_LABELS)
+"""The spellings of each letter, the best first. A capital letter is one token in every vocabulary in use."""
 VALUES = tuple(1 - at / (len(LETTERS) - 1) for at in range(len(LETTERS)))
 """Of each letter: from 1 to 0."""
 MIN_LETTER_MASS = 0.25

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from itertools import chain
 
 import pytest
 import pytest_asyncio
@@ -10,6 +11,7 @@ import pytest_asyncio
 from cogitate.server.engine import Backend, Conversation
 from cogitate.server.errors import ApiError, ContextTooLong
 from cogitate.server.protocol.chat import ChatRequest
+from cogitate.strategies.core.label_probs import MAX_LABELS, spell_letters
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Sampling, TextDelta
@@ -211,6 +213,12 @@ async def test_labels_have_log_probabilities_as_the_next_token(backend):
     made = await complete(backend, request("Is 2+2=4? Yes or No."), max_tokens=1, labels=("Yes", "No"), auxiliary=True)
     assert set(made.labels) == {"Yes", "No"} and all(logprob <= 0 for logprob in made.labels.values())
     assert made.completion_tokens == 1
+
+
+async def test_as_many_labels_as_are_allowed_are_reported_at_once(backend):
+    letters = tuple(chain.from_iterable(spell_letters(MAX_LABELS)))
+    made = await complete(backend, request("Which letter is first?"), max_tokens=1, labels=letters, auxiliary=True)
+    assert len(letters) == MAX_LABELS and made.labels and made.completion_tokens == 1
 
 
 async def test_samples_of_one_prompt_differ(backend):

@@ -129,6 +129,14 @@ def test_confidence_and_programmatic_verifiers_need_no_second_model(server):
         assert 0 <= result["score"] <= 1 and result["verifier_tokens"] == 0
 
 
+def test_model_grades_candidates_by_letters_or_says_that_it_gave_none(server):
+    strategy = {"name": "best_of_n", "n": 2, "verifier": "graded", "criteria": ["Is it right?", "Is it brief?"]}
+    result = server.ask(strategy=strategy).json()["cogitate"]
+    assert result["verifier_tokens"] == 4
+    graded = result["score"] is not None and 0 <= result["score"] <= 1
+    assert graded or any(warning.startswith("graded: ") for warning in result["warnings"])
+
+
 def test_a_deadline_returns_the_best_answer_so_far(server):
     began = time.monotonic()
     body = server.ask(

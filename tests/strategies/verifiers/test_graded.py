@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.label_probs import MAX_LABELS, spell_letters
 from cogitate.strategies.core.prompts import CRITERION_OF_CORRECTNESS
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Scored, usage
@@ -48,8 +49,10 @@ def test_score_is_the_expectation_over_the_normalised_letters(masses, score):
     assert expect_value(grade(**masses)) == pytest.approx(score)
 
 
-def test_spellings_of_a_letter_add_up():
-    assert expect_value(grade(**{"A": 0.2, " A": 0.2, " T": 0.4})) == pytest.approx(0.5)
+def test_letters_are_spelled_with_a_space_too_where_an_engine_reports_as_many():
+    assert spell_letters(2) == (("A", " A"), ("B", " B")) and LETTERS[0] == ("A",)
+    for count in range(1, MAX_LABELS + 1):
+        assert count <= sum(map(len, spell_letters(count))) <= MAX_LABELS
 
 
 @given(st.lists(st.floats(0.001, 1), min_size=20, max_size=20))
@@ -71,7 +74,7 @@ async def test_verdict_with_few_letters_is_lost_with_a_warning(labels):
 
 async def test_criteria_are_averaged_and_one_lost_read_loses_the_verdict():
     async def ask(prompts, spellings):
-        assert spellings == tuple(spelling for letter in ALPHABET for spelling in (letter, f" {letter}"))
+        assert spellings == tuple(ALPHABET)
         return [grade(A=1.0), grade(T=1.0), grade(A=1.0), None]
 
     solutions = [build_completion("a"), build_completion("b")]
