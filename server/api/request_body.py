@@ -56,14 +56,14 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str], served_model: str) -> Model:
+def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str]) -> Model:
     """Decode, translate other servers' fields, and validate. Raises BadRequest for the first field that is wrong."""
     content = parse_json(body)
     try:
         if not compat.HEADERS.isdisjoint(headers) or (
             isinstance(content, dict) and not compat.FIELDS.isdisjoint(content)
         ):
-            content = compat.translate(content, headers, served_model)
+            content = compat.translate(content, headers)
         return model.model_validate(content)
     except ValidationError as error:
         raise to_bad_request(error) from None

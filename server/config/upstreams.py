@@ -54,6 +54,8 @@ def assign_keys(listed: str, upstreams: Sequence[str]) -> tuple[SecretStr | None
     if named and len(named) == len(parts):
         return tuple(SecretStr(named[name]) if named.get(name) else None for name in names)
     keys = [SecretStr(part) if part else None for part in parts]
+    if any(names) and any(re.fullmatch(r"[^=]+=.*[^=].*", part) for part in parts):
+        raise ValueError(KEYS_ERROR)  # a misspelt NAME=KEY would give the key to every upstream
     if named or len(keys) not in (1, len(upstreams)):
         raise ValueError(KEYS_ERROR)
     return tuple(keys * len(upstreams) if len(keys) == 1 else keys)

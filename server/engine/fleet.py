@@ -44,7 +44,9 @@ class Fleet:
         self._opening = [asyncio.create_task(backend.open(), name=name) for name, backend in self.backends.items()]
         if isinstance(self.first, HasApplication):
             await self._opening[0]
-        done, waiting = await asyncio.wait(self._opening, timeout=self.grace_seconds)
+        done, waiting = await asyncio.wait(
+            self._opening, timeout=self.grace_seconds, return_when=asyncio.FIRST_EXCEPTION
+        )
         while not done:
             done, waiting = await asyncio.wait(self._opening, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -56,6 +58,7 @@ class Fleet:
     async def close(self) -> None:
         for task in self._opening:
             task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
         for backend in self.backends.values():
             await backend.close()
 

@@ -106,9 +106,9 @@ class Metrics:
         counts = usage.prompt, usage.cached, usage.completion, usage.aborted, usage.verifier
         for kind, count in zip(TOKEN_KINDS, counts, strict=True):
             self.tokens.labels(name, kind).inc(count)
-        for model, own in usage_by_model(trace).items():
-            self.model_tokens.labels(model or plan.served_model).inc(own.completion)
-            self.model_failures.labels(model or plan.served_model).inc(len(own.failures))
+        for model, own in usage_by_model(trace, plan.served_model).items():
+            self.model_tokens.labels(model).inc(own.completion)
+            self.model_failures.labels(model).inc(len(own.failures))
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | TextEmitted)]
         if decoded:
             self.first_token.labels(name).observe(decoded[0].seconds)

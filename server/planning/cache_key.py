@@ -8,8 +8,9 @@ from cogitate.server.protocol.json import digest
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies import AnyStrategy
+from cogitate.strategies.core.vote_prior import VotePrior
 
-KEY_SCHEMA_VERSION = 6
+KEY_SCHEMA_VERSION = 7
 FIELDS_NOT_IN_KEY = {"stream", "stream_options", "user", "metadata", "cache", "model", "strategy"}
 FIELDS_NOT_IN_KEY |= {"store", "background", "previous_response_id"}
 """Fields that do not change the answer, and those that are resolved before the key is computed."""
@@ -18,7 +19,11 @@ FIELDS_NOT_IN_PLAIN_KEY = {"stream", "stream_options", "cache", "strategy"}
 
 
 def compute_cache_key(
-    request: AnyRequest | ResponsesRequest | DecisionRequest, strategy: AnyStrategy | None, card: ModelCard, tenant: str
+    request: AnyRequest | ResponsesRequest | DecisionRequest,
+    strategy: AnyStrategy | None,
+    card: ModelCard,
+    tenant: str,
+    prior: VotePrior | None = None,
 ) -> str:
     """Compute the SHA-256 of the resolved request, as 64 hex digits. It reveals nothing of the request."""
     content = {
@@ -28,6 +33,7 @@ def compute_cache_key(
         "model": identify_model(card, request.model),
         "models": identify_models(strategy, card) if strategy else {},
         "strategy": [strategy.model_dump(mode="json"), strategy.version] if strategy else None,
+        "prior": [prior.majority, prior.second, prior.others] if prior else None,
         "request": request.model_dump(mode="json", exclude_none=True, exclude=FIELDS_NOT_IN_KEY, by_alias=True),
     }
     return digest(content).hex()

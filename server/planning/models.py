@@ -26,10 +26,10 @@ def check_models(request: AnyRequest, strategy: AnyStrategy, card: ModelCard) ->
     for each in cards.values():
         if each:
             check_media(request, each)
+    _check_tokens(request)
     writer = next(map(cards.get, strategy.other_models.get("synthesis_model", ())), None) or card
     if not (drawing := strategy.other_models.get("models")):
         return replace(card, max_model_len=writer.max_model_len)
-    _check_tokens(request)
     ready = [each for each in map(cards.get, drawing) if each]
     if not ready:
         raise NotReady("None of these models has responded yet.", code="upstream_down")

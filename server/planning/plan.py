@@ -161,7 +161,8 @@ def build_plan(
     if has_token_fields(request):
         check_token_fields(request, card, max_answer_tokens(request))
     check_strategy_width(strategy, caller.limits.generations)
-    is_cacheable = request.cache != "no-store"
+    prior = find_prior(settings, request, name, strategy)
+    key = compute_cache_key(request, asked, card, caller.tenant, prior) if request.cache != "no-store" else None
     return Plan(
         request=request,
         model=request.model,
@@ -170,15 +171,22 @@ def build_plan(
         sampling=build_sampling(request, strategy, verifiers, shared.abilities),
         width=strategy.in_flight,
         cost=compute_cost(request, strategy, max_cost),
-        key=compute_cache_key(request, asked, card, caller.tenant) if is_cacheable else None,
+        key=key,
         caller=caller,
         abilities=shared.abilities,
         context=shared.max_model_len,
         served_model=name,
-        vote_prior=find_vote_prior(settings.vote_priors, name, preset_name(request.model, name, strategy)),
+        vote_prior=prior,
         warnings=describe_limit(asked, strategy, request.temperature),
         id=new_answer_id(request),
     )
+
+
+def find_prior(settings: Settings, request: AnyRequest, name: str, strategy: AnyStrategy) -> VotePrior | None:
+    """Returns the operator's prior on the votes of the request's model and preset; None where other models vote."""
+    if strategy.other_models.get("models"):
+        return None
+    return find_vote_prior(settings.vote_priors, name, preset_name(request.model, name, strategy))
 
 
 def _build_plain_plan(request: AnyRequest, card: ModelCard, caller: Caller, max_cost: int) -> Plan:

@@ -50,8 +50,8 @@ FIELDS = frozenset({*APPROACHES, *OPTIONS, "tts_scorer", "budget"})
 """Without any of these headers and fields there is nothing to translate."""
 
 
-def translate(body: object, headers: Mapping[str, str], model: str) -> object:
-    """Replace every foreign field by ours. `model`: the name of the served model. Raises BadRequest."""
+def translate(body: object, headers: Mapping[str, str]) -> object:
+    """Replace every foreign field by ours. Raises BadRequest."""
     for name in UNSUPPORTED_HEADERS:
         if name in headers:
             raise UnsupportedParameter(
@@ -62,18 +62,18 @@ def translate(body: object, headers: Mapping[str, str], model: str) -> object:
     body = dict(body)
     for field in APPROACHES:
         if field in body:
-            _translate_approach(body, field, model)
+            _translate_approach(body, field)
     if "tts_scorer" in body:
         _translate_scorer(body)
     _move_options(body)
     samples = headers.get("x-its-budget", body.get("budget"))
     if isinstance(samples, int | str) and not isinstance(samples, bool):
         body.pop("budget", None)
-        _translate_sample_count(body, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget", model)
+        _translate_sample_count(body, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget")
     return body
 
 
-def _translate_approach(body: JSONObject, field: str, model: str) -> None:
+def _translate_approach(body: JSONObject, field: str) -> None:
     approach, known = body.pop(field), APPROACHES[field]
     if not isinstance(approach, str) or approach not in known:
         names = ", ".join(known)
@@ -81,7 +81,7 @@ def _translate_approach(body: JSONObject, field: str, model: str) -> None:
     strategy = known[approach]
     if strategy is not None:
         _set_option(body, field, "name", strategy)
-    elif body.get("strategy") is not None or _model_names_strategy(body, model):
+    elif body.get("strategy") is not None or _model_names_strategy(body):
         raise BadRequest(f"{field} asks for no strategy, and the request names one: omit one of them.", param=field)
 
 
@@ -90,7 +90,7 @@ def _move_options(body: JSONObject) -> None:
         value = body.pop(option, None)
         if value is None:
             continue
-        if body.get("strategy") is None and "@" not in str(body.get("model")):
+        if body.get("strategy") is None and not _model_names_strategy(body):
             raise UnsupportedParameter(f"{option} is an option of a strategy: name one in strategy.", param=option)
         _set_option(body, option, option, value)
 
@@ -103,16 +103,16 @@ def _translate_scorer(body: JSONObject) -> None:
     _set_option(body, "tts_scorer", "verifier", SCORERS[scorer])
 
 
-def _translate_sample_count(body: JSONObject, samples: int | str, field: str, model: str) -> None:
+def _translate_sample_count(body: JSONObject, samples: int | str, field: str) -> None:
     if isinstance(samples, str) and not SAMPLE_COUNT.fullmatch(samples.strip()):
         raise BadRequest(f"{field} must be a number of samples.", param=field)
-    if body.get("strategy") is None and not _model_names_strategy(body, model):
+    if body.get("strategy") is None and not _model_names_strategy(body):
         body["strategy"] = "self_consistency"
     _set_option(body, field, "n", int(samples))
 
 
-def _model_names_strategy(body: JSONObject, model: str) -> bool:
-    return str(body.get("model")).startswith(f"{model}@")
+def _model_names_strategy(body: JSONObject) -> bool:
+    return "@" in str(body.get("model"))
 
 
 def _set_option(body: JSONObject, field: str, option: str, value: object) -> None:

@@ -140,7 +140,7 @@ def sum_by_model(plan: Plan, trace: Trace) -> dict[str, ModelUsage]:
     named = [name for names in plan.strategy.other_models.values() for name in names]
     if not named:
         return {}
-    spent = {name or plan.served_model: one for name, one in usage_by_model(trace).items()}
+    spent = usage_by_model(trace, plan.served_model)
     return {name: spent.get(name, ModelUsage()) for name in dict.fromkeys((*named, *spent))}
 
 

@@ -94,7 +94,8 @@ class StrategyRunner:
         engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
         card, reads = find_card(self.backend, plan.request.model), plan.request.cache != "refresh"
         key = compute_samples_key(plan, card)
-        async with self.samples.open(key, reads=reads, vocab_size=card.vocab_size) as stock:
+        keeps = plan.request.budget is None  # a budget selects short samples
+        async with self.samples.open(key, reads=reads, keeps=keeps, vocab_size=card.vocab_size) as stock:
             return await self._search(plan, conversation, self._open_session(plan, trace, engine, budget, stock))
 
     async def _search(self, plan: Plan, conversation: Conversation, session: Session) -> tuple[Body, Stopped]:

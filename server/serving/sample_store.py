@@ -1,7 +1,7 @@
 """Samples of searches, kept for later requests with the same prompt and sampling, which draw only what is missing.
 
 They live in the cache, per tenant and as long as answers do, each counted from when it was drawn; over Redis they are
-encrypted with the cache's secret. Of two requests that draw for one question at the same time the last one is kept.
+encrypted with the cache's secret. New samples join those that are kept when they are written.
 """
 
 from collections import defaultdict
@@ -18,6 +18,7 @@ from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.stock import SampleStock, identify
 from cogitate.strategies.core.types import Completion
 
+EMPTY_ENTRY = b"[]"
 MEMORY_PARTS = 4
 """In one process samples have this part of --cache-bytes, in addition to the answers' own."""
 
@@ -32,10 +33,12 @@ class SampleStore:
     run_in_background: Callable[[Coroutine[object, object, None]], None]
 
     @asynccontextmanager
-    async def open(self, key: str | None, *, reads: bool, vocab_size: int | None) -> AsyncIterator[SampleStock]:
+    async def open(
+        self, key: str | None, *, reads: bool, keeps: bool, vocab_size: int | None
+    ) -> AsyncIterator[SampleStock]:
         """Yield the samples under `key`, and keep those that the block draws. None: neither.
 
-        `reads`: whether earlier samples are used; without, new ones replace them.
+        `reads`: whether earlier samples are used; without, new ones replace them. `keeps`: whether new ones are kept.
         """
         old = await self._fetch(key, vocab_size) if reads and key else ()
         earlier = defaultdict[str, list[Completion]](list)
@@ -43,8 +46,8 @@ class SampleStore:
             earlier[sample.prompt].append(sample.to_completion())
         stock = SampleStock(earlier)
         yield stock
-        if key and stock.drawn:
-            self.run_in_background(self._put(key, old, stock))
+        if key and keeps and stock.drawn:
+            self.run_in_background(self._put(key, stock.drawn, vocab_size, replaces=not reads))
 
     async def _fetch(self, key: str, vocab_size: int | None) -> Sequence[StoredSample]:
         value = await self.cache.get(key)
@@ -55,10 +58,13 @@ class SampleStore:
         now = unix_time()
         return [sample for sample in samples if now - self.seconds < sample.created <= now]
 
-    async def _put(self, key: str, old: Sequence[StoredSample], stock: SampleStock) -> None:
-        size = sum(len(each.text) + len(each.token_ids) + len(each.logprobs) for each in stock.drawn)
-        entry = await offload(lambda: _encode(old, stock.drawn), size)
-        await self.cache.put(key, self.encryption.encrypt(key, entry))
+    async def _put(self, key: str, drawn: Sequence[Completion], vocab_size: int | None, *, replaces: bool) -> None:
+        old = () if replaces else await self._fetch(key, vocab_size)
+        size = sum(len(each.text) + len(each.token_ids) + len(each.logprobs) for each in drawn)
+        size += sum(len(each.text) + len(each.logprobs.ids if each.logprobs else each.token_ids) for each in old)
+        entry = await offload(lambda: _encode(old, drawn), size)
+        if len(entry) > len(EMPTY_ENTRY):
+            await self.cache.put(key, self.encryption.encrypt(key, entry))
 
 
 def build_sample_store(

@@ -1,7 +1,7 @@
 """A sample as JSON in the cache. What is read from there is checked like any input: a broken entry is a miss."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError, model_validator
@@ -63,6 +63,7 @@ class StoredSample(BaseModel):
     created: int
     prompt: str
     text: str
+    finish: Literal["stop", "length"]
     stopped_by: str | None
     token_ids: list[NonNegativeInt]
     prompt_tokens: NonNegativeInt
@@ -79,7 +80,7 @@ class StoredSample(BaseModel):
         return Completion(
             prompt=NO_PROMPT,
             text=self.text,
-            finish="stop",
+            finish=self.finish,
             stopped_by=self.stopped_by,
             token_ids=tuple(self.token_ids),
             prompt_tokens=self.prompt_tokens,
@@ -103,6 +104,7 @@ def encode_sample(prompt: str, sample: Completion, created: int) -> bytes | None
         "created": created,
         "prompt": prompt,
         "text": sample.text,
+        "finish": sample.finish,
         "stopped_by": sample.stopped_by,
         "token_ids": sample.token_ids,
         "prompt_tokens": sample.prompt_tokens,

@@ -70,19 +70,22 @@ class EarlyDecodes:
     _is_open: bool = False
     _spare: int | None = None
     """Tokens that may still be spent on them; None: no limit. One that is taken costs none of them."""
-    _open: list[EarlyDecode] = field(default_factory=list)
+    _open: dict[str, EarlyDecode] = field(default_factory=dict)
+    """By branch."""
+    _live: set[EarlyDecode] = field(default_factory=set)
+    """Those of them that are being decoded."""
     _ending: set[asyncio.Task[Completion | Exception]] = field(default_factory=set)
 
     @property
     def running(self) -> int:
         """How many are being decoded."""
-        return sum(not early.task.done() for early in self._open)
+        return len(self._live)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def __contains__(self, branch: object) -> bool:
-        return any(early.branch == branch for early in self._open)
+        return branch in self._open
 
     def open(self, spare: int | None) -> None:
         """Let decodes start, and spend `spare` tokens on those that nobody takes; None: no limit."""
@@ -93,33 +96,36 @@ class EarlyDecodes:
         if not self._is_open or not self._reserve(early.sampling.max_tokens):
             return
         early.task = asyncio.create_task(early.run(engine))
-        early.task.add_done_callback(lambda _: on_end())
-        self._open.append(early)
+        self._open[early.branch] = early
+        self._live.add(early)
+        early.task.add_done_callback(partial(self._end, early, on_end))
 
     def take(self, branch: str, prompt: Prompt, sampling: Sampling) -> EarlyDecode | None:
         """Return the branch's decode, which is then the caller's, where it is the same decode and has not failed."""
-        for early in self._open:
-            if early.branch == branch and early.prompt == prompt and early.sampling == sampling:
-                if early.has_failed:
-                    return None
-                self._open.remove(early)
-                self._refund(early, 0)
-                return early
-        return None
+        early = self._open.get(branch)
+        if early is None or early.prompt != prompt or early.sampling != sampling or early.has_failed:
+            return None
+        self._remove(early)
+        self._refund(early, 0)
+        return early
 
     def find(self, branch: str) -> Completion | None:
         """Return what a branch's decode has made; None where it has not ended, or failed."""
-        return next((early.made for early in self._open if early.branch == branch), None)
+        return early.made if (early := self._open.get(branch)) else None
 
     def depth_of(self, prompt: Prompt) -> int:
         """Return the depth of the search at the end of the early decode that `prompt` continues; 0 where none does."""
-        made = ((early, early.made) for early in self._open if len(early.prompt.segments) + 1 == len(prompt.segments))
+        made = (
+            (early, early.made)
+            for early in self._open.values()
+            if len(early.prompt.segments) + 1 == len(prompt.segments)
+        )
         return max((e.depth + m.completion_tokens for e, m in made if m and m.continuation == prompt), default=0)
 
     def retain(self, is_needed: Callable[[str], bool]) -> None:
         """Abort those of all other branches."""
-        for early in [early for early in self._open if not is_needed(early.branch)]:
-            self._open.remove(early)
+        for early in [early for branch, early in self._open.items() if not is_needed(branch)]:
+            self._remove(early)
             self._ending.add(early.task)
             early.task.add_done_callback(partial(self._settle, early))
             early.task.cancel()
@@ -132,6 +138,14 @@ class EarlyDecodes:
             await asyncio.wait(self._ending)
             await asyncio.sleep(0)
         return self._spare or 0
+
+    def _end(self, early: EarlyDecode, on_end: Callable[[], object], _: object) -> None:
+        self._live.discard(early)
+        on_end()
+
+    def _remove(self, early: EarlyDecode) -> None:
+        del self._open[early.branch]
+        self._live.discard(early)
 
     def _settle(self, early: EarlyDecode, _: object) -> None:
         self._ending.discard(early.task)

@@ -38,14 +38,13 @@ class Race:
         With a surplus these start once the old ones are consumed, so that nothing is decoded where they decide the
         vote; without one, at once.
         """
-        spared = len(old) + len(missing)
+        spared = len(missing) if self.surplus else 0
         async with AsyncExitStack() as stack:
             rest = await stack.enter_async_context(self._draw(missing)) if missing and not self.surplus else None
 
             async def iterate() -> AsyncIterator[Completion]:
                 nonlocal spared
                 for sample in old:
-                    spared -= 1
                     yield self.session.reuse(sample)
                 if missing:
                     spared = 0

@@ -1,9 +1,9 @@
 """Independent samples of prompts that outlive a search: a later search of the same prompt goes on from them.
 
 Sampling without a seed is memoryless, so that n samples of which k were drawn by an earlier search are distributed as n
-new ones. Two things are not kept for that reason: samples under a confidence threshold, which is a selection, and
-samples with a seed, which must be those of one search. Samples that were cut off or aborted are not kept either: an
-early stop prefers short samples a little, as it does within one search.
+new ones. Samples that were cut off by their own limit are kept for that reason, and these are not: samples under a
+confidence threshold or of a request with a budget, which are a selection, and samples with a seed, which must be those
+of one search. Aborted ones are not kept either: an early stop prefers short samples a little, as within one search.
 """
 
 import hashlib
@@ -38,8 +38,8 @@ class SampleStock:
         return taken, missing
 
     def add(self, sample: Completion) -> None:
-        """Keep a sample of this search, if it came to its end."""
-        if sample.finish == "stop":
+        """Keep a sample of this search, if it came to its end or to the client's limit."""
+        if sample.finish in ("stop", "length"):
             self.drawn.append(sample)
 
 

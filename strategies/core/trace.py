@@ -208,16 +208,16 @@ class ModelUsage:
     """The reason of each decode that failed."""
 
 
-def usage_by_model(trace: Trace) -> dict[str, ModelUsage]:
-    """Return what each model did, by name; the empty name is the request's own model."""
+def usage_by_model(trace: Trace, own_model: str) -> dict[str, ModelUsage]:
+    """Return what each model did, by name. `own_model`: the name of the request's own, whose prompts name none."""
     models = defaultdict[str, ModelUsage](ModelUsage)
     for event in trace:
         if isinstance(event, Sampled | Aborted):
-            own = models[event.completion.prompt.model]
+            own = models[event.completion.prompt.model or own_model]
             own.completion += 0 if event.completion.reused else event.completion.completion_tokens
             own.candidates += isinstance(event, Sampled) and event.role in CANDIDATE_ROLES
         elif isinstance(event, Failed):
-            models[event.model].failures.append(event.reason)
+            models[event.model or own_model].failures.append(event.reason)
     return models
 
 

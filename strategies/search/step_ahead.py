@@ -23,6 +23,8 @@ from cogitate.strategies.search.steps import Path, StepwiseOptions, stop_of
 
 MAX_STEPS_AHEAD = 3
 """Steps beyond the current one that may start."""
+MAX_SLOTS = 32
+"""Wider searches start nothing early: the time to choose grows with the square of the width."""
 
 
 class Forecast(Protocol):
@@ -44,8 +46,8 @@ class Forecast(Protocol):
 
 
 def step_ahead(options: StepwiseOptions, run: Run, forecast: Forecast, *, sweep: int = 0) -> OnEnd | None:
-    """Return what starts steps beyond that of `forecast`, as its paths end it; None where the options forbid it."""
-    if not options.speculate:
+    """Return what starts steps beyond that of `forecast`, as its paths end it; None where nothing may start early."""
+    if not options.speculate or len(forecast.slots) > MAX_SLOTS:
         return None
     return StepAhead(run, forecast, options.verifiers[0], options.aggregation, sweep).on_end
 
@@ -80,6 +82,8 @@ class StepAhead:
 
     def fill(self) -> None:
         """Start the steps that the search would choose now, the nearest first, in the slots that are free."""
+        if not self._has_room:
+            return
         forecast: Forecast | None = self.forecast
         children: Sequence[Path | None] = self._children
         for _ in range(MAX_STEPS_AHEAD):

@@ -90,7 +90,8 @@ class StepwiseOptions(VerifierOptions):
     speculate: bool = Field(
         default=False,
         description="While the last paths of a step are decoded, start the next steps of those that have ended. The "
-        "answer stays the same; the steps of paths that are then not retained are dropped, and counted as aborted.",
+        "answer stays the same; the steps of paths that are then not retained are dropped, and counted as aborted. Not "
+        "with more than 32 paths at once.",
     )
 
     @property
@@ -134,7 +135,9 @@ class StepwiseOptions(VerifierOptions):
         """
         texts = [path.text for path in paths]
         names = name_branches(texts, last=last, sweep=sweep)
-        run.early.retain(partial(is_branch_of, names, sweep, {*texts}))
+        is_needed = partial(is_branch_of, names, sweep, {*texts})
+        # Steps beyond this one that still run would take slots of this one's.
+        run.early.retain(lambda name: name in names or (is_needed(name) and run.early.find(name) is not None))
         extended = await extend_paths(paths, run, last=last, names=names, on_end=on_end)
         pairs = zip(paths, extended, strict=True)
         changed = {path.text: path for old, path in pairs if path and path.text.strip() != old.text.strip()}
