@@ -41,6 +41,6 @@ async def complete(request: Request) -> Response:
 async def _answer(request: Request, model: type[ChatRequest] | type[CompletionRequest]) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    parsed = parse_body(await read_body(request), model, request.headers)
+    parsed = parse_body(await read_body(request), model, request.headers, service.list_names)
     plan = build_plan(parsed, service.find_card(parsed.model), service.settings, service.verifiers, caller(request))
     return await respond(service, plan, request, ENCODING, stream=bool(parsed.stream))

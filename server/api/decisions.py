@@ -24,7 +24,7 @@ router = APIRouter(responses=ERRORS)
 async def decide(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
-    parsed = parse_body(await read_body(request), DecisionRequest, request.headers)
+    parsed = parse_body(await read_body(request), DecisionRequest, request.headers, service.list_names)
     plan = build_decision_plan(parsed, service.find_card(parsed.model), service.settings, caller(request))
     with rename_fields_in_errors():
         return await respond(service, plan, request, Encoding(relabel_decision), stream=False)

@@ -36,7 +36,7 @@ async def create_message(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     model = BetaMessagesRequest if is_beta(request.headers) else MessagesRequest
-    parsed = parse_body(await read_body(request), model, request.headers)
+    parsed = parse_body(await read_body(request), model, request.headers, service.list_names)
     encoding = Encoding(partial(render_message, parsed), partial(messages_stream.stream, parsed))
     return await respond(service, _plan(request, service, parsed), request, encoding, stream=parsed.stream)
 
@@ -51,7 +51,7 @@ async def count_tokens(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     model = BetaCountTokensRequest if is_beta(request.headers) else CountTokensRequest
-    parsed = parse_body(await read_body(request), model, request.headers)
+    parsed = parse_body(await read_body(request), model, request.headers, service.list_names)
     tokens = await service.runner.count_tokens(_plan(request, service, parsed))
     if tokens is None:
         raise NotFound(

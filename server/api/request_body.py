@@ -5,7 +5,7 @@ envelope, leaves the connection open for the rest of the body, and replaces an e
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -56,14 +56,19 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def parse_body(body: bytes, model: type[Model], headers: Mapping[str, str]) -> Model:
-    """Decode, translate other servers' fields, and validate. Raises BadRequest for the first field that is wrong."""
+def parse_body(
+    body: bytes, model: type[Model], headers: Mapping[str, str], list_names: Callable[[], Collection[str]]
+) -> Model:
+    """Decode, translate other servers' fields, and validate. `list_names`: returns the names of the served models.
+
+    Raises BadRequest for the first field that is wrong.
+    """
     content = parse_json(body)
     try:
         if not compat.HEADERS.isdisjoint(headers) or (
             isinstance(content, dict) and not compat.FIELDS.isdisjoint(content)
         ):
-            content = compat.translate(content, headers)
+            content = compat.translate(content, headers, list_names())
         return model.model_validate(content)
     except ValidationError as error:
         raise to_bad_request(error) from None

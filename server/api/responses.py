@@ -33,7 +33,7 @@ async def create_response(request: Request) -> Response:
     service: Service = request.app.state.service
     service.check_ready()
     sender = caller(request)
-    parsed = parse_body(await read_body(request), ResponsesRequest, request.headers)
+    parsed = parse_body(await read_body(request), ResponsesRequest, request.headers, service.list_names)
     if parsed.previous_response_id is not None:
         parsed = await continue_response(service, parsed, sender)
     chat = parsed.to_chat()

@@ -58,9 +58,17 @@ class Fleet:
     async def close(self) -> None:
         for task in self._opening:
             task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await self._wait_for_ends()
         for backend in self.backends.values():
             await backend.close()
+
+    async def _wait_for_ends(self) -> None:
+        """Wait until nothing opens any more; `open` has raised, or logged, the failure that counts."""
+        if self._opening:
+            await asyncio.wait(self._opening)
+        for task in self._opening:
+            if not task.cancelled():
+                task.exception()  # else it is logged as never retrieved
 
     async def wait_for_failure(self) -> str:
         waiting = [asyncio.create_task(backend.wait_for_failure()) for backend in self.backends.values()]

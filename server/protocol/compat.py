@@ -17,7 +17,7 @@ An approach without a counterpart is an error that names it, and so are contradi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cogitate.server.errors import BadRequest, UnsupportedParameter
@@ -50,8 +50,8 @@ FIELDS = frozenset({*APPROACHES, *OPTIONS, "tts_scorer", "budget"})
 """Without any of these headers and fields there is nothing to translate."""
 
 
-def translate(body: object, headers: Mapping[str, str]) -> object:
-    """Replace every foreign field by ours. Raises BadRequest."""
+def translate(body: object, headers: Mapping[str, str], models: Collection[str]) -> object:
+    """Replace every foreign field by ours. `models`: the names of the served models. Raises BadRequest."""
     for name in UNSUPPORTED_HEADERS:
         if name in headers:
             raise UnsupportedParameter(
@@ -62,18 +62,18 @@ def translate(body: object, headers: Mapping[str, str]) -> object:
     body = dict(body)
     for field in APPROACHES:
         if field in body:
-            _translate_approach(body, field)
+            _translate_approach(body, field, models)
     if "tts_scorer" in body:
         _translate_scorer(body)
-    _move_options(body)
+    _move_options(body, models)
     samples = headers.get("x-its-budget", body.get("budget"))
     if isinstance(samples, int | str) and not isinstance(samples, bool):
         body.pop("budget", None)
-        _translate_sample_count(body, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget")
+        _translate_sample_count(body, samples, "X-ITS-Budget" if "x-its-budget" in headers else "budget", models)
     return body
 
 
-def _translate_approach(body: JSONObject, field: str) -> None:
+def _translate_approach(body: JSONObject, field: str, models: Collection[str]) -> None:
     approach, known = body.pop(field), APPROACHES[field]
     if not isinstance(approach, str) or approach not in known:
         names = ", ".join(known)
@@ -81,16 +81,16 @@ def _translate_approach(body: JSONObject, field: str) -> None:
     strategy = known[approach]
     if strategy is not None:
         _set_option(body, field, "name", strategy)
-    elif body.get("strategy") is not None or _model_names_strategy(body):
+    elif body.get("strategy") is not None or _model_names_strategy(body, models):
         raise BadRequest(f"{field} asks for no strategy, and the request names one: omit one of them.", param=field)
 
 
-def _move_options(body: JSONObject) -> None:
+def _move_options(body: JSONObject, models: Collection[str]) -> None:
     for option in OPTIONS:
         value = body.pop(option, None)
         if value is None:
             continue
-        if body.get("strategy") is None and not _model_names_strategy(body):
+        if body.get("strategy") is None and not _model_names_strategy(body, models):
             raise UnsupportedParameter(f"{option} is an option of a strategy: name one in strategy.", param=option)
         _set_option(body, option, option, value)
 
@@ -103,16 +103,17 @@ def _translate_scorer(body: JSONObject) -> None:
     _set_option(body, "tts_scorer", "verifier", SCORERS[scorer])
 
 
-def _translate_sample_count(body: JSONObject, samples: int | str, field: str) -> None:
+def _translate_sample_count(body: JSONObject, samples: int | str, field: str, models: Collection[str]) -> None:
     if isinstance(samples, str) and not SAMPLE_COUNT.fullmatch(samples.strip()):
         raise BadRequest(f"{field} must be a number of samples.", param=field)
-    if body.get("strategy") is None and not _model_names_strategy(body):
+    if body.get("strategy") is None and not _model_names_strategy(body, models):
         body["strategy"] = "self_consistency"
     _set_option(body, field, "n", int(samples))
 
 
-def _model_names_strategy(body: JSONObject) -> bool:
-    return "@" in str(body.get("model"))
+def _model_names_strategy(body: JSONObject, models: Collection[str]) -> bool:
+    name, at, _ = str(body.get("model")).rpartition("@")
+    return bool(at) and name in models
 
 
 def _set_option(body: JSONObject, field: str, option: str, value: object) -> None:

@@ -107,6 +107,11 @@ class Service:
         """Returns the card of the model that a request names. Raises NotReady where it has not responded yet."""
         return self.backend.find_card(model) if isinstance(self.backend, Fleet) else self.backend.card
 
+    def list_names(self) -> frozenset[str]:
+        """Returns every name of a model, without suffixes."""
+        card = self.backend.card
+        return frozenset((*card.names, *card.others))
+
     def check_ready(self) -> None:
         """Raises NotReady, or ShuttingDown while draining, where requests cannot be answered now."""
         if self.jobs.draining:

@@ -75,3 +75,13 @@ def test_upstream_stands_beside_the_model_in_this_process_under_another_name(tmp
     assert list(backend.backends) == [own, "org/large"] and backend.upstream_names == ("org/large",)
     with pytest.raises(CannotStart, match="choose another"):
         build_backend(Settings(model=own, upstream=(f"{own}=http://a/v1",)), lambda line: None)
+
+
+@pytest.mark.parametrize("keys", ["larg=sk-secret", "smal=k1,larg=k2", "small=k1,larg=k2"])
+def test_misspelt_name_gives_no_key_to_another_upstream(keys):
+    with pytest.raises(ValidationError, match="COGITATE_UPSTREAM_API_KEY must have one key"):
+        remotely(SMALL, LARGE, upstream_api_key=keys)
+
+
+def test_key_that_ends_in_equals_signs_is_a_key():
+    assert secrets(remotely(SMALL, LARGE, upstream_api_key="a2V5==")) == ["a2V5==", "a2V5=="]

@@ -58,3 +58,13 @@ def test_server_stops_votes_by_the_prior_of_the_model(tmp_path):
         assert server.ask(strategy=vote).json()["cogitate"]["candidates"] == 1
     with live(ScriptedEngine(["\\boxed{1}"])) as server:
         assert server.ask(strategy=vote).json()["cogitate"]["candidates"] == 3
+
+
+def test_answer_that_one_prior_decided_is_not_served_under_another(tmp_path):
+    vote, path = {"name": "self_consistency", "n": 16, "concurrency": 1}, tmp_path / "priors.json"
+    add_vote_prior(path, "scripted", EASY)
+    add_vote_prior(path, "scripted@careful", HARD)
+    with live(ScriptedEngine(["\\boxed{1}"]), vote_priors=path, presets={"careful": vote}) as server:
+        plain, careful = server.ask(strategy=vote), server.ask(model="scripted@careful")
+    assert "x-cache" not in careful.headers
+    assert careful.json()["cogitate"]["candidates"] > plain.json()["cogitate"]["candidates"]

@@ -10,7 +10,7 @@ from tests.fakes.live_server import live
 
 
 def translate_body(headers=None, **body):
-    return translate(body, Headers(headers or {}))
+    return translate(body, Headers(headers or {}), {"m"})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_field_without_counterpart_or_with_a_contradiction_is_rejected_by_name(h
 
 @pytest.mark.parametrize("body", [None, [], "x", 3])
 def test_body_that_is_no_object_is_unchanged(body):
-    assert translate(body, Headers({})) == body
+    assert translate(body, Headers({}), {"m"}) == body
 
 
 @pytest.mark.live

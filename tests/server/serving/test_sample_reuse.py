@@ -143,11 +143,18 @@ def test_refresh_replaces_what_is_kept():
     assert third["decodes"] == 2 and third["cogitate"]["answer"] == "2"
 
 
-def test_cut_off_and_failed_samples_are_drawn_anew():
+def test_failed_samples_are_drawn_anew_and_cut_off_ones_are_not():
     replies = ["word " * 50, SampleFailed("gone"), *box(1) * 14]
     with live(ScriptedEngine(replies)) as server:
         ask(server, 8, max_tokens=20)
-        assert ask(server, 8, strategy=vote(8, confidence=0.9), max_tokens=20)["decodes"] == 2
+        assert ask(server, 8, strategy=vote(8, confidence=0.9), max_tokens=20)["decodes"] == 1
+
+
+def test_samples_under_a_budget_are_not_kept_and_those_that_are_kept_are_used_under_one():
+    with live(ScriptedEngine(box(1))) as server:
+        assert ask(server, 4, budget={"tokens": 2000})["decodes"] == 4
+        assert ask(server, 8)["decodes"] == 8
+        assert ask(server, 16, budget={"tokens": 4000})["decodes"] == 8
 
 
 def test_tenants_share_no_samples(tmp_path):

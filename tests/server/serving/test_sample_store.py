@@ -21,6 +21,7 @@ VALID = {
     "created": 0,
     "prompt": "p",
     "text": "so",
+    "finish": "stop",
     "stopped_by": None,
     "token_ids": [1, 2],
     "prompt_tokens": 3,
@@ -50,11 +51,11 @@ def run_store(*, put: bytes | None = None, drawn: tuple[Completion, ...] = (), s
         store = SampleStore(MemoryCache(), Encryption(None), seconds, start)
         if put is not None:
             await store.cache.put(KEY, put)
-        async with store.open(KEY, reads=True, vocab_size=100) as stock:
+        async with store.open(KEY, reads=True, keeps=True, vocab_size=100) as stock:
             stock.drawn += drawn
         for task in tasks:
             await task
-        async with store.open(KEY, reads=True, vocab_size=100) as stock:
+        async with store.open(KEY, reads=True, keeps=True, vocab_size=100) as stock:
             return (
                 stock.take([PROMPT] * 999)[0] if drawn else [one for found in stock.earlier.values() for one in found]
             )
@@ -145,10 +146,36 @@ def test_failed_search_keeps_nothing():
     async def main() -> SampleStock:
         store = SampleStore(MemoryCache(), Encryption(None), 60, lambda work: work.close())
         with pytest.raises(ZeroDivisionError):
-            async with store.open(KEY, reads=True, vocab_size=None) as stock:
+            async with store.open(KEY, reads=True, keeps=True, vocab_size=None) as stock:
                 stock.drawn.append(build_sample())
                 raise ZeroDivisionError
-        async with store.open(KEY, reads=True, vocab_size=None) as stock:
+        async with store.open(KEY, reads=True, keeps=True, vocab_size=None) as stock:
             return stock
 
     assert asyncio.run(main()).earlier == {}
+
+
+def test_slower_request_does_not_bring_back_what_a_refresh_replaced():
+    async def main() -> list[str]:
+        tasks: list[asyncio.Task[None]] = []
+        store = SampleStore(MemoryCache(), Encryption(None), 60, lambda work: tasks.append(asyncio.ensure_future(work)))
+
+        async def keep(text: str, *, reads: bool) -> None:
+            async with store.open(KEY, reads=reads, keeps=True, vocab_size=100) as stock:
+                stock.drawn.append(build_sample(text=text))
+
+        async def settle() -> None:
+            while tasks:
+                await tasks.pop()
+
+        await keep("old", reads=True)
+        await settle()
+        async with store.open(KEY, reads=True, keeps=True, vocab_size=100) as slow:
+            await keep("fresh", reads=False)
+            await settle()
+            slow.drawn.append(build_sample(text="late"))
+        await settle()
+        async with store.open(KEY, reads=True, keeps=False, vocab_size=100) as stock:
+            return [one.text for found in stock.earlier.values() for one in found]
+
+    assert asyncio.run(main()) == ["fresh", "late"]

@@ -122,6 +122,7 @@ def test_error_of_the_last_model_is_the_clients_where_all_are_lost():
         ({"strategy": "self_consistency", "order": "together"}, 400, "strategy"),
         ({"strategy": "self_consistency", "models": ["small", "large"], "order": "best"}, 400, "strategy.order"),
         ({"strategy": "self_consistency", "models": ["small"], "logit_bias": {"3": 1}}, 400, "logit_bias"),
+        ({"strategy": "synthesis", "synthesis_model": "large", "logit_bias": {"3": 1}}, 400, "logit_bias"),
         ({"strategy": "best_of_n", "verifier_model": "huge"}, 404, "verifier_model"),
         ({"strategy": {"name": "best_of_n", "verifier": "number"}, "verifier_model": "large"}, 400, JUDGE),
         ({"strategy": "self_consistency", "synthesis_model": "large"}, 400, "synthesis_model"),
@@ -147,3 +148,19 @@ def test_copies_of_each_model_are_decoded_once():
         body = server.ask(model="small", strategy="self_consistency", models=CASCADE, temperature=0).json()
         assert calls(engines) == {"small": 1, "large": 1}
     assert "copies" in body["cogitate"]["warnings"][0]
+
+
+@pytest.mark.parametrize("name", ["selection", "best_of_n", "synthesis"])
+def test_bill_by_model_is_the_bill_where_the_own_model_both_draws_and_judges(name):
+    with serve() as (server, _):
+        body = server.ask(model="small", strategy={"name": name, "n": 4}, models=["small", "large"]).json()
+        spent = body["cogitate"]["models"]
+        assert sum(one["completion_tokens"] for one in spent.values()) == body["usage"]["completion_tokens"]
+        assert spent["small"]["candidates"] >= 2 <= spent["large"]["candidates"]
+
+
+def test_suffix_of_every_model_names_a_strategy_beside_foreign_fields():
+    with serve() as (server, _):
+        for model in ("small", "large"):
+            body = server.ask(model=f"{model}@best_of_n", headers={"X-ITS-Budget": "2"}).json()
+            assert body["cogitate"]["strategy"] == "best_of_n", body

@@ -38,7 +38,7 @@ def test_next_model_is_asked_where_the_vote_is_open_and_the_votes_are_counted_to
     finished, session, calls = run(counted(4, 8), small=[RIGHT, WRONG], concurrency=1)
     assert calls[""] == 0
     assert (finished.outcome.answer.raw, finished.outcome.agreement) == ("42", 7 / 9)
-    by_model = usage_by_model(session.trace)
+    by_model = usage_by_model(session.trace, "own")
     assert {name: one.candidates for name, one in by_model.items()} == {"small": 4, "large": 5}
     assert sum(one.completion for one in by_model.values()) == usage(session.trace).completion
 
@@ -68,7 +68,7 @@ def test_lost_model_leaves_the_vote_to_the_next_one():
     session = build_session(own)
     assert solve(strategy, session).outcome.answer.raw == "42"
     assert {event.model for event in events(session, Failed)} == {"small"}
-    assert usage_by_model(session.trace)["small"].failures == ["down"] * 4
+    assert usage_by_model(session.trace, "own")["small"].failures == ["down"] * 4
 
 
 def test_last_model_that_fails_leaves_the_vote_of_the_earlier_ones():

@@ -107,11 +107,14 @@ def test_second_wave_takes_other_samples_than_the_first():
     assert len(texts) == 8 and texts == [sample.text for sample in first.stock.drawn]
 
 
-@pytest.mark.parametrize("kept", ["cut off", "failed"])
-def test_samples_that_did_not_end_are_not_kept(kept):
-    replies = ["word " * 200, *box(1)] if kept == "cut off" else [SampleFailed("gone"), *box(1)]
-    first, _ = search(vote(2), replies)
+def test_failed_samples_are_not_kept():
+    first, _ = search(vote(2), [SampleFailed("gone"), *box(1)])
     assert [sample.text for sample in first.stock.drawn] == box(1)
+
+
+def test_samples_that_reached_their_limit_are_kept_lest_short_ones_be_selected():
+    first, _ = search(vote(2), ["word " * 200, *box(1)])
+    assert sorted(sample.finish for sample in first.stock.drawn) == ["length", "stop"]
 
 
 def test_samples_under_a_confidence_threshold_are_not_kept():
