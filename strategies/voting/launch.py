@@ -10,8 +10,9 @@ a small vote is not all bet. Two things follow, without a rule of their own:
 - Once votes differ, k rises (of `beta`: 4 at no votes, 5 at 1:1, 6 at 2:2), and more are started than have ended.
 
 A wider launch also lets short samples vote first, which are not the right ones more often. Under load k are in flight,
-and at most a quarter of n or four: bets are paid by the requests that wait. What the constants give on thirteen banks is
-in deploy/results/launch.md. Adaptive-Consistency (arXiv:2305.11860) draws one at a time, which needs the fewest tokens and takes as many times as long as votes are cast.
+and at most a quarter of n or four: bets are paid by the requests that wait. What the constants give on thirteen banks
+is in deploy/results/launch.md. Adaptive-Consistency (arXiv:2305.11860) draws one at a time, which needs the fewest
+tokens and takes as many times as long as votes are cast.
 """
 
 import math
