@@ -135,6 +135,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="pairs of loads for each row")
     parser.add_argument("--starts", type=int, default=3, help="pairs of starts of the server; 0: none")
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        nargs="*",
+        default=[*REQUESTS_PER_WORKER],
+        choices=[*REQUESTS_PER_WORKER],
+        help="concurrencies to measure",
+    )
     options = parser.parse_args()
     rounds, table = options.rounds, Table()
     if options.starts > 1:
@@ -147,7 +155,7 @@ async def main() -> None:
             timeout=300, limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
         ) as client,
     ):
-        for concurrency in REQUESTS_PER_WORKER:
+        for concurrency in options.at_once:
             say(f"{concurrency} at once")
             await measure(client, ours, vllms, concurrency, rounds, table)
     print(table.markdown())
