@@ -14,7 +14,8 @@ from tests.fakes.redis_server import PROGRAM, RedisServer
 from tests.resilience.measure import read_metric, wait_until
 from tests.resilience.server_process import Server
 
-KEYS = {name: f"cog-{name}" for name in ("alice", "bob")}
+KEYS = {name: f"cog-{name}" for name in ("alice", "carol")}
+"""Names long enough that ciphertext does not contain one by chance."""
 KEYS_FILE = "".join(f"{hashlib.sha256(key.encode()).hexdigest()} {name}\n" for name, key in KEYS.items())
 VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 LOCK = b":lock"
