@@ -41,6 +41,11 @@ class UnitTestResult:
     detail: str = ""
     """Why it was refused."""
 
+    @property
+    def ran(self) -> bool:
+        """Whether the sandbox started it; otherwise `passed` is no verdict on the program."""
+        return self.reason != "refused"
+
 
 class Programs(Protocol):
     """Runs programs. Cancelling the caller kills what runs for it. Raises ProgramsOff where programs are disabled."""

@@ -24,6 +24,7 @@ from cogitate.strategies.core.prompts import WRITE_TESTS
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Completion, Message, Prompt
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
+from cogitate.strategies.verifiers.unit_tests import NOT_RUN
 from cogitate.strategies.verifiers.written_tests import find_functions, parse_tests, select_tests
 
 MAX_TEST_TOKENS = 512
@@ -54,9 +55,11 @@ class Agreement(VerifierDefaults):
         results = await run_all(
             [self.programs.test(source, list(weights), call_seconds=MAX_CALL_SECONDS) for source in distinct]
         )
-        passed = {source: result.passed for source, result in zip(distinct, results, strict=True)}
-        scores = score_agreement([passed[source] if source else () for source in sources], list(weights.values()))
-        return [Verdict((score,)) for score in scores]
+        passed = {source: result.passed for source, result in zip(distinct, results, strict=True) if result.ran}
+        rated = [source for source in sources if source is None or source in passed]
+        scores = iter(score_agreement([passed.get(source or "", ()) for source in rated], list(weights.values())))
+        lost = Verdict((), warnings=(NOT_RUN,))
+        return [Verdict((next(scores),)) if not source or source in passed else lost for source in sources]
 
     async def _write_tests(self, question: Prompt, width: int, ask: Ask) -> list[str]:
         """Return the tests of all replies, of which `width` are in flight at once."""

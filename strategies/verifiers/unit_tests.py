@@ -1,7 +1,7 @@
 """Runs the client's tests against a solution's program in the sandbox. The score is the share of tests that pass.
 
 The sandbox runs tests and program in separate processes: nothing that a program does to its own process makes a test
-pass. A solution without a program passes no test.
+pass. A solution without a program passes no test; one that the sandbox refused to run has no verdict.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Completion, Prompt
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
+NOT_RUN = "the sandbox refused to run a candidate's program; the candidate was not scored"
+
 
 @dataclass(frozen=True, slots=True)
 class UnitTests(VerifierDefaults):
@@ -24,11 +26,11 @@ class UnitTests(VerifierDefaults):
     tests: tuple[str, ...]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        return [Verdict((score,)) for score in await run_all([self._score(solution) for solution in solutions])]
+        return await run_all([self._test(solution) for solution in solutions])
 
-    async def _score(self, solution: Completion) -> float:
+    async def _test(self, solution: Completion) -> Verdict:
         source = extract_program(final_text(solution))
         if source is None:
-            return 0.0
+            return Verdict((0.0,))
         result = await self.programs.test(source, self.tests)
-        return sum(result.passed) / len(self.tests)
+        return Verdict((sum(result.passed) / len(self.tests),)) if result.ran else Verdict((), warnings=(NOT_RUN,))

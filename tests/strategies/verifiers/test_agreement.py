@@ -30,12 +30,12 @@ TESTS = fence("assert double(3) == 6\nassert double(-1) == -2\nassert double(2) 
 BAD_TESTS = fence("assert double(3) == 9")
 
 
-def run_best_of_n(candidates, tests, **options):
+def run_best_of_n(candidates, tests, refuses=(), **options):
     replies = iter([*candidates, *tests])
     engine = ScriptedEngine(lambda prompt, sampling: next(replies))
     session = build_session(engine)
     strategy = BestOfN(n=len(candidates), verifier="agreement", test_samples=len(tests), **options)
-    session.verifiers = strategy.build_verifiers(session.verifiers, InProcessPrograms())
+    session.verifiers = strategy.build_verifiers(session.verifiers, InProcessPrograms(refuses=refuses))
     return solve(strategy, session), session, strategy, engine
 
 
@@ -54,6 +54,12 @@ def test_a_candidate_without_a_program_scores_nothing():
     finished, session, *_ = run_best_of_n(["no program", RIGHT], [TESTS])
     assert finished.outcome.completion.text == RIGHT
     assert {event.completion.text: event.score for event in events(session, Scored)}["no program"] == 0
+
+
+def test_a_program_that_the_sandbox_refused_has_no_score():
+    _, session, *_ = run_best_of_n([WRONG, RIGHT], [TESTS], refuses=("def double(x):\n    return x ** 2",))
+    scored = {event.completion.text: event.score for event in events(session, Scored)}
+    assert scored[WRONG] is None and scored[RIGHT] == 1
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,8 @@ def test_score_is_the_share_of_passing_tests():
 
 def test_program_inside_an_open_thought_passes_no_test():
     assert scores(UnitTests(InProcessPrograms(), TESTS), f"<think> say {RIGHT}", RIGHT) == [(0.0,), (1.0,)]
+
+
+def test_program_that_the_sandbox_refused_has_no_verdict():
+    refuses = ("def f(x): return 0",)
+    assert scores(UnitTests(InProcessPrograms(refuses=refuses), TESTS), WRONG, RIGHT) == [(), (1.0,)]
