@@ -1,6 +1,6 @@
 """Authentication: ASGI middleware that resolves the API key of every request to a tenant and its limits.
 
-Keys are sent as `Authorization: Bearer KEY`; to Anthropic's routes also as `x-api-key: KEY`.
+Keys are sent as `Authorization: Bearer KEY`; by Anthropic's clients also as `x-api-key: KEY`.
 """
 
 from dataclasses import dataclass, field

@@ -206,6 +206,7 @@ def test_key_is_taken_from_either_header(tmp_path):
     with live(ScriptedEngine([BOXED]), api_keys_file=tmp_path / "keys") as server:
         with connect(server, api_key=key) as client:
             assert client.messages.create(**FIELDS).content[0].text == BOXED
+            assert FIELDS["model"] in [model.id for model in client.models.list()]
         with connect(server, api_key=None, auth_token=key) as client:
             assert client.messages.create(**FIELDS).content[0].text == BOXED
         assert ask(server, headers={"Authorization": f"Bearer {key}", "x-api-key": "sk-ant-other"}).status_code == 200
