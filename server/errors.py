@@ -27,8 +27,27 @@ ApiError                          base class
 from collections.abc import Mapping
 from pathlib import Path
 from traceback import extract_tb
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
+Limit = Literal[
+    "wrong_keys",
+    "key_requests",
+    "key_generations",
+    "server_requests",
+    "server_generations",
+    "engine_queue",
+    "upstream_busy",
+]
+"""The limits that a 429 is due to: those of a client's address and of its key, of this server, and of its engine."""
+REASONS = (
+    *("invalid_request", "context_length_exceeded", "unsupported_parameter", "cost_exceeded"),
+    *("invalid_api_key", "permission_denied", "not_found", "model_not_found", "previous_response_not_found"),
+    *("method_not_supported", "request_timeout", "request_too_large", "unsupported_media_type", "misdirected_request"),
+    *("idempotency_key_reused", *get_args(Limit), "request_cancelled", "internal_error"),
+    *("engine_error", "upstream_refused", "upstream_not_found", "upstream_down"),
+    *("not_ready", "shutting_down", "engine_stalled", "engine_dead", "deadline_exceeded", "budget_exhausted", "other"),
+)
+"""Why requests are refused or fail. `other`: an error that an application of the engine's own has rendered."""
 MAX_MESSAGE_BYTES = 800
 MAX_PARAM_BYTES = 120
 """Limits of the envelope's fields. Clients choose the names of fields, and an error response stays below 2 kB."""
@@ -49,11 +68,18 @@ class ApiError(Exception):
     type: ClassVar[str] = "server_error"
     code: str | None = None
     headers: Mapping[str, str] = {}
+    kind: ClassVar[str] = "internal_error"
+    """The reason of an error without a code."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message, self.code = truncate(message, MAX_MESSAGE_BYTES), code or self.code
         self.param = None if param is None else truncate(param, MAX_PARAM_BYTES)
+
+    @property
+    def reason(self) -> str:
+        """The reason in metrics and in the log, one of REASONS: finer than the code where clients need not know."""
+        return self.code or self.kind
 
     @property
     def body(self) -> dict[str, object]:
@@ -64,6 +90,7 @@ class ApiError(Exception):
 class BadRequest(ApiError):
     status = 400
     type = "invalid_request_error"
+    kind = "invalid_request"
 
 
 class ContextTooLong(BadRequest):
@@ -90,6 +117,7 @@ class Forbidden(ApiError):
 class NotFound(ApiError):
     status = 404
     type = "invalid_request_error"
+    kind = "not_found"
 
 
 class ModelNotFound(NotFound):
@@ -161,10 +189,15 @@ class Overloaded(ApiError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        """`retry_after`: seconds after which the client should try again."""
+    def __init__(self, message: str, *, retry_after: int = 1, limit: Limit = "engine_queue") -> None:
+        """`retry_after`: seconds after which the client should try again. `limit`: the one that was reached."""
         super().__init__(message)
+        self.limit = limit
         self.headers = {"Retry-After": str(retry_after)}
+
+    @property
+    def reason(self) -> str:
+        return self.limit
 
 
 class InternalError(ApiError):
@@ -191,7 +224,13 @@ class NotReady(ApiError):
 
 
 class ShuttingDown(NotReady):
+    """Its code is that of NotReady, which clients know."""
+
     headers = {**NotReady.headers, "Connection": "close"}
+
+    @property
+    def reason(self) -> str:
+        return "shutting_down" if self.code == NotReady.code else super().reason
 
 
 class DeadlineExceeded(ApiError):

@@ -231,6 +231,9 @@ class ObservabilitySettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Level of the server's log"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the server's log; each request is one, with its id"
+    )
 
 
 GROUPS: tuple[type[BaseModel], ...] = (

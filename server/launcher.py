@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from cogitate.server.app import create_app, create_probe_app
 from cogitate.server.auth.keys import InvalidKeysFile, Keys
@@ -23,6 +23,7 @@ from cogitate.server.engine.factory import build_backend
 from cogitate.server.http.runtime import tune_runtime
 from cogitate.server.http.server import DrainingServer
 from cogitate.server.http.tls import Tls
+from cogitate.server.observability.logs import JsonFormatter, open_log
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
@@ -44,13 +45,19 @@ class CannotServe(Exception):
 
 @dataclass(slots=True)
 class ProgressReporter:
-    """Prints progress lines with the seconds since the start."""
+    """Prints progress lines with the seconds since the start; as JSON objects where the log has those."""
 
     output: TextIO
+    style: Literal["text", "json"] = "text"
     start: float = field(default_factory=time.monotonic)
 
     def __call__(self, line: str) -> None:
-        self.output.write(f"[{time.monotonic() - self.start:5.1f} s] {line}\n")
+        seconds = time.monotonic() - self.start
+        if self.style == "json":
+            record = logging.makeLogRecord({"name": "cogitate", "levelname": "INFO", "msg": line, "seconds": seconds})
+            self.output.write(f"{JsonFormatter().format(record)}\n")
+        else:
+            self.output.write(f"[{seconds:5.1f} s] {line}\n")
         self.output.flush()
 
 
@@ -60,13 +67,13 @@ BackendFactory = Callable[[Settings, "ProgressReporter"], Backend]
 
 async def serve(settings: Settings, factory: BackendFactory = build_backend) -> None:
     """Runs a server until it is stopped. Raises CannotServe."""
-    report = ProgressReporter(sys.stdout)
+    report = ProgressReporter(sys.stdout, settings.log_format)
     tls = read_tls(settings)
     listener = bind_listener(settings)
     port = settings.metrics_port
     probes = None if port is None else bind_socket(settings.host, port, "--metrics-port")
-    with redirect_engine_stderr(settings) as terminal:
-        configure_logging(terminal, settings.log_level)
+    style = settings.log_format
+    with redirect_engine_stderr(settings) as terminal, open_log(terminal.fileno(), settings.log_level, style):
         service = open_service(settings, report, factory)
         await run(service, listener, report, probes, tls)
     if service.failure and service.exit_status != 1:
@@ -103,22 +110,6 @@ async def run(
             progress.cancel()
     finally:
         gc.unfreeze()  # libraries report objects that are never collected as leaked when the process ends
-
-
-def configure_logging(terminal: TextIO, level: str) -> None:
-    """Sends the server's and uvicorn's log to the terminal. vLLM's log stays with its output."""
-    handler = logging.StreamHandler(terminal)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(is_failure)
-    for name in ("cogitate", "uvicorn"):
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(level.upper())
-        logging.getLogger(name).propagate = False
-
-
-def is_failure(record: logging.LogRecord) -> bool:
-    """Leaves out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def read_tls(settings: Settings) -> Tls | None:

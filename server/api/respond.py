@@ -19,6 +19,7 @@ from cogitate.server.protocol.json import OrjsonResponse, dumps
 from cogitate.server.serving.idempotency import Attempt
 from cogitate.server.serving.job import Job, JobReader
 from cogitate.server.serving.service import Service
+from cogitate.strategies.core.trace import Trace, usage
 
 ERROR_EVENT_PREFIXES = (b'data: {"error"', b"event: error", b"event: response.failed")
 """First bytes of a stream event that reports a failure."""
@@ -62,6 +63,7 @@ async def respond(service: Service, plan: Plan, request: Request, encoding: Enco
     if isinstance(attempt, Response):
         return attempt
     original, job = await service.dispatcher.answer(plan, attempt)
+    request.state.describe = partial(describe, plan, job)
     if attempt:
         attempt.record(job, lambda: encoding.encode(original, job, stream=stream))
     headers = {"X-Cache": "hit"} if job.cached else {}
@@ -69,6 +71,23 @@ async def respond(service: Service, plan: Plan, request: Request, encoding: Enco
         return await _open_stream(request, job, plan.caller, partial(encoding.stream, original, job), headers)
     await _wait_for_result(request, job, plan.caller)
     return OrjsonResponse(await encoding.render(original, job), headers=headers)
+
+
+def describe(plan: Plan, job: Job[Body]) -> dict[str, object]:
+    """Return what the log line of a request says of its job. `tokens`: those that were decoded for the answer."""
+    body = job.outcome or {}
+    line: dict[str, object] = {"model": plan.served_model or plan.model}
+    if isinstance(job.record, Trace) and job.record.count:
+        line["tokens"] = usage(job.record).completion
+    elif used := body.get("usage"):
+        line["tokens"] = used.get("completion_tokens", used.get("output_tokens"))
+    if "cogitate" in body:
+        line["stopped"] = body["cogitate"].get("stopped")
+    if job.cached:
+        line["cache"] = "hit"
+    if job.failure:
+        line["error"] = job.failure.reason
+    return line
 
 
 async def open_attempt(service: Service, plan: Plan, request: Request, *, stream: bool) -> Attempt | Response | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from fastapi import Request, Response
 
 from cogitate.server.api import sse
-from cogitate.server.api.respond import open_attempt
+from cogitate.server.api.respond import describe, open_attempt
 from cogitate.server.api.responses_encoding import build_encoder
 from cogitate.server.api.responses_fields import build_id
 from cogitate.server.api.streaming import EventStream
@@ -35,6 +36,7 @@ async def respond_in_background(service: Service, plan: Plan, request: Request, 
     if isinstance(attempt, Response):
         return attempt
     original, job = await service.dispatcher.answer(plan, attempt)
+    request.state.describe = partial(describe, plan, job)
     name = plan.caller.tenant, build_id("resp", original)
     local = service.responses.find(name) or _start(service.responses, original, parsed, job)
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from cogitate.server.errors import Overloaded
+from cogitate.server.errors import Limit, Overloaded
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Response headers as ASGI wants them."""
@@ -33,7 +33,7 @@ class RateLimiter:
     clock: Callable[[], float] = time.monotonic
     buckets: "LRUCache[str, Bucket]" = field(default_factory=lambda: LRUCache(MAX_BUCKETS))
 
-    def acquire(self, name: str, per_minute: int) -> Headers:
+    def acquire(self, name: str, per_minute: int, limit: Limit = "key_requests") -> Headers:
         """Takes one token from the bucket `name`, which holds and regains `per_minute` tokens.
 
         Returns OpenAI's `x-ratelimit-*-requests` headers. Raises Overloaded, with the seconds until the next token as
@@ -42,7 +42,9 @@ class RateLimiter:
         bucket = self._refill(name, per_minute)
         if bucket.tokens < 1:
             wait = math.ceil((1 - bucket.tokens) * 60 / per_minute)
-            raise Overloaded(f"More than {per_minute} requests a minute; try again in {wait} s.", retry_after=wait)
+            raise Overloaded(
+                f"More than {per_minute} requests a minute; try again in {wait} s.", retry_after=wait, limit=limit
+            )
         bucket.tokens -= 1
         reset = (per_minute - bucket.tokens) * 60 / per_minute
         values = {"limit": str(per_minute), "remaining": str(int(bucket.tokens)), "reset": f"{reset:.1f}s"}

@@ -56,7 +56,7 @@ class Authentication:
         holder = keys.find_holder(key)
         if holder is None:
             address = (scope.get("client") or ("",))[0]
-            self.limiter.acquire(f"wrong keys from {address}", MAX_WRONG_KEYS_PER_MINUTE)
+            self.limiter.acquire(f"wrong keys from {address}", MAX_WRONG_KEYS_PER_MINUTE, "wrong_keys")
             raise Unauthorized("Incorrect API key provided.")
         return holder, digest(key).hex()[:8]
 

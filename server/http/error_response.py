@@ -23,6 +23,7 @@ def is_anthropic(scope: Scope) -> bool:
 
 
 def build_error_response(scope: Scope, error: ApiError) -> OrjsonResponse:
+    scope.setdefault("state", {})["error"] = error.reason
     body = error.body
     if is_anthropic(scope):
         body = build_error(body, scope.get("state", {}).get("request_id", ""), error.status)

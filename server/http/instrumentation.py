@@ -1,4 +1,4 @@
-"""X-Request-Id, request metrics, and a 500 for exceptions that nothing else has handled."""
+"""X-Request-Id, metrics and the log line of each request, and a 500 for exceptions that nothing else has handled."""
 
 import logging
 import os
@@ -8,22 +8,29 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogitate.server.errors import InternalError, format_traceback
+from cogitate.server.errors import InternalError
+from cogitate.server.http.authentication import PUBLIC_PATHS
 from cogitate.server.http.error_response import ANTHROPIC_PATH, build_error_response
+from cogitate.server.observability.logs import REQUEST_ID, log_failure
 from cogitate.server.observability.metrics import Metrics
 
 log = logging.getLogger("cogitate")
+requests_log = logging.getLogger("cogitate.requests")
 OTHER_ENDPOINT = "other"
 """Label of requests to unknown paths."""
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+QUIET_PATHS = PUBLIC_PATHS | {"/metrics"}
+"""What machines ask for every few seconds, and files: logged at the level debug."""
+UNSAFE_CHARACTER = re.compile(r"[^A-Za-z0-9/._~@:-]")
+MAX_PATH_CHARACTERS = 128
 
 
 @dataclass(slots=True)
 class Instrumentation:
     """The outermost ASGI middleware.
 
-    Sets `request_id` and `strategy` in the request's state. A route replaces `strategy`; `headers` in the state are
-    added to the response.
+    Sets `request_id` and `strategy` in the request's state. A route replaces `strategy`, and may set `describe`, which
+    returns further fields of the log line; `headers` in the state are added to the response.
     """
 
     app: ASGIApp
@@ -38,6 +45,7 @@ class Instrumentation:
         state = scope.setdefault("state", {})
         state["request_id"] = read_request_id(scope).decode()
         state["strategy"] = "none"
+        REQUEST_ID.set(state["request_id"])
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -49,12 +57,47 @@ class Instrumentation:
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception as failure:  # noqa: BLE001 its message may contain the client's text: neither logged nor sent
-            log.error("a request failed: %s", format_traceback(failure))
+            log_failure(log, failure)
             if not status:
                 await build_error_response(scope, InternalError())(scope, receive, send_with_headers)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else OTHER_ENDPOINT
-            self.metrics.observe_request(endpoint, state["strategy"], status or 500, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self.metrics.observe_request(endpoint, state["strategy"], status or 500, seconds)
+            log_request(scope, status or 500, seconds)
+
+
+class RequestLine(dict[str, object]):
+    """The log line of a request: a formatter for JSON writes its fields, any other one `str` of it."""
+
+    def __str__(self) -> str:
+        fields = (f"{name}={value}" for name, value in self.items() if name != "message" and value is not None)
+        return " ".join((str(self["message"]), *fields))
+
+
+def log_request(scope: Scope, status: int, seconds: float) -> None:
+    """Writes one line of what is known of an answered request: nothing of its prompt, its key or its answer."""
+    level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+    if not requests_log.isEnabledFor(level):
+        return
+    state = scope["state"]
+    path = UNSAFE_CHARACTER.sub("?", scope["path"][:MAX_PATH_CHARACTERS])
+    line = RequestLine(
+        message=f"{scope['method']} {path} {status}",
+        id=state["request_id"],
+        method=scope["method"],
+        path=path,
+        tenant=state.get("tenant") or None,
+        strategy=state["strategy"],
+        status=status,
+        tokens=None,
+        seconds=round(seconds, 4),
+        stopped=None,
+        error=state.get("error"),
+    )
+    if describe := state.get("describe"):
+        line.update(describe())
+    requests_log.log(level, line)
 
 
 def build_id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -67,4 +110,4 @@ def build_id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 def read_request_id(scope: Scope) -> bytes:
     """Returns the client's X-Request-Id if it is well-formed, else 128 random bits in hex."""
     value = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return value if REQUEST_ID.fullmatch(value) else os.urandom(16).hex().encode()
+    return value if WELL_FORMED_ID.fullmatch(value) else os.urandom(16).hex().encode()

@@ -43,6 +43,7 @@ def build_body_plan(body: PlainBody, card: ModelCard, settings: Settings, caller
         else None,
         caller=caller,
         abilities=card.abilities,
+        served_model=card.resolve(body.model),
         copies=copies,
         id=new_answer_id(body),
     )

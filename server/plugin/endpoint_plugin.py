@@ -22,6 +22,7 @@ from cogitate.server.engine.vllm.attach import build_attached_backend, warn_of_s
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.observability.metrics import Metrics
+from cogitate.server.plugin.logs import attach_log
 from cogitate.server.plugin.settings import read_settings
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
@@ -50,6 +51,7 @@ class CogitatePlugin:
         write a line to its log, and start without the plugin.
         """
         self.settings, self.metrics = read_settings(), Metrics.in_process_registry()
+        attach_log()
         self.app, self.routes = app, copy_routes(app)
         suffixes = frozenset({*STRATEGIES, *self.settings.presets})
         for route, earlier in attach_routes(app, without=ENGINE_PATHS):

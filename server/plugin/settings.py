@@ -1,6 +1,6 @@
 """The settings of the plugin: COGITATE_* variables, without those that only `cogitate serve` can honour."""
 
-from cogitate.server.flags import AuthenticationSettings, HttpSettings, UpstreamSettings
+from cogitate.server.flags import AuthenticationSettings, HttpSettings, ObservabilitySettings, UpstreamSettings
 from cogitate.server.settings import Settings
 
 HONOURED = frozenset({"max_body_bytes", "receive_seconds", "send_seconds", "drain_seconds"})
@@ -14,7 +14,7 @@ LAUNCHER_SETTINGS = frozenset(
         "engine",
         "served_model_name",
         "engine_args",
-        "engine_log",
+        *ObservabilitySettings.model_fields,
     }
     - HONOURED
 )

@@ -49,10 +49,11 @@ class Slots:
         if key_limit is not None and self._admitted_by_key[key] + width > key_limit:
             raise Overloaded(
                 f"This key may have {key_limit} generations in flight, and this request wants {width} more; "
-                "try again when another of its requests has ended."
+                "try again when another of its requests has ended.",
+                limit="key_generations",
             )
         if self.admitted and self.admitted + width > self.capacity + self.queue:
-            raise Overloaded("Too many generations are in flight; try again soon.")
+            raise Overloaded("Too many generations are in flight; try again soon.", limit="server_generations")
         self.admitted += width
         self._admitted_by_key[key] += width
 

@@ -18,8 +18,8 @@ from cogitate.server.errors import (
     RequestCancelled,
     ShuttingDown,
     UpstreamError,
-    format_traceback,
 )
+from cogitate.server.observability.logs import log_failure
 from cogitate.server.serving.job import Job, JobReader
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.event_log import EventLog
@@ -50,7 +50,7 @@ class Jobs:
         if self.draining:
             raise self.drain_error
         if len(self.live) >= self.limit:
-            raise Overloaded("Too many requests are in flight; try again soon.")
+            raise Overloaded("Too many requests are in flight; try again soon.", limit="server_requests")
         job: Job[T] = Job(record)
         job.task = asyncio.create_task(self._supervise(job, work))
         self.live.add(job)
@@ -155,5 +155,5 @@ def to_api_error(failure: Exception) -> ApiError:
             return DeadlineExceeded("The token budget ended before there was any answer.", code="budget_exhausted")
         case SampleFailed():
             return UpstreamError("The engine lost every sample of this request.")
-    log.error("a request failed: %s", format_traceback(failure))
+    log_failure(log, failure)
     return InternalError()

@@ -8,6 +8,7 @@ engine's port is not counted, since it differs between engines.
 
 import asyncio
 import functools
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -121,6 +122,7 @@ async def measure(**fields: object) -> RequestPath:
         ScriptedBackend(ScriptedEngine(["forty-two"])), MemoryCache(ttl=60), ScriptedProver(), Settings(), Metrics()
     )
     app, body = create_app(service), orjson.dumps(CHAT | fields)
+    logging.getLogger("cogitate.requests").setLevel(logging.INFO)  # as in `cogitate serve`
     await service.open()
     await call(app, body)
     path = RequestPath()

@@ -49,7 +49,7 @@ class UpstreamBusy(SampleFailed, Overloaded):
     """Every replica that was tried returned 429. `retry_after`: seconds, from the upstream's Retry-After."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("The upstream takes no more requests for now.")
+        super().__init__("The upstream takes no more requests for now.", limit="upstream_busy")
         self.retry_after = retry_after
         self.headers = {"Retry-After": str(retry_after)}
 

@@ -1,0 +1,156 @@
+"""The server's log: text or JSON lines, with the request's id, written by a thread of its own.
+
+What calls the logger never waits for the terminal or pipe: a reader that has stopped would stop every request.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from threading import Event, Thread
+from typing import Any, Literal
+
+from pythonjsonlogger.core import LogData
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from cogitate.server.errors import format_traceback
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that a task works for; a job that several requests wait for has the first one's."""
+NAMES = ("cogitate", "uvicorn")
+MAX_WAITING_LINES = 10_000
+"""Lines that wait to be written; more are dropped, and counted."""
+WRITE_SECONDS = 0.02
+"""Time between two writes. Under load a write is a batch of lines: waking the thread for each would delay requests."""
+CLOSE_SECONDS = 1.0
+"""Time for the last lines to be written when the server ends."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def log_failure(log: logging.Logger, failure: BaseException) -> None:
+    """Logs where an unforeseen exception was raised, with the request's id, under any configuration of logging."""
+    request = REQUEST_ID.get()
+    log.error("a request failed: %s (request %s)", format_traceback(failure), request, extra={"id": request})
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, with the time in UTC: control characters are escaped, so that no text can forge a line."""
+
+    converter = staticmethod(time.gmtime)
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return self.default_msec_format % (super().formatTime(record, datefmt), record.msecs)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line, request = super().formatMessage(record), REQUEST_ID.get()
+        return CONTROL.sub(escape, line if request in line else f"{line} (request {request})")
+
+
+class JsonFormatter(OrjsonFormatter):
+    """One JSON object a record. A record whose message is a mapping has its fields."""
+
+    def __init__(self) -> None:
+        names = {"levelname": "level", "name": "logger"}
+        super().__init__(["levelname", "name", "message"], rename_fields=names, timestamp="time")
+
+    def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        if request := REQUEST_ID.get():
+            log_data.setdefault("id", request)
+
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        return CONTROL.sub(escape, super().jsonify_log_record(log_data))
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes lines to a file descriptor in a thread, in order."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor  # no file object, whose lock the thread would have when the process ends
+        self._lines = deque[str]()
+        self._dropped = 0
+        self._news, self._end = Event(), Event()
+        self._thread = Thread(target=self._write_lines, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 no log line may fail a request
+            line = f"a line of {record.name} cannot be formatted: {type(error).__name__}"
+        if len(self._lines) < MAX_WAITING_LINES:
+            self._lines.append(line)
+        else:
+            self._dropped += 1
+        self._news.set()
+
+    def close(self) -> None:
+        """Writes what waits, if that takes no longer than CLOSE_SECONDS, and ends the thread."""
+        self._end.set()
+        self._news.set()
+        self._thread.join(CLOSE_SECONDS)
+        super().close()
+
+    def _write_lines(self) -> None:
+        while self._lines or not self._end.is_set():
+            self._news.wait()
+            self._news.clear()
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if dropped := self._dropped:
+                self._dropped -= dropped
+                record = logging.makeLogRecord({"name": "cogitate", "levelname": "WARNING"})
+                record.msg = f"{dropped} lines of this log were not read in time, and are lost"
+                lines.append(self.format(record))
+            with suppress(OSError):  # nobody reads the log any more
+                write(self._descriptor, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+            self._end.wait(WRITE_SECONDS)
+
+
+def write(descriptor: int, content: bytes) -> None:
+    """Writes all of the content. Raises OSError."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def build_formatter(style: Literal["text", "json"]) -> logging.Formatter:
+    return JsonFormatter() if style == "json" else TextFormatter()
+
+
+@contextmanager
+def open_log(descriptor: int, level: str, style: Literal["text", "json"] = "text") -> Iterator[None]:
+    """Sends the server's and uvicorn's log to a file descriptor while the block runs. vLLM's stays with its output."""
+    handler = BackgroundHandler(descriptor)
+    handler.setFormatter(build_formatter(style))
+    handler.addFilter(is_failure)
+    loggers = {logger: (logger.level, logger.propagate) for logger in map(logging.getLogger, NAMES)}
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(level.upper())
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, (earlier, propagates) in loggers.items():
+            logger.removeHandler(handler)
+            logger.setLevel(earlier)
+            logger.propagate = propagates
+        handler.close()
+
+
+def is_failure(record: logging.LogRecord) -> bool:
+    """Leaves out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

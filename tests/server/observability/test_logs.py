@@ -1,0 +1,106 @@
+"""The lines of the server's log: formats, the request's id, and a terminal that nobody reads."""
+
+import json
+import logging
+import os
+import re
+
+import pytest
+
+from cogitate.server.observability import logs
+from cogitate.server.observability.logs import MAX_WAITING_LINES, REQUEST_ID, BackgroundHandler, log_failure, open_log
+
+
+@pytest.fixture
+def pipe():
+    """The two ends of a pipe, both closed in the end."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def write_lines(pipe, style, *calls):
+    """Calls functions with a logger; returns the log's lines."""
+    reader, writer = pipe
+    with open_log(writer, "info", style):
+        for call in calls:
+            call(logging.getLogger("cogitate.test"))
+    return os.read(reader, 65536).decode().splitlines()
+
+
+def test_text_lines_have_time_level_logger_and_message(pipe):
+    (line,) = write_lines(pipe, "text", lambda log: log.warning("%s is %d", "x", 7))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING cogitate\.test: x is 7", line)
+
+
+def test_json_lines_are_objects_of_time_level_logger_and_message(pipe):
+    (line,) = write_lines(pipe, "json", lambda log: log.error("no"))
+    fields = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*\+00:00", fields.pop("time"))
+    assert fields == {"level": "ERROR", "logger": "cogitate.test", "message": "no"}
+
+
+def test_lines_of_a_task_have_the_id_of_its_request_once(pipe):
+    token = REQUEST_ID.set("mine")
+    try:
+        calls = (lambda log: log.info("gone"), lambda log: log_failure(log, KeyError("secret")))
+        text, as_json = write_lines(pipe, "text", *calls), write_lines(pipe, "json", *calls)
+    finally:
+        REQUEST_ID.reset(token)
+    assert [line.partition(": ")[2] for line in text] == [
+        "gone (request mine)",
+        "a request failed: KeyError at no frame (request mine)",
+    ]
+    assert [json.loads(line)["id"] for line in as_json] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_message_cannot_forge_a_line(pipe, style):
+    forged = "ok\n2026-01-01T00:00:00.000Z INFO cogitate: forged\r\x1b[2K\u2028"
+    lines = write_lines(pipe, style, lambda log: log.warning("%s", forged))
+    assert len(lines) == 1 and not re.search(r"[\x00-\x1f\u2028]", lines[0])
+
+
+def test_a_reader_that_stops_delays_nobody_and_learns_how_many_lines_are_lost(pipe):
+    reader, writer = pipe
+    count = 2 * MAX_WAITING_LINES
+    with open_log(writer, "info"):
+        log = logging.getLogger("cogitate.test")
+        for number in range(count):
+            log.info("%06d %s", number, "x" * 100)
+        os.set_blocking(reader, False)
+        text = read_until(reader, "are lost")
+    (lost,) = re.findall(r"(\d+) lines of this log were not read in time", text)
+    assert len(re.findall("x{100}", text)) + int(lost) == count and int(lost) > 0
+
+
+def read_until(reader: int, end: str) -> str:
+    """Reads from a descriptor that does not block, until the text has come."""
+    text = ""
+    while end not in text:
+        try:
+            text += os.read(reader, 65536).decode()
+        except BlockingIOError:
+            continue
+    return text
+
+
+def test_the_log_of_a_closed_server_is_left_as_it_was(pipe):
+    log = logging.getLogger("cogitate")
+    before = log.handlers[:], log.level, log.propagate
+    assert write_lines(pipe, "text", lambda each: each.info("x"))
+    assert (log.handlers, log.level, log.propagate) == before
+
+
+def test_a_line_that_cannot_be_formatted_is_told_and_its_text_is_not(pipe):
+    reader, writer = pipe
+    handler = BackgroundHandler(writer)
+    handler.emit(logging.LogRecord("cogitate.test", logging.INFO, "", 0, "%d", ("secret",), None))
+    handler.close()
+    assert os.read(reader, 4096).decode() == "a line of cogitate.test cannot be formatted: TypeError\n"
+
+
+def test_control_characters_are_those_that_end_a_line_somewhere():
+    ends = [chr(code) for code in range(0x110000) if len(f"a{chr(code)}b".splitlines()) > 1]
+    assert ends and all(logs.CONTROL.fullmatch(end) for end in ends)
