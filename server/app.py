@@ -56,7 +56,14 @@ def create_app(
         peers.cancel()
         await service.close()
 
-    app = FastAPI(title="Cogitate", summary="Better answers per token", lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(
+        title="Cogitate",
+        summary="Better answers per token",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.service = service
     describe(app)
     attach_routes(app)

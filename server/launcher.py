@@ -217,7 +217,7 @@ def build_greeting(name: str, url: str) -> str:
     return (
         f"ready: {name} on {url}/v1\n\n  Try it:\n\n"
         f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n\n"
-        f"  Strategies: {url}/v1/strategies   Docs: {url}/docs   Stop: Ctrl-C\n"
+        f"  See it: {url}/   Strategies: {url}/v1/strategies   Docs: {url}/docs   Stop: Ctrl-C\n"
     )
 
 

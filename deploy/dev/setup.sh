@@ -26,7 +26,7 @@ main() {
     engine=${ENGINE:-$(cat "$venv/.engine" 2>/dev/null || echo cpu)}
     [[ $engine == cpu || $engine == gpu ]] || die "ENGINE is cpu or gpu, not '$engine'"
     if [[ $goal == serve ]]; then port_free; fi
-    case $goal in test) total=6 ;; check) total=3 ;; *) total=2 ;; esac
+    case $goal in test) total=7 ;; check) total=3 ;; *) total=2 ;; esac
     if [[ $goal == serve ]] && wants_demo_model; then total=3; fi
     one_at_a_time
 
@@ -36,6 +36,7 @@ main() {
     if [[ $goal == test ]]; then
         redis_server
         bubblewrap
+        chromium
     fi
     if [[ $goal == test ]] || { [[ $goal == serve ]] && wants_demo_model; }; then demo_model; fi
     if ((SECONDS - began > 2)); then echo "Set up in $((SECONDS - began)) s." >&2; fi
@@ -82,7 +83,16 @@ PYTHON
     [[ -z $reason ]] || die "cannot listen on 127.0.0.1:$port (${reason,}); choose another: make serve PORT=8001"
 }
 
-wants_demo_model() { [[ -z ${MODEL:-} && -z ${COGITATE_MODEL:-} && ${ARGS:-} != *openai* ]]; }
+wants_chromium() {
+    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then
+        begin "Chromium: there"
+    else
+        begin "Chromium, for the tests of the page"
+        apt_install chromium || note "chromium cannot be installed: its tests are skipped (apt-get install chromium)"
+    fi
+}
+
+demo_model() { [[ -z ${MODEL:-} && -z ${COGITATE_MODEL:-} && ${ARGS:-} != *openai* ]]; }
 
 find_python() {
     local candidate

@@ -12,9 +12,9 @@ from cogitate.server.api import (
     health,
     messages,
     models,
+    page,
     requests,
     responses,
-    root,
     stored_responses,
 )
 from cogitate.server.api.error_handlers import add_error_handlers
@@ -29,7 +29,7 @@ ROUTERS = (
     requests.router,
     models.router,
     health.router,
-    root.router,
+    page.router,
 )
 NEVER_PASSED_ON = frozenset({"/v1/decisions"})
 """Paths that no strategy selects: the answer is always ours, also where vLLM has the path."""
@@ -61,11 +61,11 @@ def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[AP
     """Adds the routes to an application, in place of its routes of the same path and method.
 
     Returns each with the route that it replaces and may pass on to; None where there is none. `without`: paths that
-    are left as they are.
+    are left as they are. An application without its OpenAPI document has no `/docs` either.
     """
     apis = [route for route in app.routes if isinstance(route, APIRoute)]
     earlier = {key: route for route in apis if route.path not in NEVER_PASSED_ON for key in _keys(route)}
-    count, skip = len(app.routes), set(without)
+    count, skip = len(app.routes), {*without, *(() if app.openapi_url else ("/docs",))}
     for router in ROUTERS:
         app.include_router(router)
     routes = [route for route in app.routes[count:] if isinstance(route, APIRoute) and route.path not in skip]

@@ -11,9 +11,10 @@ from cogitate.server.auth.keys import KeyHolder, Keys, digest
 from cogitate.server.auth.rate_limit import Headers, RateLimiter
 from cogitate.server.errors import ApiError, Unauthorized
 from cogitate.server.http.error_response import build_error_response, is_anthropic
+from cogitate.server.page.files import is_open
 
 PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
-"""Paths that need no API key. Every other path needs one."""
+"""Paths that need no API key, as do the page's files (`page/files.py`). Every other path needs one."""
 MAX_KEY_CHARACTERS = 512
 MAX_WRONG_KEYS_PER_MINUTE = 20
 """Limit per client address; further wrong keys get a 429. Wrong keys never delay requests with a valid key."""
@@ -34,7 +35,7 @@ class Authentication:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         holder, key, headers = KeyHolder(), "", Headers()
-        if self.keys is not None and scope["path"] not in PUBLIC_PATHS:
+        if self.keys is not None and not (scope["path"] in PUBLIC_PATHS or is_open(scope["path"])):
             try:
                 holder, key = self._authenticate(scope, self.keys)
                 if (per_minute := holder.limits.requests_per_minute) and scope.get("method") == "POST":

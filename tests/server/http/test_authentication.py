@@ -21,15 +21,16 @@ def keys_file(tmp_path):
     return path
 
 
-def test_only_health_is_served_without_a_key(keys_file):
+def test_only_health_and_the_page_are_served_without_a_key(keys_file):
     with live(ScriptedEngine(["x"]), api_keys_file=keys_file) as server:
-        for path in ("/v1/models", "/metrics", "/", "/docs", "/v1/strategies", "/nothing"):
+        for path in ("/v1/models", "/metrics", "/openapi.json", "/v1/strategies", "/nothing"):
             response = httpx.get(server.url + path)
             assert response.status_code == 401 and envelope(response)["code"] == "invalid_api_key"
             assert response.headers["www-authenticate"] == "Bearer"
         assert httpx.get(f"{server.url}/health/live").status_code == 200
         assert httpx.get(f"{server.url}/health/ready").status_code == 200
-        assert httpx.get(f"{server.url}/health").status_code == 200
+        for path in ("/health", "/", "/docs", "/page/main.mjs"):
+            assert httpx.get(server.url + path).status_code == 200
         assert server.engine.calls == []
 
 

@@ -1,0 +1,132 @@
+// The server's API: the key of this tab, requests, and traces that are followed while they grow.
+
+import { isFinal } from "./fold.mjs";
+import { createParser } from "./stream.mjs";
+
+const KEY = "cogitate.key";
+const RETRY_MILLISECONDS = 120;
+const RECONNECTS = 5;
+
+export class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export function readKey() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** Keeps the key for this tab, until it is closed. */
+export function writeKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+}
+
+/** Paths are relative, so that the page also works behind a prefix. Throws ApiError. */
+export async function send(path, { body, ...options } = {}) {
+  const headers = { ...options.headers };
+  if (readKey()) headers.Authorization = `Bearer ${readKey()}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The server cannot be reached.", 0);
+  }
+  if (!response.ok) throw new ApiError(await readError(response), response.status);
+  return response;
+}
+
+export async function get(path, options) {
+  return (await send(path, options)).json();
+}
+
+async function readError(response) {
+  try {
+    return String((await response.json()).error.message);
+  } catch {
+    return `The server answered ${response.status}.`;
+  }
+}
+
+export function fetchTrace(id, signal) {
+  return get(`v1/traces/${encodeURIComponent(id)}`, { signal });
+}
+
+export function listTraces(signal) {
+  return get("v1/traces?limit=50", { signal });
+}
+
+export function answerNow(id) {
+  return send(`v1/requests/${encodeURIComponent(id)}/answer`, { method: "POST" });
+}
+
+export function cancel(id) {
+  return send(`v1/requests/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+}
+
+/**
+ * Calls `onTrace` with the trace as it grows, at most once a frame, and resolves once its search has ended.
+ * `mayStart`: whether a trace that is not there yet may still come.
+ */
+export async function watchTrace(id, onTrace, { signal, mayStart = () => false } = {}) {
+  let head = await waitForTrace(id, signal, mayStart);
+  onTrace(head);
+  if (isFinal(head.status)) return;
+  const events = [];
+  let frame = 0;
+  const draw = () => {
+    frame = 0;
+    if (!signal?.aborted) onTrace({ ...head, events });
+  };
+  await followEvents(id, signal, (event) => {
+    events.push(event);
+    frame ||= requestAnimationFrame(draw);
+  });
+  cancelAnimationFrame(frame);
+  head = await fetchTrace(id, signal);
+  onTrace(head);
+}
+
+async function waitForTrace(id, signal, mayStart) {
+  while (true) {
+    const last = !mayStart();
+    try {
+      return await fetchTrace(id, signal);
+    } catch (error) {
+      if (error.status !== 404 || last) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+  }
+}
+
+/** Calls `onEvent` with each event, also across a lost connection. Resolves at the end of the search. */
+async function followEvents(id, signal, onEvent) {
+  let done = false;
+  const parser = createParser((data) => {
+    if (data === "[DONE]") done = true;
+    else onEvent(JSON.parse(data));
+  });
+  for (let attempt = 0; !done && attempt < RECONNECTS; attempt += 1) {
+    const headers = parser.lastId === null ? {} : { "Last-Event-ID": parser.lastId };
+    const response = await send(`v1/traces/${encodeURIComponent(id)}/events`, { signal, headers });
+    try {
+      await readAll(response, parser);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+    }
+  }
+}
+
+async function readAll(response, parser) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) parser.push(part.value);
+}
+
+/** A random request id, also where the page is not in a secure context. */
+export function createId() {
+  return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,101 @@
+// One decode: its text, its answer as it was read, its scores and its numbers. A model's text is only ever a text node.
+
+import { html } from "./html.mjs";
+import { formatCount, formatScore, formatSeconds, shorten } from "./text.mjs";
+import { stepOf } from "./colour.mjs";
+import { useState } from "./vendor/preact/hooks.mjs";
+
+export function Inspector({ model, node, onSelect, level }) {
+  const [showsPath, setShowsPath] = useState(false);
+  if (!node) {
+    return html`<aside class="panel inspector" aria-label="Inspector"><p class="hint">Choose a decode to read it.</p></aside>`;
+  }
+  const path = findPath(model, node);
+  const texts = showsPath ? path : [node];
+  return html`
+    <aside class="panel inspector" aria-label="Inspector">
+      <${`h${level}`}>${node.role} ${node.index} <small>${describeState(node, model)}</small><//>
+      <dl class="facts">
+        ${listFacts(node, model).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
+        ${node.parent !== null && html`<dt>continues</dt><dd><${Link} index=${node.parent} onSelect=${onSelect} /></dd>`}
+        ${node.children.length > 0 &&
+        html`<dt>continued by</dt><dd>${node.children.slice(0, 12).map((child) => html`<${Link} index=${child.index} onSelect=${onSelect} /> `)}${node.children.length > 12 && "…"}</dd>`}
+      </dl>
+      <${Verdicts} node=${node} />
+      ${path.length > 1 &&
+      html`<label class="switch"><input type="checkbox" checked=${showsPath} onChange=${() => setShowsPath(!showsPath)} /> text from the root on</label>`}
+      ${texts.map((one) => html`<pre class=${`text ${one === node ? "" : "before"}`} tabindex="0" aria-label=${`Text of ${one.role} ${one.index}`}>${readText(one)}</pre>`)}
+      ${node.toolCalls?.map((call) => html`<pre class="text">${String(call?.name)} ${String(call?.arguments)}</pre>`)}
+    </aside>
+  `;
+}
+
+function Link({ index, onSelect }) {
+  return html`<button class="link" onClick=${() => onSelect(index)}>${index}</button>`;
+}
+
+function readText(node) {
+  if (node.text !== null && node.text !== undefined) return node.text === "" ? "(no text)" : node.text;
+  return node.state === "running" ? "(is being decoded)" : node.state === "lost" ? (node.reason ?? "(lost)") : "(this trace has no texts)";
+}
+
+function describeState(node, model) {
+  const chosen = model.end?.index === node.index ? "chosen" : model.path.includes(node.index) ? "on the chosen path" : "";
+  return [node.state, node.reused ? "reused" : "", chosen].filter(Boolean).join(", ");
+}
+
+function listFacts(node, model) {
+  const facts = [];
+  if (node.vote) facts.push(["answer as read", node.vote.answer === null ? "none: it abstains" : shorten(node.vote.answer, 300)]);
+  if (node.vote && node.vote.weight !== null) facts.push(["weight", formatScore(node.vote.weight)]);
+  if (node.isDecode) facts.push(["tokens", node.counted ? formatCount(node.tokens) : "not reported"]);
+  if (node.depth) facts.push(["depth", `${formatCount(node.depth)} tokens`]);
+  if (node.finishReason) facts.push(["finish reason", node.finishReason]);
+  if (node.reason) facts.push(["reason", shorten(node.reason, 300)]);
+  if (node.logprob !== null && node.logprob !== undefined) facts.push(["mean log-probability", `${formatScore(node.logprob)} (p ${formatScore(Math.exp(node.logprob))})`]);
+  if (node.execution) facts.push(["program", `${node.execution.reason} in ${formatSeconds(node.execution.seconds)}`]);
+  if (node.promptTokens !== null && node.promptTokens !== undefined) facts.push(["prompt", describePrompt(node)]);
+  facts.push(["time", describeTime(node)]);
+  if (node.model && node.model !== model.model) facts.push(["model", node.model]);
+  if (node.seed !== null) facts.push(["seed", String(node.seed)]);
+  return facts;
+}
+
+function describePrompt(node) {
+  const cached = node.cachedTokens ? `, ${formatCount(node.cachedTokens)} cached` : "";
+  const prefix = node.prefixTokens ? `, ${formatCount(node.prefixTokens)} paid by an earlier decode` : "";
+  return `${formatCount(node.promptTokens)} tokens${cached}${prefix}`;
+}
+
+function describeTime(node) {
+  const until = node.ended === undefined ? "…" : formatSeconds(node.ended);
+  return `${formatSeconds(node.started)} to ${until}`;
+}
+
+function Verdicts({ node }) {
+  if (!node.verdicts.length) return null;
+  return html`
+    <ul class="verdicts">
+      ${node.verdicts.map(
+        (verdict) => html`<li>
+          <span class=${`dot ${verdict.score === null ? "plain" : `score-${stepOf(verdict.score)}`}`}></span>
+          ${verdict.score === null ? "verdict lost" : `score ${formatScore(verdict.score)}`}${verdict.verifier ? ` by ${verdict.verifier}` : ""}
+          ${verdict.steps.length > 1 && html`<${Steps} steps=${verdict.steps} />`}
+        </li>`,
+      )}
+    </ul>
+  `;
+}
+
+function Steps({ steps }) {
+  const shown = steps.slice(-48);
+  return html`<span class="steps" role="img" aria-label=${`scores by step: ${shown.map(formatScore).join(", ")}`}>
+    ${shown.map((score) => html`<i class=${`score-${stepOf(score)}`} title=${formatScore(score)} style=${{ height: `${Math.max(2, 18 * score)}px` }}></i>`)}
+  </span>`;
+}
+
+function findPath({ byIndex }, node) {
+  const path = [];
+  for (let at = node; at; at = byIndex.get(at.parent)) path.unshift(at);
+  return path;
+}

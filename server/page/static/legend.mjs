@@ -1,0 +1,23 @@
+// What colours and strokes mean.
+
+import { SCORE_STEPS } from "./colour.mjs";
+import { html } from "./html.mjs";
+
+export function Legend({ model, byScore, kind }) {
+  const has = (state) => model.nodes.some((node) => node.state === state);
+  return html`
+    <ul class="legend">
+      <li>width: tokens</li>
+      ${byScore &&
+      html`<li>
+        score 0
+        <span class="ramp" aria-hidden="true">${Array.from({ length: SCORE_STEPS }, (_, step) => html`<i class=${`score-${step}`}></i>`)}</span> 1
+      </li>`}
+      ${!byScore && model.votes.classes.length > 0 && html`<li>colour: answer</li>`}
+      ${has("aborted") && html`<li><i class="swatch aborted"></i> aborted</li>`}
+      ${has("lost") && html`<li><i class="swatch lost"></i> lost</li>`}
+      ${has("running") && html`<li><i class="swatch running"></i> running</li>`}
+      ${model.path.length > 0 && html`<li><i class="swatch chosen"></i> ${kind === "tree" ? "chosen path" : "chosen"}</li>`}
+    </ul>
+  `;
+}

@@ -1,0 +1,91 @@
+// The fold on traces that are written by hand: what a node, a vote, a cost and a head line are.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { fold } from "../../../server/page/static/fold.mjs";
+import { explain } from "../../../server/page/static/text.mjs";
+import { build, decode, end, start, vote } from "./traces.mjs";
+
+const VOTE = build({ name: "self_consistency", n: 8, stop_rule: "certain" }, [
+  start(0, 0), start(1, 0), start(2, 0), start(3, 0.1),
+  decode(0, 1, { tokens: 10 }), vote(0, 1, "42", 0),
+  decode(1, 2, { tokens: 20 }), vote(1, 2, "41", 1),
+  decode(2, 3, { tokens: 30 }), vote(2, 3, "42.0", 0),
+  decode(3, 3.1, { tokens: 5, aborted: true, finish_reason: "abort" }),
+  end(2, 3.1, { answer: "42", stopped: "decided", agreement: 2 / 3 }),
+]);
+
+test("a decode is a node with its fate", () => {
+  const model = fold(VOTE);
+  assert.deepEqual(model.nodes.map((node) => node.state), ["done", "done", "done", "aborted"]);
+  assert.deepEqual(model.path, [2]);
+  assert.equal(model.seconds, 3.1);
+});
+
+test("equal answers are one class, and the leader is first", () => {
+  const { votes } = fold(VOTE);
+  assert.deepEqual(votes.classes.map((one) => [one.answer, one.members.map((node) => node.index)]), [["42", [0, 2]], ["41", [1]]]);
+  assert.deepEqual(votes.mark, { weight: 2, count: 2, votes: 3 });
+});
+
+test("an earlier moment has what had happened by then", () => {
+  const model = fold(VOTE, 1.5);
+  assert.deepEqual(model.nodes.map((node) => node.state), ["done", "running", "running", "running"]);
+  assert.deepEqual([model.end, model.isOver, model.votes.total, model.tokens.completion], [null, false, 1, 10]);
+});
+
+test("the estimate is what ran, and the mean for what was aborted or never started", () => {
+  const { tokens, estimate } = fold(VOTE);
+  assert.deepEqual([tokens.completion, tokens.kept, tokens.aborted], [65, 60, 5]);
+  assert.equal(estimate.tokens, 65 + 15 + 4 * 20);
+});
+
+test("the head line says why and what it cost", () => {
+  const text = explain(fold(VOTE)).join(" ");
+  assert.match(text, /2 of 3 votes agreed; the stop rule certain decided after 3 of at most 8/);
+  assert.match(text, /65 tokens in 4 decodes .* about 160 \(estimate\)/);
+});
+
+test("a chosen step's path leads to its root", () => {
+  const trace = build({ name: "beam_search", n: 4 }, [
+    decode(0, 1, { role: "step" }), decode(1, 1, { role: "step" }), decode(2, 2, { role: "step", parent: 1 }),
+    end(2, 2, { answer: "7", stopped: "completed" }),
+  ]);
+  const model = fold(trace);
+  assert.deepEqual(model.path, [1, 2]);
+  assert.deepEqual(model.byIndex.get(1).children.map((node) => node.index), [2]);
+  assert.equal(model.estimate, null);
+});
+
+test("a decode that failed, or whose end never came, is lost", () => {
+  const trace = build({ name: "best_of_n", n: 2 }, [
+    start(0, 0), start(1, 0), start(2, 0), { kind: "failure", at: 1, index: 0, role: "candidate", reason: "gone" }, decode(1, 1), end(1, 2, {}),
+  ]);
+  assert.deepEqual(fold(trace).nodes.map((node) => [node.state, node.isDecode ?? false]), [["lost", false], ["done", true], ["lost", false]]);
+});
+
+test("a later vote of a candidate takes the earlier one's place, with its weight", () => {
+  const trace = build({ name: "self_consistency" }, [decode(0, 1), vote(0, 1, "1", 0, null), vote(0, 2, "1", 0, 0.25)]);
+  const { votes } = fold(trace);
+  assert.deepEqual([votes.classes.length, votes.total, votes.isWeighted], [1, 0.25, true]);
+});
+
+test("prompts count once, prefixes where they were decoded, and what was cached before the first decode", () => {
+  const prompt = { prompt: 0, prompt_tokens: 40 };
+  const trace = build({ name: "beam_search" }, [
+    decode(0, 1, { ...prompt, prefix_tokens: 0, cached_tokens: 16 }),
+    decode(1, 2, { ...prompt, prompt_tokens: 55, prefix_tokens: 10, cached_tokens: 48, parent: 0 }),
+    decode(2, 3, { prompt: 1, prompt_tokens: 100, prefix_tokens: 0, cached_tokens: null, role: "verifier" }),
+  ]);
+  assert.deepEqual([fold(trace).tokens.prompt, fold(trace).tokens.cached], [40 + 5 + 100, 16]);
+});
+
+test("nonsense from a file is passed over, and circles are broken", () => {
+  const events = [null, 7, { kind: "decode" }, { kind: "decode", at: 1, index: -1 }, { kind: "constructor", at: 1 }, { kind: "vote", at: 1, index: 9 }];
+  const circle = [decode(0, 1, { parent: 1 }), decode(1, 1, { parent: 0 }), decode(2, 1, { parent: 2 }), decode(3, 1, { parent: 99, tokens: "many" })];
+  const model = fold({ events: [...events, ...circle], strategy: 3, usage: null });
+  assert.equal(model.nodes.length, 4);
+  assert.ok(model.nodes.every((node) => Number.isFinite(node.tokens)));
+  assert.equal(model.nodes.filter((node) => node.parent === null).length, 3);
+  assert.deepEqual(fold({}).nodes, []);
+});
