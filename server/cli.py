@@ -11,7 +11,7 @@ import uvloop
 from pydantic import ValidationError
 
 from cogitate.server.auth.keys import InvalidKeysFile, create_key
-from cogitate.server.auth.keys_file import list_keys, revoke_keys
+from cogitate.server.auth.manage_keys import list_keys, revoke_keys
 from cogitate.server.config.parser import (
     FLAGS_OF_VLLM,
     Parser,

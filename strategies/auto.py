@@ -34,7 +34,12 @@ from cogitate.strategies.search.population import (
     write_final_answer,
 )
 from cogitate.strategies.voting.ballot import Ballot, likelihood
-from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.launch_policy import (
+    CONCURRENCY_DESCRIPTION,
+    PREFER_DESCRIPTION,
+    LaunchPolicy,
+    Preference,
+)
 from cogitate.strategies.voting.stop_rules import CONFIDENCE_UNDER_LOAD, is_decided, votes_to_settle
 
 WAVE = 3

@@ -17,7 +17,12 @@ from cogitate.strategies.core.prompts import PROGRAM, VALUE
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot
-from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.launch_policy import (
+    CONCURRENCY_DESCRIPTION,
+    PREFER_DESCRIPTION,
+    LaunchPolicy,
+    Preference,
+)
 from cogitate.strategies.voting.stop_rules import StopRule, is_decided, votes_to_settle
 
 

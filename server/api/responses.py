@@ -9,7 +9,7 @@ from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
 from cogitate.server.api.respond import respond
 from cogitate.server.api.responses_background import respond_in_background
-from cogitate.server.api.responses_encoding import ResponsesEncoding
+from cogitate.server.api.responses_choose_encoding import ResponsesEncoding
 from cogitate.server.api.responses_previous import continue_response
 from cogitate.server.api.stored_responses import store_response
 from cogitate.server.planning.cache_key import compute_cache_key

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from cogitate.server.api import sse
 from cogitate.server.api.respond import describe, open_attempt
-from cogitate.server.api.responses_encoding import build_encoder
+from cogitate.server.api.responses_choose_encoding import build_encoder
 from cogitate.server.api.responses_fields import build_id
 from cogitate.server.api.streaming import EventStream
 from cogitate.server.engine import Body

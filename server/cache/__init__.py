@@ -1,6 +1,7 @@
 """Values shared for a limited time: in Redis where a URL is configured, else inside this process.
 
 A cache never fails or blocks a request: whatever breaks inside it is a miss, or a value that is not stored.
+The key of an answer is made in `server/planning/cache_key.py`.
 """
 
 from collections.abc import Callable

@@ -52,7 +52,7 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _is_worn() -> bool:
+def _needs_restart() -> bool:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime > MAX_CPU_SECONDS / 4 or _resident_bytes() > MAX_MEMORY_BYTES / 2
 
@@ -81,7 +81,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         verdict = equal(a, b)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        output.write(json.dumps({"equal": verdict, "worn": _is_worn()}) + "\n")
+        output.write(json.dumps({"equal": verdict, "worn": _needs_restart()}) + "\n")
 
 
 if __name__ == "__main__":

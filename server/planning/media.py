@@ -1,4 +1,4 @@
-"""Rejects addresses of images, sound and films that the engine may not fetch. Pure."""
+"""Rejects addresses of images, audio and video that the engine may not fetch. Pure."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit

@@ -22,7 +22,7 @@ from cogitate.server.protocol.anthropic_options import (
     Thinking,
     ToolChoice,
 )
-from cogitate.server.protocol.anthropic_to_chat import has_open_turn, to_messages, to_tools
+from cogitate.server.protocol.anthropic_turns import has_open_turn, to_messages, to_tools
 from cogitate.server.protocol.chat import BudgetOptions, ChatRequest, Stop
 from cogitate.server.protocol.messages import RequestModel, StrategyField, Text
 from cogitate.server.protocol.template_kwargs import TemplateKwargs

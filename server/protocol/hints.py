@@ -1,4 +1,4 @@
-"""Fields of a request that are hints."""
+"""Fields of a request that an engine without them may leave out."""
 
 from typing import Self
 

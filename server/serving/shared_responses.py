@@ -57,24 +57,24 @@ class SharedResponses:
     async def put(self, name: Name, stored: StoredResponse) -> bool:
         """Returns whether the cache took it: not one that is too large."""
         seconds = TTL_SECONDS if stored.has_ended else RUNNING_SECONDS
-        return await self._write(_cache_key(name), dumps(stored.model_dump()), seconds)
+        return await self._write(_storage_key(name), dumps(stored.model_dump()), seconds)
 
     async def fetch(self, name: Name) -> StoredResponse | None:
-        value = await self._read(_cache_key(name))
+        value = await self._read(_storage_key(name))
         try:
             return StoredResponse.model_validate_json(value) if value else None
         except ValidationError:
             return None
 
     async def put_events(self, name: Name, segment: int, events: Sequence[bytes]) -> None:
-        await self._write(_cache_key(name, segment), dumps([event.decode() for event in events]), TTL_SECONDS)
+        await self._write(_storage_key(name, segment), dumps([event.decode() for event in events]), TTL_SECONDS)
 
     async def delete(self, name: Name) -> None:
         """Deletes the response and its events."""
-        await self._write(_cache_key(name), b"", 1)
+        await self._write(_storage_key(name), b"", 1)
         segment = 0
         while await self._fetch_events(name, segment):
-            await self._write(_cache_key(name, segment), b"", 1)
+            await self._write(_storage_key(name, segment), b"", 1)
             segment += 1
 
     async def follow(self, name: Name) -> AsyncGenerator[bytes | None]:
@@ -103,7 +103,7 @@ class SharedResponses:
                 yield None
 
     async def _fetch_events(self, name: Name, segment: int) -> list[str]:
-        value = await self._read(_cache_key(name, segment))
+        value = await self._read(_storage_key(name, segment))
         try:
             return EVENTS.validate_json(value) if value else []
         except ValidationError:
@@ -117,5 +117,5 @@ class SharedResponses:
         return self._encryption.decrypt(key, value) if value else None
 
 
-def _cache_key(name: Name, *segment: int) -> str:
+def _storage_key(name: Name, *segment: int) -> str:
     return f"response:{digest([*name, *segment]).hex()}"

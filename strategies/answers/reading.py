@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from cogitate.strategies.answers import latex
 from cogitate.strategies.answers.json_answer import canonical_json
+from cogitate.strategies.answers.notations import read_notation
 from cogitate.strategies.answers.relations import merge_labels, read_relation
 from cogitate.strategies.answers.scalars import fold, open_text_boxes, read_compound, read_scalar
 from cogitate.strategies.answers.structure import (
@@ -26,7 +27,6 @@ from cogitate.strategies.answers.values import (
     Value,
     Written,
 )
-from cogitate.strategies.answers.written import read_notation
 
 _MAX_CHARACTERS = 2_000
 _MAX_DEPTH = 4

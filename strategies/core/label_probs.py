@@ -22,7 +22,7 @@ def spell_letters(count: int) -> tuple[tuple[str, ...], ...]:
 def label_masses(verdict: Completion, labels: Sequence[Sequence[str]]) -> list[float]:
     """Return the probability of each label over the whole vocabulary; 0 where no spelling of it was reported.
 
-    A label is given as its spellings: a tokeniser may spell it in several ways (`Yes`, ` Yes`), whose probabilities add
+    A label is given as its spellings: a tokenizer may spell it in several ways (`Yes`, ` Yes`), whose probabilities add
     up.
     """
     return [

@@ -10,7 +10,12 @@ from cogitate.strategies.core.ports import Ability
 from cogitate.strategies.core.types import Prompt
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.confidence import WARMUP_SHARE
-from cogitate.strategies.voting.launch import CONCURRENCY_DESCRIPTION, PREFER_DESCRIPTION, LaunchPolicy, Preference
+from cogitate.strategies.voting.launch_policy import (
+    CONCURRENCY_DESCRIPTION,
+    PREFER_DESCRIPTION,
+    LaunchPolicy,
+    Preference,
+)
 from cogitate.strategies.voting.stop_rules import VoteRule, votes_to_settle
 from cogitate.strategies.voting.tally import StopCriteria
 from cogitate.strategies.voting.weights import WeightKind

@@ -10,6 +10,7 @@ from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamCon
 from cogitate.server.engine.remote.dialects.refusals import RefusedFields
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamFailed, error_from_status
 from cogitate.server.engine.remote.health import Health
+from cogitate.server.engine.remote.serial_calls import SerialCalls
 from cogitate.server.engine.remote.transport import (
     CallTimeouts,
     Origin,
@@ -18,7 +19,6 @@ from cogitate.server.engine.remote.transport import (
     encode_head,
     origin_of,
 )
-from cogitate.server.engine.remote.turns import Turns
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 from cogitate.server.errors import ApiError
 
@@ -40,7 +40,7 @@ class Replica:
     transport: Transport = field(default_factory=Transport)
     in_flight: int = 0
     refused: RefusedFields = field(default_factory=RefusedFields)
-    turns: Turns = field(default_factory=Turns)
+    turns: SerialCalls = field(default_factory=SerialCalls)
     _heads: dict[tuple[Endpoint, bool], tuple[Origin, bytes]] = field(default_factory=dict)
     """The origin and the encoded request head of each endpoint: the same for every call."""
 

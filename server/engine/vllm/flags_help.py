@@ -13,7 +13,7 @@ def print_flags(word: str) -> None:
     try:
         from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-        from cogitate.server.engine.vllm.moved import make_arg_parser
+        from cogitate.server.engine.vllm.vllm_imports import make_arg_parser
     except ImportError as error:
         raise CannotStart(f"vLLM cannot be imported ({error}), and so its flags cannot be listed") from None
     parser = make_arg_parser(FlexibleArgumentParser(prog="cogitate serve"))

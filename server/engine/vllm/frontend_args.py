@@ -12,7 +12,7 @@ from vllm.tool_parsers import ToolParserManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from cogitate.server.engine import CannotStart
-from cogitate.server.engine.vllm.moved import make_arg_parser
+from cogitate.server.engine.vllm.vllm_imports import make_arg_parser
 
 BY_VLLM = frozenset(
     {

@@ -20,7 +20,7 @@ from cogitate.server.config.environment import MIN_CLOSE_RATIO
 from cogitate.server.engine import CannotStart, WrongFlag
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
 from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
-from cogitate.server.engine.vllm.moved import make_arg_parser, validate_parsed_serve_args
+from cogitate.server.engine.vllm.vllm_imports import make_arg_parser, validate_parsed_serve_args
 from cogitate.server.flags import to_flag
 from cogitate.server.settings import Settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.server.auth.keys import InvalidKeysFile, Keys, create_key, digest
-from cogitate.server.auth.keys_file import list_keys, revoke_keys
+from cogitate.server.auth.manage_keys import list_keys, revoke_keys
 from cogitate.server.cli import main
 
 

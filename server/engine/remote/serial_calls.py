@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Turns:
+class SerialCalls:
     """The calls to one replica."""
 
     is_serial: bool = False

@@ -12,7 +12,7 @@ from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
-from cogitate.strategies.voting.launch import MAX_SPECULATIVE, SPECULATION, LaunchPolicy
+from cogitate.strategies.voting.launch_policy import MAX_SPECULATIVE, SPECULATION, LaunchPolicy
 from cogitate.strategies.voting.stop_rules import is_decided, votes_to_settle
 from tests.fakes.programs import InProcessPrograms
 from tests.fakes.run import build_session, solve

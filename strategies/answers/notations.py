@@ -1,4 +1,4 @@
-"""What looks like arithmetic and is none: dates, times, ranges, scores, ratios, versions, numbers of telephones.
+"""What looks like arithmetic and is none: dates, times, ranges, scores, ratios, versions, phone numbers.
 
 A text that may be two of these, or a calculation, is compared as it is written: `10-20` is no `-10`, and `1/2/2024` no
 other date. Dates and times of day that can only be one are rewritten in one form.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cogitate.server.engine.remote.errors import INCOMPLETE_STREAM, UpstreamFailed
-from cogitate.server.engine.remote.turns import Turns
+from cogitate.server.engine.remote.serial_calls import SerialCalls
 from tests.fakes.upstream.connection import STREAM_HEAD, Connection, Request
 from tests.fakes.upstream.recorded import RecordedUpstream
 from tests.server.engine.remote.dialects.providers import EARLY_VOTE, serve_provider
@@ -95,7 +95,7 @@ async def test_done_without_a_finish_reason_alone_is_an_answer_that_may_be_cut_o
 
 
 async def test_turn_is_passed_on_when_a_waiter_is_cancelled():
-    turns, deadline = Turns(is_serial=True), asyncio.get_running_loop().time() + 5
+    turns, deadline = SerialCalls(is_serial=True), asyncio.get_running_loop().time() + 5
     await turns.take(deadline)
     waiters = [asyncio.create_task(turns.take(deadline)) for _ in range(3)]
     await asyncio.sleep(0)
