@@ -27,6 +27,7 @@ from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.error_response import build_error_response
 from cogitate.server.http.head import HeadAsGet
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
+from cogitate.server.http.server_spans import ServerSpans
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.service import Service
@@ -70,11 +71,13 @@ def create_app(
     if isinstance(service.backend, HasApplication):
         app.add_middleware(EngineApplication, service=service, backend=service.backend)
     app.add_exception_handler(HTTPException, render_http_exception)
-    # Each middleware wraps the ones added before it: Instrumentation is the outermost.
+    # Each middleware wraps the ones added before it: the last one is the outermost.
     app.add_middleware(HeadAsGet)
     app.add_middleware(Authentication, keys=keys)
     app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
     app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
+    if service.telemetry:
+        app.add_middleware(ServerSpans, find_tracing=lambda: service.tracing)
     service.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
     return app
 

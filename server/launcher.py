@@ -16,6 +16,7 @@ from typing import Literal, TextIO
 
 from cogitate.server.app import create_app, create_probe_app
 from cogitate.server.auth.keys import InvalidKeysFile, Keys
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.children import kill_children
 from cogitate.server.engine.crash_log import find_fatal_error
@@ -195,7 +196,7 @@ def open_service(settings: Settings, report: ProgressReporter, factory: BackendF
     try:
         if settings.api_keys_file:
             Keys(settings.api_keys_file).find_holder("")  # raises InvalidKeysFile
-        return build_service(settings, factory(settings, report), Metrics())
+        return build_service(settings, factory(settings, report), Metrics(), Telemetry())
     except (ValueError, OSError, InvalidKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
 

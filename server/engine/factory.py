@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.config.upstreams import group_by_name, split_name
 from cogitate.server.engine import Backend, CannotStart
 from cogitate.server.engine.demo_model import DemoModelError, prepare_demo_model
@@ -62,7 +63,7 @@ def build_vllm_backend(settings: Settings, report: Report) -> VllmBackend:
     return VllmBackend(
         model,
         name,
-        settings.engine_args,
+        {**env.trace_engine(Telemetry(), settings.engine_args), **settings.engine_args},
         settings.reward_model,
         settings.reward_engine_args,
         settings.reward_format,

@@ -26,6 +26,7 @@ SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARE_BUCKETS = tuple(share / 10 for share in range(1, 11))
 CACHE_RESULTS = ("hit", "miss", "joined", "stored", "corrupt", "unavailable")
+SPAN_RESULTS = ("exported", "failed", "dropped")
 TOKEN_KINDS = ("prompt", "cached", "generated", "aborted", "verifier")
 STATUS_CLASSES = ("2xx", "4xx", "5xx")
 STRATEGY_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses"})
@@ -54,6 +55,7 @@ class Metrics:
     agreement: Histogram = field(init=False)
     stopped: Counter = field(init=False)
     cache: Counter = field(init=False)
+    spans: Counter = field(init=False)
     in_flight: Gauge = field(init=False)
     running: Gauge = field(init=False)
     waiting: Gauge = field(init=False)
@@ -66,6 +68,8 @@ class Metrics:
         self._create_gauges()
         for result in CACHE_RESULTS:
             self.cache.labels(result)
+        for result in SPAN_RESULTS:
+            self.spans.labels(result)
         for name in (*STRATEGIES, DECISIONS):
             for kind in TOKEN_KINDS:
                 self.tokens.labels(name, kind)
@@ -144,6 +148,9 @@ class Metrics:
             registry=registry,
         )
         self.cache = Counter("cogitate_cache", "Cache look-ups, writes and faults", ["result"], registry=registry)
+        self.spans = Counter(
+            "cogitate_spans", "OpenTelemetry spans, by what became of them", ["result"], registry=registry
+        )
 
     def _create_search_metrics(self) -> None:
         registry, labels = self.registry, ["strategy"]

@@ -17,10 +17,12 @@ from starlette.types import ASGIApp, Lifespan
 
 from cogitate.server.api.pass_on import PassOn, StoredFirst
 from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine.vllm.application import LoadedEngine, copy_routes
 from cogitate.server.engine.vllm.attach import build_attached_backend, warn_of_separate_processes
 from cogitate.server.http.authentication import Authentication
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
+from cogitate.server.http.server_spans import ServerSpans
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.plugin.logs import attach_log
 from cogitate.server.plugin.settings import read_settings
@@ -62,6 +64,7 @@ class CogitatePlugin:
                 route.app = PassOn(earlier.app, ours, suffixes)
             else:
                 route.app = ours
+            route.app = self._with_span(route.app)
         app.router.lifespan_context = extend_lifespan(app.router.lifespan_context)
 
     async def init_state(self, engine_client: object, state: State, args: Namespace) -> None:
@@ -69,13 +72,21 @@ class CogitatePlugin:
         warn_of_separate_processes(args, self.settings)
         loaded = LoadedEngine(engine_client, self.app, args, self.routes)
         backend = await build_attached_backend(loaded, self.settings)
-        state.service = build_service(self.settings, backend, self.metrics)
+        telemetry = Telemetry.beside_vllm(args.otlp_traces_endpoint)
+        state.service = build_service(self.settings, backend, self.metrics, telemetry)
         await state.service.open()
         self.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
 
     def _with_caller(self, app: ASGIApp) -> ASGIApp:
         """Wrap a route: its request has an id, a tenant and limits, as behind the middleware of `cogitate serve`."""
         return Instrumentation(Authentication(app, keys=None), self.metrics, list_paths())
+
+    def _with_span(self, app: ASGIApp) -> ASGIApp:
+        """Wrap a route where requests are traced: vLLM's spans of its own answers are below ours too.
+
+        vLLM has put its --otlp-traces-endpoint into the environment by now.
+        """
+        return ServerSpans(app, lambda: self.app.state.service.tracing) if Telemetry().is_on else app
 
 
 def extend_lifespan(inner: Lifespan[FastAPI]) -> Lifespan[FastAPI]:

@@ -1,6 +1,7 @@
 """Builds the service that the settings describe: cache, peers and equivalence pool over a backend."""
 
 from cogitate.server.cache import open_cache, open_peer_rpc
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine import Backend
 from cogitate.server.equivalence.pool import EquivalencePool
 from cogitate.server.observability.metrics import Metrics
@@ -8,7 +9,7 @@ from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
 
 
-def build_service(settings: Settings, backend: Backend, metrics: Metrics) -> Service:
+def build_service(settings: Settings, backend: Backend, metrics: Metrics, telemetry: Telemetry) -> Service:
     """Raises ValueError or OSError for settings that cannot work."""
 
     def count_fault(kind: str) -> None:
@@ -17,4 +18,4 @@ def build_service(settings: Settings, backend: Backend, metrics: Metrics) -> Ser
     url, secret = settings.cache_url, settings.cache_secret
     cache = open_cache(url, ttl=settings.cache_ttl, max_bytes=settings.cache_bytes, on_fault=count_fault, secret=secret)
     rpc = open_peer_rpc(url, on_fault=count_fault, secret=secret)
-    return Service(backend, cache, EquivalencePool(), settings, metrics, rpc=rpc)
+    return Service(backend, cache, EquivalencePool(), settings, metrics, rpc=rpc, telemetry=telemetry)

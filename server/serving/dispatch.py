@@ -8,6 +8,7 @@ from cogitate.server.cache import Cache
 from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError
 from cogitate.server.observability.metrics import Metrics
+from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.serving.fair_queue import Slots
@@ -43,11 +44,13 @@ class Dispatcher:
             body = await self._fetch_from_cache(plan)
             # From here to the job's start nothing is awaited, so that of two equal requests only one begins a job.
             if attempt and (original := attempt.find_original()):
+                describe_span(plan, "replayed")
                 self.traces.link(plan, self.traces.find_number(original.plan))
                 return original.plan, original.job
             if body is None:
                 job = self._join_or_start(plan, is_repeatable=attempt is not None)
             else:
+                describe_span(plan, "hit")
                 job = self._build_cached_job(plan, body)
         except BaseException:
             if attempt:
@@ -73,6 +76,7 @@ class Dispatcher:
             return self._start(plan, is_repeatable=is_repeatable)
         if (running := self.running.get(plan.key)) and not (running[1].is_done or running[1].is_cancelled):
             self.metrics.cache.labels("joined").inc()
+            describe_span(plan, "joined")
             self.traces.link(plan, running[0].number)
             return running[1]
         key, job = plan.key, self._start(plan, is_repeatable=is_repeatable)
@@ -87,6 +91,7 @@ class Dispatcher:
     def _start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too many generations wait already."""
         width, caller = plan.width, plan.caller
+        describe_span(plan, "miss" if plan.key else "none")
         self.slots.admit(width, caller.key, caller.limits.generations)
         try:
             if isinstance(plan.request, DecisionRequest):
@@ -99,4 +104,20 @@ class Dispatcher:
             self.slots.leave(width, caller.key)
             raise
         job.add_end_callback(lambda: self.slots.leave(width, caller.key))
+        if span := CURRENT_SPAN.get():
+            job.add_end_callback(lambda: record_end(span, job))
         return job
+
+
+def describe_span(plan: Plan, cache: str) -> None:
+    """Tell the request's span, where it is traced, what was asked for, and whether an earlier answer is given."""
+    if span := CURRENT_SPAN.get():
+        span.describe(plan, cache)
+
+
+def record_end(span: RequestSpan, job: Job[Body]) -> None:
+    """Record on the request's span how the work that it began has ended."""
+    if job.failure:
+        span.record_failure(job.failure)
+    elif job.outcome:
+        span.record_body(job.outcome)

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine import Backend, ModelCard
 from cogitate.server.engine.fleet import Fleet
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.trace_store import TraceStore
+from cogitate.server.observability.tracing import open_tracing
 from cogitate.server.sandbox import open_sandbox
 from cogitate.server.serving.background_responses import BackgroundResponses
 from cogitate.server.serving.dispatch import Dispatcher
@@ -28,6 +30,9 @@ from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.ports import Prover, Verifier
+
+if TYPE_CHECKING:
+    from cogitate.server.observability.otel import Tracing
 
 
 class ClosableProver(Prover, Protocol):
@@ -56,8 +61,12 @@ class Service:
         metrics: Metrics,
         *,
         rpc: PeerRpc | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Builds the parts; `open` loads the engine. `rpc` calls other server processes; None: there are none."""
+        """Builds the parts; `open` loads the engine.
+
+        `rpc` calls other server processes; None: there are none. `telemetry`: what is traced; None: nothing.
+        """
         self.backend, self.settings, self.metrics = backend, settings, metrics
         self.ready = False
         """Whether the engine is loaded and has not failed."""
@@ -67,6 +76,9 @@ class Service:
         """The process's exit status after a failure: 2 where a flag is wrong."""
         self.lingering = False
         """Whether the server is about to drain: requests are accepted, but the server is not ready."""
+        self.telemetry = telemetry if telemetry and telemetry.is_on else None
+        self.tracing: Tracing | None = None
+        """Traces requests, once the engine is loaded; None: they are not traced."""
         self.jobs = Jobs(settings.max_concurrent_requests)
         self.slots = Slots(settings.max_generations or 1, settings.max_waiting_generations)
         self.watchdog = Watchdog(backend.progress_marker, settings.stall_seconds)
@@ -98,6 +110,8 @@ class Service:
         await self.backend.open()
         self.verifiers = self.runner.verifiers
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
+        if self.telemetry:
+            self.tracing = await open_tracing(self.telemetry, self.metrics)
         card = self.backend.card
         self.metrics.create_model_series([*card.names, *card.others])
         before_ready()
@@ -141,6 +155,8 @@ class Service:
     async def close(self) -> None:
         """Drains the jobs, then closes every part."""
         await self.jobs.drain(0 if self.failure else self.settings.drain_seconds)
+        if self.tracing:
+            await self.tracing.close()
         await self.peers.rpc.close()
         await self._cache.close()
         await self._prover.close()

@@ -15,6 +15,7 @@ import uvicorn
 
 from cogitate.server.app import create_app
 from cogitate.server.cache import Cache, MemoryCache, NoPeers, PeerRpc
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.http.protocol import HttpProtocol
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
@@ -67,6 +68,7 @@ def live(
     api_keys_file: Path | None = None,
     wait_until_ready: bool = True,
     keep_alive: float = 5,
+    telemetry: Telemetry | None = None,
     **settings: object,
 ) -> Iterator[Live]:
     """Runs a server until the context ends. Fails where a response does not match the OpenAPI document."""
@@ -77,6 +79,7 @@ def live(
         Settings(api_keys_file=api_keys_file, drain_seconds=1, **settings),
         Metrics(),
         rpc=rpc or NoPeers(),
+        telemetry=telemetry,
     )
     app = CheckedApp(create_app(service))
     server = FastStoppingServer(

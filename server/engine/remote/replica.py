@@ -20,6 +20,7 @@ from cogitate.server.engine.remote.transport import (
     origin_of,
 )
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
+from cogitate.server.engine.trace_headers import encode_trace_headers
 from cogitate.server.errors import ApiError
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
@@ -137,6 +138,8 @@ class Replica:
         timeouts = self.timeouts
         first_byte = timeouts.idle if request.stream else timeouts.response_start
         call_timeouts = CallTimeouts(timeouts.connect, first_byte, timeouts.idle, request.deadline)
+        for header in encode_trace_headers() if request.body else ():
+            head += b"%b: %b\r\n" % header
         message = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(request.body), request.body)
         return await self.transport.exchange(origin, message, call_timeouts)
 

@@ -13,6 +13,7 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
+from cogitate.server.engine.trace_headers import TRACE_HEADERS
 from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob
 from cogitate.strategies.core.ports import SampleFailed
 
@@ -74,7 +75,9 @@ async def decode(
     sequence is aborted by id once it is submitted.
     """
     sequence = DecodedSequence()
-    submission = asyncio.ensure_future(llm.add_request(how.request_id, prompt, params, lora_request=how.lora))
+    headers = TRACE_HEADERS.get() or None
+    added = llm.add_request(how.request_id, prompt, params, lora_request=how.lora, trace_headers=headers)
+    submission = asyncio.ensure_future(added)
     try:
         collector = await asyncio.shield(submission)
         while sequence.finish_reason is None:

@@ -14,6 +14,7 @@ from vllm.version import __version__ as VLLM_VERSION
 
 from cogitate.server.engine import Body, Events, Load, ModelCard
 from cogitate.server.engine.model_fingerprint import ModelSpec, fingerprint
+from cogitate.server.engine.trace_headers import encode_trace_headers
 from cogitate.server.engine.vllm.adapters import AdapterIdentities, find_adapter
 from cogitate.server.engine.vllm.application import LoadedEngine, load_application
 from cogitate.server.engine.vllm.errors import to_api_error
@@ -93,7 +94,7 @@ class VllmEngine:
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str) -> Body | Events:
         try:
             content = {**self._list_fields(request), "model": self.current_card.resolve(request.model)}
-            return await self.call_route(PlainBody(path_of(request), content), salt)
+            return await self.call_route(PlainBody(path_of(request), content, tuple(encode_trace_headers())), salt)
         except ApiError as error:
             raise _with_prompt_param(request, error) from error
 

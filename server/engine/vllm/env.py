@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Mapping
 
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
 from cogitate.server.settings import preload, prepare_engine_environment
 
@@ -28,6 +29,22 @@ def prepare(*, demo: bool, quiet: bool = False) -> None:
     prepare_engine_environment({**DEFAULTS, **bind_both_cores(os.sched_getaffinity(0))})
     preload(*PRELOADED_LIBRARIES)
     hide_broken_packages()
+
+
+def trace_engine(telemetry: Telemetry, engine_args: Mapping[str, object]) -> Mapping[str, object]:
+    """Let vLLM send its spans where ours are sent. Returns the argument that does it; empty where nothing is traced.
+
+    vLLM reads the protocol of traces alone, and takes the endpoint as it is. Without its statistics
+    (--disable-log-stats) its first span ends the engine.
+    """
+    if not telemetry.is_on or engine_args.get("disable_log_stats") or "otlp" not in (telemetry.exporters or ("otlp",)):
+        return {}
+    try:
+        endpoint, protocol = telemetry.endpoint, telemetry.protocol
+    except ValueError:
+        return {}  # the line about it is written where our own exporter is built
+    prepare_engine_environment({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocol})
+    return {"otlp_traces_endpoint": endpoint}
 
 
 def bind_both_cores(cores: Collection[int]) -> Mapping[str, str]:

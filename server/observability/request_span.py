@@ -1,0 +1,128 @@
+"""The server span of one request, from its first byte to its last."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from cogitate.server.errors import ApiError
+from cogitate.server.observability import semconv
+from cogitate.server.observability.span_record import (
+    Attributes,
+    SpanLink,
+    SpanRecord,
+    SpanWriter,
+    TraceContext,
+    Value,
+)
+from cogitate.server.planning.plan import Plan
+
+NANOSECONDS = 1_000_000_000
+MAX_NAME_CHARACTERS = 200
+"""Of a model: a plain request may name any."""
+FAILURE_STATUS = 500
+"""From here on an HTTP status is a failure of the server's, by the conventions."""
+
+
+@dataclass(slots=True, eq=False)
+class RequestSpan:
+    """Collects what is known of a request while it is answered, and writes the span when it ends.
+
+    Its id, and those of the spans below it, are made before: engines and upstreams are given them as parents.
+    """
+
+    writer: SpanWriter
+    context: TraceContext
+    name: str
+    parent: int
+    captures_content: bool
+    start: int
+    """Unix time in nanoseconds."""
+    attributes: dict[str, Value]
+    id: int = field(default_factory=lambda: new_span_id())
+    links: list[SpanLink] = field(default_factory=list)
+    error: str | None = None
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that make this span the parent."""
+        return self.context.to_headers(self.id)
+
+    def to_unix_time(self, monotonic: float) -> int:
+        """Return the Unix time, in nanoseconds, of a time of the monotonic clock."""
+        return self.start + round((monotonic - self._began) * NANOSECONDS)
+
+    def describe(self, plan: Plan, cache: str) -> None:
+        """Record what was asked for. `cache`: whether an earlier answer or a running job answers it."""
+        model = plan.model[:MAX_NAME_CHARACTERS]
+        if operation := self.attributes.get(semconv.OPERATION):
+            self.name = f"{operation} {model}".strip()
+        self.attributes |= {
+            semconv.REQUEST_MODEL: model,
+            semconv.REQUEST_STREAM: bool(plan.request.stream),
+            semconv.STRATEGY: plan.strategy_name,
+            semconv.CACHE: cache,
+            semconv.RESPONSE_ID: plan.id,
+            **({semconv.TENANT: plan.caller.tenant} if plan.caller.tenant else {}),
+        }
+
+    def record_failure(self, failure: ApiError) -> None:
+        """Record how the work for this request failed. A client that left is none of the server's failures."""
+        self.attributes[semconv.ERROR_TYPE] = failure.code or str(failure.status)
+        if failure.status >= FAILURE_STATUS:
+            self.error = failure.message
+
+    def record_body(self, body: Mapping[str, Any]) -> None:
+        """Record the usage of a plain answer, in any API's words."""
+        self.attributes |= read_usage(body.get("usage"))
+
+    def end(self, status: int, more: Attributes) -> None:
+        """Write the span. `status`: of the response; 0: none was begun."""
+        if not self.context.is_sampled:
+            return
+        if semconv.OPERATION not in self.attributes and semconv.HTTP_ROUTE in more:
+            self.name = f"{self.name} {more[semconv.HTTP_ROUTE]}"
+        if status:
+            self.attributes[semconv.HTTP_STATUS] = status
+        if status >= FAILURE_STATUS or not status:
+            self.attributes.setdefault(semconv.ERROR_TYPE, str(status or "disconnected"))
+        if status >= FAILURE_STATUS and self.error is None:
+            self.error = ""
+        self.writer.write(
+            self.context,
+            SpanRecord(
+                name=self.name,
+                kind="server",
+                id=self.id,
+                parent=self.parent,
+                has_remote_parent=True,
+                start=self.start,
+                end=self.to_unix_time(time.monotonic()),
+                attributes={**self.attributes, **more},
+                links=self.links,
+                error=self.error,
+            ),
+        )
+
+
+CURRENT_SPAN: ContextVar[RequestSpan | None] = ContextVar("current_span", default=None)
+"""That of the request that the current task works for; None where it is not traced."""
+
+
+def new_span_id() -> int:
+    return int.from_bytes(os.urandom(8)) or 1
+
+
+def read_usage(usage: object) -> dict[str, Value]:
+    """Read the token counts of a response's usage: OpenAI's names, or those of the Responses API and Anthropic's."""
+    if not isinstance(usage, Mapping):
+        return {}
+    pairs = (
+        (semconv.INPUT_TOKENS, ("prompt_tokens", "input_tokens")),
+        (semconv.OUTPUT_TOKENS, ("completion_tokens", "output_tokens")),
+    )
+    counts = {key: next((usage[name] for name in names if name in usage), None) for key, names in pairs}
+    return {key: count for key, count in counts.items() if isinstance(count, int)}

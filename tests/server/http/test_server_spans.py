@@ -1,0 +1,104 @@
+"""One server span a request, with the parent of its W3C headers."""
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from cogitate.server.observability import semconv
+from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.backend import ScriptedBackend
+from tests.fakes.traced import CLIENT_SPAN, TRACE_ID, TRACEPARENT, traced
+from tests.fakes.upstream import FakeUpstream
+from tests.server.engine.remote.fakes import remote_backend
+
+
+async def test_plain_request_has_a_server_span_under_the_clients():
+    async with traced(ScriptedBackend(ScriptedEngine(["forty-two"]))) as server:
+        headers = {"traceparent": TRACEPARENT, "tracestate": "vendor=1,other=2", "x-request-id": "mine"}
+        assert (await server.ask(headers=headers)).status_code == 200
+    span, attributes = server.server_span, server.server_span.attributes
+    assert span.name == "chat scripted" and span.kind is SpanKind.SERVER and span.status.status_code is StatusCode.UNSET
+    assert f"{span.context.trace_id:032x}" == TRACE_ID and f"{span.parent.span_id:016x}" == CLIENT_SPAN
+    assert span.parent.is_remote and span.context.trace_state.to_header() == "vendor=1,other=2"
+    assert span.start_time < span.end_time
+    assert attributes["http.response.status_code"] == 200 and attributes["http.route"] == "/v1/chat/completions"
+    assert attributes["gen_ai.operation.name"] == "chat" and attributes["gen_ai.request.model"] == "scripted"
+    assert attributes["cogitate.request_id"] == "mine" and attributes["cogitate.strategy"] == "none"
+    assert attributes["gen_ai.usage.output_tokens"] > 0 and attributes["gen_ai.response.id"].startswith("chatcmpl-")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("traceparent", "00-nonsense")],
+        [("traceparent", f"00-{'0' * 32}-{CLIENT_SPAN}-01")],
+        [("traceparent", f"ff-{TRACE_ID}-{CLIENT_SPAN}-01")],
+        [("traceparent", TRACEPARENT), ("traceparent", TRACEPARENT)],
+        [("tracestate", "vendor=1")],
+    ],
+)
+async def test_request_without_a_valid_parent_begins_a_trace_of_its_own(headers):
+    async with traced(ScriptedBackend(ScriptedEngine(["forty-two"]))) as server:
+        await server.ask(headers=headers)
+        await server.ask(headers=headers)
+    traces = {f"{span.context.trace_id:032x}" for span in server.spans}
+    assert len(traces) == 2 and TRACE_ID not in traces and all(span.parent is None for span in server.spans)
+
+
+async def test_trace_that_the_client_does_not_sample_has_no_spans_and_goes_on_unsampled():
+    async with remote_backend() as (fake, backend), traced(backend) as server:
+        await server.ask(headers={"traceparent": TRACEPARENT[:-2] + "00"}, model="fake")
+    assert server.spans == []
+    (sent,) = find_parents(fake)
+    assert sent.startswith(f"00-{TRACE_ID}-") and sent.endswith("-00")
+
+
+async def test_upstream_gets_the_server_span_of_a_plain_request_as_its_parent():
+    async with remote_backend() as (fake, backend), traced(backend) as server:
+        await server.ask(headers={"traceparent": TRACEPARENT, "tracestate": "vendor=1"}, model="fake")
+    assert find_parents(fake) == [f"00-{TRACE_ID}-{server.server_span.context.span_id:016x}-01"]
+    assert fake.requests[-1][2][b"tracestate"] == b"vendor=1"
+
+
+def find_parents(fake: FakeUpstream) -> list[str]:
+    """The `traceparent` of each completion that an upstream was asked for."""
+    asked = [headers for path, _, headers in fake.requests if "completions" in path]
+    return [headers[b"traceparent"].decode() for headers in asked if b"traceparent" in headers]
+
+
+class Broken(ScriptedBackend):
+    async def answer(self, request, salt=""):
+        raise ValueError("a secret")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "is_error", "error_type"),
+    [
+        ("/v1/chat/completions", {"temperature": 9}, 400, False, None),
+        ("/v1/chat/completions", {}, 500, True, "500"),
+        ("/v1/nothing", {}, 404, False, None),
+    ],
+)
+async def test_failures_of_the_server_are_errors_and_refusals_are_not(path, body, status, is_error, error_type):
+    async with traced(Broken(ScriptedEngine(["x"]))) as server:
+        assert (await server.ask(path, **body)).status_code == status
+    span = server.server_span
+    assert (span.status.status_code is StatusCode.ERROR) is is_error and "secret" not in (span.status.description or "")
+    assert span.attributes.get(semconv.ERROR_TYPE) == error_type
+    assert span.attributes["http.response.status_code"] == status
+
+
+async def test_only_requests_that_ask_for_work_are_traced():
+    async with traced(ScriptedBackend(ScriptedEngine(["x"]))) as server:
+        for path in ("/health", "/metrics", "/v1/models"):
+            assert (await server.client.get(path)).status_code == 200
+        await server.client.post("/v1/requests/unknown/cancel")
+    assert [span.name for span in server.spans] == ["POST /v1/requests/{request_id}/cancel"]
+
+
+async def test_span_tells_whether_the_answer_was_computed():
+    async with traced(ScriptedBackend(ScriptedEngine(["forty-two"]))) as server:
+        for _ in range(2):
+            await server.ask(seed=1)
+        await server.ask()
+    assert [span.attributes["cogitate.cache"] for span in server.spans] == ["miss", "hit", "none"]
