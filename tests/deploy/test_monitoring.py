@@ -43,6 +43,7 @@ METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "cogitate_agreement": {"strategy": STRATEGY},
     "cogitate_stopped_total": {"strategy": STRATEGY, "reason": ("completed", "decided", "deadline", "budget")},
     "cogitate_cache_total": {"result": ("hit", "miss", "stored", "corrupt", "unavailable")},
+    "cogitate_spans_total": {"result": ("exported", "failed", "dropped")},
     "cogitate_engine_running": {},
     "cogitate_engine_waiting": {},
     "cogitate_engine_stalled": {},

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,7 @@ class ReceivedSpan:
 
 @dataclass(slots=True)
 class OtlpReceiver:
-    """What was received. `status`: of the responses from now on; `delay`: seconds before each."""
+    """What was received. `status`: of the responses from now on."""
 
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
@@ -105,3 +106,16 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def main() -> None:
+    """Receive until the process is ended, after printing where."""
+    with otlp_receiver() as receiver:
+        print(f"{receiver.url}/v1/traces", flush=True)
+        while True:
+            time.sleep(0.5)
+            receiver.spans.clear()
+
+
+if __name__ == "__main__":
+    main()
