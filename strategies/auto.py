@@ -144,7 +144,7 @@ class Auto(Options):
         concurrency = self.concurrency if first_wave else self.launch.follow(needed)
         async with run.race(prompt, n, concurrency=concurrency, surplus=not first_wave) as samples:
             async for sample in samples:
-                ballot.cast(Outcome(sample, await run.read(sample)))
+                ballot.cast(Outcome(sample, await run.read(sample, weight=1.0)))
                 run.propose(ballot.winner())
                 if not first_wave and ballot.size >= run.request.answers and self.may_stop(ballot, run):
                     break

@@ -110,7 +110,7 @@ class ProgramAided(Options):
 
         async with run.race(prompt, n, concurrency=self.launch.follow(needed), surplus=surplus) as samples:
             async for sample in samples:
-                votes.append(Outcome(sample, await run.read(sample, as_program=as_program)))
+                votes.append(Outcome(sample, await run.read(sample, as_program=as_program, weight=1.0)))
                 run.propose(Ballot.of(merge_close_values(votes)).winner())
                 if self.may_stop(votes, run):
                     break

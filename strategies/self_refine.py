@@ -114,7 +114,7 @@ class SelfRefine(VerifierOptions):
         if not questions:
             return []
         questions = [question[:MAX_QUESTION_CHARACTERS] for question in questions]
-        prompts = [build_question_prompt(question) for question in questions]
+        prompts = [build_question_prompt(question).with_parent(note) for question in questions]
         answers = await run.generate_each(prompts, role="verifier", max_tokens=MAX_NOTE_TOKENS)
         return [
             replace(answer, text=f"{question}\n{final_text(answer)}", content=None)
@@ -125,7 +125,7 @@ class SelfRefine(VerifierOptions):
 
 def build_note_prompt(template: str, prompt: Prompt, best: Outcome) -> Prompt:
     text = template.format(question=prompt.question.strip(), candidates=quote_candidates([best]))
-    return Prompt((Message("system", GRADER), Message("user", text)))
+    return Prompt((Message("system", GRADER), Message("user", text))).with_parent(best.completion)
 
 
 def build_question_prompt(question: str) -> Prompt:
@@ -136,7 +136,8 @@ def build_question_prompt(question: str) -> Prompt:
 def build_revision_prompt(prompt: Prompt, best: Outcome, notes: list[Completion]) -> Prompt:
     """Return the client's prompt, followed by the answer and the notes on it."""
     text = IMPROVE.format(candidates=quote_candidates([best, *map(Outcome, notes)]))
-    return prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
+    revising = prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
+    return revising.with_parent(best.completion)
 
 
 def is_approving(critique: Completion) -> bool:

@@ -7,7 +7,7 @@ from cogitate.server.api import sse
 from cogitate.server.api.responses_body import build_message, build_reasoning, build_text_part, render_response
 from cogitate.server.api.responses_encoder import ResponseEncoder
 from cogitate.server.engine import Body
-from cogitate.server.observability.trace_json import to_progress
+from cogitate.server.observability.event_json import to_progress
 from cogitate.server.serving.job import Job
 from cogitate.strategies.core.trace import Event, TextEmitted
 from cogitate.strategies.core.types import TextDelta
@@ -47,7 +47,7 @@ class EventEncoder(ResponseEncoder):
         if isinstance(event, TextEmitted):
             if event.delta.text and sse.shows_text(self.plan) and not self.is_full():
                 yield from self.encode_text(event.delta)
-        elif options and options.include_progress and (progress := to_progress(event)):
+        elif options and options.include_progress and (progress := to_progress(event, self.plan.served_model)):
             yield self.encode("cogitate.progress", cogitate=progress)
 
     def encode_text(self, text: TextDelta) -> Iterator[bytes]:

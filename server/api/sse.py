@@ -8,7 +8,7 @@ import orjson
 
 from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError, BadRequest, RequestCancelled, UpstreamError
-from cogitate.server.observability.trace_json import to_progress
+from cogitate.server.observability.event_json import to_progress
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.cogitate import Progress
@@ -125,7 +125,7 @@ async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncG
             elif isinstance(event, TextEmitted):
                 if shows_text(plan):
                     yield encoder.encode_text(event.delta)
-            elif wants_progress and (progress := to_progress(event)):
+            elif wants_progress and (progress := to_progress(event, plan.served_model)):
                 yield encoder.encode_progress(progress)
     finally:
         await events.aclose()

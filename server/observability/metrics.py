@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.model_usage import usage_by_model
 from cogitate.strategies.core.stock import count_reused
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
@@ -18,7 +19,6 @@ from cogitate.strategies.core.trace import (
     TextEmitted,
     Trace,
     Usage,
-    usage_by_model,
 )
 from cogitate.strategies.decisions.decide import Bill
 

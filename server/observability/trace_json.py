@@ -1,88 +1,13 @@
-"""Converts the events of a search to JSON: progress events of a stream, and traces."""
-
-from typing import cast
+"""Encodes traces: those of running and finished searches, and of requests that received another's answer."""
 
 from cogitate.server.auth.caller import Caller
+from cogitate.server.observability.event_json import to_trace_event
 from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.planning.plan import Plan
-from cogitate.server.protocol.cogitate import DecodeProgress, Progress
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
-from cogitate.server.protocol.trace import SearchTrace, TraceDecode, TraceEvent, TraceUsage
-from cogitate.strategies.core.event_log import Entry
-from cogitate.strategies.core.trace import (
-    Aborted,
-    Cast,
-    Event,
-    Executed,
-    Failed,
-    Finished,
-    Proposed,
-    Sampled,
-    Scored,
-    Shed,
-    Trace,
-    Usage,
-)
-
-
-def to_progress(event: Event) -> Progress | None:  # noqa: C901 one case an event
-    """Convert an event; None for text, which a stream sends as it is decoded."""
-    match event:
-        case Sampled() | Aborted():
-            return _to_decode_progress(event)
-        case Failed(index, role, reason, model):
-            failure: Progress = {"event": "failed", "role": role, "index": index, "reason": reason}
-            return cast("Progress", {**failure, "model": model}) if model else failure
-        case Cast(made, answer):
-            return {"event": "answer", "index": made.index, "answer": answer.raw if answer else None}
-        case Executed(made, result, seconds):
-            return {"event": "executed", "index": made.index, "reason": result, "seconds": round(seconds, 6)}
-        case Scored(made, steps, score=score):
-            rounded = None if score is None else round(score, 6)
-            return {"event": "scored", "index": made.index, "score": rounded, "steps": list(steps)}
-        case Proposed(outcome):
-            leader = outcome.answer.raw if outcome.answer else None
-            return {"event": "leading", "answer": leader, "agreement": outcome.agreement, "score": outcome.score}
-        case Shed(confidence):
-            return {"event": "shed", "confidence": confidence}
-        case Finished(outcome, stopped):
-            return {"event": "finished", "index": outcome.completion.index, "stopped": stopped}
-    return None
-
-
-def _to_decode_progress(event: Sampled | Aborted) -> DecodeProgress:
-    made = event.completion
-    progress: DecodeProgress = {
-        "event": "sampled" if isinstance(event, Sampled) else "aborted",
-        "role": event.role,
-        "index": made.index,
-        "tokens": made.completion_tokens,
-    }
-    if made.prompt.model:
-        progress["model"] = made.prompt.model
-    if made.reused:
-        progress["reused"] = True
-    return progress
-
-
-def to_trace_event(entry: Entry[Event]) -> TraceEvent | None:
-    """Convert an event with its time in seconds and, of a decode, its text; None for text as it is decoded."""
-    at = round(entry.seconds, 6)
-    if isinstance(entry.event, Sampled | Aborted):
-        return _to_trace_decode(entry.event, at)
-    progress = to_progress(entry.event)
-    return None if progress is None else cast("TraceEvent", {"at": at, **progress})
-
-
-def _to_trace_decode(event: Sampled | Aborted, at: float) -> TraceDecode:
-    made = event.completion
-    progress = _to_decode_progress(event)
-    text = {"text": made.text, "finish_reason": made.finish, "continues": bool(made.prompt.segments)}
-    decode = cast("TraceDecode", {"at": at, **progress, **text})
-    if made.tool_calls:
-        decode["tool_calls"] = [{"name": call.name, "arguments": call.arguments} for call in made.tool_calls]
-    return decode
+from cogitate.server.protocol.trace import TRACE_VERSION, SearchTrace, TraceEvent, TraceSummary, TraceUsage
+from cogitate.strategies.core.trace import Finished, Trace, Usage
 
 
 def dump_request(plan: Plan) -> bytes:
@@ -94,16 +19,32 @@ def dump_request(plan: Plan) -> bytes:
 
 def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
     """Encode a trace without its request."""
-    events = [event for entry in trace.entries if (event := to_trace_event(entry))]
-    return dumps(_build_trace(plan.caller, Origin.of(plan, plan.number), status, spent, events))
+    events = [event for entry in trace.entries if (event := to_trace_event(entry, plan.served_model))]
+    return dumps(build_trace(plan, trace, spent, status, events))
+
+
+def build_trace(plan: Plan, trace: Trace, spent: Usage, status: str, events: list[TraceEvent]) -> SearchTrace:
+    return {**build_summary(plan, trace, spent, status), "events": events}
+
+
+def build_summary(plan: Plan, trace: Trace, spent: Usage, status: str) -> TraceSummary:
+    """Build a trace without its events."""
+    summary = _build_summary(plan.caller.request_id, Origin.of(plan, plan.number), status, spent)
+    summary["seed"] = plan.sampling.seed
+    end = trace.entries[-1].event if trace.entries else None
+    if isinstance(end, Finished):
+        summary["answer"] = end.outcome.answer.raw if end.outcome.answer else None
+        summary["agreement"], summary["stopped"] = end.outcome.agreement, end.stopped
+    return summary
 
 
 def dump_cached_trace(caller: Caller, origin: Origin) -> bytes:
     """Encode the trace of a request that decoded nothing: its answer is cached, and no trace of its search exists."""
-    return dumps({"request": None, **_build_trace(caller, origin, "cached", Usage(), [])})
+    summary = _build_summary(caller.request_id, origin, "cached", Usage())
+    return dumps({"request": None, **summary, "events": []})
 
 
-def _build_trace(caller: Caller, origin: Origin, status: str, spent: Usage, events: list[TraceEvent]) -> SearchTrace:
+def _build_summary(request_id: str, origin: Origin, status: str, spent: Usage) -> TraceSummary:
     usage: TraceUsage = {
         "prompt_tokens": spent.prompt,
         "cached_tokens": spent.cached,
@@ -114,12 +55,16 @@ def _build_trace(caller: Caller, origin: Origin, status: str, spent: Usage, even
         "depth": spent.depth,
     }
     return {
-        "id": caller.request_id,
+        "id": request_id,
         "object": "trace",
+        "version": TRACE_VERSION,
         "status": status,
         "created": origin.created,
         "model": origin.model,
         "strategy": origin.strategy,
+        "seed": None,
         "usage": usage,
-        "events": events,
+        "answer": None,
+        "agreement": None,
+        "stopped": None,
     }

@@ -4,13 +4,21 @@ What is built once for each answer is a pydantic model. Progress events are type
 thousands, and orjson writes a dictionary as it stands.
 """
 
-from typing import Literal, NotRequired
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
-from typing_extensions import TypedDict
 
-from cogitate.strategies.core.programs import Reason
-from cogitate.strategies.core.trace import Role, Stopped
+from cogitate.server.protocol.trace_events import (
+    DecodeFields,
+    EndFields,
+    ExecutionFields,
+    FailureFields,
+    LeaderFields,
+    ShedFields,
+    VerdictFields,
+    VoteFields,
+)
+from cogitate.strategies.core.trace import Stopped
 
 
 class Sample(BaseModel):
@@ -83,77 +91,36 @@ class Cogitate(BaseModel):
     """Every candidate; absent unless `strategy.return_candidates` is set."""
 
 
-class DecodeProgress(TypedDict):
-    """A decode ended, or was stopped."""
-
+class DecodeProgress(DecodeFields):
     event: Literal["sampled", "aborted"]
-    role: Role
-    index: int
-    tokens: int
-    model: NotRequired[str]
-    """The model that decoded it, where the strategy named it."""
-    reused: NotRequired[bool]
-    """True where an earlier request drew it: its tokens are not billed."""
 
 
-class FailureProgress(TypedDict):
-    """The engine lost a decode."""
-
+class FailureProgress(FailureFields):
     event: Literal["failed"]
-    role: Role
-    index: int
-    reason: str
-    model: NotRequired[str]
 
 
-class AnswerProgress(TypedDict):
-    """An answer was extracted from a candidate; null: none was found."""
-
+class AnswerProgress(VoteFields):
     event: Literal["answer"]
-    index: int
-    answer: str | None
 
 
-class ExecutionProgress(TypedDict):
-    """A candidate's program was run."""
-
+class ExecutionProgress(ExecutionFields):
     event: Literal["executed"]
-    index: int
-    reason: Reason
-    seconds: float
 
 
-class ScoreProgress(TypedDict):
-    """A verifier scored a candidate. `steps` is empty, and `score` null, where its verdict was lost."""
-
+class ScoreProgress(VerdictFields):
     event: Literal["scored"]
-    index: int
-    score: float | None
-    steps: list[float]
 
 
-class LeaderProgress(TypedDict):
-    """The answer that would be given if the search ended now."""
-
+class LeaderProgress(LeaderFields):
     event: Literal["leading"]
-    answer: str | None
-    agreement: float | None
-    score: float | None
 
 
-class ShedProgress(TypedDict):
-    """The vote was decided at this posterior probability, lower than asked for, because other requests wait."""
-
+class ShedProgress(ShedFields):
     event: Literal["shed"]
-    confidence: float
 
 
-class EndProgress(TypedDict):
-    """The search ended. `index`: the decode that is the answer."""
-
+class EndProgress(EndFields):
     event: Literal["finished"]
-    index: int
-    stopped: Stopped
 
 
 Progress = (

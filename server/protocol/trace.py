@@ -1,19 +1,23 @@
 """Body of `GET /v1/traces/{id}`: one search, with every event and its time."""
 
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from cogitate.server.protocol.cogitate import (
-    AnswerProgress,
-    DecodeProgress,
-    EndProgress,
-    ExecutionProgress,
-    FailureProgress,
-    LeaderProgress,
-    ScoreProgress,
-    ShedProgress,
+from cogitate.server.protocol.trace_events import (
+    DecodeFields,
+    EndFields,
+    ExecutionFields,
+    FailureFields,
+    LeaderFields,
+    ShedFields,
+    StartFields,
+    VerdictFields,
+    VoteFields,
 )
+
+TRACE_VERSION = 1
+"""It grows when a field changes its meaning, or goes; new fields and kinds of events may come without."""
 
 
 class Timed(TypedDict):
@@ -21,48 +25,53 @@ class Timed(TypedDict):
     """Seconds since the search began."""
 
 
-class TraceToolCall(TypedDict):
-    name: str
-    arguments: str
+class TraceStart(StartFields, Timed):
+    kind: Literal["start"]
 
 
-class TraceDecode(DecodeProgress, Timed):
-    text: str
-    finish_reason: str | None
-    continues: bool
-    """Whether this decode continued the text of an earlier one."""
-    tool_calls: NotRequired[list[TraceToolCall]]
+class TraceDecode(DecodeFields, Timed):
+    kind: Literal["decode"]
 
 
-class TraceFailure(FailureProgress, Timed):
-    pass
+class TraceVote(VoteFields, Timed):
+    kind: Literal["vote"]
 
 
-class TraceAnswer(AnswerProgress, Timed):
-    pass
+class TraceExecution(ExecutionFields, Timed):
+    kind: Literal["execution"]
 
 
-class TraceExecution(ExecutionProgress, Timed):
-    pass
+class TraceVerdict(VerdictFields, Timed):
+    kind: Literal["verdict"]
 
 
-class TraceScore(ScoreProgress, Timed):
-    pass
+class TraceFailure(FailureFields, Timed):
+    kind: Literal["failure"]
 
 
-class TraceLeader(LeaderProgress, Timed):
-    pass
+class TraceLeader(LeaderFields, Timed):
+    kind: Literal["leader"]
 
 
-class TraceShed(ShedProgress, Timed):
-    pass
+class TraceShed(ShedFields, Timed):
+    kind: Literal["shed"]
 
 
-class TraceEnd(EndProgress, Timed):
-    pass
+class TraceEnd(EndFields, Timed):
+    kind: Literal["end"]
 
 
-TraceEvent = TraceDecode | TraceFailure | TraceAnswer | TraceExecution | TraceScore | TraceLeader | TraceShed | TraceEnd
+TraceEvent = (
+    TraceStart
+    | TraceDecode
+    | TraceVote
+    | TraceExecution
+    | TraceVerdict
+    | TraceFailure
+    | TraceLeader
+    | TraceShed
+    | TraceEnd
+)
 
 
 class TraceUsage(TypedDict):
@@ -79,12 +88,14 @@ class TraceUsage(TypedDict):
     """Tokens decoded one after the other on the longest path."""
 
 
-class SearchTrace(TypedDict):
-    """The record of one search, without the request."""
+class TraceSummary(TypedDict):
+    """One search, without its events and its request."""
 
     id: str
     """The request's id."""
     object: Literal["trace"]
+    version: int
+    """Of this schema."""
     status: str
     """`running`, `completed`, `cached`, or the code of the error that ended the search.
 
@@ -94,7 +105,19 @@ class SearchTrace(TypedDict):
     model: str
     strategy: dict[str, Any] | None
     """The strategy with all its options."""
+    seed: int | None
+    """The client's, from which those of the decodes derive."""
     usage: TraceUsage
+    answer: str | None
+    """As it was read; null where none could be, and while the search runs."""
+    agreement: float | None
+    stopped: str | None
+    """Why the search ended; null while it runs, or where it failed."""
+
+
+class SearchTrace(TraceSummary):
+    """The record of one search, without the request."""
+
     events: list[TraceEvent]
 
 

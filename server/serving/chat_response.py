@@ -9,6 +9,7 @@ from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
 from cogitate.server.protocol.cogitate import Cogitate, ModelReport, Sample
 from cogitate.strategies.core.answer_reader import answers_in_reasoning
+from cogitate.strategies.core.model_usage import ModelUsage, usage_by_model
 from cogitate.strategies.core.stock import count_reused
 from cogitate.strategies.core.trace import (
     CANDIDATE_ROLES,
@@ -16,7 +17,6 @@ from cogitate.strategies.core.trace import (
     Cast,
     Failed,
     Finished,
-    ModelUsage,
     Sampled,
     Scored,
     Shed,
@@ -24,7 +24,6 @@ from cogitate.strategies.core.trace import (
     Usage,
     count_candidates,
     usage,
-    usage_by_model,
 )
 from cogitate.strategies.core.types import Completion, Outcome
 

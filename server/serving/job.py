@@ -88,7 +88,7 @@ class Job(Generic[T]):
         """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
         if self.task is not None:
             await self._accepted.wait()
-        if self.failure and not self.record.count:
+        if self.failure and not self.record.has_news:
             raise self.failure
 
     def add_end_callback(self, callback: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from cogitate.strategies.core.ports import Engine, OnAbort
@@ -18,6 +18,10 @@ class EarlyDecode:
     sampling: Sampling
     depth: int
     """The depth of the search where it started, in tokens."""
+    seconds: float
+    """When it started, since the search began."""
+    number: int
+    """A negative index, by which what continues it names it until it has one of the search's."""
     partial: Completion | None = None
     """What was decoded when it was aborted."""
     task: asyncio.Task[Completion | Exception] = field(init=False)
@@ -26,10 +30,11 @@ class EarlyDecode:
         """Decode it; return a failure, which matters only to whoever takes it."""
 
         def on_abort(partial: Completion) -> None:
-            self.partial = partial
+            self.partial = replace(partial, index=self.number)
 
         try:
-            return await engine.generate(self.prompt, self.sampling, on_abort=on_abort)
+            made = await engine.generate(self.prompt, self.sampling, on_abort=on_abort)
+            return replace(made, index=self.number)
         except Exception as failure:  # noqa: BLE001 raised again where it is taken
             return failure
 
@@ -75,6 +80,11 @@ class EarlyDecodes:
     _live: set[EarlyDecode] = field(default_factory=set)
     """Those of them that are being decoded."""
     _ending: set[asyncio.Task[Completion | Exception]] = field(default_factory=set)
+    _started: int = 0
+    _indices: dict[int, int] = field(default_factory=dict)
+    """The index in the search of each one that was taken or dropped, by its number."""
+    _orphans: dict[int, list[tuple[EarlyDecode, Completion]]] = field(default_factory=dict)
+    """Those that were dropped before what they continue had an index, by its number."""
 
     @property
     def running(self) -> int:
@@ -108,6 +118,21 @@ class EarlyDecodes:
         self._remove(early)
         self._refund(early, 0)
         return early
+
+    def take_number(self) -> int:
+        """Return the number of a new one."""
+        self._started += 1
+        return -self._started
+
+    def number_of(self, parent: int | None) -> int | None:
+        """Return the index of what a decode continues, which may have been an early decode."""
+        return None if parent is None else self._indices.get(parent, parent)
+
+    def assign(self, early: EarlyDecode, index: int) -> None:
+        """Give a decode that was taken or dropped its index in the search."""
+        self._indices[early.number] = index
+        for orphan, made in self._orphans.pop(early.number, ()):
+            self.on_drop(orphan, made)
 
     def find(self, branch: str) -> Completion | None:
         """Return what a branch's decode has made; None where it has not ended, or failed."""
@@ -151,7 +176,11 @@ class EarlyDecodes:
         self._ending.discard(early.task)
         if made := early.made:
             self._refund(early, made.completion_tokens if made.tokens_known else early.sampling.max_tokens or 0)
-            self.on_drop(early, made)
+            parent = early.prompt.parent
+            if parent is None or parent >= 0 or parent in self._indices:
+                self.on_drop(early, made)
+            else:
+                self._orphans.setdefault(parent, []).append((early, made))
         else:
             self._refund(early, 0)
 

@@ -42,8 +42,18 @@ class EventLog(Generic[E]):
         """Number of events so far."""
         return len(self.entries)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether anything has happened that a reader could be told."""
+        return bool(self.entries)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the log was created."""
+        return time.monotonic() - self._began
+
     def emit(self, event: E) -> None:
-        self.entries.append(Entry(time.monotonic() - self._began, event))
+        self.entries.append(Entry(self.seconds, event))
         self.wake()
 
     def next_event(self, cursor: Cursor) -> E | None:

@@ -17,7 +17,7 @@ from cogitate.strategies.core.program_value import append_value_printer, parse_v
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.race import Race
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Cast, Executed, Proposed, Role, Scored, TextEmitted
+from cogitate.strategies.core.trace import CANDIDATE_ROLES, Executed, Proposed, Role, Scored, TextEmitted
 from cogitate.strategies.core.types import (
     Aggregation,
     Completion,
@@ -136,12 +136,14 @@ class Run:
         async with race.run(prompts) as samples:
             yield samples
 
-    async def read(self, candidate: Completion, *, as_program: bool = False) -> Answer | None:
+    async def read(
+        self, candidate: Completion, *, as_program: bool = False, weight: float | None = None
+    ) -> Answer | None:
         """Read the answer that a candidate gives, and record it as a vote; None if it abstains.
 
-        `as_program`: the answer is what the candidate's last program prints in the sandbox; it abstains where there is
-        no program, or it fails. Answers that are equal are in one class, by which their votes are counted. Raises
-        ProgramsOff where a program may not run.
+        `weight`: of the vote; None where it has none, or none yet. `as_program`: the answer is what the candidate's
+        last program prints in the sandbox; it abstains where there is no program, or it fails. Answers that are equal
+        are in one class, by which their votes are counted. Raises ProgramsOff where a program may not run.
         """
         session, reader = self._session, self.request.reader
         if as_program:
@@ -149,7 +151,7 @@ class Run:
         else:
             answer = await offload(lambda: reader.read(candidate), len(candidate.text))
         answer = await session.merge_equal(answer)
-        session.trace.emit(Cast(candidate, answer))
+        session.record_vote(candidate, answer, weight)
         return answer
 
     async def score(
@@ -168,7 +170,7 @@ class Run:
             return [None] * len(candidates)
         scores = [reduce_steps(verdict.steps, how or judge.aggregation) for verdict in verdicts]
         for candidate, verdict, score in zip(candidates, verdicts, scores, strict=True):
-            session.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score, verdict.warnings))
+            session.trace.emit(Scored(candidate, verdict.steps, verdict.tokens, score, verdict.warnings, verifier))
         return scores
 
     def emit_text(self, text: str, *, reasoning: bool = False) -> None:

@@ -10,10 +10,12 @@ from cogitate.strategies.core.early_decodes import EarlyDecode, EarlyDecodes
 from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from cogitate.strategies.core.programs import NoPrograms, Programs
+from cogitate.strategies.core.recorder import Recorder
 from cogitate.strategies.core.seeds import derive_seed
 from cogitate.strategies.core.stock import SampleStock
-from cogitate.strategies.core.trace import Aborted, Failed, Role, Sampled, Shed, TextEmitted, Trace
-from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling
+from cogitate.strategies.core.trace import Failed, Role, Shed, TextEmitted, Trace
+from cogitate.strategies.core.types import Completion, Outcome, Prompt, Sampling, TextDelta
+from cogitate.strategies.core.vote_log import VoteLog
 from cogitate.strategies.core.vote_prior import VotePrior
 
 
@@ -58,12 +60,14 @@ class Session:
     """The best outcome so far, which is returned when the budget ends."""
     early: EarlyDecodes = field(init=False)
     """Decodes that were started before it is known whether they are needed."""
+    votes: VoteLog = field(default_factory=VoteLog)
+    _record: Recorder = field(init=False)
     _decodes: int = 0
-    _depth: int = 0
     _classes: AnswerClasses = field(default_factory=AnswerClasses)
 
     def __post_init__(self) -> None:
         self.early = EarlyDecodes(self._record_dropped)
+        self._record = Recorder(self.trace)
         self.budget.on_shed = lambda confidence: self.trace.emit(Shed(confidence))
 
     def take_indices(self, n: int) -> int:
@@ -73,9 +77,7 @@ class Session:
 
     def reuse(self, sample: Completion) -> Completion:
         """Record a sample of an earlier search as one of this search, and return it."""
-        sample = replace(sample, index=self.take_indices(1))
-        self.trace.emit(Sampled("candidate", sample))
-        return sample
+        return self._record.reuse(self.take_indices(1), sample)
 
     async def attempt(
         self, index: int, prompt: Prompt, sampling: Sampling, role: Role, *, siblings: int, branch: str | None = None
@@ -111,15 +113,17 @@ class Session:
         async with self.budget.reserve(sampling.max_tokens, siblings) as grant:
             sampling = self._bind(sampling, index if branch is None else branch, grant.tokens)
             early = None if branch is None else self.early.take(branch, prompt, sampling)
-            start = early.depth if early else self._depth
+            start = self._record.start(index, role, prompt, parent=prompt.parent, seed=sampling.seed, early=early)
+            if early:
+                self.early.assign(early, index)
 
             def on_abort(partial: Completion) -> None:
                 grant.used = partial.completion_tokens if partial.tokens_known else grant.tokens or 0
-                self.trace.emit(Aborted(role, replace(partial, index=index), self._advance(start, partial)))
+                self._record.end(start, partial, is_aborted=True)
 
             try:
-                on_text = (lambda delta: self.trace.emit(TextEmitted(delta))) if visible else None
-                completion = await (
+                on_text = self._show if visible else None
+                made = await (
                     early.finish(on_abort)
                     if early
                     else self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
@@ -127,10 +131,8 @@ class Session:
             except SampleFailed as failure:
                 self.trace.emit(Failed(index, role, str(failure), prompt.model))
                 raise
-            completion = replace(completion, index=index)
+            completion = self._record.end(start, made)
             grant.used = completion.completion_tokens
-            event = Aborted if completion.finish == "unsure" else Sampled
-            self.trace.emit(event(role, completion, self._advance(start, completion)))
         self.budget.interrupt.check()
         if grant.is_binding and completion.finish == "length":
             self.budget.is_short = True
@@ -141,8 +143,14 @@ class Session:
 
         `on_end` is called when it ends.
         """
-        depth = max(self._depth, self.early.depth_of(prompt))
-        early = EarlyDecode(branch, prompt, self._bind(sampling, branch, sampling.max_tokens), depth)
+        early = EarlyDecode(
+            branch,
+            prompt,
+            self._bind(sampling, branch, sampling.max_tokens),
+            depth=max(self._record.depth, self.early.depth_of(prompt)),
+            seconds=self.trace.seconds,
+            number=self.early.take_number(),
+        )
         self.early.start(early, self.engine, on_end)
 
     async def merge_equal(self, answer: Answer | None) -> Answer | None:
@@ -158,12 +166,17 @@ class Session:
             sampling = replace(sampling, seed=derive_seed(sampling.seed, name))
         return apply_grant(sampling, tokens, reads_partial=sampling.reads_partial or self.budget.has_deadline)
 
-    def _record_dropped(self, early: EarlyDecode, made: Completion) -> None:
-        """Record an early decode that nobody took. Nothing waits for it: the search is not deeper for it."""
-        depth = min(self._depth, early.depth + made.completion_tokens)
-        self.trace.emit(Aborted("step", replace(made, index=self.take_indices(1)), depth))
+    def record_vote(self, candidate: Completion, answer: Answer | None, weight: float | None) -> None:
+        """Record a vote, and again those of others whose bloc it changes."""
+        for vote in self.votes.cast(candidate, answer, weight):
+            self.trace.emit(vote)
 
-    def _advance(self, start: int, completion: Completion) -> int:
-        """Return the depth of the search at the end of a decode that began at depth `start`, in tokens."""
-        self._depth = max(self._depth, start + completion.completion_tokens)
-        return start + completion.completion_tokens
+    def _show(self, delta: TextDelta) -> None:
+        self.trace.emit(TextEmitted(delta))
+
+    def _record_dropped(self, early: EarlyDecode, made: Completion) -> None:
+        index, prompt = self.take_indices(1), early.prompt
+        parent = self.early.number_of(prompt.parent)
+        start = self._record.start(index, "step", prompt, parent=parent, seed=early.sampling.seed, early=early)
+        self._record.drop(start, made)
+        self.early.assign(early, index)

@@ -1,12 +1,12 @@
 """Events of one request's search, in order. Usage, metrics, streams and the response are folds over them."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.event_log import Cursor, Entry, EventLog
 from cogitate.strategies.core.programs import Reason
+from cogitate.strategies.core.prompt_tokens import count_cached_tokens, count_prompt_tokens
 from cogitate.strategies.core.types import Completion, Outcome, TextDelta
 
 Role = Literal["candidate", "step", "extraction", "verifier"]
@@ -14,6 +14,25 @@ CANDIDATE_ROLES: tuple[Role, ...] = ("candidate", "step")
 """The roles whose decodes compete for the answer."""
 Stopped = Literal["completed", "decided", "deadline", "budget", "asked", "draining"]
 """Why a search ended: every candidate was decoded, the vote was decided, or a limit or a request ended it early."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A decode was submitted to the engine."""
+
+    index: int
+    role: Role
+    parent: int | None
+    """The decode whose text it continues, revises or judges."""
+    model: str
+    """The model that it was submitted to; empty: the request's own."""
+    seed: int | None
+    prompt: int
+    """The number of its prompt: decodes of one number are billed for one prompt."""
+    seconds: float
+    """Since the search began; where it started before it was known to be needed, that time."""
+    depth: int
+    """The tokens that had been decoded one after another before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,8 @@ class Sampled:
     completion: Completion
     depth: int = 0
     """Tokens that had to be decoded one after another up to its end: its own, and those that it waited for."""
+    start: Started | None = None
+    """Its beginning, as it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +54,7 @@ class Aborted:
     role: Role
     completion: Completion
     depth: int = 0
+    start: Started | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +70,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The answer read from a candidate; None: it abstains."""
+    """A candidate's vote. A later one of the same candidate takes its place."""
 
     completion: Completion
     answer: Answer | None
+    """The answer read from it; None: it abstains."""
+    bloc: int | None = None
+    """The candidate that was the first to give this answer, or one that counts as equal; None where it abstains."""
+    weight: float | None = None
+    """None where the strategy does not weigh it, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,8 @@ class Scored:
     """The aggregated score; None where the verdict was lost."""
     warnings: tuple[str, ...] = ()
     """The verifier's."""
+    verifier: str = ""
+    """Its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +136,7 @@ class Finished:
     stopped: Stopped
 
 
-Event = Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | TextEmitted | Shed | Finished
+Event = Started | Sampled | Aborted | Failed | Cast | Executed | Scored | Proposed | TextEmitted | Shed | Finished
 
 
 class Trace(EventLog[Event]):
@@ -116,6 +145,10 @@ class Trace(EventLog[Event]):
     Adjacent text is merged into one event, so that a stream costs its text and not an event per token, whether or not
     anything reads it.
     """
+
+    @property
+    def has_news(self) -> bool:
+        return not all(isinstance(event, Started) for event in self)
 
     def emit(self, event: Event) -> None:
         last = self.entries[-1] if self.entries else None
@@ -186,39 +219,14 @@ def usage(trace: Trace) -> Usage:
             place = made.prompt.model, id(made.prompt.messages), id(made.prompt.raw)
             decodes.setdefault(place, []).append(made)
     return Usage(
-        prompt=sum(map(_prompt_tokens, decodes.values())) + read,
-        cached=sum(map(_prefix_cache_tokens, decodes.values())),
+        prompt=sum(map(count_prompt_tokens, decodes.values())) + read,
+        cached=sum(map(count_cached_tokens, decodes.values())),
         completion=completion_tokens,
         aborted=aborted,
         verifier=verifier + read,
         uncounted=uncounted,
         depth=depth,
     )
-
-
-@dataclass(slots=True)
-class ModelUsage:
-    """What one of several models did."""
-
-    candidates: int = 0
-    """Answers that ran to their end."""
-    completion: int = 0
-    """All tokens decoded."""
-    failures: list[str] = field(default_factory=list)
-    """The reason of each decode that failed."""
-
-
-def usage_by_model(trace: Trace, own_model: str) -> dict[str, ModelUsage]:
-    """Return what each model did, by name. `own_model`: the name of the request's own, whose prompts name none."""
-    models = defaultdict[str, ModelUsage](ModelUsage)
-    for event in trace:
-        if isinstance(event, Sampled | Aborted):
-            own = models[event.completion.prompt.model or own_model]
-            own.completion += 0 if event.completion.reused else event.completion.completion_tokens
-            own.candidates += isinstance(event, Sampled) and event.role in CANDIDATE_ROLES
-        elif isinstance(event, Failed):
-            models[event.model or own_model].failures.append(event.reason)
-    return models
 
 
 def degrades_answer(event: Event) -> bool:
@@ -229,20 +237,3 @@ def degrades_answer(event: Event) -> bool:
 def count_candidates(trace: Trace) -> int:
     """Return the number of answers, or steps of answers, that ran to their end."""
     return sum(isinstance(event, Sampled) and event.role in CANDIDATE_ROLES for event in trace)
-
-
-def _prompt_tokens(decodes: list[Completion]) -> int:
-    """Count one conversation's tokens once, and the text inserted into the assistant's turn each time."""
-    base = min(map(_new_prompt_tokens, decodes))
-    return base + sum(_new_prompt_tokens(made) - base for made in decodes)
-
-
-def _prefix_cache_tokens(decodes: list[Completion]) -> int:
-    """Count what was cached before the first decode: the minimum, since the first one filled the cache for the rest."""
-    cached = (min(made.cached_tokens, _new_prompt_tokens(made)) for made in decodes if made.cached_tokens is not None)
-    return min(cached, default=0)
-
-
-def _new_prompt_tokens(made: Completion) -> int:
-    """Count the prompt's tokens, less those of a prefix that an earlier decode of this request has paid for."""
-    return made.prompt_tokens - sum(len(segment.ids) for segment in made.prompt.segments if segment.ids)

@@ -61,6 +61,8 @@ class Prompt:
     """Text, or its token ids, to be continued verbatim in place of messages."""
     model: str = ""
     """The name of the model that answers it, and whatever continues the answer; empty: the request's own."""
+    parent: int | None = field(default=None, compare=False)
+    """The index of the decode whose text its answer continues, revises or judges; of several, the first."""
 
     @property
     def question(self) -> str:
@@ -89,6 +91,10 @@ class Prompt:
     def to_model(self, name: str) -> "Prompt":
         """Return this prompt for another model, where `name` is not empty."""
         return replace(self, model=name) if name else self
+
+    def with_parent(self, completion: "Completion") -> "Prompt":
+        """Return this prompt for a text that revises or judges `completion`."""
+        return replace(self, parent=completion.index)
 
     def prefill(self, text: str) -> "Prompt":
         """Return this prompt with `text` appended to the assistant's turn."""
@@ -204,7 +210,8 @@ class Completion:
     @property
     def continuation(self) -> Prompt:
         """The prompt that continues this completion: where a step-wise search goes next."""
-        return replace(self.prompt, segments=(*self.prompt.segments, Segment(self.text, self.token_ids or None)))
+        segments = (*self.prompt.segments, Segment(self.text, self.token_ids or None))
+        return replace(self.prompt, segments=segments, parent=self.index)
 
     @property
     def is_complete(self) -> bool:

@@ -15,7 +15,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import DISTIL, FROM_NOTES
 from cogitate.strategies.core.quoting import MAX_QUOTED_CHARACTERS, final_text, quote_notes, quote_texts
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
 from cogitate.strategies.search.population import append_material, describe_agreement
 
 INSTRUCTION_TOKENS = 256
@@ -29,12 +29,12 @@ WORDS_PER_TOKEN = 0.6
 
 async def build_notes_prompt(prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int, run: Run) -> Prompt:
     """Build the prompt of the next answers: the question, and notes of at most `max_tokens` on the candidates."""
-    notes = await distil(prompt, candidates, max_tokens, run)
-    return append_material(prompt, FROM_NOTES.format(notes=quote_notes(notes)))
+    notes, source = await distil(prompt, candidates, max_tokens, run)
+    return append_material(prompt, FROM_NOTES.format(notes=quote_notes(notes)), source)
 
 
-async def distil(prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int, run: Run) -> str:
-    """Return notes of at most `max_tokens` in all on the candidates."""
+async def distil(prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int, run: Run) -> tuple[str, Completion]:
+    """Return notes of at most `max_tokens` in all on the candidates, and what was first decoded of them."""
     room = measure_room(candidates, run.request.context)
     tokens = max_tokens if room is None else max(1, min(max_tokens, int(room * MAX_NOTES_SHARE)))
     density = measure_density(candidates)
@@ -51,7 +51,8 @@ async def distil(prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int,
         written = [None] * len(groups)
     notes = [final_text(completion) if completion else "" for completion in written]
     excerpt = int(share * density)
-    return "\n\n".join(note or extract(group, excerpt) for note, group in zip(notes, groups, strict=True))
+    source = next((completion for completion in written if completion), candidates[0].completion)
+    return "\n\n".join(note or extract(group, excerpt) for note, group in zip(notes, groups, strict=True)), source
 
 
 def measure_room(candidates: Sequence[Outcome], context: int | None) -> int | None:
@@ -75,7 +76,8 @@ def split(candidates: Sequence[Outcome], characters: int) -> list[Sequence[Outco
 def build_distillation_prompt(prompt: Prompt, group: Sequence[Outcome], characters: int, max_tokens: int) -> Prompt:
     quotes = quote_texts([final_text(each.completion) for each in group], max(1, characters))
     words = max(1, int(max_tokens * WORDS_PER_TOKEN))
-    return append_material(prompt, DISTIL.format(words=words, candidates=quotes, agreement=describe_agreement(group)))
+    text = DISTIL.format(words=words, candidates=quotes, agreement=describe_agreement(group))
+    return append_material(prompt, text, group[0].completion)
 
 
 def extract(group: Sequence[Outcome], characters: int) -> str:

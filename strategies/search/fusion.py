@@ -12,7 +12,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import FUSE, FUSE_AT_ONCE, READ_AGAINST_EACH_OTHER
 from cogitate.strategies.core.quoting import final_text, quote_candidates, quote_notes
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
 from cogitate.strategies.search.population import append_material, build_aggregation_prompt, describe_agreement
 
 
@@ -28,20 +28,24 @@ async def build_fusion_prompt(
     if calls == 1:
         if run.request.sampling.constrained:
             return build_aggregation_prompt(prompt, candidates)
-        return append_material(prompt, FUSE_AT_ONCE.format(candidates=quotes, agreement=describe_agreement(candidates)))
+        text = FUSE_AT_ONCE.format(candidates=quotes, agreement=describe_agreement(candidates))
+        return append_material(prompt, text, candidates[0].completion)
     reading = await read_against_each_other(prompt, candidates, max_tokens, run)
-    if not reading:
+    notes = final_text(reading) if reading else ""
+    if not reading or not notes:
         return build_aggregation_prompt(prompt, candidates)
-    return append_material(prompt, FUSE.format(candidates=quotes, notes=quote_notes(reading)))
+    return append_material(prompt, FUSE.format(candidates=quotes, notes=quote_notes(notes)), reading)
 
 
-async def read_against_each_other(prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int, run: Run) -> str:
-    """Return the judge's reading; empty where it was lost."""
+async def read_against_each_other(
+    prompt: Prompt, candidates: Sequence[Outcome], max_tokens: int, run: Run
+) -> Completion | None:
+    """Return the judge's reading; None where it was lost."""
     text = READ_AGAINST_EACH_OTHER.format(
         candidates=quote_candidates(candidates), agreement=describe_agreement(candidates)
     )
     try:
-        reading = await run.generate(append_material(prompt, text), role="verifier", max_tokens=max_tokens)
+        source = candidates[0].completion
+        return await run.generate(append_material(prompt, text, source), role="verifier", max_tokens=max_tokens)
     except SampleFailed:
-        return ""
-    return final_text(reading)
+        return None

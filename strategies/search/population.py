@@ -7,7 +7,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import AGGREGATE, REFINE
 from cogitate.strategies.core.quoting import final_text, quote_candidates
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
 from cogitate.strategies.voting.ballot import Ballot, completeness
 
 CONSENSUS_SHARE = 0.95
@@ -19,7 +19,7 @@ async def sample_candidates(prompts: Sequence[Prompt], run: Run) -> list[Outcome
     ballot = Ballot()
     async with run.race(prompts, len(prompts)) as arrivals:
         async for completion in arrivals:
-            ballot.cast(Outcome(completion, await run.read(completion)))
+            ballot.cast(Outcome(completion, await run.read(completion, weight=1.0)))
             run.propose(ballot.winner())
     return ballot.votes
 
@@ -35,7 +35,7 @@ async def synthesise_prompts(prompts: Sequence[Prompt], run: Run) -> list[Outcom
         completions = await run.generate_each(prompts)
     except SampleFailed:
         return []
-    return [Outcome(completion, await run.read(completion)) for completion in completions if completion]
+    return [Outcome(completion, await run.read(completion, weight=1.0)) for completion in completions if completion]
 
 
 async def write_final_answer(
@@ -52,18 +52,22 @@ async def answer_last(prompt: Prompt, population: Sequence[Outcome], run: Run) -
     """
     run.propose(Ballot.of(population).ranking())
     completion = await run.generate(prompt, visible=not run.budget.has_deadline)
-    return rank_first(Outcome(completion, await run.read(completion)), population)
+    return rank_first(Outcome(completion, await run.read(completion, weight=1.0)), population)
 
 
 def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
     """Builds a prompt of the question, the candidates and the instruction to combine them or to refine a single one."""
     instruction = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quote_candidates(candidates))
-    return append_material(prompt, instruction)
+    return append_material(prompt, instruction, candidates[0].completion)
 
 
-def append_material(prompt: Prompt, text: str) -> Prompt:
-    """Appends candidates or notes to the question; to the assistant's turn where the prompt is token ids."""
-    return prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
+def append_material(prompt: Prompt, text: str, source: Completion) -> Prompt:
+    """Appends candidates or notes to the question; to the assistant's turn where the prompt is token ids.
+
+    `source`: what they were decoded as, the first of several.
+    """
+    extended = prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
+    return extended.with_parent(source)
 
 
 def describe_agreement(candidates: Sequence[Outcome]) -> str:

@@ -78,4 +78,4 @@ def build_grade_prompt(question: Prompt, solution: Completion, criterion: str) -
         question=break_control_tokens(question.question.strip()), solution=quoted, line=build_fence(quoted)
     )
     asked = CRITERION.format(criterion=break_control_tokens(criterion.strip()))
-    return Prompt((Message("system", SCALE), Message("user", text + asked)))
+    return Prompt((Message("system", SCALE), Message("user", text + asked)), parent=solution.index)

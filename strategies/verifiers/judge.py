@@ -49,13 +49,13 @@ def build_judge_prompt(question: Prompt, solution: Completion, task: str = IS_CO
     text = VERDICT.format(
         question=break_control_tokens(question.question.strip()), solution=quoted, line=build_fence(quoted), task=task
     )
-    return Prompt((Message("system", GRADER), Message("user", text)))
+    return Prompt((Message("system", GRADER), Message("user", text)), parent=solution.index)
 
 
 def ask_for_verdict(rationale: Completion) -> Prompt:
     """Builds the prompt that asks for the verdict after a rationale."""
     written = Message("assistant", break_control_tokens(rationale.text.strip()))
-    return Prompt((*rationale.prompt.messages, written, Message("user", IS_CORRECT)))
+    return Prompt((*rationale.prompt.messages, written, Message("user", IS_CORRECT)), parent=rationale.index)
 
 
 def build_fence(text: str) -> str:

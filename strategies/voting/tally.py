@@ -47,7 +47,8 @@ class Tally:
     async def cast(self, completion: Completion) -> None:
         """Adds a completion's vote and proposes the current winner, which is returned if the budget ends."""
         run, window = self.weights.run, self.criteria.window
-        self.ballot.cast(Outcome(completion, await run.read(completion)))
+        weight = 1.0 if self.weights.kind == "none" else None
+        self.ballot.cast(Outcome(completion, await run.read(completion, weight=weight)))
         if self.criteria.stop_rule == "windows" and self.ballot.size % window == 0:
             self.window_winner = self.window_winner or unanimous_answer(self.ballot.votes[-window:])
         run.propose(

@@ -62,7 +62,7 @@ async def measure(http: httpx.AsyncClient, model: str, question: Question, cap: 
     completion = parse_response(ChatCompletion, response.raise_for_status().content)
     request_id = response.headers["x-request-id"]
     trace: dict[str, Any] = (await http.get(f"/v1/traces/{request_id}")).raise_for_status().json()
-    decodes = [event["tokens"] for event in trace["events"] if event["event"] == "sampled"]
+    decodes = [event["tokens"] for event in trace["events"] if event["kind"] == "decode" and not event["aborted"]]
     forced = FINAL_ANSWER in completion.text
     answer = question.answer(completion.text, read_answer(completion, question))
     right = await asyncio.to_thread(question.right, answer)

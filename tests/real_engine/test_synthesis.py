@@ -24,7 +24,7 @@ async def test_fusion_decodes_candidates_a_reading_and_the_answer(pair):
     answer, events = await ask(
         pair, {"name": "synthesis", "method": "fusion", "n": 3, "notes_tokens": 64}, max_tokens=48
     )
-    roles = [event["role"] for event in events if event["event"] == "sampled"]
+    roles = [event["role"] for event in events if event["kind"] == "decode" and not event["aborted"]]
     assert roles == ["candidate"] * 3 + ["verifier", "candidate"]
     assert answer["choices"][0]["message"]["content"] and answer["cogitate"]["verifier_tokens"] <= 48
 
@@ -35,7 +35,7 @@ async def test_pdr_goes_on_from_notes_where_the_answers_exceed_the_context(pair)
     strategy = {"name": "synthesis", "n": 5, "loops": 1, "notes_tokens": 128, "instruction": ""}
     lengths = {"max_tokens": 450, "min_tokens": 440}
     answer, events = await ask(pair, strategy | {"method": "pdr"}, **lengths)
-    roles = [event["role"] for event in events if event["event"] == "sampled"]
+    roles = [event["role"] for event in events if event["kind"] == "decode" and not event["aborted"]]
     assert roles[-1] == "candidate" and roles.count("candidate") == 6 and roles.count("verifier") > 1
     assert answer["cogitate"]["failed"] == 0
     answer, _ = await ask(pair, strategy | {"method": "moa"}, **lengths)

@@ -96,7 +96,7 @@ def test_the_answer_is_the_programs_value_and_the_trace_has_its_runs():
         assert body["choices"][0]["message"]["content"].endswith("The answer is 42.")
         assert [sample["answer"] for sample in body["cogitate"]["samples"]].count("42") == 1
         trace = server.http.get(f"{server.url}/v1/traces/programs").json()
-        reasons = [event["reason"] for event in trace["events"] if event["event"] == "executed"]
+        reasons = [event["reason"] for event in trace["events"] if event["kind"] == "execution"]
         assert sorted(reasons) == ["error", "ok"]
 
 

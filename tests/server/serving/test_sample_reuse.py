@@ -62,7 +62,7 @@ def test_n_16_after_n_8_draws_8_more_and_votes_over_16():
     assert (told["candidates"], told["reused"], told["agreement"]) == (16, 8, 0.5)
     assert [sample.get("reused", False) for sample in told["samples"]].count(True) == 8
     assert second["usage"]["completion_tokens"] == first["usage"]["completion_tokens"]  # 8 samples each
-    decodes = [event for event in trace["events"] if event["event"] == "sampled"]
+    decodes = [event for event in trace["events"] if event["kind"] == "decode" and not event["aborted"]]
     assert [event.get("reused", False) for event in decodes].count(True) == 8 and len(decodes) == 16
     assert trace["usage"]["completion_tokens"] == second["usage"]["completion_tokens"]
 

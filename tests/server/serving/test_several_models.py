@@ -140,7 +140,7 @@ def test_trace_says_which_model_decoded():
     with serve(small=[RIGHT, WRONG]) as (server, _):
         server.ask(model="small", strategy="self_consistency", models=CASCADE, headers={"X-Request-Id": "one"})
         events = server.http.get(f"{server.url}/v1/traces/one").json()["events"]
-    assert {event.get("model") for event in events if event["event"] == "sampled"} == {"small", "large"}
+    assert {event["model"] for event in events if event["kind"] == "decode"} == {"small", "large"}
 
 
 def test_copies_of_each_model_are_decoded_once():

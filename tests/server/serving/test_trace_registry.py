@@ -30,7 +30,7 @@ def test_a_cached_answer_has_the_trace_of_the_search_that_found_it():
         traces = [get_trace(server, name).json() for name in names]
     assert all(trace == traces[0] for trace in traces) and traces[0]["status"] == "completed"
     assert traces[0]["request"]["messages"] == HELLO["messages"]
-    assert len([event for event in traces[0]["events"] if event["event"] == "sampled"]) == 4
+    assert len([event for event in traces[0]["events"] if event["kind"] == "decode" and not event["aborted"]]) == 4
 
 
 def test_a_trace_is_found_by_request_id_and_by_answer_id():

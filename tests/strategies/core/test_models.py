@@ -2,10 +2,11 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies import parse
+from cogitate.strategies.core.model_usage import usage_by_model
 from cogitate.strategies.core.models import EnginesByModel, interleave
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Failed, usage, usage_by_model
+from cogitate.strategies.core.trace import Failed, Started, usage
 from cogitate.strategies.core.types import Message, Prompt
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import QUESTION, build_session, events, solve
@@ -51,7 +52,7 @@ def test_outstanding_votes_of_the_next_model_keep_the_certain_rule_from_stopping
 def test_together_draws_from_all_models_in_turns():
     _, session, calls = run(counted(2, 6), order="together", stop_rule="none", concurrency=1)
     assert (calls["small"], calls["large"]) == (2, 6)
-    drawn = [event.completion.prompt.model for event in session.trace if hasattr(event, "role")]
+    drawn = [event.model for event in session.trace if isinstance(event, Started)]
     assert drawn[:5] == ["small", "large", "small", "large", "large"]
 
 
