@@ -1,15 +1,14 @@
-"""`POST /v1/requests/{id}/cancel`, `POST /v1/requests/{id}/answer` and `GET /v1/traces/{id}`.
+"""`POST /v1/requests/{id}/cancel` and `POST /v1/requests/{id}/answer`.
 
 `id` is a request's `X-Request-Id`.
 """
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 
 from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller
 from cogitate.server.errors import NotFound
 from cogitate.server.protocol.listing import AnswerNow, Cancellation
-from cogitate.server.protocol.trace import TraceResponse
 from cogitate.server.serving.service import Service
 
 router = APIRouter(responses=ERRORS)
@@ -30,17 +29,3 @@ async def answer_now(request_id: str, request: Request) -> AnswerNow:
         message = "No running search has this id: it has ended, it has no strategy, or the id is wrong."
         raise NotFound(message, param="id")
     return AnswerNow(id=request_id)
-
-
-@router.get(
-    "/v1/traces/{request_id}",
-    response_model=None,
-    responses={200: {"model": TraceResponse}},
-    summary="Get the trace of a request, up to ten minutes after the request",
-)
-async def trace(request_id: str, request: Request) -> Response:
-    service: Service = request.app.state.service
-    content = await service.traces.fetch(caller(request)._replace(request_id=request_id))
-    if content is None:
-        raise NotFound("No trace has this id: it is wrong, or the trace has expired after ten minutes.", param="id")
-    return Response(content, media_type="application/json")

@@ -47,8 +47,9 @@ class EventEncoder(ResponseEncoder):
         if isinstance(event, TextEmitted):
             if event.delta.text and sse.shows_text(self.plan) and not self.is_full():
                 yield from self.encode_text(event.delta)
-        elif options and options.include_progress and (progress := to_progress(event, self.plan.served_model)):
-            yield self.encode("cogitate.progress", cogitate=progress)
+        elif options and options.include_progress:
+            progress = to_progress(event, self.plan.served_model, text=options.include_progress == "text")
+            yield from [self.encode("cogitate.progress", cogitate=progress)] if progress else []
 
     def encode_text(self, text: TextDelta) -> Iterator[bytes]:
         """Text as it is decoded: of the message, or of the reasoning where that is separate."""

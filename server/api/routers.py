@@ -16,6 +16,7 @@ from cogitate.server.api import (
     requests,
     responses,
     stored_responses,
+    traces,
 )
 from cogitate.server.api.error_handlers import add_error_handlers
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
@@ -27,6 +28,7 @@ ROUTERS = (
     stored_responses.router,
     decisions.router,
     requests.router,
+    traces.router,
     models.router,
     health.router,
     page.router,

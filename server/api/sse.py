@@ -116,7 +116,7 @@ async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncG
     encoder = ChunkEncoder(plan)
     yield encoder.encode_start()
     options = plan.request.stream_options
-    wants_progress = bool(options and options.include_progress)
+    progress_wish = options.include_progress if options else None
     events = follow(job, reader)
     try:
         async for event in events:
@@ -125,7 +125,7 @@ async def encode_answer(plan: Plan, job: Job[Body], reader: JobReader) -> AsyncG
             elif isinstance(event, TextEmitted):
                 if shows_text(plan):
                     yield encoder.encode_text(event.delta)
-            elif wants_progress and (progress := to_progress(event, plan.served_model)):
+            elif progress_wish and (progress := to_progress(event, plan.served_model, text=progress_wish == "text")):
                 yield encoder.encode_progress(progress)
     finally:
         await events.aclose()

@@ -6,7 +6,7 @@ from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
-from cogitate.server.protocol.trace import TRACE_VERSION, SearchTrace, TraceEvent, TraceSummary, TraceUsage
+from cogitate.server.protocol.trace import TRACE_VERSION, TraceSummary, TraceUsage
 from cogitate.strategies.core.trace import Finished, Trace, Usage
 
 
@@ -17,14 +17,15 @@ def dump_request(plan: Plan) -> bytes:
     return dumps(plan.request.model_dump(mode="json", exclude_unset=True, exclude_none=True, by_alias=True))
 
 
-def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
-    """Encode a trace without its request."""
-    events = [event for entry in trace.entries if (event := to_trace_event(entry, plan.served_model))]
-    return dumps(build_trace(plan, trace, spent, status, events))
+def dump_trace(plan: Plan, trace: Trace, spent: Usage, status: str, *, text: bool = True) -> bytes:
+    """Encode a trace without its request. `text`: with the texts of its decodes."""
+    events = [event for entry in trace.entries if (event := to_trace_event(entry, plan.served_model, text=text))]
+    return dumps({**build_summary(plan, trace, spent, status), "events": events})
 
 
-def build_trace(plan: Plan, trace: Trace, spent: Usage, status: str, events: list[TraceEvent]) -> SearchTrace:
-    return {**build_summary(plan, trace, spent, status), "events": events}
+def dump_summary(plan: Plan, trace: Trace, spent: Usage, status: str) -> bytes:
+    """Encode a trace without its events and its request."""
+    return dumps(build_summary(plan, trace, spent, status))
 
 
 def build_summary(plan: Plan, trace: Trace, spent: Usage, status: str) -> TraceSummary:

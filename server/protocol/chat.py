@@ -47,12 +47,22 @@ LogitBias = Annotated[dict[str, float], Field(max_length=1024), BeforeValidator(
 """Token id -> what is added to the token's logit."""
 
 
+def _check_progress(value: object) -> object:
+    """Checked before the union, so that an error names the field and not one of its types."""
+    if value is None or isinstance(value, bool) or value == "text":
+        return value
+    raise ValueError("it must be true, false or 'text'")
+
+
+ProgressWish = Annotated[bool | Literal["text"] | None, BeforeValidator(_check_progress)]
+
+
 class StreamOptions(RequestModel):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
     continuous_usage_stats: bool | None = None
-    include_progress: bool | None = None
-    """This server's own: send a chunk for each event of the search."""
+    include_progress: ProgressWish = None
+    """This server's own: send a chunk for each event of the search; `text`: with the texts of decodes."""
 
 
 class BudgetOptions(RequestModel):

@@ -126,3 +126,11 @@ class TraceResponse(SearchTrace):
 
     request: dict[str, Any] | None
     """The request's body, for the key that sent it; null for other keys of its tenant."""
+
+
+class TraceList(TypedDict):
+    """A tenant's latest searches, the newest first, without events and requests."""
+
+    object: Literal["list"]
+    data: list[TraceSummary]
+    has_more: bool

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import Body
 from cogitate.server.observability.metrics import Metrics
-from cogitate.server.observability.trace_json import dump_cached_trace, dump_request, dump_trace
+from cogitate.server.observability.recent_searches import RecentSearches
+from cogitate.server.observability.trace_json import dump_cached_trace, dump_request, dump_summary, dump_trace
 from cogitate.server.observability.trace_origin import Origin
 from cogitate.server.observability.trace_store import Name, StoredTrace, TraceStore
 from cogitate.server.planning.plan import Plan, answer_number
@@ -28,12 +29,18 @@ class TraceRegistry:
     run_in_background: Callable[[Coroutine[object, object, None]], None]
     running: dict[Name, tuple[Plan, Trace]] = field(default_factory=dict)
     """The searches of this process, by tenant and number."""
+    recent: RecentSearches = field(init=False)
+    """The searches of all processes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recent", RecentSearches(self.store))
 
     def start(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
         """Makes the trace of a search available from now on, under its request id and its answer's number."""
         name = plan.caller.tenant, plan.number
         self.running[name] = plan, trace
         self._put_origin(plan, plan.number)
+        self.recent.add(*name)
         job.add_end_callback(lambda: self._finish(name, job))
         if self.store.shared is not None:
             self.run_in_background(self._share(name, plan, job))
@@ -54,16 +61,30 @@ class TraceRegistry:
         origin = self.store.find_origin((plan.caller.tenant, plan.number))
         return origin.number if origin else plan.number
 
-    async def fetch(self, caller: Caller) -> bytes | None:
+    async def fetch(self, caller: Caller, *, text: bool = True) -> bytes | None:
         """Returns the trace, as JSON, of the tenant's request or answer whose id is `caller.request_id`."""
+        origin, name = await self.resolve(caller)
+        trace = self._build_running(name, text=text) or await self.store.fetch_trace(name)
+        if trace is not None:
+            return trace.render(caller, text=text)
+        return dump_cached_trace(caller, origin) if origin and not origin.is_own else None
+
+    async def resolve(self, caller: Caller) -> tuple[Origin | None, Name]:
+        """Returns the origin of the request or answer whose id is `caller.request_id`, and where its trace is."""
         origin, number = await self._resolve(caller.tenant, caller.request_id)
         if origin is None and number.startswith(ANSWER_ID_PREFIXES):
             origin, number = await self._resolve(caller.tenant, answer_number(number))
-        name = caller.tenant, number
-        trace = self._find_running(name) or await self.store.fetch_trace(name)
-        if trace is not None:
-            return trace.render(caller)
-        return dump_cached_trace(caller, origin) if origin and not origin.is_own else None
+        return origin, (caller.tenant, number)
+
+    async def list_recent(self, tenant: str, limit: int) -> tuple[list[bytes], bool]:
+        """Returns the summaries of a tenant's latest searches, as JSON, and whether there are more."""
+
+        async def find(number: str) -> bytes | None:
+            if running := self.running.get((tenant, number)):
+                return dump_summary(*running, usage(running[1]), "running")
+            return await self.store.fetch_summary((tenant, number))
+
+        return await self.recent.list_summaries(tenant, limit, find)
 
     async def _resolve(self, tenant: str, request_id: str) -> tuple[Origin | None, str]:
         """Follows the origins of a request; returns the last one, and the number that it leads to."""
@@ -81,11 +102,9 @@ class TraceRegistry:
         if self.store.shared is not None:
             self.run_in_background(self.store.share_origin(name, origin))
 
-    def _find_running(self, name: Name) -> StoredTrace | None:
-        if name not in self.running:
-            return None
-        plan, trace = self.running[name]
-        return build_stored_trace(plan, trace, "running")
+    def _build_running(self, name: Name, *, text: bool) -> StoredTrace | None:
+        running = self.running.get(name)
+        return build_stored_trace(*running, "running", text=text) if running else None
 
     def _finish(self, name: Name, job: Job[Body]) -> None:
         plan, trace = self.running.pop(name)
@@ -94,6 +113,7 @@ class TraceRegistry:
         if self.find_number(plan) == plan.number:  # else the answer is another search's
             status = job.failure.code or "failed" if job.failure else "completed"
             self.store.put_trace(name, build_stored_trace(plan, trace, status, spent))
+            self.store.put_summary(name, dump_summary(plan, trace, spent, status))
 
     async def _share(self, name: Name, plan: Plan, job: Job[Body]) -> None:
         """Shows the other processes that the search runs, and in the end its trace.
@@ -101,13 +121,23 @@ class TraceRegistry:
         A trace that is too large for the cache is shown without its events.
         """
         await self.store.share_trace(name, build_stored_trace(plan, Trace(), "running"))
+        await self._share_summary(name, dump_summary(plan, Trace(), Usage(), "running"))
         await job.wait()
         trace = await self.store.fetch_trace(name)
         if trace is not None and not await self.store.share_trace(name, trace):
             status = job.failure.code or "failed" if job.failure else "completed"
             await self.store.share_trace(name, build_stored_trace(plan, Trace(), status))
+        if summary := await self.store.fetch_summary(name):
+            await self._share_summary(name, summary)
+
+    async def _share_summary(self, name: Name, summary: bytes) -> None:
+        await self.store.share("summary", name, summary)
+        await self.recent.share(name[0])
 
 
-def build_stored_trace(plan: Plan, trace: Trace, status: str, spent: Usage | None = None) -> StoredTrace:
+def build_stored_trace(
+    plan: Plan, trace: Trace, status: str, spent: Usage | None = None, *, text: bool = True
+) -> StoredTrace:
     """Builds the stored form of a trace. `spent`: its usage, where it is known already."""
-    return StoredTrace(plan.caller.key, dump_request(plan), dump_trace(plan, trace, spent or usage(trace), status))
+    content = dump_trace(plan, trace, spent or usage(trace), status, text=text)
+    return StoredTrace(plan.caller.key, dump_request(plan), content)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+import orjson
 import pytest
 import redis as redis_client
 
@@ -317,8 +318,27 @@ def test_everything_in_redis_expires_and_reveals_neither_key_nor_question(redis_
     with run_servers(redis_server.url, answering(1), answering(2)) as (first, _):
         first.ask(headers={"Idempotency-Key": "order-4711"}, strategy=VOTE, cache="no-store")
         with redis_client.Redis.from_url(redis_server.url) as store:
-            eventually(lambda: len(store.keys()) == 4 and not first.service.jobs.background)
+            eventually(lambda: len(store.keys()) == 6 and not first.service.jobs.background)
             names = store.keys()
             assert all(0 < store.ttl(name) <= 600 for name in names)
             content = b"".join([*names, *store.mget(names)])
             assert b"order-4711" not in content and b"What is 6*7?" not in content
+
+
+def test_a_search_is_listed_and_followed_at_another_server(redis_url):
+    engines = answering(1, pace=0.3), answering(2)
+    with run_servers(redis_url, *engines) as (first, second), ThreadPoolExecutor(1) as pool:
+        second.ask(headers={"X-Request-Id": "before"}, strategy=VOTE, cache="no-store")
+        asked = pool.submit(first.ask, headers={"X-Request-Id": "mine"}, strategy=VOTE, cache="no-store")
+        eventually(lambda: get_trace(second, "mine").status_code == 200)
+        followed = httpx.get(f"{second.url}/v1/traces/mine/events", timeout=20).text
+        trace = get_trace(second, "mine").json()
+        assert trace["status"] == "completed" and asked.result(5).status_code == 200
+        data = [line[6:] for line in followed.splitlines() if line.startswith("data: ")]
+        assert [orjson.loads(line) for line in data[:-1]] == trace["events"] and data[-1] == "[DONE]"
+
+        def listed(server: Live) -> list[str]:
+            return [each["id"] for each in httpx.get(f"{server.url}/v1/traces").json()["data"]]
+
+        for server in (first, second):
+            eventually(lambda server=server: sorted(listed(server)) == ["before", "mine"])
