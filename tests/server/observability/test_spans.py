@@ -69,7 +69,6 @@ async def test_votes_are_events_with_their_class_and_the_chosen_one_is_marked():
     votes = [find_events(span, "cogitate.vote") for span in server.decodes]
     assert [[vote["cogitate.vote.class"] for vote in each] for each in votes] == [[0], [0], [2]]
     assert [span.attributes.get("cogitate.chosen") for span in server.decodes].count(True) == 1
-    assert "42" not in str([dict(event.attributes) for span in server.spans for event in span.events])
 
 
 async def test_verdicts_are_evaluation_events_on_the_candidates_span():
@@ -181,11 +180,11 @@ async def test_answer_from_the_cache_has_no_decodes():
 
 
 async def test_nothing_of_a_prompt_or_an_answer_is_on_a_span_unless_it_is_asked_for():
-    async with traced(ScriptedBackend(ScriptedEngine(ANSWERS))) as server:
+    async with traced(ScriptedBackend(ScriptedEngine(["it is \\boxed{Zanzibar}"]))) as server:
         await server.ask(strategy=VOTE)
         await server.ask()
     everything = str([(dict(span.attributes), [dict(e.attributes) for e in span.events]) for span in server.spans])
-    assert "6*7" not in everything and "boxed" not in everything and "42" not in everything.replace("0x", "")
+    assert not [word for word in ("6*7", "boxed", "Zanzibar") if word in everything]
 
 
 async def test_content_is_recorded_where_it_is_asked_for():
