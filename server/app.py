@@ -73,7 +73,7 @@ def create_app(
     app.add_exception_handler(HTTPException, render_http_exception)
     # Each middleware wraps the ones added before it: the last one is the outermost.
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Authentication, keys=keys)
+    app.add_middleware(Authentication, keys=keys, prefix=str(settings.engine_args.get("root_path") or "").rstrip("/"))
     app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
     app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
     if service.telemetry:

@@ -30,12 +30,14 @@ class Authentication:
     app: ASGIApp
     keys: Keys | None
     limiter: RateLimiter = field(default_factory=RateLimiter)
+    prefix: str = ""
+    """The path that a proxy adds before all others, as vLLM's --root-path names it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         holder, key, headers = KeyHolder(), "", Headers()
-        if self.keys is not None and not (scope["path"] in PUBLIC_PATHS or is_open(scope["path"])):
+        if self.keys is not None and not self._is_public(scope["path"]):
             try:
                 holder, key = self._authenticate(scope, self.keys)
                 if (per_minute := holder.limits.requests_per_minute) and scope.get("method") == "POST":
@@ -44,6 +46,10 @@ class Authentication:
                 return await build_error_response(scope, error)(scope, receive, send)
         scope.setdefault("state", {}).update(tenant=holder.tenant, limits=holder.limits, key=key, headers=headers)
         return await self.app(scope, receive, send)
+
+    def _is_public(self, path: str) -> bool:
+        path = path.removeprefix(self.prefix)
+        return path in PUBLIC_PATHS or is_open(path)
 
     def _authenticate(self, scope: Scope, keys: Keys) -> tuple[KeyHolder, str]:
         """Returns the holder of the request's key, and the key's id.

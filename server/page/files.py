@@ -55,7 +55,6 @@ def load_file(path: Path) -> StaticFile:
         "Content-Security-Policy": find_policy(path.name, content),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-cache",  # a later version of the server is noticed at once; unchanged files are a 304
         "ETag": etag,

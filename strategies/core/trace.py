@@ -66,8 +66,6 @@ class Failed:
     reason: str
     model: str = ""
     """The name of the model that failed; empty: the request's own."""
-    span: int = 0
-    """See `Completion.span`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def read_policy(response: httpx.Response) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("path", ["/", "/docs", *(PREFIX + name for name in load_files())])
 def test_file_is_open_without_a_key_and_has_its_headers(server, path):
-    response = httpx.get(server.url + path)
+    response = server.http.get(server.url + path)
     assert response.status_code == 200 and response.content
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
@@ -42,20 +42,31 @@ def test_file_is_open_without_a_key_and_has_its_headers(server, path):
     assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "https:", "http:"} & {
         each for all_ in policy.values() for each in all_
     }
-    assert httpx.get(server.url + path, headers={"If-None-Match": response.headers["etag"]}).status_code == 304
+    assert server.http.get(server.url + path, headers={"If-None-Match": response.headers["etag"]}).status_code == 304
 
 
 def test_everything_else_needs_the_key(server):
     for path in ("/openapi.json", "/v1/models", "/v1/strategies", "/metrics", "/pages", "/page", "/docs/x"):
-        assert httpx.get(server.url + path).status_code == 401, path
+        assert server.http.get(server.url + path).status_code == 401, path
 
 
 @pytest.mark.parametrize(
     "name", ["", "nothing.mjs", "vendor", "%2e%2e/files.py", "..%2ffiles.py", "vendor/preact/LICENSE"]
 )
 def test_no_other_file_is_sent(server, name):
-    response = httpx.get(f"{server.url}{PREFIX}{name}")
+    response = server.http.get(f"{server.url}{PREFIX}{name}")
     assert response.status_code == 404 and response.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_page_is_open_behind_a_prefix_too(tmp_path):
+    (tmp_path / "keys").write_text("")
+    settings = {"api_keys_file": tmp_path / "keys", "engine_args": {"root_path": "/models"}}
+    with live(ScriptedEngine(["x"]), **settings) as running:
+        statuses = [
+            running.http.get(running.url + path).status_code
+            for path in ("/models/health", "/models/", "/models/v1/models")
+        ]
+    assert statuses[2] == 401 and 401 not in statuses[:2]
 
 
 def test_host_check_holds_for_the_page(server):

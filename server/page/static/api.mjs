@@ -5,6 +5,7 @@ import { createParser } from "./stream.mjs";
 
 const KEY = "cogitate.key";
 const RETRY_MILLISECONDS = 120;
+const POLL_MILLISECONDS = 500;
 const RECONNECTS = 5;
 
 export class ApiError extends Error {
@@ -70,25 +71,39 @@ export function cancel(id) {
 
 /**
  * Calls `onTrace` with the trace as it grows, at most once a frame, and resolves once its search has ended.
- * `mayStart`: whether a trace that is not there yet may still come.
+ * `mayStart`: whether a trace that is not there yet may still come. `polls`: asks again and again, and leaves no
+ * connection open: a browser has six for a server, of which each request that is waited for takes one.
  */
-export async function watchTrace(id, onTrace, { signal, mayStart = () => false } = {}) {
+export async function watchTrace(id, onTrace, { signal, mayStart = () => false, polls = false } = {}) {
   let head = await waitForTrace(id, signal, mayStart);
-  onTrace(head);
+  onTrace(stamp(head));
+  while (polls && !isFinal(head.status)) {
+    await wait(POLL_MILLISECONDS);
+    head = await fetchTrace(id, signal);
+    onTrace(stamp(head));
+  }
   if (isFinal(head.status)) return;
   const events = [];
   let frame = 0;
   const draw = () => {
     frame = 0;
-    if (!signal?.aborted) onTrace({ ...head, events });
+    if (!signal?.aborted) onTrace(stamp({ ...head, events }));
   };
   await followEvents(id, signal, (event) => {
     events.push(event);
     frame ||= requestAnimationFrame(draw);
   });
   cancelAnimationFrame(frame);
-  head = await fetchTrace(id, signal);
-  onTrace(head);
+  onTrace(await fetchTrace(id, signal));
+}
+
+/** Notes when a running trace was received, so that its clock goes on. */
+function stamp(trace) {
+  return isFinal(trace.status) ? trace : { ...trace, receivedAt: performance.now() };
+}
+
+function wait(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 async function waitForTrace(id, signal, mayStart) {
@@ -99,7 +114,7 @@ async function waitForTrace(id, signal, mayStart) {
     } catch (error) {
       if (error.status !== 404 || last) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+    await wait(RETRY_MILLISECONDS);
   }
 }
 
@@ -108,7 +123,7 @@ async function followEvents(id, signal, onEvent) {
   let done = false;
   const parser = createParser((data) => {
     if (data === "[DONE]") done = true;
-    else onEvent(JSON.parse(data));
+    else if (!data.startsWith('{"error"')) onEvent(JSON.parse(data));
   });
   for (let attempt = 0; !done && attempt < RECONNECTS; attempt += 1) {
     const headers = parser.lastId === null ? {} : { "Last-Event-ID": parser.lastId };
@@ -118,6 +133,7 @@ async function followEvents(id, signal, onEvent) {
     } catch (error) {
       if (error.name === "AbortError") throw error;
     }
+    if (!done) await wait(RETRY_MILLISECONDS);
   }
 }
 

@@ -7,7 +7,8 @@ import { ReplayView } from "./replay_view.mjs";
 import { useEffect, useState } from "./vendor/preact/hooks.mjs";
 import { WatchView } from "./watch_view.mjs";
 
-const VIEWS = { ask: AskView, watch: WatchView, replay: ReplayView };
+// What is asked goes on while another view is shown.
+const VIEWS = { ask: null, watch: WatchView, replay: ReplayView };
 const NAMES = { ask: "Ask", watch: "Watch", replay: "Replay" };
 
 export function App() {
@@ -19,6 +20,7 @@ export function App() {
     setKey(value);
     setAsksForKey(false);
   };
+  const askForKey = () => setAsksForKey(true);
   const View = VIEWS[view];
   return html`
     <header class="top">
@@ -36,7 +38,8 @@ export function App() {
     </header>
     ${asksForKey && html`<${KeyForm} value=${key} onKeep=${keepKey} />`}
     <main>
-      <${View} id=${id} key=${`${view} ${key}`} onUnauthorized=${() => setAsksForKey(true)} />
+      <div hidden=${view !== "ask"}><${AskView} key=${key} onUnauthorized=${askForKey} /></div>
+      ${View && html`<${View} id=${id} key=${`${view} ${key}`} onUnauthorized=${askForKey} />`}
     </main>
   `;
 }

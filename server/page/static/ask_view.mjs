@@ -8,17 +8,33 @@ import { TraceView } from "./trace_view.mjs";
 import { useEffect, useRef, useState } from "./vendor/preact/hooks.mjs";
 import { Actions } from "./watch_view.mjs";
 
+const RETRY_MILLISECONDS = 2000;
+const MAX_FOLLOWED = 2;
+
 export function AskView({ onUnauthorized }) {
   const [choices, setChoices] = useState({ models: [], strategies: [] });
   const [runs, setRuns] = useState([]);
   const [error, setError] = useState("");
   const stop = useRef(new AbortController());
   useEffect(() => {
-    loadChoices().then(setChoices, (failure) => {
-      if (failure.status === 401) onUnauthorized();
-      setError(failure.message);
-    });
-    return () => stop.current.abort();
+    let timer = 0;
+    const load = () =>
+      loadChoices().then(
+        (loaded) => {
+          setChoices(loaded);
+          setError("");
+        },
+        (failure) => {
+          if (failure.status === 401) onUnauthorized();
+          else timer = setTimeout(load, RETRY_MILLISECONDS);
+          setError(failure.message);
+        },
+      );
+    load();
+    return () => {
+      clearTimeout(timer);
+      stop.current.abort();
+    };
   }, []);
   const ask = (fields, strategies) => {
     stop.current.abort();
@@ -28,7 +44,7 @@ export function AskView({ onUnauthorized }) {
     setRuns(started);
     started.forEach((run, place) => {
       const update = (change) => signal.aborted || setRuns((all) => all.map((each, at) => (at === place ? { ...each, ...change } : each)));
-      startRun(run, fields, signal, update);
+      startRun(run, fields, signal, update, started.length > MAX_FOLLOWED);
     });
   };
   return html`
@@ -48,7 +64,7 @@ async function loadChoices() {
 }
 
 /** Sends one request and follows its trace meanwhile. */
-async function startRun({ id, strategy }, fields, signal, update) {
+async function startRun({ id, strategy }, fields, signal, update, polls) {
   let isOpen = true;
   const headers = { "X-Request-Id": id };
   const answer = send("v1/chat/completions", { method: "POST", body: { ...fields, strategy }, headers, signal })
@@ -57,7 +73,7 @@ async function startRun({ id, strategy }, fields, signal, update) {
     .finally(() => {
       isOpen = false;
     });
-  const trace = watchTrace(id, (grown) => update({ trace: grown }), { signal, mayStart: () => isOpen });
+  const trace = watchTrace(id, (grown) => update({ trace: grown }), { signal, mayStart: () => isOpen, polls });
   const [answered, watched] = await Promise.allSettled([answer, trace]);
   const failure = answered.reason ?? watched.reason;
   if (failure && failure.name !== "AbortError") update({ error: failure.message });
@@ -68,7 +84,7 @@ function Run({ run }) {
   return html`
     <section class="run" aria-label=${run.strategy.name}>
       ${(error || run.error) && html`<p class="error" role="alert">${run.strategy.name}: ${error || run.error}</p>`}
-      ${run.trace && html`<${TraceView} trace=${run.trace} actions=${html`<${Actions} trace=${run.trace} onError=${(failure) => setError(failure.message)} />`} />`}
+      ${run.trace && html`<${TraceView} trace=${run.trace} isAsked=${true} actions=${html`<${Actions} trace=${run.trace} onError=${(failure) => setError(failure.message)} />`} />`}
       ${!run.trace && !run.error && html`<p class="hint">${run.strategy.name} is waiting for its turn …</p>`}
       ${run.text !== null && html`<details class="answer-text"><summary>The answer as it was returned</summary><pre class="text" tabindex="0">${run.text}</pre></details>`}
     </section>

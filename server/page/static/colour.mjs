@@ -14,9 +14,15 @@ export function colourNode(node, model, byScore) {
   return "plain";
 }
 
-/** The first classes to get a vote have a colour of their own, in every moment of the replay. */
+/** The answers that lead have a colour of their own. */
 export function colourClass(one) {
-  return one && one.colour < CLASS_COLOURS ? `class-${one.colour}` : "class-other";
+  return one && one.rank < CLASS_COLOURS ? `class-${one.rank}` : "class-other";
+}
+
+/** Gives each answer, in an earlier moment of a search, the colour that it has at its end. */
+export function keepColours(model, whole) {
+  for (const one of model.votes.classes) one.rank = whole.votes.byGroup.get(one.group)?.rank ?? one.rank;
+  return model;
 }
 
 export function stepOf(score) {

@@ -31,7 +31,7 @@ function Row({ run, model, most }) {
       <td>${best?.answer != null ? shorten(best.answer, 40) : "–"}${model && !model.isOver && " …"}</td>
       <td class="number">${formatPercent(best?.agreement)}</td>
       <td class="number">${formatCount(tokens)}</td>
-      <td class="meter" aria-hidden="true"><i style=${{ width: `${(100 * (tokens - (model?.tokens.aborted ?? 0))) / most}%` }}></i><i class="aborted" style=${{ width: `${(100 * (model?.tokens.aborted ?? 0)) / most}%` }}></i></td>
+      <td class="meter" aria-hidden="true"><i style=${{ width: `${(100 * (tokens - (model?.tokens.aborted ?? 0))) / most}%` }}></i>${model?.tokens.aborted > 0 && html`<i class="aborted" style=${{ width: `${(100 * model.tokens.aborted) / most}%` }}></i>`}</td>
       <td class="number">${formatCount(model?.tokens.depth)}</td>
       <td class="number">${formatSeconds(model?.seconds)}</td>
     </tr>

@@ -54,12 +54,12 @@ export function estimateAll({ nodes, options, tokens, isOver }) {
   const cut = candidates.filter((node) => node.isDecode && node.state === "aborted");
   const isVote = nodes.every((node) => node.role !== "step" && (node.role !== "candidate" || node.parent === null));
   if (!isOver || !isVote || !Number.isInteger(n) || !ended.length || candidates.length > n) return null;
-  const missing = n - candidates.length;
+  const missing = n - candidates.filter((node) => node.isDecode).length;
   if (!missing && !cut.length) return null;
   const mean = sum(ended, (node) => node.tokens) / ended.length;
   const rest = sum(cut, (node) => Math.max(0, mean - node.tokens)) + missing * mean;
   const all = Math.round(tokens.completion + rest);
-  return { n, tokens: all, saved: all > 0 ? 1 - tokens.completion / all : 0 };
+  return all > tokens.completion ? { n, tokens: all } : null;
 }
 
 function sum(list, measure) {

@@ -8,6 +8,12 @@ import { countVotes } from "./votes.mjs";
 
 export const CANDIDATE_ROLES = new Set(["candidate", "step"]);
 
+/** A decode of which nothing is known yet. */
+const UNKNOWN = {
+  parent: null, model: null, seed: null, started: null, tokens: 0, depth: null, text: null, finishReason: null, logprob: null,
+  prompt: null, promptTokens: null, cachedTokens: null, prefixTokens: 0, vote: null, score: null, execution: null, reason: null,
+};
+
 const EVENTS = {
   start(state, event) {
     addNode(state, event.index, { ...pick(event), started: event.at, state: "running" });
@@ -66,7 +72,7 @@ const EVENTS = {
   leader(state, event) {
     const { at } = event;
     const [agreement, score] = [toNumber(event.agreement), toNumber(event.score)];
-    state.leaders.push({ at, answer: toText(event.answer), agreement, score });
+    state.leaders.push({ at, index: event.index, answer: toText(event.answer), agreement, score });
   },
   shed(state, event) {
     state.shed = { at: event.at, confidence: toNumber(event.confidence) };
@@ -91,7 +97,7 @@ export function fold(trace, until = Infinity) {
   const nodes = [...state.nodes.values()].sort((a, b) => a.index - b.index);
   linkNodes(state.nodes, nodes);
   const isOver = state.end !== null || (until === Infinity && isFinal(trace.status));
-  if (isOver) for (const node of nodes) if (node.state === "running") loseNode(node, last);
+  if (isOver) for (const node of nodes) if (node.state === "running") endNode(node, last, state.end);
   const model = {
     ...describe(trace),
     nodes,
@@ -101,7 +107,7 @@ export function fold(trace, until = Infinity) {
     shed: state.shed,
     end: state.end,
     isOver,
-    seconds: state.end?.at ?? (until === Infinity ? last : Math.min(until, Math.max(last, until))),
+    seconds: state.end?.at ?? (until === Infinity ? last : until),
     count,
   };
   model.path = findPath(model);
@@ -135,16 +141,22 @@ function describe(trace) {
     strategy: toText(name) ?? "none",
     options,
     seed: toNumber(trace.seed),
+    question: findQuestion(trace.request),
     usage: trace.usage && typeof trace.usage === "object" ? trace.usage : {},
   };
 }
 
+/** The text of the last message of the user, where the request is shown. */
+function findQuestion(request) {
+  const content = request?.messages?.findLast?.((message) => message?.role === "user")?.content ?? request?.prompt ?? request?.input;
+  if (Array.isArray(content)) return content.map((part) => (typeof part?.text === "string" ? part.text : "")).join(" ");
+  return typeof content === "string" ? content : null;
+}
+
 function addNode(state, index, fields) {
   if (!isIndex(index)) return {};
-  const known = state.nodes.get(index);
-  const node = known ?? { index, verdicts: [], vote: null, score: null, execution: null, children: [], tokens: 0 };
-  Object.assign(node, known ? withoutNulls(fields) : fields);
-  state.nodes.set(index, node);
+  const node = state.nodes.get(index) ?? { ...UNKNOWN, index, verdicts: [], children: [] };
+  state.nodes.set(index, Object.assign(node, withoutNulls(fields)));
   return node;
 }
 
@@ -167,18 +179,23 @@ function linkNodes(byIndex, nodes) {
     if (!byIndex.has(node.parent)) node.parent = null;
     byIndex.get(node.parent)?.children.push(node);
   }
+  for (const node of nodes) {
+    node.level = 1;
+    for (let at = byIndex.get(node.parent); at; at = byIndex.get(at.parent)) node.level += 1;
+  }
 }
 
-function loseNode(node, at) {
-  node.state = "lost";
+/** Ends a decode that has no end of its own: it was still waiting for its turn, or its search failed. */
+function endNode(node, at, end) {
+  node.state = end ? "dropped" : "lost";
   node.ended = at;
-  node.reason = "the search ended first";
+  node.reason = end ? "the search ended before its turn came" : "the search failed";
 }
 
-/** The indices from the root to the chosen decode. */
-function findPath({ byIndex, end }) {
+/** The indices from the root to the chosen decode, or to the one that leads so far. */
+function findPath({ byIndex, end, leaders }) {
   const path = [];
-  for (let at = byIndex.get(end?.index); at; at = byIndex.get(at.parent)) path.unshift(at.index);
+  for (let at = byIndex.get((end ?? leaders.at(-1))?.index); at; at = byIndex.get(at.parent)) path.unshift(at.index);
   return path;
 }
 

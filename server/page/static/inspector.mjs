@@ -36,11 +36,12 @@ function Link({ index, onSelect }) {
 
 function readText(node) {
   if (node.text !== null && node.text !== undefined) return node.text === "" ? "(no text)" : node.text;
-  return node.state === "running" ? "(is being decoded)" : node.state === "lost" ? (node.reason ?? "(lost)") : "(this trace has no texts)";
+  return node.state === "running" ? "(is being decoded)" : node.reason ? `(${node.reason})` : "(this trace has no texts)";
 }
 
 function describeState(node, model) {
-  const chosen = model.end?.index === node.index ? "chosen" : model.path.includes(node.index) ? "on the chosen path" : "";
+  const word = model.end ? "chosen" : "leading";
+  const chosen = model.path.at(-1) === node.index ? word : model.path.includes(node.index) ? `on the ${word} path` : "";
   return [node.state, node.reused ? "reused" : "", chosen].filter(Boolean).join(", ");
 }
 
@@ -51,7 +52,7 @@ function listFacts(node, model) {
   if (node.isDecode) facts.push(["tokens", node.counted ? formatCount(node.tokens) : "not reported"]);
   if (node.depth) facts.push(["depth", `${formatCount(node.depth)} tokens`]);
   if (node.finishReason) facts.push(["finish reason", node.finishReason]);
-  if (node.reason) facts.push(["reason", shorten(node.reason, 300)]);
+  if (node.reason && node.state === "lost") facts.push(["reason", shorten(node.reason, 300)]);
   if (node.logprob !== null && node.logprob !== undefined) facts.push(["mean log-probability", `${formatScore(node.logprob)} (p ${formatScore(Math.exp(node.logprob))})`]);
   if (node.execution) facts.push(["program", `${node.execution.reason} in ${formatSeconds(node.execution.seconds)}`]);
   if (node.promptTokens !== null && node.promptTokens !== undefined) facts.push(["prompt", describePrompt(node)]);

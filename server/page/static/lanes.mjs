@@ -2,6 +2,7 @@
 
 const MIN_BAR = 2;
 const MAX_HEIGHT = 520;
+const LABEL = 34;
 
 /** Bars in `width` pixels, a lane each, in the order in which the decodes started. */
 export function layLanes({ nodes, end, seconds }, width, total = seconds) {
@@ -24,6 +25,6 @@ export function chooseTicks(total, scale) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough) ?? power * 10;
   const ticks = [];
-  for (let at = 0; at <= total && ticks.length < 7; at += step) ticks.push({ at: Number(at.toPrecision(6)), x: at * scale });
+  for (let at = 0; at * scale <= total * scale - LABEL && ticks.length < 7; at += step) ticks.push({ at: Number(at.toPrecision(6)), x: at * scale });
   return ticks;
 }

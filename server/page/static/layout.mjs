@@ -10,6 +10,7 @@ const MIN_BAR = 7;
 const GAP = 14;
 const HEAD = 22;
 const MAX_ROWS = 24;
+const NAMES = { dropped: "never decoded" };
 
 /** Rectangles by index, links, and headings, inside of `width` pixels where that is possible. */
 export function layOut(model, width) {
@@ -116,7 +117,7 @@ function findGroup(node, byKey, extra) {
   if (node.vote && byKey.has(node.vote.group)) return byKey.get(node.vote.group);
   if (node.vote) return extra("abstains", "no answer");
   if (node.state === "running") return extra("running", "running");
-  return node.state === "done" ? extra("done", "no vote") : extra(node.state, node.state);
+  return node.state === "done" ? extra("done", "not counted") : extra(node.state, NAMES[node.state] ?? node.state);
 }
 
 function countRow(row) {

@@ -16,8 +16,9 @@ export function Legend({ model, byScore, kind }) {
       ${!byScore && model.votes.classes.length > 0 && html`<li>colour: answer</li>`}
       ${has("aborted") && html`<li><i class="swatch aborted"></i> aborted</li>`}
       ${has("lost") && html`<li><i class="swatch lost"></i> lost</li>`}
+      ${has("dropped") && html`<li><i class="swatch dropped"></i> never decoded</li>`}
       ${has("running") && html`<li><i class="swatch running"></i> running</li>`}
-      ${model.path.length > 0 && html`<li><i class="swatch chosen"></i> ${kind === "tree" ? "chosen path" : "chosen"}</li>`}
+      ${model.path.length > 0 && html`<li><i class="swatch chosen"></i> ${model.end ? "chosen" : "leading"}${kind === "tree" ? " path" : ""}</li>`}
     </ul>
   `;
 }

@@ -48,9 +48,9 @@ function explainAnswer(model) {
   if (isOver && !end) return status === "cached" ? "The answer came from the cache: nothing was decoded." : `The search ended without an answer: ${status}.`;
   const { answer, agreement, score } = end ?? leaders.at(-1) ?? {};
   const parts = [];
-  if (votes.classes.length && agreement !== null && agreement !== undefined) parts.push(explainVote(votes, model, answer));
+  if (votes.classes.length && agreement !== null && agreement !== undefined) parts.push(explainVote(votes, model, answer, agreement));
   const verifier = findVerifier(model);
-  if (score !== null && score !== undefined && verifier) parts.push(`score ${formatScore(score)} by ${verifier}`);
+  if (score !== null && score !== undefined && verifier) parts.push(explainScore(model, score, verifier));
   if (!end) return parts.length ? `So far: ${parts.join("; ")}.` : "The search is running.";
   parts.push(explainEnd(model));
   return `${capitalise(parts.join("; "))}.`;
@@ -62,9 +62,19 @@ function explainEnd({ end, votes, options }) {
   return `the stop rule ${options.stop_rule} decided after ${votes.order.length}${limit}`;
 }
 
-function explainVote(votes, { end }, answer) {
+function explainScore({ nodes }, score, verifier) {
+  const scores = nodes.map((node) => node.score).filter((each) => each !== null);
+  const isHighest = scores.length > 1 && scores.every((each) => each <= score + 1e-6);
+  return `score ${formatScore(score)} by ${verifier}${isHighest ? `, the highest of ${scores.length}` : ""}`;
+}
+
+/** A strategy may vote in rounds, or over copies: then its agreement is not the share of all answers. */
+function explainVote(votes, { end }, answer, agreement) {
   const leader = votes.classes.find((one) => one.group === votes.chosen) ?? votes.classes.find((one) => one.answer === answer) ?? votes.classes[0];
   const cast = votes.classes.reduce((count, one) => count + one.members.length, 0);
+  if (!votes.isWeighted && Math.abs(leader.members.length / cast - agreement) > 0.01) {
+    return `${formatPercent(agreement)} of the last vote ${end ? "agreed" : "agrees"} (${formatCount(leader.members.length)} of all ${cast} answers are equal)`;
+  }
   const share = votes.isWeighted ? `, ${formatPercent(leader.share)} of the weight` : "";
   const abstaining = votes.abstaining.length ? `, ${plural(votes.abstaining.length, "abstained", "abstained")}` : "";
   return `${formatCount(leader.members.length)} of ${plural(cast, "vote")} ${end ? "agreed" : "agree"}${share}${abstaining}`;

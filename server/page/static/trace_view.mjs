@@ -1,5 +1,6 @@
 // One search: the head line, the tree, the vote, the lanes and the inspector, at any moment of it.
 
+import { keepColours } from "./colour.mjs";
 import { fold, findDuration } from "./fold.mjs";
 import { Head } from "./head.mjs";
 import { html } from "./html.mjs";
@@ -7,22 +8,25 @@ import { Inspector } from "./inspector.mjs";
 import { Lanes } from "./lanes_view.mjs";
 import { Slider } from "./slider.mjs";
 import { Tree } from "./tree_view.mjs";
-import { useMemo, useState } from "./vendor/preact/hooks.mjs";
+import { useEffect, useMemo, useState } from "./vendor/preact/hooks.mjs";
 import { Votes } from "./votes_view.mjs";
 
-/** `actions`: buttons beside the head line. `slider`: whether it is shown once the search has ended. */
-export function TraceView({ trace, actions, slider = true, level = 2 }) {
+const TICK_MILLISECONDS = 250;
+
+/** `actions`: buttons beside the head line. `isAsked`: whether the question stands above it already. */
+export function TraceView({ trace, actions, isAsked = false, level = 2 }) {
   const [until, setUntil] = useState(null);
   const [selected, setSelected] = useState(null);
   const duration = useMemo(() => findDuration(trace), [trace]);
   const whole = useMemo(() => fold(trace), [trace]);
-  const model = useMemo(() => (until === null ? whole : fold(trace, until)), [trace, until]);
-  const shown = model.byIndex.has(selected) ? selected : (model.end?.index ?? null);
+  const moment = useClock(trace, duration) ?? until;
+  const model = useMemo(() => (moment === null ? whole : keepColours(fold(trace, moment), whole)), [trace, moment]);
+  const shown = model.byIndex.has(selected) ? selected : (model.path.at(-1) ?? null);
   const node = model.byIndex.get(shown);
-  const canReplay = slider && whole.isOver && duration > 0;
+  const canReplay = whole.isOver && duration > 0;
   return html`
     <article class="trace" aria-label=${`Search ${model.id}`}>
-      <${Head} model=${model} actions=${actions} level=${level} />
+      <${Head} model=${isAsked ? { ...model, question: null } : model} actions=${actions} level=${level} />
       ${canReplay && html`<${Slider} trace=${trace} duration=${duration} until=${until} onChange=${setUntil} />`}
       <div class="parts">
         <div class="drawing">
@@ -34,4 +38,16 @@ export function TraceView({ trace, actions, slider = true, level = 2 }) {
       </div>
     </article>
   `;
+}
+
+/** The seconds of a running search, which go on between its events; null once it has ended. */
+function useClock(trace, duration) {
+  const [now, setNow] = useState(0);
+  const isRunning = trace.receivedAt !== undefined;
+  useEffect(() => {
+    if (!isRunning) return undefined;
+    const timer = setInterval(() => setNow(performance.now()), TICK_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, [isRunning]);
+  return isRunning ? duration + Math.max(0, now - trace.receivedAt) / 1000 : null;
 }

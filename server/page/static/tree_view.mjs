@@ -37,7 +37,7 @@ export function Tree({ model, selected, onSelect, level }) {
           ${layout.links.map((link) => html`<path class=${`link ${path.has(link.to.node.index) ? "chosen" : ""}`} d=${drawLink(link)} />`)}
           ${layout.headings.map((heading) => html`<${Heading} heading=${heading} votes=${model.votes} />`)}
           ${[...layout.boxes.values()].map(
-            (box) => html`<${Node} box=${box} colour=${colourNode(box.node, model, byScore)} chosen=${path.has(box.node.index)}
+            (box) => html`<${Node} box=${box} colour=${colourNode(box.node, model, byScore)} chosen=${path.has(box.node.index) && (model.end ? "chosen" : "leading")}
               selected=${box.node.index === selected} focused=${box.node.index === focused} />`,
           )}
         </svg>
@@ -49,19 +49,15 @@ export function Tree({ model, selected, onSelect, level }) {
 function Node({ box, colour, chosen, selected, focused }) {
   const { node, x, y, width, height } = box;
   const names = ["node", node.role, node.state, colour, chosen && "chosen", selected && "selected"].filter(Boolean).join(" ");
-  const label = `${describeNode(node)}${chosen ? ", chosen" : ""}`;
+  const label = `${describeNode(node)}${chosen ? `, ${chosen}` : ""}`;
   return html`
     <g class=${names} role="treeitem" data-index=${node.index} data-decode=${node.isDecode ? node.index : null} tabindex=${focused ? 0 : -1}
-      aria-label=${label} aria-level=${countLevel(node)} aria-selected=${selected}>
+      aria-label=${label} aria-level=${node.level} aria-selected=${selected}>
       <title>${label}</title>
       <rect class="hit" x=${x - 2} y=${y - 2} width=${width + 4} height=${height + 4} />
       <rect class="bar" x=${x} y=${y} width=${width} height=${height} rx=${Math.min(3, height / 3)} />
     </g>
   `;
-}
-
-function countLevel(node) {
-  return node.parent === null ? 1 : 2;
 }
 
 function Heading({ heading, votes }) {

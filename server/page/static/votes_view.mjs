@@ -9,12 +9,12 @@ const MAX_BARS = 8;
 
 export function Votes({ model, whole, selected, onSelect, level }) {
   const { votes } = model;
-  if (!whole.votes.classes.length) return null;
+  if (!whole.votes.classes.length || whole.votes.order.length < 2) return null;
   const widest = Math.max(...whole.votes.classes.map((one) => one.weight), 1e-9);
   const hidden = votes.classes.length - MAX_BARS;
   return html`
     <section class="panel votes">
-      <${`h${level}`}>Vote <small>${describeMark(model)}</small><//>
+      <${`h${level}`}>${whole.votes.decides ? "Vote" : "Answers"} <small>${describeMark(model)}</small><//>
       <ol class="bars">
         ${votes.classes.slice(0, MAX_BARS).map((one, rank) => html`<${Bar} one=${one} votes=${votes} widest=${widest} leads=${rank === 0} selected=${selected} onSelect=${onSelect} />`)}
         ${hidden > 0 && html`<li class="rest">and ${hidden} more answers</li>`}
@@ -44,6 +44,7 @@ function Bar({ one, votes, widest, leads, selected, onSelect }) {
 }
 
 function describeMark({ votes, options, end }) {
+  if (!votes.decides) return end ? "as read; they are not counted" : "as read so far";
   if (!votes.mark) return end ? "" : "so far";
   const limit = Number.isInteger(options.n) ? ` of at most ${options.n}` : "";
   const rule = options.stop_rule ? ` by stop rule ${options.stop_rule}` : "";

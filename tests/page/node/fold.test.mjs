@@ -40,6 +40,11 @@ test("the estimate is what ran, and the mean for what was aborted or never start
   assert.equal(estimate.tokens, 65 + 15 + 4 * 20);
 });
 
+test("a candidate whose turn never came is one of those that the estimate adds", () => {
+  const { estimate } = fold({ ...VOTE, events: [start(7, 0), ...VOTE.events] });
+  assert.equal(estimate.tokens, 65 + 15 + 4 * 20);
+});
+
 test("the head line says why and what it cost", () => {
   const text = explain(fold(VOTE)).join(" ");
   assert.match(text, /2 of 3 votes agreed; the stop rule certain decided after 3 of at most 8/);
@@ -57,11 +62,13 @@ test("a chosen step's path leads to its root", () => {
   assert.equal(model.estimate, null);
 });
 
-test("a decode that failed, or whose end never came, is lost", () => {
+test("a decode that failed is lost, and one whose turn never came is dropped", () => {
   const trace = build({ name: "best_of_n", n: 2 }, [
     start(0, 0), start(1, 0), start(2, 0), { kind: "failure", at: 1, index: 0, role: "candidate", reason: "gone" }, decode(1, 1), end(1, 2, {}),
   ]);
-  assert.deepEqual(fold(trace).nodes.map((node) => [node.state, node.isDecode ?? false]), [["lost", false], ["done", true], ["lost", false]]);
+  assert.deepEqual(fold(trace).nodes.map((node) => [node.state, node.isDecode ?? false]), [["lost", false], ["done", true], ["dropped", false]]);
+  const failed = { ...trace, status: "engine_failed", events: trace.events.slice(0, -1) };
+  assert.equal(fold(failed).nodes[2].state, "lost");
 });
 
 test("a later vote of a candidate takes the earlier one's place, with its weight", () => {

@@ -82,7 +82,7 @@ test("bars of a lane are as long as their decodes ran", () => {
 });
 
 test("ticks are round and few", () => {
-  assert.deepEqual(chooseTicks(4, 100).map((tick) => tick.at), [0, 1, 2, 3, 4]);
+  assert.deepEqual(chooseTicks(4, 100).map((tick) => tick.at), [0, 1, 2, 3]);
   for (const total of [0.003, 0.7, 12, 900]) assert.ok(chooseTicks(total, 1).length <= 7);
 });
 
