@@ -10,13 +10,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -31,14 +32,16 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
+from cogitate.server.errors import format_traceback
 from cogitate.server.observability.request_span import RequestSpan
+from cogitate.server.observability.span_queue import BoundedProcessor, Count
 from cogitate.server.observability.span_record import Attributes, SpanEvent, SpanLink, SpanRecord, TraceContext
 
 log = logging.getLogger("cogitate.tracing")
-Count = Callable[[str, int], None]
-"""Counts spans by what became of them: `exported`, `failed`, `dropped`."""
 CLOSE_SECONDS = 3.0
 """How long spans are delivered at shutdown; what then remains is lost."""
+MAX_PENDING = 512
+"""Searches whose spans wait to be computed."""
 RANDOM_FLAG = 2
 """W3C's flag of a random trace id."""
 KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
@@ -49,8 +52,15 @@ PROPAGATOR = TraceContextTextMapPropagator()
 class Tracing:
     """Begins the spans of requests, and sends what has ended to the exporters."""
 
-    def __init__(self, exporters: Sequence[SpanExporter], count: Count, *, captures_content: bool = False) -> None:
-        self.captures_content = captures_content
+    def __init__(
+        self,
+        exporters: Sequence[SpanExporter],
+        count: Count,
+        *,
+        provider: str = "vllm",
+        captures_content: bool = False,
+    ) -> None:
+        self.provider, self.captures_content, self._count = provider, captures_content, count
         resource = build_resource()
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._sampler, self._resource, self._limits = self._provider.sampler, resource, SpanLimits()
@@ -58,6 +68,8 @@ class Tracing:
         self._queues = [BoundedProcessor(exporter, count) for exporter in exporters]
         for queue in self._queues:
             self._provider.add_span_processor(queue)
+        self._thread = ThreadPoolExecutor(1, "cogitate-spans")
+        self._room = threading.BoundedSemaphore(MAX_PENDING)
 
     def begin(self, scope: Scope, name: str, attributes: Attributes) -> RequestSpan:
         """Begin the server span of a request, whose parent is that of its headers."""
@@ -73,6 +85,7 @@ class Tracing:
             trace,
             name,
             parent=parent.span_id if parent.is_valid else 0,
+            provider=self.provider,
             captures_content=self.captures_content,
             start=time.time_ns(),  # noqa: TID251 shown beside the spans of other machines
             attributes={**attributes, **(result.attributes or {})},
@@ -98,11 +111,27 @@ class Tracing:
         for queue in self._queues:
             queue.on_end(ended)
 
+    def submit(self, work: Callable[[], None]) -> None:
+        """See `SpanWriter.submit`. While too much waits, the work is dropped: one is counted, whatever its spans."""
+        if self._room.acquire(blocking=False):
+            self._thread.submit(self._run, work)
+        else:
+            self._count("dropped", 1)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as failure:  # noqa: BLE001 a trace that cannot be written costs nothing else
+            log.error("the spans of a request could not be written: %s", format_traceback(failure))
+        finally:
+            self._room.release()
+
     async def close(self) -> None:
         """Deliver what has ended, for at most CLOSE_SECONDS: then the daemon thread that does it is abandoned."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
+            self._thread.shutdown()
             self._provider.shutdown()
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(done.set)
@@ -128,69 +157,6 @@ class Tracing:
     def _to_context(self, context: TraceContext, span_id: int, *, is_remote: bool = False) -> SpanContext:
         state = TraceState.from_header([context.state]) if context.state else None
         return SpanContext(context.trace_id, span_id, is_remote, TraceFlags(context.flags), state)
-
-
-class BoundedProcessor(SpanProcessor):  # type: ignore[misc]
-    """The SDK's batch processor, which drops spans while its queue is full, and counts them."""
-
-    def __init__(self, exporter: SpanExporter, count: Count) -> None:
-        self._count, self._pending = count, 0
-        self._exporter = exporter
-        self._batches = BatchSpanProcessor(CountingExporter(exporter, self._settle))
-        self._capacity = self._batches._default_max_queue_size()
-        self._lock = threading.Lock()
-
-    def on_end(self, span: ReadableSpan) -> None:
-        with self._lock:
-            is_full = self._pending >= self._capacity
-            self._pending += not is_full
-        if is_full:
-            self._count("dropped", 1)
-        else:
-            self._batches.on_end(span)
-
-    def shutdown(self) -> None:
-        self._batches.shutdown()
-
-    def abandon(self) -> None:
-        """End the attempts to deliver what is queued."""
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return bool(self._batches.force_flush(timeout_millis))
-
-    def _settle(self, result: str, spans: int) -> None:
-        with self._lock:
-            self._pending -= spans
-        self._count(result, spans)
-
-
-class CountingExporter(SpanExporter):  # type: ignore[misc]
-    """Counts spans by whether they were delivered, and says so in the log when that changes."""
-
-    def __init__(self, exporter: SpanExporter, count: Count) -> None:
-        self._exporter, self._count = exporter, count
-        self._is_failing = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        try:
-            result = self._exporter.export(spans)
-        except Exception:  # noqa: BLE001 whatever an exporter raises costs the spans alone
-            result = SpanExportResult.FAILURE
-        has_failed = result is not SpanExportResult.SUCCESS
-        self._count("failed" if has_failed else "exported", len(spans))
-        if has_failed and not self._is_failing:
-            log.warning("spans cannot be delivered: they are dropped until the collector takes them")
-        elif self._is_failing and not has_failed:
-            log.warning("spans are delivered again")
-        self._is_failing = has_failed
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return bool(self._exporter.force_flush(timeout_millis))
 
 
 def build_resource() -> Resource:

@@ -2,16 +2,17 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from cogitate.server.errors import ApiError
 from cogitate.server.observability import semconv
+from cogitate.server.observability.span_content import describe_plain
 from cogitate.server.observability.span_record import (
     Attributes,
-    SpanLink,
     SpanRecord,
     SpanWriter,
     TraceContext,
@@ -37,14 +38,21 @@ class RequestSpan:
     context: TraceContext
     name: str
     parent: int
+    provider: str
+    """What answers: `vllm`, or upstreams that speak OpenAI's API."""
     captures_content: bool
     start: int
     """Unix time in nanoseconds."""
     attributes: dict[str, Value]
     id: int = field(default_factory=lambda: new_span_id())
-    links: list[SpanLink] = field(default_factory=list)
     error: str | None = None
     _began: float = field(default_factory=time.monotonic)
+    _end: int = 0
+    """When the response ended."""
+    _parts: int = 1
+    """What must have ended before it is written: the response, and the work for it, which adds to its attributes."""
+    _ended: Iterator[int] = field(default_factory=lambda: count(1))
+    """Counts these ends, of which one comes from another thread."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -69,15 +77,26 @@ class RequestSpan:
             **({semconv.TENANT: plan.caller.tenant} if plan.caller.tenant else {}),
         }
 
+    def begin_work(self) -> None:
+        """Record that a job was begun for it. The span is written when both the job and the response have ended."""
+        self._parts = 2
+
+    def end_work(self) -> None:
+        """Record that the job has ended."""
+        self._end_part()
+
     def record_failure(self, failure: ApiError) -> None:
         """Record how the work for this request failed. A client that left is none of the server's failures."""
         self.attributes[semconv.ERROR_TYPE] = failure.code or str(failure.status)
         if failure.status >= FAILURE_STATUS:
             self.error = failure.message
 
-    def record_body(self, body: Mapping[str, Any]) -> None:
-        """Record the usage of a plain answer, in any API's words."""
-        self.attributes |= read_usage(body.get("usage"))
+    def record_answer(self, plan: Plan, body: Mapping[str, Any] | None) -> None:
+        """Record the usage of a plain answer, in any API's words. `body`: None where there is none."""
+        self.attributes[semconv.PROVIDER] = self.provider
+        self.attributes |= read_usage((body or {}).get("usage"))
+        if self.captures_content and self.context.is_sampled:
+            self.attributes |= describe_plain(plan, body)
 
     def end(self, status: int, more: Attributes) -> None:
         """Write the span. `status`: of the response; 0: none was begun."""
@@ -87,25 +106,29 @@ class RequestSpan:
             self.name = f"{self.name} {more[semconv.HTTP_ROUTE]}"
         if status:
             self.attributes[semconv.HTTP_STATUS] = status
-        if status >= FAILURE_STATUS or not status:
-            self.attributes.setdefault(semconv.ERROR_TYPE, str(status or "disconnected"))
+        if status >= FAILURE_STATUS:
+            self.attributes.setdefault(semconv.ERROR_TYPE, str(status))
         if status >= FAILURE_STATUS and self.error is None:
             self.error = ""
-        self.writer.write(
-            self.context,
-            SpanRecord(
-                name=self.name,
-                kind="server",
-                id=self.id,
-                parent=self.parent,
-                has_remote_parent=True,
-                start=self.start,
-                end=self.to_unix_time(time.monotonic()),
-                attributes={**self.attributes, **more},
-                links=self.links,
-                error=self.error,
-            ),
+        self.attributes |= more
+        self._end = self.to_unix_time(time.monotonic())
+        self._end_part()
+
+    def _end_part(self) -> None:
+        if next(self._ended) < self._parts:
+            return
+        record = SpanRecord(
+            name=self.name,
+            kind="server",
+            id=self.id,
+            parent=self.parent,
+            has_remote_parent=True,
+            start=self.start,
+            end=self._end,
+            attributes=self.attributes,
+            error=self.error,
         )
+        self.writer.write(self.context, record)
 
 
 CURRENT_SPAN: ContextVar[RequestSpan | None] = ContextVar("current_span", default=None)

@@ -1,6 +1,6 @@
 """Spans as plain values: what is known of them without OpenTelemetry's SDK."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -72,3 +72,6 @@ class SpanWriter(Protocol):
 
     def write(self, context: TraceContext, span: SpanRecord) -> None:
         """Queue a span. Never waits and never raises."""
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Run what computes and writes spans in a thread, one after the other. Never waits and never raises."""

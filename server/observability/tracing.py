@@ -17,15 +17,15 @@ EXPORTER_LOGGER = "opentelemetry.exporter"
 NOT_INSTALLED = "OpenTelemetry's packages are not installed: pip install 'cogitate[otel]'"
 
 
-async def open_tracing(telemetry: Telemetry, metrics: Metrics) -> "Tracing | None":
+async def open_tracing(telemetry: Telemetry, metrics: Metrics, provider: str) -> "Tracing | None":
     """Return what traces requests; None where the environment asks for none, or where it cannot be had.
 
-    The reason is one line in the log: a server without its traces still answers.
+    The reason is one line in the log: a server without its traces still answers. `provider`: the name of what answers.
     """
     if not telemetry.is_on:
         return None
     try:
-        return await asyncio.to_thread(build_tracing, telemetry, metrics)
+        return await asyncio.to_thread(build_tracing, telemetry, metrics, provider)
     except ImportError as error:
         log.warning("no traces are sent: %s (%s)", NOT_INSTALLED, error)
     except ValueError as error:
@@ -33,7 +33,7 @@ async def open_tracing(telemetry: Telemetry, metrics: Metrics) -> "Tracing | Non
     return None
 
 
-def build_tracing(telemetry: Telemetry, metrics: Metrics) -> "Tracing":
+def build_tracing(telemetry: Telemetry, metrics: Metrics, provider: str) -> "Tracing":
     """Raises ImportError without the packages, and ValueError for a setting that cannot be honoured."""
     from cogitate.server.observability.otel import Tracing
 
@@ -44,7 +44,7 @@ def build_tracing(telemetry: Telemetry, metrics: Metrics) -> "Tracing":
     # The SDK would write a line for each attempt; a change from delivered to not delivered is one line of ours.
     logging.getLogger(EXPORTER_LOGGER).setLevel(logging.CRITICAL)
     log.info("traces are sent to %s", telemetry.endpoint)
-    return Tracing(exporters, count, captures_content=telemetry.captures_content)
+    return Tracing(exporters, count, provider=provider, captures_content=telemetry.captures_content)
 
 
 def build_exporters(telemetry: Telemetry) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
+from cogitate.server.observability.spans import SearchSpans
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.serving.fair_queue import Slots
@@ -105,7 +106,8 @@ class Dispatcher:
             raise
         job.add_end_callback(lambda: self.slots.leave(width, caller.key))
         if span := CURRENT_SPAN.get():
-            job.add_end_callback(lambda: record_end(span, job))
+            span.begin_work()
+            job.add_end_callback(lambda: record_end(span, plan, job))
         return job
 
 
@@ -115,9 +117,12 @@ def describe_span(plan: Plan, cache: str) -> None:
         span.describe(plan, cache)
 
 
-def record_end(span: RequestSpan, job: Job[Body]) -> None:
-    """Record on the request's span how the work that it began has ended."""
+def record_end(span: RequestSpan, plan: Plan, job: Job[Body]) -> None:
+    """Record on the request's span how the work that it began has ended, and have the spans below it written."""
     if job.failure:
         span.record_failure(job.failure)
-    elif job.outcome:
-        span.record_body(job.outcome)
+    if isinstance(job.record, Trace) and span.context.is_sampled:
+        span.writer.submit(SearchSpans(span, plan, job.record).write)
+    else:
+        span.record_answer(plan, job.outcome)
+        span.end_work()

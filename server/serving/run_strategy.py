@@ -24,6 +24,7 @@ from cogitate.server.serving.joint_conversation import ModelFailed, open_convers
 from cogitate.server.serving.sample_store import SampleStore
 from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.server.serving.traced_engine import trace_decodes
 from cogitate.strategies.core.budget import Budget
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Prover, Verifier
@@ -91,7 +92,7 @@ class StrategyRunner:
         self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget, on_turn: Callable[[], None]
     ) -> tuple[Body, Stopped]:
         """Returns the response, and why the search ended. It goes on from samples that earlier requests drew."""
-        engine = QueuedEngine(conversation, self.slots, plan.caller.tenant, plan.id, on_turn)
+        engine = QueuedEngine(trace_decodes(conversation), self.slots, plan.caller.tenant, plan.id, on_turn)
         card, reads = find_card(self.backend, plan.request.model), plan.request.cache != "refresh"
         key = compute_samples_key(plan, card)
         keeps = plan.request.budget is None  # a budget selects short samples

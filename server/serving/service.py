@@ -111,7 +111,7 @@ class Service:
         self.verifiers = self.runner.verifiers
         self.slots.capacity = self.settings.max_generations or self.backend.card.capacity
         if self.telemetry:
-            self.tracing = await open_tracing(self.telemetry, self.metrics)
+            self.tracing = await open_tracing(self.telemetry, self.metrics, self.settings.engine)
         card = self.backend.card
         self.metrics.create_model_series([*card.names, *card.others])
         before_ready()

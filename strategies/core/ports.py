@@ -24,6 +24,9 @@ ABILITIES: frozenset[Ability] = frozenset({"continue", "logprobs", "seed"})
 class SampleFailed(Exception):
     """One decode failed, and the engine goes on: sibling decodes may still succeed."""
 
+    span: int = 0
+    """See `Completion.span`."""
+
 
 class Engine(Protocol):
     """Decodes completions."""

@@ -129,7 +129,7 @@ class Session:
                     else self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
                 )
             except SampleFailed as failure:
-                self.trace.emit(Failed(index, role, str(failure), prompt.model))
+                self.trace.emit(Failed(index, role, str(failure), prompt.model, failure.span))
                 raise
             completion = self._record.end(start, made)
             grant.used = completion.completion_tokens

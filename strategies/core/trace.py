@@ -66,6 +66,8 @@ class Failed:
     reason: str
     model: str = ""
     """The name of the model that failed; empty: the request's own."""
+    span: int = 0
+    """See `Completion.span`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,8 @@ class Completion:
     """What the client should know of how the engine's response was read."""
     reused: bool = False
     """An earlier search drew it: this one decoded nothing for it."""
+    span: int = field(default=0, repr=False, compare=False)
+    """Of a decode that is traced outside: the id of its span, below which the engine's own spans are; 0: it is not."""
     native: object = field(default=None, repr=False, compare=False)
     """The engine's own record of it, from which that engine builds a response."""
     mean_logprob: float | None = field(init=False, repr=False, compare=False)

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.observability.metrics import Metrics
-from cogitate.server.observability.otel import BoundedProcessor
+from cogitate.server.observability.span_queue import BoundedProcessor
 from cogitate.server.observability.tracing import open_tracing
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.live_server import eventually, live
@@ -109,7 +109,7 @@ def test_spans_are_delivered_again_after_an_outage(caplog):
     ],
 )
 async def test_setting_that_cannot_be_honoured_is_one_line_and_the_server_starts(fields, line, caplog):
-    assert await open_tracing(Telemetry(**fields), Metrics()) is None
+    assert await open_tracing(Telemetry(**fields), Metrics(), "vllm") is None
     (record,) = [each for each in caplog.records if each.name == "cogitate.tracing"]
     assert line in record.message
 
@@ -121,7 +121,7 @@ from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.launcher import create_app
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.tracing import open_tracing
-print(asyncio.run(open_tracing(Telemetry(), Metrics())), "opentelemetry.sdk.trace" in sys.modules)
+print(asyncio.run(open_tracing(Telemetry(), Metrics(), "vllm")), "opentelemetry.sdk.trace" in sys.modules)
 """
 
 
