@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -19,7 +20,7 @@ from cogitate.server.api.openapi import describe
 from cogitate.server.api.pass_on import PassOn
 from cogitate.server.api.plain import answer_plain
 from cogitate.server.api.routers import PASSED_ON_BODIES, attach_routes, list_paths
-from cogitate.server.auth.keys import Keys
+from cogitate.server.auth.keys import InvalidKeysFile, Keys
 from cogitate.server.engine import CannotStart, HasApplication, WrongFlag
 from cogitate.server.engine.fleet import Fleet
 from cogitate.server.errors import Forbidden
@@ -29,6 +30,7 @@ from cogitate.server.http.head import HeadAsGet
 from cogitate.server.http.instrumentation import OTHER_ENDPOINT, Instrumentation
 from cogitate.server.http.server_spans import ServerSpans
 from cogitate.server.http.trusted_host import TrustedHost, build_allowed_hosts
+from cogitate.server.observability.metrics import Metrics
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
 from cogitate.server.serving.service import Service
 from cogitate.strategies import STRATEGIES
@@ -45,7 +47,7 @@ def create_app(
     called once requests are accepted, `on_death` with the reason when the engine has failed.
     """
     settings = service.settings
-    keys = Keys(settings.api_keys_file) if settings.api_keys_file else None
+    keys = open_keys(settings.api_keys_file, service.metrics) if settings.api_keys_file else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +82,14 @@ def create_app(
         app.add_middleware(ServerSpans, find_tracing=lambda: service.tracing)
     service.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
     return app
+
+
+def open_keys(path: Path, metrics: Metrics) -> Keys:
+    """Reads the keys file; its tenants have series in the metrics from now on, and new ones once it is read again."""
+    keys = Keys(path, metrics.create_tenant_series)
+    with suppress(InvalidKeysFile):  # each request reports it
+        keys.refresh()
+    return keys
 
 
 @dataclass(slots=True)

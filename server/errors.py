@@ -69,7 +69,7 @@ class ApiError(Exception):
     code: str | None = None
     headers: Mapping[str, str] = {}
     kind: ClassVar[str] = "internal_error"
-    """The reason of an error without a code."""
+    """The reason of an error whose code is none."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -78,8 +78,8 @@ class ApiError(Exception):
 
     @property
     def reason(self) -> str:
-        """The reason in metrics and in the log, one of REASONS: finer than the code where clients need not know."""
-        return self.code or self.kind
+        """The reason in metrics and in the log, one of REASONS: without what is wrong with a field."""
+        return self.code if self.code and self.code in REASONS else self.kind
 
     @property
     def body(self) -> dict[str, object]:

@@ -43,10 +43,4 @@ async def health(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
-    load, gauges = service.backend.load(), service.metrics
-    gauges.running.set(load.running)
-    gauges.waiting.set(load.waiting + service.slots.waiting)
-    gauges.in_flight.set(len(service.jobs.live))
-    gauges.stalled.set(service.watchdog.stalled)
-    gauges.ready.set(service.is_available and not service.watchdog.stalled)
-    return Response(gauges.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -77,16 +77,18 @@ def describe(plan: Plan, job: Job[Body]) -> dict[str, object]:
     """Return what the log line of a request says of its job. `tokens`: those that were decoded for the answer."""
     body = job.outcome or {}
     line: dict[str, object] = {"model": plan.served_model or plan.model}
-    if isinstance(job.record, Trace) and job.record.count:
-        line["tokens"] = usage(job.record).completion
+    if job.tokens is not None:
+        line["tokens"] = job.tokens
     elif used := body.get("usage"):
         line["tokens"] = used.get("completion_tokens", used.get("output_tokens"))
+    elif isinstance(job.record, Trace):
+        line["tokens"] = usage(job.record).completion
     if "cogitate" in body:
         line["stopped"] = body["cogitate"].get("stopped")
     if job.cached:
         line["cache"] = "hit"
-    if job.failure:
-        line["error"] = job.failure.reason
+    if job.failure or job.is_cancelled:
+        line["error"] = (job.failure or RequestCancelled()).reason
     return line
 
 

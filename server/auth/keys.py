@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Keys:
     """
 
     path: Path
+    on_load: Callable[[Iterable[str]], None] = lambda _: None
+    """Called with the tenants whenever the file has been read."""
     _holders: dict[bytes, KeyHolder] = field(default_factory=dict)
     _version: tuple[int, int] = (0, 0)
     """Modification time (ns) and size (bytes) of the file that `_holders` was read from."""
@@ -47,19 +50,21 @@ class Keys:
         Compares with every digest, so that the time taken does not depend on the key. Raises InvalidKeysFile where no
         version of the file could be read.
         """
-        self._refresh()
+        self.refresh()
         sent, match = digest(key), None
         for known, holder in self._holders.items():
             if hmac.compare_digest(known, sent):
                 match = holder
         return match
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Reads the file where it has changed. Raises InvalidKeysFile where no version of it could be read."""
         try:
             stat = self.path.stat()
             if (stat.st_mtime_ns, stat.st_size) != self._version:
                 self._holders = parse_keys(self.path.read_text())
                 self._version = (stat.st_mtime_ns, stat.st_size)
+                self.on_load({holder.tenant for holder in self._holders.values()})
         except (OSError, InvalidKeysFile) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             if not self._holders:

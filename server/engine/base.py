@@ -96,6 +96,35 @@ class Load:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """One of the upstreams that the operator has configured."""
+
+    name: str
+    """Its URL as it is configured; NAME=URL where there are several models."""
+    in_flight: int = 0
+    is_ejected: bool = False
+    ejections: int = 0
+    """How often it was ejected."""
+    retries: int = 0
+    """How many of its failed calls another one was asked again."""
+
+
+@runtime_checkable
+class HasUpstreams(Protocol):
+    """A backend, or a part of one, that calls upstreams."""
+
+    def list_upstreams(self) -> Sequence[UpstreamState]: ...
+
+
+@runtime_checkable
+class ReportsUsage(Protocol):
+    """Events that have told their `usage` at their end, also where the client has not asked for it."""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None: ...
+
+
 class Conversation(Engine, Protocol):
     """One accepted and rendered request: strategies decode through it, and it writes their response."""
 

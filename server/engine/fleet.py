@@ -8,7 +8,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from cogitate.server.engine.base import Backend, Body, Conversation, Events, HasApplication, Load, ModelCard
+from cogitate.server.engine.base import (
+    Backend,
+    Body,
+    Conversation,
+    Events,
+    HasApplication,
+    HasUpstreams,
+    Load,
+    ModelCard,
+    UpstreamState,
+)
 from cogitate.server.errors import NotReady
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.plain_body import PlainBody
@@ -108,6 +118,14 @@ class Fleet:
     def load(self) -> Load:
         loads = [backend.load() for backend in self.backends.values()]
         return Load(sum(load.running for load in loads), sum(load.waiting for load in loads))
+
+    def list_upstreams(self) -> Sequence[UpstreamState]:
+        return [
+            replace(upstream, name=f"{name}={upstream.name}")
+            for name, backend in self.backends.items()
+            if isinstance(backend, HasUpstreams)
+            for upstream in backend.list_upstreams()
+        ]
 
     def progress_marker(self) -> object:
         return self.first.progress_marker()

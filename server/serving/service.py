@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
+from cogitate.server.auth.keys import DEFAULT_TENANT
 from cogitate.server.cache import Cache, NoPeers, PeerRpc
 from cogitate.server.config.telemetry import Telemetry
-from cogitate.server.engine import Backend, ModelCard
+from cogitate.server.engine import Backend, HasUpstreams, ModelCard
 from cogitate.server.engine.fleet import Fleet
 from cogitate.server.engine.watchdog import Watchdog
 from cogitate.server.errors import NotReady, ShuttingDown
 from cogitate.server.observability.metrics import Metrics
+from cogitate.server.observability.server_state import ServerState
 from cogitate.server.observability.trace_store import TraceStore
 from cogitate.server.observability.tracing import open_tracing
 from cogitate.server.sandbox import open_sandbox
@@ -85,7 +87,7 @@ class Service:
         self.peers = Peers(rpc or NoPeers(), self.jobs)
         self._cache, self._prover = cache, prover
         background = self.jobs.run_in_background
-        flights = SingleFlight(cache, background, lambda result: metrics.cache.labels(result).inc())
+        flights = SingleFlight(cache, background, metrics.count_cache)
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
         self.traces = TraceRegistry(metrics, store, background)
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
@@ -93,11 +95,15 @@ class Service:
         self.responses = BackgroundResponses(self.peers, shared, settings.cache_bytes)
         salts = build_salts(settings)
         relay_salts = salts if settings.api_keys_file else None
-        relay = PlainRelay(backend, self.jobs, self.slots, relay_salts, flights, self.traces)
+        relay = PlainRelay(backend, self.jobs, self.slots, relay_salts, flights, self.traces, metrics)
         samples = build_sample_store(settings, cache, background)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces, samples)
         decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
         self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay, decisions)
+        metrics.state.read = self.read_state
+        metrics.set_build(settings.engine)
+        if settings.api_keys_file is None:
+            metrics.create_tenant_series([DEFAULT_TENANT])
         self.verifiers: Mapping[str, Verifier] = {}
         """All verifiers by name, once the engine is loaded."""
 
@@ -146,6 +152,18 @@ class Service:
             raise self.jobs.drain_error
         if not self.ready:
             raise NotReady("The model is still loading.")
+
+    def read_state(self) -> ServerState:
+        """Returns what the metrics tell of this moment."""
+        load = self.backend.load()
+        return ServerState(
+            in_flight=len(self.jobs.live),
+            running=load.running,
+            waiting=load.waiting + self.slots.waiting,
+            is_stalled=self.watchdog.stalled,
+            is_ready=self.is_available and not self.watchdog.stalled,
+            upstreams=self.backend.list_upstreams() if isinstance(self.backend, HasUpstreams) else (),
+        )
 
     async def linger(self) -> None:
         """Is not ready for --linger-seconds, and accepts requests, so that load balancers can notice."""

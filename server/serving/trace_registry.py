@@ -110,6 +110,7 @@ class TraceRegistry:
         plan, trace = self.running.pop(name)
         spent = usage(trace)
         self.metrics.observe(plan, trace, spent)
+        job.tokens = spent.completion
         if self.find_number(plan) == plan.number:  # else the answer is another search's
             status = job.failure.code or "failed" if job.failure else "completed"
             self.store.put_trace(name, build_stored_trace(plan, trace, status, spent))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cogitate.server.observability.metrics import Metrics
+from cogitate.server.errors import REASONS
+from cogitate.server.observability.metrics import FATES, PREFIX_CACHE_RESULTS, Metrics
 from cogitate.strategies import STRATEGIES
 from tests.deploy import DEPLOY, ROOT, find_program, load_yaml, run
 
@@ -28,14 +29,16 @@ ENDPOINT = (
     "other",
 )
 STRATEGY = ("none", *STRATEGIES)
+UPSTREAM = ("http://a:8001/v1", "http://b:8001/v1")
 METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "cogitate_requests_total": {"endpoint": ENDPOINT, "strategy": STRATEGY, "status": ("2xx", "4xx", "5xx")},
-    "cogitate_request_seconds": {"endpoint": ENDPOINT, "strategy": STRATEGY},
+    "cogitate_refused_total": {"reason": REASONS},
+    "cogitate_request_seconds": {"strategy": STRATEGY},
+    "cogitate_queue_seconds": {"strategy": STRATEGY},
     "cogitate_time_to_first_token_seconds": {"strategy": STRATEGY},
-    "cogitate_tokens_total": {
-        "strategy": STRATEGY,
-        "kind": ("prompt", "cached", "generated", "aborted", "verifier"),
-    },
+    "cogitate_prompt_tokens_total": {"strategy": STRATEGY, "cache": PREFIX_CACHE_RESULTS},
+    "cogitate_generated_tokens_total": {"strategy": STRATEGY, "fate": FATES},
+    "cogitate_tenant_tokens_total": {"tenant": ("acme", "beta"), "kind": ("prompt", "generated")},
     "cogitate_model_tokens_total": {"model": ("small", "large")},
     "cogitate_model_failures_total": {"model": ("small", "large")},
     "cogitate_candidates": {"strategy": STRATEGY},
@@ -49,9 +52,15 @@ METRICS: dict[str, dict[str, tuple[str, ...]]] = {
     "cogitate_engine_stalled": {},
     "cogitate_requests_in_flight": {},
     "cogitate_ready": {},
+    "cogitate_upstream_in_flight": {"upstream": UPSTREAM},
+    "cogitate_upstream_ejected": {"upstream": UPSTREAM},
+    "cogitate_upstream_ejections_total": {"upstream": UPSTREAM},
+    "cogitate_upstream_retries_total": {"upstream": UPSTREAM},
+    "cogitate_build_info": {"version": ("0.1.0",), "engine": ("vllm",), "vllm": ("0.32.0",)},
 }
 HISTOGRAMS = {
     "cogitate_request_seconds",
+    "cogitate_queue_seconds",
     "cogitate_time_to_first_token_seconds",
     "cogitate_candidates",
     "cogitate_agreement",
@@ -70,9 +79,9 @@ each_panel = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for pa
 
 
 def queries(panel: dict[str, Any]) -> list[str]:
-    """The queries of a panel as Grafana sends them when all strategies are selected."""
-    expressions = [target["expr"] for target in panel["targets"]]
-    return [expr.replace("$__rate_interval", "5m").replace("$strategy", ".*") for expr in expressions]
+    """The queries of a panel as Grafana sends them when nothing is selected."""
+    expressions = [target["expr"].replace("$__rate_interval", "5m") for target in panel["targets"]]
+    return [re.sub(r"\$(strategy|model|instance)", ".*", expr) for expr in expressions]
 
 
 EXPRESSIONS = [
@@ -166,9 +175,22 @@ def test_panels_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_dashboard_has_the_variables_datasource_and_strategy() -> None:
-    kinds = {variable["name"]: variable["type"] for variable in DASHBOARD["templating"]["list"]}
-    assert kinds == {"datasource": "datasource", "strategy": "query"}
+def test_dashboard_has_the_variables_datasource_model_instance_and_strategy() -> None:
+    variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+    kinds = {name: variable["type"] for name, variable in variables.items()}
+    assert kinds == {"datasource": "datasource", "model": "query", "instance": "query", "strategy": "query"}
+    for name in ("model", "instance", "strategy"):
+        query = variables[name]["query"]["query"]
+        selected, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
+        (selector,) = nodes(promql.parse(selected.replace("$model", ".*")))
+        assert label == name in {*METRICS[metric(selector.name)], *FROM_PROMETHEUS}
+
+
+@each_panel
+def test_every_query_is_of_the_selected_instances(panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        names = re.findall(r"(?:cogitate_|vllm:)\w+", target["expr"])
+        assert names and target["expr"].count('instance=~"$instance"') == len(names)
 
 
 def test_grafana_provisions_its_datasource_and_dashboards() -> None:

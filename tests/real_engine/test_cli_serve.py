@@ -151,7 +151,7 @@ def test_a_deadline_returns_the_best_answer_so_far(server):
 
 def test_metrics_include_our_own_and_vllms(server):
     text = httpx.get(f"{server.url}/metrics").text
-    assert "cogitate_tokens_total" in text and "vllm:generation_tokens_total" in text
+    assert "cogitate_generated_tokens_total" in text and "vllm:generation_tokens_total" in text
 
 
 def test_metrics_contain_no_text_of_prompts(server):

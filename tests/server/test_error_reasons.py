@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cogitate.server
 import cogitate.server.engine.remote.errors  # noqa: F401 defines errors of its own
-from cogitate.server.errors import REASONS, ApiError, NotReady, Overloaded, ShuttingDown
+from cogitate.server.errors import REASONS, ApiError, BadRequest, NotReady, Overloaded, ShuttingDown
 
 CODE = re.compile(r'\bcode\s*=\s*"([a-z_]+)"')
 
@@ -31,6 +31,10 @@ def test_every_code_in_the_source_is_one_of_the_reasons():
     texts = [path.read_text() for path in Path(cogitate.server.__path__[0]).rglob("*.py")]
     codes = {code for text in texts for code in CODE.findall(text)}
     assert len(codes) > 20 and codes - {"headers_too_large", "rate_limit_exceeded"} <= set(REASONS)
+
+
+def test_codes_of_invalid_fields_and_of_upstreams_are_one_reason():
+    assert BadRequest("x", code="invalid_type").reason == BadRequest("x").reason == "invalid_request"
 
 
 def test_reason_tells_which_limit_a_429_is_due_to_and_its_code_stays_openais():

@@ -28,8 +28,8 @@ REACHED = {
     "vllm.sampling_params.SamplingParams.flat_logprobs",
     "vllm.v1.engine.async_llm.AsyncLLM.abort()",
     "vllm.v1.engine.async_llm.AsyncLLM.add_request()",
+    "vllm.v1.engine.async_llm.AsyncLLM.log_stats",
     "vllm.v1.engine.output_processor.OutputProcessor.request_states",
-    "vllm.v1.engine.output_processor.RequestState.is_prefilling",
 }
 """Uses that the walk must come to, so that it cannot pass by finding nothing."""
 

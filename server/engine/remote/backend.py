@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard
+from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard, UpstreamState
 from cogitate.server.engine.error_message import write_context_message
 from cogitate.server.engine.remote.capabilities import PROBED_FIELDS, probe_abilities
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
@@ -104,6 +104,12 @@ class RemoteBackend:
 
     def load(self) -> Load:
         return Load(self.balancer.in_flight, 0)
+
+    def list_upstreams(self) -> Sequence[UpstreamState]:
+        return [
+            UpstreamState(each.config.url, each.in_flight, each.health.ejected, each.health.ejections, each.retries)
+            for each in self.balancer.replicas
+        ]
 
     def progress_marker(self) -> object:
         """None: nothing is decoded here, and an upstream that stalls is a replica to be ejected."""

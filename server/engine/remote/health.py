@@ -20,6 +20,8 @@ class Health:
     """The state of one replica. It decides nothing by itself: `LoadBalancer` ejects and restores."""
 
     ejected: bool = False
+    ejections: int = 0
+    """How often it was ejected."""
     on_trial: bool = False
     """It was ejected, and no call has succeeded since."""
     consecutive_failures: int = 0
@@ -37,7 +39,7 @@ class Health:
         return refused or self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES
 
     def eject(self) -> None:
-        self.ejected = True
+        self.ejected, self.ejections = True, self.ejections + 1
 
     def next_probe_delay(self) -> float:
         """Return the seconds to wait before the next probe, and double them for the one after it."""

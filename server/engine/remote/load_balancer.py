@@ -117,6 +117,7 @@ class LoadBalancer:
                 other = self._select_other(tried)
                 if other is None or len(tried) == MAX_ATTEMPTS or not self.retry_budget.spend():
                     raise self._final_error(error) from error
+                tried[-1].retries += 1
                 tried.append(other)
 
     def _final_error(self, error: UpstreamFailed | UpstreamBusy) -> UpstreamFailed | UpstreamBusy | UpstreamDown:

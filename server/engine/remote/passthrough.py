@@ -93,6 +93,10 @@ class ForwardedStream(AsyncIterator[str]):
         self.response.close()
         raise StopAsyncIteration
 
+    @property
+    def usage(self) -> Body | None:
+        return self.validator.usage
+
     async def aclose(self) -> None:
         self.response.close()
 

@@ -40,6 +40,8 @@ class Replica:
     health: Health = field(default_factory=Health)
     transport: Transport = field(default_factory=Transport)
     in_flight: int = 0
+    retries: int = 0
+    """Failed calls that were sent again, to another one."""
     refused: RefusedFields = field(default_factory=RefusedFields)
     turns: SerialCalls = field(default_factory=SerialCalls)
     _heads: dict[tuple[Endpoint, bool], tuple[Origin, bytes]] = field(default_factory=dict)

@@ -26,6 +26,8 @@ class ResponseValidator(Protocol):
 
     is_complete: bool
     """The stream's final event has come."""
+    usage: Body | None
+    """The stream's usage, where the upstream has told it."""
 
     @property
     def is_cut_off(self) -> bool:
@@ -50,6 +52,7 @@ class ChatValidator:
     redact: Redact = str
     """Removes what a refusal repeats of the request."""
     is_complete: bool = False
+    usage: Body | None = None
     _begun: set[int] = field(default_factory=set)
     _finished: set[int] = field(default_factory=set)
 
@@ -96,6 +99,8 @@ class ChatValidator:
         if error := find_error(chunk):
             raise error_from_chunk(None if self._begun else error, self.redact)
         body = as_dict(chunk)
+        if isinstance(usage := body.get("usage"), dict):
+            self.usage = usage
         for at, choice in enumerate(choices := list_choices(body)):
             index = choice_index(choice, default=at)
             if index >= self.choice_count:
@@ -135,6 +140,7 @@ class ResponsesValidator:
 
     model_name: str
     is_complete: bool = False
+    usage: Body | None = None
 
     @property
     def is_cut_off(self) -> bool:
@@ -157,6 +163,8 @@ class ResponsesValidator:
             raise error_from_chunk(None)
         if isinstance(response := event.get("response"), dict):
             event["response"] = response | {"model": self.model_name}
+            if isinstance(usage := response.get("usage"), dict):
+                self.usage = usage
         self.is_complete = kind in ("response.completed", "response.incomplete")
         return f"event: {kind}\ndata: {orjson.dumps(event).decode()}\n\n"
 

@@ -24,6 +24,7 @@ from cogitate.server.engine.vllm.plain_call import call_route
 from cogitate.server.engine.vllm.plugin_check import check_workers
 from cogitate.server.engine.vllm.render import VllmRequest
 from cogitate.server.engine.vllm.request import VllmConversation
+from cogitate.server.engine.vllm.waiting import read_waiting
 from cogitate.server.errors import ApiError
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
@@ -54,9 +55,10 @@ class VllmEngine:
 
     @property
     def load(self) -> Load:
-        states = self.loaded.llm.output_processor.request_states.values()
-        waiting = sum(state.is_prefilling for state in states)
-        return Load(len(states) - waiting, waiting)
+        llm = self.loaded.llm
+        sequences = len(llm.output_processor.request_states)
+        waiting = read_waiting() if llm.log_stats else max(sequences - self.card.capacity, 0)
+        return Load(max(sequences - waiting, 0), min(waiting, sequences))
 
     @property
     def progress_marker(self) -> object:

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.types import Message, Scope
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
@@ -36,7 +36,7 @@ async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Even
     try:
         start = await call.next_message()
         if is_event_stream(start):
-            return call.stream(await call.read_preliminary())
+            return RouteStream(call, await call.read_preliminary())
         content = parse_json(await call.read_rest())
     except ApiError as error:
         await call.close()
@@ -62,6 +62,7 @@ class RouteCall:
 
     def __init__(self, routes: FastAPI, scope: Scope, body: bytes) -> None:
         self._body: bytes | None = body
+        self._state: dict[str, Any] = scope["state"]
         self._left = asyncio.Event()
         """The client has left."""
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(MAX_QUEUED_MESSAGES)
@@ -107,6 +108,12 @@ class RouteCall:
             cause = error.__cause__ if isinstance(error, RuntimeError) else None
             raise to_api_error(cause if isinstance(cause, Exception) else error) from error
 
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The usage that vLLM's handler has counted, once the response has ended; None where it was cut off."""
+        usage = getattr(self._state.get("request_metadata"), "final_usage_info", None)
+        return usage.model_dump() if isinstance(usage, BaseModel) else None
+
     async def read_rest(self) -> bytes:
         """Returns the body of the response."""
         content, is_more = b"", True
@@ -148,6 +155,23 @@ class RouteCall:
             task.cancel()
         with suppress(Exception, asyncio.CancelledError):
             await self._task
+
+
+class RouteStream(AsyncIterator[str]):
+    """The events of a route's response, and the usage that it tells the client of on request only."""
+
+    def __init__(self, call: RouteCall, start: list[Message]) -> None:
+        self._call, self._events = call, call.stream(start)
+
+    async def __anext__(self) -> str:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        return self._call.usage
 
 
 def build_scope(body: PlainBody) -> Scope:

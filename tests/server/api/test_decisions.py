@@ -15,6 +15,7 @@ from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import eventually, live
+from tests.resilience.measure import read_metric
 from tests.strategies.decisions.letters import build_engine
 
 pytestmark = pytest.mark.live
@@ -65,7 +66,9 @@ def test_usage_counts_every_prompt_and_token():
         assert usage["input_tokens"] == sum(prompts) and usage["output_tokens"] == server.engine.decoded == 10
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
         metrics = httpx.get(f"{server.url}/metrics").text
-        assert f'cogitate_tokens_total{{kind="prompt",strategy="decisions"}} {sum(prompts)}.0' in metrics
+        read = [f'cogitate_prompt_tokens_total{{cache="{cache}",strategy="decisions"}}' for cache in ("hit", "miss")]
+        assert sum(read_metric(metrics, name) for name in read) == sum(prompts)
+        assert read_metric(metrics, 'cogitate_generated_tokens_total{fate="kept",strategy="decisions"}') == 10
 
 
 def test_answer_does_not_depend_on_the_order_of_the_choices():

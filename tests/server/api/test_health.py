@@ -7,6 +7,7 @@ import threading
 import httpx
 import pytest
 
+from cogitate.server.observability.metrics import FATES
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import eventually, live
@@ -111,8 +112,10 @@ def test_metrics_count_requests_tokens_and_cache():
     assert seen[f'cogitate_requests_total{{{chat},status="2xx",{mine}}}'] == 2
     assert seen[f'cogitate_requests_total{{{chat},status="2xx",strategy="none"}}'] == 1
     assert seen[f'cogitate_requests_total{{{chat},status="4xx",strategy="none"}}'] == 1
-    assert seen[f'cogitate_tokens_total{{kind="generated",{mine}}}'] == used["completion_tokens"]
-    assert seen[f'cogitate_tokens_total{{kind="aborted",{mine}}}'] > 0
+    fates = {fate: seen[f'cogitate_generated_tokens_total{{fate="{fate}",{mine}}}'] for fate in FATES}
+    assert sum(fates.values()) == used["completion_tokens"] and fates["kept"] and fates["aborted"]
+    read = sum(seen[f'cogitate_prompt_tokens_total{{cache="{cache}",{mine}}}'] for cache in ("hit", "miss"))
+    assert read == used["prompt_tokens"]
     assert seen[f'cogitate_stopped_total{{reason="decided",{mine}}}'] == 1
     assert seen[f"cogitate_candidates_sum{{{mine}}}"] == 4 and seen[f"cogitate_agreement_sum{{{mine}}}"] == 1
     assert seen['cogitate_cache_total{result="hit"}'] == 1 and seen['cogitate_cache_total{result="stored"}'] == 1

@@ -111,8 +111,8 @@ def test_failure_and_its_place_are_found_by_the_id_of_the_request(server, strate
     assert re.search(rf"a request failed: \w+ at \w+\.py:\d+ in .*\(request {name}\)", failure["message"])
 
 
-def test_probes_and_scrapes_have_no_line_and_uvicorn_writes_none(server):
-    for path in ("/health", "/health/live", "/health/ready", "/metrics"):
+def test_probes_scrapes_and_files_have_no_line_and_uvicorn_writes_none(server):
+    for path in ("/health", "/health/live", "/health/ready", "/metrics", "/", "/docs"):
         assert server.get(path, headers=AUTHORIZED | {"X-Request-Id": "probe"}).status_code == 200
     assert server.get("/v1/models", headers=AUTHORIZED | {"X-Request-Id": "last"}).status_code == 200
     assert find_line(server, "last")["path"] == "/v1/models"

@@ -25,7 +25,7 @@ SAMPLED = SpanContext(1, 1, False, TraceFlags(TraceFlags.SAMPLED))
 
 
 def count_spans(metrics: Metrics) -> dict[str, float]:
-    return {result: metrics.spans.labels(result)._value.get() for result in ("exported", "failed", "dropped")}
+    return {result: metrics.families.spans.labels(result)._value.get() for result in ("exported", "failed", "dropped")}
 
 
 def test_collector_receives_what_ended_before_the_shutdown():
