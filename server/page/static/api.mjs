@@ -7,6 +7,8 @@ const KEY = "cogitate.key";
 const RETRY_MILLISECONDS = 120;
 const POLL_MILLISECONDS = 500;
 const RECONNECTS = 5;
+const MIN_PAUSE_MILLISECONDS = 20;
+const MAX_PAUSE_MILLISECONDS = 600;
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -70,31 +72,35 @@ export function cancel(id) {
 }
 
 /**
- * Calls `onTrace` with the trace as it grows, at most once a frame, and resolves once its search has ended.
+ * Calls `onTrace` with the trace as it grows, less often where it is long, and resolves once its search has ended.
  * `mayStart`: whether a trace that is not there yet may still come. `polls`: asks again and again, and leaves no
  * connection open: a browser has six for a server, of which each request that is waited for takes one.
  */
 export async function watchTrace(id, onTrace, { signal, mayStart = () => false, polls = false } = {}) {
   let head = await waitForTrace(id, signal, mayStart);
   onTrace(stamp(head));
-  while (polls && !isFinal(head.status)) {
-    await wait(POLL_MILLISECONDS);
+  if (!polls && !isFinal(head.status)) await drawEvents(id, head, onTrace, signal);
+  while (!isFinal(head.status)) {
+    if (polls) await wait(POLL_MILLISECONDS);
     head = await fetchTrace(id, signal);
     onTrace(stamp(head));
+    polls = true;
   }
-  if (isFinal(head.status)) return;
+}
+
+/** Draws the events of a running search up to its end. */
+async function drawEvents(id, head, onTrace, signal) {
   const events = [];
-  let frame = 0;
+  let timer = 0;
   const draw = () => {
-    frame = 0;
-    if (!signal?.aborted) onTrace(stamp({ ...head, events }));
+    timer = 0;
+    if (!signal?.aborted && events.length >= head.events.length) onTrace(stamp({ ...head, events }));
   };
   await followEvents(id, signal, (event) => {
     events.push(event);
-    frame ||= requestAnimationFrame(draw);
+    timer ||= setTimeout(draw, Math.min(MAX_PAUSE_MILLISECONDS, MIN_PAUSE_MILLISECONDS + events.length / 4));
   });
-  cancelAnimationFrame(frame);
-  onTrace(await fetchTrace(id, signal));
+  clearTimeout(timer);
 }
 
 /** Notes when a running trace was received, so that its clock goes on. */

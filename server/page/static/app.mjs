@@ -24,7 +24,7 @@ export function App() {
   const View = VIEWS[view];
   return html`
     <header class="top">
-      <a class="brand" href="#/ask"><${Mark} /> Cogitate</a>
+      <h1><a class="brand" href="#/ask"><${Mark} /> Cogitate</a></h1>
       <nav aria-label="Views">
         ${Object.keys(VIEWS).map(
           (name) => html`<a href=${`#/${name}`} aria-current=${name === view ? "page" : null}>${NAMES[name]}</a>`,

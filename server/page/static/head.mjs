@@ -7,7 +7,7 @@ import { isCandidate } from "./fold.mjs";
 export function Head({ model, actions, level }) {
   const { end, leaders, isOver, status, strategy } = model;
   const answer = end?.answer ?? leaders.at(-1)?.answer ?? null;
-  const title = answer === null ? (isOver ? "No answer" : "…") : shorten(answer, 160);
+  const title = answer === null ? describeNone(isOver, status) : shorten(answer, 160);
   return html`
     <header class="head">
       <div class="line">
@@ -28,6 +28,11 @@ export function Head({ model, actions, level }) {
       <${Figures} model=${model} />
     </header>
   `;
+}
+
+function describeNone(isOver, status) {
+  if (!isOver) return "…";
+  return status === "cached" ? "From the cache" : "No answer was read";
 }
 
 const SHOWN_OPTIONS = ["n", "method", "stop_rule", "verifier", "weights", "width", "max_steps", "loops", "rounds", "max_thinking"];

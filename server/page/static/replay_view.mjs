@@ -52,7 +52,7 @@ export function ReplayView({ id, onUnauthorized }) {
 /** The page of an exported file. */
 export function Saved({ trace }) {
   return html`
-    <header class="top"><span class="brand">Cogitate</span></header>
+    <header class="top"><h1 class="brand">Cogitate</h1></header>
     <main><${TraceView} trace=${trace} /></main>
   `;
 }

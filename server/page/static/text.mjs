@@ -71,9 +71,9 @@ function explainScore({ nodes }, score, verifier) {
 /** A strategy may vote in rounds, or over copies: then its agreement is not the share of all answers. */
 function explainVote(votes, { end }, answer, agreement) {
   const leader = votes.classes.find((one) => one.group === votes.chosen) ?? votes.classes.find((one) => one.answer === answer) ?? votes.classes[0];
-  const cast = votes.classes.reduce((count, one) => count + one.members.length, 0);
+  const cast = votes.order.length;
   if (!votes.isWeighted && Math.abs(leader.members.length / cast - agreement) > 0.01) {
-    return `${formatPercent(agreement)} of the last vote ${end ? "agreed" : "agrees"} (${formatCount(leader.members.length)} of all ${cast} answers are equal)`;
+    return `${formatPercent(agreement)} of the last vote ${end ? "agreed" : "agrees"} (${formatCount(leader.members.length)} of all ${cast} answers are this one)`;
   }
   const share = votes.isWeighted ? `, ${formatPercent(leader.share)} of the weight` : "";
   const abstaining = votes.abstaining.length ? `, ${plural(votes.abstaining.length, "abstained", "abstained")}` : "";

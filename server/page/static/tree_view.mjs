@@ -34,7 +34,7 @@ export function Tree({ model, selected, onSelect, level }) {
       <div class="scroll" ref=${ref}>
         <svg width=${Math.max(layout.width, 1)} height=${Math.max(layout.height, 24)} role="tree" aria-label="Decodes of the search; arrow keys move"
           onKeyDown=${press} onClick=${click} onFocusIn=${click}>
-          ${layout.links.map((link) => html`<path class=${`link ${path.has(link.to.node.index) ? "chosen" : ""}`} d=${drawLink(link)} />`)}
+          ${layout.links.map((link) => html`<path class=${`edge ${path.has(link.to.node.index) ? "chosen" : ""}`} d=${drawLink(link)} />`)}
           ${layout.headings.map((heading) => html`<${Heading} heading=${heading} votes=${model.votes} />`)}
           ${[...layout.boxes.values()].map(
             (box) => html`<${Node} box=${box} colour=${colourNode(box.node, model, byScore)} chosen=${path.has(box.node.index) && (model.end ? "chosen" : "leading")}

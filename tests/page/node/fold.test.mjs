@@ -40,6 +40,11 @@ test("the estimate is what ran, and the mean for what was aborted or never start
   assert.equal(estimate.tokens, 65 + 15 + 4 * 20);
 });
 
+test("a vote that abstains is one of the votes that the agreement is a share of", () => {
+  const events = [decode(0, 1), vote(0, 1, "7", 0), decode(1, 1), vote(1, 1, null, null), end(0, 2, { answer: "7", agreement: 0.5 })];
+  assert.match(explain(fold(build({ name: "self_consistency", n: 2 }, events)))[0], /^1 of 2 votes agreed, 1 abstained;/);
+});
+
 test("a candidate whose turn never came is one of those that the estimate adds", () => {
   const { estimate } = fold({ ...VOTE, events: [start(7, 0), ...VOTE.events] });
   assert.equal(estimate.tokens, 65 + 15 + 4 * 20);
