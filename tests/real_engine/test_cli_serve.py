@@ -19,6 +19,7 @@ import openai
 import psutil
 import pytest
 
+from tests.resilience.measure import read_metric
 from tests.server.sandbox.backends import unavailable_reason
 
 pytestmark = pytest.mark.engine
@@ -152,6 +153,33 @@ def test_a_deadline_returns_the_best_answer_so_far(server):
 def test_metrics_include_our_own_and_vllms(server):
     text = httpx.get(f"{server.url}/metrics").text
     assert "cogitate_generated_tokens_total" in text and "vllm:generation_tokens_total" in text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_tokens_of_plain_requests_are_those_that_vllm_generates(server, stream):
+    before = read_tokens(server)
+    server.ask(max_tokens=20, min_tokens=20, stream=stream)
+    ours, vllms = (after - earlier for after, earlier in zip(read_tokens(server), before, strict=True))
+    assert ours == vllms == 20
+
+
+def read_tokens(server: ServerProcess) -> tuple[float, float]:
+    """Returns the tokens of plain requests that we have counted, and those that vLLM has generated."""
+    text = httpx.get(f"{server.url}/metrics").text
+    generated = re.findall(r"^vllm:generation_tokens_total\S* (\S+)", text, re.MULTILINE)
+    return read_metric(text, 'cogitate_generated_tokens_total{fate="kept",strategy="none"}'), sum(map(float, generated))
+
+
+def test_sequence_whose_prompt_is_being_read_does_not_wait(server):
+    loads = []
+    messages = [{"role": "user", "content": f"{time.monotonic()} " + "one two three " * 400}]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(server.ask, messages=messages, max_tokens=2)
+        while not answer.done():
+            text = httpx.get(f"{server.url}/metrics").text
+            loads.append([read_metric(text, f"cogitate_engine_{name}") for name in ("running", "waiting")])
+    assert answer.result().status_code == 200
+    assert [1, 0] in loads and not any(waiting for _, waiting in loads)
 
 
 def test_metrics_contain_no_text_of_prompts(server):

@@ -1,6 +1,7 @@
 """`VLLM_PLUGINS=cogitate vllm serve`: strategies on vLLM's own server, and everything else as without the plugin."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ import pytest
 
 from cogitate.server.engine.vllm import env
 from tests.fakes.vllm_server import VllmServer, vllm_server
+from tests.resilience.measure import read_metric, wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -149,8 +151,20 @@ def test_other_routes_are_vllms_and_metrics_have_both(client):
     assert client.post("/tokenize", json={"model": MODEL, "prompt": "one two"}).json()["count"] >= 2
     metrics = client.get("/metrics").text
     assert "vllm:generation_tokens_total" in metrics and "cogitate_requests_total" in metrics
+    assert read_metric(metrics, "cogitate_ready") == 1
     names = [model["id"] for model in client.get("/v1/models").json()["data"]]
     assert names[0] == MODEL and {f"{MODEL}@self_consistency", f"{MODEL}@quick"} <= set(names)
+
+
+def test_a_search_has_one_line_in_vllms_log_and_a_plain_request_has_uvicorns(client, server):
+    before = len(server.output)
+    for fields in ({"strategy": {"name": "self_consistency", "n": 2}, "cache": "no-store"}, {"max_tokens": 3}):
+        assert client.post(CHAT, json=QUESTION | fields, headers={"x-request-id": "line"}).status_code == 200
+    client.get("/v1/traces/line")
+    wait_until(lambda: "GET /v1/traces/line" in server.output[before:])
+    searched, plain, other = [line for line in server.output[before:].splitlines() if "/v1/" in line]
+    assert re.search(r"INFO .* POST /v1/chat/completions 200 id=line .* tokens=\d+ .* stopped=\w+", searched)
+    assert '"POST /v1/chat/completions HTTP/1.1" 200' in plain and "GET /v1/traces/line 200" in other
 
 
 def test_search_is_cancelled_by_its_id(client, server):
