@@ -1,4 +1,4 @@
-"""The command `cogitate`: serve, eval, keys, completion."""
+"""The command `cogitate`: serve, eval, keys, audit, completion."""
 
 import argparse
 import sys
@@ -24,6 +24,7 @@ from cogitate.server.config.vllm_flags import Flag, InvalidVllmFlag, add_flags, 
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
 from cogitate.server.evaluation import flags as eval_flags
 from cogitate.server.flags import to_flag
+from cogitate.server.observability.audit import cli as audit
 from cogitate.server.settings import Settings, explain, keys_file, list_unknown_variables
 
 # Before anything imports transformers. Spawned engine processes import this module too.
@@ -85,6 +86,15 @@ def build_parser() -> Parser:
     )
     eval_flags.add_flags(evaluation)
     add_key_commands(commands.add_parser("keys", help="create, list and revoke API keys"))
+    checking = commands.add_parser(
+        "audit",
+        help="recompute the bill, the vote and the choice of a trace",
+        description=audit.DESCRIPTION,
+        epilog=audit.EXAMPLES,
+        formatter_class=raw,
+    )
+    trace = checking.add_argument("trace", metavar="TRACE.json", help="a trace; `-`: the standard input")
+    complete_path(trace, Path)
     completion = commands.add_parser(
         "completion",
         help="complete flags in a shell",
@@ -121,7 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[:1] == ["serve"] and (topic := next((word for word in words if word.startswith("--help=")), None)):
         return print_vllm_help(topic.removeprefix("--help="))
     given = build_parser().parse_args(words)
-    run = {"serve": run_serve, "eval": run_eval, "keys": run_keys, "completion": print_completion}[given.command]
+    run = {"serve": run_serve, "eval": run_eval, "keys": run_keys, "audit": run_audit, "completion": print_completion}[
+        given.command
+    ]
     try:
         run(given)
     except KeyboardInterrupt:
@@ -158,6 +170,10 @@ def run_keys(given: argparse.Namespace) -> None:
     except (InvalidKeysFile, OSError) as error:
         exit_with_error(str(error))
     sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def run_audit(given: argparse.Namespace) -> None:
+    sys.exit(audit.run(given.trace))
 
 
 def print_completion(given: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.models import ModelsOptions
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.types import Outcome, Prompt
@@ -51,7 +52,7 @@ class BestOfN(ModelsOptions, VerifierOptions):
                 async for sample in samples:
                     candidates.append(Outcome(sample, await run.read(sample)))
                     best = max(best or candidates[-1], candidates[-1], key=merit)
-                    run.propose(best)
+                    run.propose(replace(best, election=Election("merit", candidates)))
         scores = await run.score(self.verifiers[0], [c.completion for c in candidates], self.aggregation)
         scored = [replace(c, score=score) for c, score in zip(candidates, impute_mean(scores), strict=True)]
         return Ballot.of(scored).ranking(score_of) if self.weighted else ranking(scored)

@@ -8,10 +8,11 @@ logit_bias); and the trigger names no format unless the request does.
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+from cogitate.strategies.core.joining import join_steps
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.prompts import THEREFORE, asks_for_prose
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt, join_steps
+from cogitate.strategies.core.types import Completion, Outcome, Prompt
 
 MAX_ANSWER_TOKENS = 32
 """The paper's limit of the second call."""

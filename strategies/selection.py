@@ -87,7 +87,7 @@ class Selection(ModelsOptions):
             size = {"universal": len(entrants), "genselect": WINDOW, "knockout": 2}[self.method]
             groups = [entrants[at : at + size] for at in range(0, len(entrants), size)]
             entrants = await self.select_winners(prompt, groups, readable, run)
-        return rank_first(entrants[0], population)
+        return rank_first(entrants[0], population, "judged")
 
     async def select_winners(
         self, prompt: Prompt, groups: list[list[Outcome]], population: list[Outcome], run: Run

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
 from cogitate.strategies.core.quoting import MAX_QUOTED_CHARACTERS, final_text, quote_candidates, sanitise
@@ -77,7 +78,8 @@ class SelfRefine(VerifierOptions):
         draft = await self.answer(prompt, run)
         run.propose(draft)
         best = await self.score(draft, run)
-        rest = list[Outcome]()
+        rest, iterates = list[Outcome](), [best]
+        election = Election("refined", iterates)
         for _ in range(self.rounds):
             try:
                 notes = await self.write_notes(prompt, best, run)
@@ -87,11 +89,12 @@ class SelfRefine(VerifierOptions):
             except SampleFailed:
                 break
             revision = await self.score(revision, run)
+            iterates.append(revision)
             better = revision.score is not None and revision.score >= score_of(best)
             rest.append(best if better else revision)
             best = revision if better else best
-            run.propose(best)
-        return replace(best, alternatives=tuple(sorted(rest, key=score_of, reverse=True)))
+            run.propose(replace(best, election=election))
+        return replace(best, alternatives=tuple(sorted(rest, key=score_of, reverse=True)), election=election)
 
     async def answer(self, prompt: Prompt, run: Run) -> Outcome:
         completion = await run.generate(prompt)

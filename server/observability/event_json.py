@@ -5,6 +5,7 @@ from typing import Any, cast
 from cogitate.server.protocol.cogitate import Progress
 from cogitate.server.protocol.trace import TraceEvent
 from cogitate.server.protocol.trace_events import DecodeFields
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.event_log import Entry
 from cogitate.strategies.core.prompt_tokens import count_prefix_tokens
 from cogitate.strategies.core.trace import (
@@ -22,6 +23,7 @@ from cogitate.strategies.core.trace import (
     TextEmitted,
 )
 from cogitate.strategies.core.types import Outcome
+from cogitate.strategies.voting.ballot import completeness
 
 PROGRESS_NAMES: dict[type[Event], str] = {
     Sampled: "sampled",
@@ -65,6 +67,8 @@ def to_trace_event(entry: Entry[Event], model: str, *, text: bool = True) -> Tra
     if kind is None:
         return None
     fields = _list_fields(entry.event, model, text=text)
+    if isinstance(entry.event, Finished):
+        fields |= _list_election_fields(entry.event.outcome.election)
     return cast("TraceEvent", {"at": round(entry.seconds, 6), "kind": kind, **fields})
 
 
@@ -94,6 +98,20 @@ def _list_fields(event: Event, model: str, *, text: bool) -> Any:  # noqa: ANN40
             return {**_list_outcome_fields(outcome), "stopped": stopped}
         case TextEmitted():
             return {}
+
+
+def _list_election_fields(election: Election[Outcome] | None) -> dict[str, object]:
+    electorate = [
+        {
+            "index": outcome.completion.index,
+            "score": outcome.score,
+            "complete": completeness(outcome),
+            "logprob": outcome.completion.mean_logprob,
+            "characters": len(outcome.completion.text),
+        }
+        for outcome in (election.electorate if election else ())
+    ]
+    return {"rule": election.rule if election else None, "electorate": electorate}
 
 
 def _list_outcome_fields(outcome: Outcome) -> dict[str, object]:

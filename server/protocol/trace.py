@@ -6,6 +6,7 @@ from typing_extensions import TypedDict
 
 from cogitate.server.protocol.trace_events import (
     DecodeFields,
+    ElectorFields,
     EndFields,
     ExecutionFields,
     FailureFields,
@@ -15,6 +16,7 @@ from cogitate.server.protocol.trace_events import (
     VerdictFields,
     VoteFields,
 )
+from cogitate.strategies.core.election import Rule
 
 TRACE_VERSION = 1
 """It grows when a field changes its meaning, or goes; new fields and kinds of events may come without."""
@@ -59,6 +61,10 @@ class TraceShed(ShedFields, Timed):
 
 class TraceEnd(EndFields, Timed):
     kind: Literal["end"]
+    rule: Rule | None
+    """How it was chosen; null where nothing else could be, or where the search ended before it had chosen."""
+    electorate: list[ElectorFields]
+    """Those among which the rules `votes`, `merit`, `refined`, `judged` and `written` chose, in order."""
 
 
 TraceEvent = (

@@ -115,6 +115,20 @@ class ShedFields(TypedDict):
     confidence: float
 
 
+class ElectorFields(TypedDict):
+    """A candidate that could have been chosen, as it was compared with the others."""
+
+    index: int
+    score: float | None
+    """The verifier's, or the mean of the others' where that was lost."""
+    complete: int
+    """3: it has an answer; 2: it ended by itself; 1: it was cut off; 0: it has no text."""
+    logprob: float | None
+    """Of a solution in steps: that of all of them."""
+    characters: int
+    """Of a solution in steps: those of all of them."""
+
+
 class EndFields(TypedDict):
     """The search ended. `index`: the decode that is the answer, or the last one of it."""
 

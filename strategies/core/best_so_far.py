@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Sampled, TextEmitted
@@ -19,7 +20,7 @@ async def find_best(session: Session) -> Outcome | None:
     if not outcomes:
         return None
     longest = sorted(outcomes, key=lambda o: (o.answer is not None, len(o.completion.text)), reverse=True)
-    return replace(longest[0], alternatives=tuple(longest[1:]))
+    return replace(longest[0], alternatives=tuple(longest[1:]), election=Election("longest"))
 
 
 def has_candidate(session: Session) -> bool:

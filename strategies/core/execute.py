@@ -14,6 +14,7 @@ from cogitate.strategies.core.best_so_far import (
     join_prefix,
 )
 from cogitate.strategies.core.budget import BudgetExhausted
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.interrupt import Interrupted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.run import Run
@@ -71,6 +72,7 @@ async def execute(
         outcome, stopped = session.incumbent, "completed"
     else:
         stopped = "budget" if session.budget.is_short else "decided" if session.budget.spared else "completed"
+    session.record_election(outcome.election)
     finished = Finished(outcome, stopped)
     session.trace.emit(finished)
     return finished
@@ -89,12 +91,14 @@ async def end_early(prompt: Prompt, session: Session, close_thought: CloseThough
     thought = find_thought(session, prompt)
     if best and thought and not agrees_with_stream(best.completion, session):
         shown = join_prefix(thought, prompt)
-        best = Outcome(shown, await run.read(shown), alternatives=(best, *best.alternatives))
+        alternatives = (best, *best.alternatives)
+        best = Outcome(shown, await run.read(shown), alternatives=alternatives, election=Election("shown"))
     if close_thought and not (best and is_settled(best)):
         with suppress(BudgetExhausted, SampleFailed, Interrupted):
             async with session.budget.interrupt.watch(session.budget.deadline):
                 if closed := await close_thought(run, prompt, thought):
-                    best = replace(closed, alternatives=list_alternatives(best, thought))
+                    alternatives = list_alternatives(best, thought)
+                    best = replace(closed, alternatives=alternatives, election=Election("closed"))
     if best is None:
         raise NoOutcome
     return best

@@ -7,6 +7,7 @@ from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.budget import Budget, BudgetExhausted, apply_grant
 from cogitate.strategies.core.early_decodes import EarlyDecode, EarlyDecodes
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from cogitate.strategies.core.programs import NoPrograms, Programs
@@ -170,6 +171,12 @@ class Session:
         """Record a vote, and again those of others whose bloc it changes."""
         for vote in self.votes.cast(candidate, answer, weight):
             self.trace.emit(vote)
+
+    def record_election(self, election: Election[Outcome] | None) -> None:
+        """Record again the votes that were counted otherwise than they were recorded so far."""
+        if election and election.rule == "votes":
+            for vote in self.votes.settle(election):
+                self.trace.emit(vote)
 
     def _show(self, delta: TextDelta) -> None:
         self.trace.emit(TextEmitted(delta))

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
-from cogitate.strategies.core.logprobs import TokenLogprob, concatenate, pack
+from cogitate.strategies.core.election import Election
+from cogitate.strategies.core.logprobs import TokenLogprob, pack
 
 Aggregation = Literal["last", "min", "prod", "mean"]
 """How the scores of a solution's steps become one score."""
@@ -231,26 +232,6 @@ class Completion:
         return self.finish in ("abort", "unsure")
 
 
-def join_steps(steps: Sequence[Completion]) -> Completion:
-    """Return consecutive steps as one completion."""
-    if len(steps) == 1:
-        return steps[0]
-    return replace(
-        steps[-1],
-        prompt=steps[0].prompt,
-        text="".join(step.text for step in steps),
-        token_ids=tuple(token for step in steps for token in step.token_ids),
-        logprobs=concatenate(pack(step.logprobs) for step in steps),
-        prompt_tokens=steps[0].prompt_tokens,
-        completion_tokens=sum(step.completion_tokens for step in steps),
-        cached_tokens=steps[0].cached_tokens,
-        content=None,
-        tokens_known=all(step.tokens_known for step in steps),
-        warnings=tuple(dict.fromkeys(warning for step in steps for warning in step.warnings)),
-        native=None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """An answer that a strategy could return, and the candidates that it ranked below it."""
@@ -263,3 +244,5 @@ class Outcome:
     """The share of finished candidates that gave this answer, in [0, 1]."""
     alternatives: tuple["Outcome", ...] = ()
     """The other candidates, best first."""
+    election: "Election[Outcome] | None" = field(default=None, compare=False, repr=False)
+    """How it was chosen, where others could have been."""

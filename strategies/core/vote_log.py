@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.answers import Answer
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.trace import Cast
-from cogitate.strategies.core.types import Completion
+from cogitate.strategies.core.types import Completion, Outcome
 
 
 @dataclass(slots=True)
@@ -21,8 +22,21 @@ class VoteLog:
         """Return a candidate's vote, after those of others that are in another bloc since this answer came."""
         changed = self._regroup(answer)
         bloc = None if answer is None else self._blocs.setdefault(answer.class_key, completion.index)
-        self.votes[completion.index] = vote = Cast(completion, answer, bloc, weight)
+        self.votes[completion.index] = vote = Cast(completion, answer, bloc, weight if answer else None)
         return [*changed, vote]
+
+    def settle(self, election: Election[Outcome]) -> list[Cast]:
+        """Return the votes of an election that differ from those so far: by answer, bloc or weight."""
+        changed = [vote for outcome in election.electorate for vote in self._regroup(outcome.answer)]
+        for outcome in election.electorate:
+            answer, index = outcome.answer, outcome.completion.index
+            bloc = None if answer is None else self._blocs.setdefault(answer.class_key, index)
+            weight = election.weigh(outcome) if answer and election.weigh else None
+            before = self.votes.get(index)
+            if before is None or (before.answer, before.bloc, before.weight) != (answer, bloc, weight):
+                self.votes[index] = vote = Cast(outcome.completion, answer, bloc, weight)
+                changed.append(vote)
+        return changed
 
     def _regroup(self, answer: Answer | None) -> list[Cast]:
         """Form the blocs anew where the classes have changed, and return the votes whose bloc is another."""

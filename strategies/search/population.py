@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from cogitate.strategies.core.election import Election, Rule
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import AGGREGATE, REFINE
 from cogitate.strategies.core.quoting import final_text, quote_candidates
@@ -52,7 +53,7 @@ async def answer_last(prompt: Prompt, population: Sequence[Outcome], run: Run) -
     """
     run.propose(Ballot.of(population).ranking())
     completion = await run.generate(prompt, visible=not run.budget.has_deadline)
-    return rank_first(Outcome(completion, await run.read(completion, weight=1.0)), population)
+    return rank_first(Outcome(completion, await run.read(completion, weight=1.0)), population, "written")
 
 
 def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
@@ -104,9 +105,13 @@ def complete_candidates(population: Sequence[Outcome]) -> list[Outcome]:
     return [outcome for outcome in with_text if completeness(outcome) > 1] or with_text
 
 
-def rank_first(chosen: Outcome, population: Sequence[Outcome]) -> Outcome:
-    """Returns `chosen` with the share of the population that agrees with it, and the rest as its alternatives."""
+def rank_first(chosen: Outcome, population: Sequence[Outcome], rule: Rule) -> Outcome:
+    """Returns `chosen` with the share of the population that agrees with it, and the rest as its alternatives.
+
+    `rule`: how it was chosen.
+    """
     ranking = Ballot.of(population).ranking()
     alternatives = (o for o in (ranking, *ranking.alternatives) if o.completion.index != chosen.completion.index)
     agreement = sum(identity_key(o) == identity_key(chosen) for o in population) / len(population)
-    return Outcome(chosen.completion, chosen.answer, chosen.score, agreement, tuple(alternatives))
+    election = Election(rule, population)
+    return Outcome(chosen.completion, chosen.answer, chosen.score, agreement, tuple(alternatives), election)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.answers import Classes
+from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Outcome
 
@@ -190,10 +191,12 @@ class Ballot:
         Where all candidates abstained, returns the one that ranks highest by `merit`.
         """
         blocs = self.rank_blocs(weight)
+        election = Election("votes", self.votes, weight)
         if not blocs:
-            return max(self.abstentions, key=merit)
+            return replace(max(self.abstentions, key=merit), election=election)
         best = blocs[0].representative
-        return Outcome(best.completion, best.answer, best.score, len(blocs[0].members) / self.finished)
+        agreement = len(blocs[0].members) / self.finished
+        return Outcome(best.completion, best.answer, best.score, agreement, election=election)
 
     def ranking(self, weight: Weight = unit_weight) -> Outcome:
         """Returns the winner, with all other candidates as its ranked alternatives.
@@ -202,16 +205,19 @@ class Ballot:
         abstentions, each group by merit.
         """
         blocs = self.rank_blocs(weight)
+        election = Election("votes", self.votes, weight)
         if not blocs:
-            return ranking(self.abstentions)
+            return replace(ranking(self.abstentions), election=election)
         heads = [bloc.representative for bloc in blocs]
         members = [sorted(bloc.members, key=merit, reverse=True) for bloc in blocs]
         rest = [o for bloc, head in zip(members, heads, strict=True) for o in bloc if o is not head]
         alternatives = (*heads[1:], *rest, *sorted(self.abstentions, key=merit, reverse=True))
-        return replace(heads[0], agreement=len(blocs[0].members) / self.finished, alternatives=alternatives)
+        agreement = len(blocs[0].members) / self.finished
+        return replace(heads[0], agreement=agreement, alternatives=alternatives, election=election)
 
 
 def ranking(outcomes: Iterable[Outcome]) -> Outcome:
     """Returns the candidate that ranks highest by `merit`, with the rest as its alternatives in that order."""
-    first, *rest = sorted(outcomes, key=merit, reverse=True)
-    return replace(first, alternatives=tuple(rest))
+    candidates = list(outcomes)
+    first, *rest = sorted(candidates, key=merit, reverse=True)
+    return replace(first, alternatives=tuple(rest), election=Election("merit", candidates))

@@ -17,6 +17,9 @@ from cogitate.strategies.voting.stop_rules import (
 )
 from cogitate.strategies.voting.weights import VoteWeights, is_lead_safe, leader_share, unanimous_answer
 
+DECISIVE = 1024.0
+"""The weight of a vote that outweighs all others of a search, of 1 each: there are at most 256."""
+
 
 @dataclass(frozen=True, slots=True)
 class StopCriteria:
@@ -148,4 +151,4 @@ class Tally:
 
 def decisive_weight(answer: str) -> Weight:
     """A weight by which one answer outweighs all others, whose votes count 1 each."""
-    return lambda vote: float("inf") if vote.answer and vote.answer.is_in_class_of(answer) else 1.0
+    return lambda vote: DECISIVE if vote.answer and vote.answer.is_in_class_of(answer) else 1.0

@@ -14,6 +14,7 @@ from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Event, Finished
 from cogitate.strategies.core.types import Message, Prompt, Sampling
 from cogitate.strategies.verifiers import BUILT_IN
+from tests.fakes.audited import audit_session
 
 SAMPLING = Sampling(max_tokens=100)
 QUESTION = Prompt((Message("user", "What is 6*7?"),))
@@ -48,7 +49,7 @@ def build_session(
 
 
 def solve(strategy: Options, session: Session, *, prompt: Prompt = QUESTION, seconds: float | None = None) -> Finished:
-    """Run a strategy to its end on a new event loop, and check that no decode outlives it."""
+    """Run a strategy to its end on a new event loop. Check that no decode outlives it, and that its trace adds up."""
 
     async def main() -> Finished:
         if seconds is not None:
@@ -57,7 +58,9 @@ def solve(strategy: Options, session: Session, *, prompt: Prompt = QUESTION, sec
         assert count_running(session.engine) == 0, "a decode outlived its strategy"
         return finished
 
-    return asyncio.run(main())
+    finished = asyncio.run(main())
+    assert audit_session(strategy, session).differences == []
+    return finished
 
 
 def count_running(engine: ScriptedEngine | EnginesByModel) -> int:

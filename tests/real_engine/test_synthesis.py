@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
+from cogitate.server.observability.audit.cli import audit
 from tests.fakes.vllm_reference import Pair
 
 pytest_plugins = ["tests.fakes.vllm_reference"]
@@ -12,12 +13,30 @@ STORY = {"model": DEMO_MODEL_NAME, "messages": [{"role": "user", "content": "Wri
 
 
 async def ask(pair: Pair, strategy: dict[str, object], **fields: object) -> tuple[dict, list[dict]]:
-    """Return the response, and the events of its trace."""
+    """Return the response, and the events of its trace, which adds up."""
     body = STORY | {"strategy": strategy, "temperature": 0.8, "cache": "no-store"} | fields
     async with httpx.AsyncClient(base_url=pair.ours, timeout=240) as client:
         answer = (await client.post("/v1/chat/completions", json=body)).raise_for_status().json()
         trace = (await client.get(f"/v1/traces/{answer['cogitate']['trace_id']}")).raise_for_status().json()
+    assert audit(trace).differences == []
     return answer, trace["events"]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"name": "self_consistency", "n": 3, "weights": "p_true"},
+        {"name": "best_of_n", "n": 2, "verifier": "judge"},
+        {"name": "beam_search", "n": 2, "width": 2, "max_steps": 2, "verifier": "judge"},
+        {"name": "budget_forcing", "waits": 1},
+    ],
+    ids=lambda strategy: str(strategy["name"]),
+)
+async def test_a_trace_of_real_decodes_adds_up(pair, strategy):
+    """Prefixes are cached by the engine, continued by token ids, and asked for verdicts."""
+    _, events = await ask(pair, strategy, max_tokens=32, seed=3)
+    decodes = [event for event in events if event["kind"] == "decode"]
+    assert all(event["counted"] and event["cached_tokens"] is not None for event in decodes)
 
 
 async def test_fusion_decodes_candidates_a_reading_and_the_answer(pair):

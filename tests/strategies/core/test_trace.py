@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.event_log import Cursor
+from cogitate.strategies.core.joining import join_steps
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import Aborted, Proposed, Sampled, Scored, TextEmitted, Trace, usage
 from cogitate.strategies.core.types import (
@@ -15,7 +16,6 @@ from cogitate.strategies.core.types import (
     Prompt,
     Segment,
     TextDelta,
-    join_steps,
 )
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve

@@ -1,6 +1,6 @@
 """OpenAI responses built from completions."""
 
-from cogitate.strategies.core.types import join_steps
+from cogitate.strategies.core.joining import join_steps
 from tests.fakes.upstream import Script
 from tests.fakes.upstream.script import STORY
 from tests.server.engine.remote.fakes import remote_backend, request, sample
