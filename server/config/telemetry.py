@@ -16,6 +16,8 @@ GRPC_PORT = 4317
 """What collectors listen on for gRPC. Without a protocol an endpoint of this port is taken for one."""
 DEFAULT_ENDPOINT = "http://localhost:4318"
 """That of the specification, where an exporter is named and no endpoint."""
+SERVICE_NAME = "cogitate"
+"""Of spans, where the operator has named none: of vLLM's in this process too."""
 TRACES_PATH = "/v1/traces"
 CONTENT_MODES = frozenset({"true", "1", "span_only", "span_and_event"})
 """Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT that ask for content on spans."""
@@ -33,6 +35,8 @@ class Telemetry(BaseSettings):
     exporter_otlp_protocol: str = ""
     exporter_otlp_traces_protocol: str = ""
     instrumentation_genai_capture_message_content: str = ""
+    service_name: str = ""
+    resource_attributes: str = ""
 
     @classmethod
     def beside_vllm(cls, endpoint: str | None) -> "Telemetry":
@@ -77,6 +81,11 @@ class Telemetry(BaseSettings):
             return self.exporter_otlp_traces_endpoint
         base = self.exporter_otlp_endpoint or DEFAULT_ENDPOINT
         return base if self.protocol == "grpc" else base.rstrip("/") + TRACES_PATH
+
+    @property
+    def names_service(self) -> bool:
+        """Whether the operator has named the service that spans are of."""
+        return bool(self.service_name) or "service.name=" in self.resource_attributes
 
     @property
     def captures_content(self) -> bool:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -32,6 +32,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
+from cogitate.server.config.telemetry import SERVICE_NAME
 from cogitate.server.errors import format_traceback
 from cogitate.server.observability.request_span import RequestSpan
 from cogitate.server.observability.span_queue import BoundedProcessor, Count
@@ -45,7 +46,6 @@ MAX_PENDING = 512
 RANDOM_FLAG = 2
 """W3C's flag of a random trace id."""
 KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
-OWN_SERVICE = "cogitate"
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -64,7 +64,7 @@ class Tracing:
         resource = build_resource()
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._sampler, self._resource, self._limits = self._provider.sampler, resource, SpanLimits()
-        self._scope = InstrumentationScope(OWN_SERVICE, version("cogitate"))
+        self._scope = InstrumentationScope("cogitate", version("cogitate"))
         self._queues = [BoundedProcessor(exporter, count) for exporter in exporters]
         for queue in self._queues:
             self._provider.add_span_processor(queue)
@@ -162,8 +162,8 @@ class Tracing:
 def build_resource() -> Resource:
     """Return the resource that the environment describes, with this server's name where it has none."""
     resource = Resource({"service.version": version("cogitate")}).merge(Resource.create())
-    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
-        return resource.merge(Resource({SERVICE_NAME: OWN_SERVICE}))
+    if str(resource.attributes["service.name"]).startswith("unknown_service"):
+        return resource.merge(Resource({"service.name": SERVICE_NAME}))
     return resource
 
 

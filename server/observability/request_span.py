@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import orjson
+
 from cogitate.server.errors import ApiError
 from cogitate.server.observability import semconv
 from cogitate.server.observability.span_content import describe_plain
@@ -23,6 +25,8 @@ from cogitate.server.planning.plan import Plan
 NANOSECONDS = 1_000_000_000
 MAX_NAME_CHARACTERS = 200
 """Of a model: a plain request may name any."""
+MAX_PARSED_BYTES = 1 << 20
+"""Of a body that is parsed for its model alone."""
 FAILURE_STATUS = 500
 """From here on an HTTP status is a failure of the server's, by the conventions."""
 
@@ -59,23 +63,32 @@ class RequestSpan:
         """The headers that make this span the parent."""
         return self.context.to_headers(self.id)
 
+    @property
+    def is_described(self) -> bool:
+        """Whether it is known what was asked for."""
+        return semconv.STRATEGY in self.attributes
+
     def to_unix_time(self, monotonic: float) -> int:
         """Return the Unix time, in nanoseconds, of a time of the monotonic clock."""
         return self.start + round((monotonic - self._began) * NANOSECONDS)
 
     def describe(self, plan: Plan, cache: str) -> None:
         """Record what was asked for. `cache`: whether an earlier answer or a running job answers it."""
-        model = plan.model[:MAX_NAME_CHARACTERS]
-        if operation := self.attributes.get(semconv.OPERATION):
-            self.name = f"{operation} {model}".strip()
+        self._name_model(plan.model)
         self.attributes |= {
-            semconv.REQUEST_MODEL: model,
             semconv.REQUEST_STREAM: bool(plan.request.stream),
             semconv.STRATEGY: plan.strategy_name,
             semconv.CACHE: cache,
             semconv.RESPONSE_ID: plan.id,
             **({semconv.TENANT: plan.caller.tenant} if plan.caller.tenant else {}),
         }
+
+    def describe_body(self, body: bytes) -> None:
+        """Record the model of a request that nothing here has parsed: vLLM's own route has answered it."""
+        content = parse_object(body) if self.context.is_sampled and len(body) <= MAX_PARSED_BYTES else {}
+        if isinstance(model := content.get("model"), str):
+            self._name_model(model)
+        self.attributes |= {semconv.REQUEST_STREAM: content.get("stream") is True, semconv.STRATEGY: "none"}
 
     def begin_work(self) -> None:
         """Record that a job was begun for it. The span is written when both the job and the response have ended."""
@@ -84,6 +97,12 @@ class RequestSpan:
     def end_work(self) -> None:
         """Record that the job has ended."""
         self._end_part()
+
+    def _name_model(self, model: str) -> None:
+        model = model[:MAX_NAME_CHARACTERS]
+        self.attributes[semconv.REQUEST_MODEL] = model
+        if operation := self.attributes.get(semconv.OPERATION):
+            self.name = f"{operation} {model}".strip()
 
     def record_failure(self, failure: ApiError) -> None:
         """Record how the work for this request failed. A client that left is none of the server's failures."""
@@ -137,6 +156,15 @@ CURRENT_SPAN: ContextVar[RequestSpan | None] = ContextVar("current_span", defaul
 
 def new_span_id() -> int:
     return int.from_bytes(os.urandom(8)) or 1
+
+
+def parse_object(body: bytes) -> Mapping[str, Any]:
+    """Parse a JSON object; empty for what is none."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_usage(usage: object) -> dict[str, Value]:

@@ -48,6 +48,9 @@ class OtlpReceiver:
             for scope in resource.scope_spans:
                 self.spans += [read_span(span, service, scope.scope.name) for span in scope.spans]
 
+    def find_trace(self, trace_id: str) -> list[ReceivedSpan]:
+        return [span for span in self.spans if span.trace_id == trace_id]
+
 
 def read_span(span: Any, service: str, scope: str) -> ReceivedSpan:
     return ReceivedSpan(

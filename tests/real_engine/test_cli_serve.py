@@ -19,6 +19,8 @@ import openai
 import psutil
 import pytest
 
+from tests.fakes.live_server import eventually
+from tests.fakes.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.resilience.measure import read_metric
 from tests.server.sandbox.backends import unavailable_reason
 
@@ -35,16 +37,18 @@ class ServerProcess:
     output: str
     """Standard output and error up to the ready line."""
     engine_log: Path | None = None
+    receiver: OtlpReceiver | None = None
+    """Where it sends its spans, if it is traced."""
 
-    def ask(self, timeout: float = 60, **fields: object) -> httpx.Response:
+    def ask(self, timeout: float = 60, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
         body = {"model": "smollm2-135m-instruct", "messages": CHAT, "max_tokens": 40} | fields
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout)
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
 
 
 @contextlib.contextmanager
-def start(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def start(*arguments: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
     command = [*COGITATE, "serve", "--port", "0", "--engine-args", '{"max_model_len": 2048}', *arguments]
-    environment = os.environ | {"VLLM_LOG_STATS_INTERVAL": "1"}  # noqa: TID251  a test run has no settings
+    environment = os.environ | {"VLLM_LOG_STATS_INTERVAL": "1"} | variables  # noqa: TID251  a test run has no settings
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
@@ -74,8 +78,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPr
     sandbox = ["--code-exec", next(how for how in ("bwrap", "landlock") if not unavailable_reason(how))]
     log = folder / "engine.log"
     logs = ["--enable-log-requests", "--engine-log", str(log)]
-    with start("--reward-model", str(folder), "--drain-seconds", "20", *sandbox, *logs) as full, start() as plain:
-        yield wait_until_ready(full, log), wait_until_ready(plain)
+    with (
+        start("--reward-model", str(folder), "--drain-seconds", "20", *sandbox, *logs) as full,
+        otlp_receiver() as receiver,
+        start(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="100") as plain,
+    ):
+        traced = wait_until_ready(plain)
+        traced.receiver = receiver
+        yield wait_until_ready(full, log), traced
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +117,25 @@ def request_strategy(client: openai.OpenAI, strategy: str) -> None:
         )
     )
     assert chunks[-1].cogitate["strategy"] == strategy
+
+
+def test_vllms_spans_are_below_those_of_our_decodes(servers):
+    """Set by OpenTelemetry's own variable alone; both are of one service."""
+    receiver, trace, sender = servers[1].receiver, os.urandom(16).hex(), os.urandom(8).hex()
+    strategy = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
+    headers = {"traceparent": f"00-{trace}-{sender}-01"}
+    assert servers[1].ask(strategy=strategy, headers=headers).status_code == 200
+    eventually(lambda: len(receiver.find_trace(trace)) == 7)
+    spans = receiver.find_trace(trace)
+    (root,) = [span for span in spans if span.parent == sender]
+    decodes = {span.id: span for span in spans if span.parent == root.id}
+    vllms = [span for span in spans if span.name == "llm_request"]
+    assert len(decodes) == 3 and {span.parent for span in vllms} == decodes.keys()
+    assert {span.service for span in spans} == {"cogitate"}
+    for span in vllms:
+        above = decodes[span.parent]
+        assert span.attributes["gen_ai.usage.completion_tokens"] == above.attributes["gen_ai.usage.output_tokens"]
+        assert span.attributes["gen_ai.usage.prompt_tokens"] == above.attributes["gen_ai.usage.input_tokens"]
 
 
 @pytest.mark.parametrize("strategy", ["best_of_n", "beam_search"])

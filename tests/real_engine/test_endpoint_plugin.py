@@ -1,6 +1,7 @@
 """`VLLM_PLUGINS=cogitate vllm serve`: strategies on vLLM's own server, and everything else as without the plugin."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import openai
 import pytest
 
 from cogitate.server.engine.vllm import env
+from tests.fakes.live_server import eventually
+from tests.fakes.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.fakes.vllm_server import VllmServer, vllm_server
 from tests.resilience.measure import read_metric, wait_until
 
@@ -23,9 +26,18 @@ QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "What is 13
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[VllmServer]:
+def receiver() -> Iterator[OtlpReceiver]:
+    with otlp_receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(receiver: OtlpReceiver) -> Iterator[VllmServer]:
+    """Traced by vLLM's own flag."""
     presets = json.dumps({"quick": {"name": "self_consistency", "n": 2}})
-    with vllm_server(environment={"VLLM_PLUGINS": "cogitate", "COGITATE_PRESETS": presets}) as running:
+    variables = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    flags = ("--otlp-traces-endpoint", f"{receiver.url}/v1/traces")
+    with vllm_server(flags, {"VLLM_PLUGINS": "cogitate", "COGITATE_PRESETS": presets, **variables}) as running:
         yield running
 
 
@@ -121,6 +133,20 @@ def test_response_in_the_background_is_ours_to_fetch_and_an_unknown_id_is_vllms(
     assert client.post(f"{url}/cancel").json()["status"] in ("completed", "incomplete")
     assert client.delete(url).json()["deleted"] is True
     assert client.get(url).status_code == client.post(f"{url}/cancel").status_code == 404
+
+
+@pytest.mark.parametrize("strategy", [None, {"name": "self_consistency", "n": 2, "stop_rule": "none"}])
+def test_vllms_spans_are_below_ours_in_the_clients_trace(client, receiver, strategy):
+    trace, sender = os.urandom(16).hex(), os.urandom(8).hex()
+    ask = QUESTION | ({"strategy": strategy, "cache": "no-store"} if strategy else {})
+    assert client.post(CHAT, json=ask, headers={"traceparent": f"00-{trace}-{sender}-01"}).status_code == 200
+    count = 1 if strategy is None else 2
+    eventually(lambda: len(receiver.find_trace(trace)) == (2 if strategy is None else 1 + 2 * count))
+    spans = receiver.find_trace(trace)
+    (root,) = [span for span in spans if span.parent == sender]
+    parents = [root] if strategy is None else [span for span in spans if span.parent == root.id]
+    assert root.name == f"chat {MODEL}" and root.scope == "cogitate" and len(parents) == count
+    assert sorted(s.parent for s in spans if s.name == "llm_request") == sorted(parent.id for parent in parents)
 
 
 def test_unknown_strategy_is_an_error_that_names_the_field(client):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Mapping
 
-from cogitate.server.config.telemetry import Telemetry
+from cogitate.server.config.telemetry import SERVICE_NAME, Telemetry
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
 from cogitate.server.settings import preload, prepare_engine_environment
 
@@ -43,7 +43,8 @@ def trace_engine(telemetry: Telemetry, engine_args: Mapping[str, object]) -> Map
         endpoint, protocol = telemetry.endpoint, telemetry.protocol
     except ValueError:
         return {}  # the line about it is written where our own exporter is built
-    prepare_engine_environment({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocol})
+    service = {} if telemetry.names_service else {"OTEL_SERVICE_NAME": SERVICE_NAME}
+    prepare_engine_environment({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocol, **service})
     return {"otlp_traces_endpoint": endpoint}
 
 

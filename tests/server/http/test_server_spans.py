@@ -1,9 +1,15 @@
 """One server span a request, with the parent of its W3C headers."""
 
+import httpx
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.responses import Response
 
+from cogitate.server.api.pass_on import PassOn
+from cogitate.server.http.server_spans import ServerSpans
 from cogitate.server.observability import semconv
+from cogitate.server.observability.otel import Tracing
 from cogitate.strategies.core.scripted import ScriptedEngine
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.traced import CLIENT_SPAN, TRACE_ID, TRACEPARENT, traced
@@ -86,6 +92,30 @@ async def test_failures_of_the_server_are_errors_and_refusals_are_not(path, body
     assert (span.status.status_code is StatusCode.ERROR) is is_error and "secret" not in (span.status.description or "")
     assert span.attributes.get(semconv.ERROR_TYPE) == error_type
     assert span.attributes["http.response.status_code"] == status
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [(b'{"model": "mine", "stream": true}', "chat mine"), (b"[]", "chat"), (b"{", "chat"), (b'{"model": 3}', "chat")],
+)
+async def test_request_that_vllms_own_route_answers_has_a_span_above_vllms(body, name):
+    """As in the plugin: nothing here parses it."""
+    exporter, seen = InMemorySpanExporter(), []
+
+    async def vllms(scope, receive, send):
+        assert (await receive())["body"] == body
+        seen.append(dict(scope["headers"])[b"traceparent"].decode())
+        await Response("{}")(scope, receive, send)
+
+    tracing = Tracing([exporter], lambda result, spans: None)
+    app = ServerSpans(PassOn(vllms, vllms, ()), lambda: tracing)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        headers = {"traceparent": TRACEPARENT}
+        assert (await client.post("/v1/chat/completions", content=body, headers=headers)).status_code == 200
+    await tracing.close()
+    (span,) = exporter.get_finished_spans()
+    assert span.name == name and seen == [f"00-{TRACE_ID}-{span.context.span_id:016x}-01"]
+    assert span.attributes["cogitate.strategy"] == "none"
 
 
 async def test_only_requests_that_ask_for_work_are_traced():

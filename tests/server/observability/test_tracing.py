@@ -14,6 +14,7 @@ from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.span_queue import BoundedProcessor
 from cogitate.server.observability.tracing import open_tracing
 from cogitate.strategies.core.scripted import ScriptedEngine
+from tests.fakes.collector import collector, find_rotel
 from tests.fakes.live_server import eventually, live
 from tests.fakes.otlp_receiver import otlp_receiver
 from tests.fakes.traced import CLIENT_SPAN, TRACE_ID, TRACEPARENT
@@ -142,3 +143,19 @@ def test_missing_packages_are_one_line_with_the_remedy():
     )
     assert done.stdout.startswith("None ")
     assert len(done.stderr.splitlines()) == 1 and "pip install 'cogitate[otel]'" in done.stderr
+
+
+@pytest.mark.skipif(find_rotel() is None, reason="the collector rotel is not installed (PyPI: rotel)")
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_spans_of_a_search_go_through_a_real_collector(protocol, tmp_path):
+    with otlp_receiver() as receiver, collector(receiver.url, tmp_path) as urls:
+        url = urls[protocol != "grpc"]
+        telemetry = Telemetry(exporter_otlp_endpoint=url, exporter_otlp_protocol=protocol)
+        with live(ScriptedEngine(["it is \\boxed{42}"]), telemetry=telemetry) as server:
+            strategy = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
+            assert server.ask(strategy=strategy, headers={"traceparent": TRACEPARENT}).status_code == 200
+        eventually(lambda: len(receiver.spans) == 4)
+    (root,) = [span for span in receiver.spans if span.parent == CLIENT_SPAN]
+    assert {span.trace_id for span in receiver.spans} == {TRACE_ID}
+    assert [span.parent for span in receiver.spans if span is not root] == [root.id] * 3
+    assert {span.attributes["gen_ai.operation.name"] for span in receiver.spans} == {"chat"}
