@@ -43,6 +43,9 @@ GET /v1/strategies lists them with their options.
 Every flag is also an environment variable, COGITATE_<FLAG>, and a key in the file of --config; flags win over
 variables, and variables over the file. Any flag of `vllm serve` may follow MODEL: `cogitate serve --help=vllm` lists
 them, and `--help=WORD` those with a word in their names.
+
+OTEL_EXPORTER_OTLP_ENDPOINT sends a trace of each request to an OpenTelemetry collector, and OTEL_* variables have the
+meaning of its SDK's. Prompts and answers are in it only with OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true.
 """
 SERVE_EXAMPLES = """\
 examples:

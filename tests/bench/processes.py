@@ -62,6 +62,14 @@ def run_server(upstream: str, *flags: str, environment: Mapping[str, str] | None
 
 
 @contextlib.contextmanager
+def run_demo_server(*flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """Run `cogitate serve` with the demo model until it is ready."""
+    command = [sys.executable, "-m", "cogitate.server", "serve", "--port", "0", "--max-model-len", "2048"]
+    with _run_process([*command, *flags], environment) as process:
+        yield process
+
+
+@contextlib.contextmanager
 def run_otlp_receiver() -> Iterator[Process]:
     """Run `tests.fakes.otlp_receiver`, which drops what it receives."""
     with _run_process([sys.executable, "-m", "tests.fakes.otlp_receiver"]) as process:
@@ -106,5 +114,5 @@ def _run_process(command: list[str], environment: Mapping[str, str] | None = Non
         yield Process(process.pid, url)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
