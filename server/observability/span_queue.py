@@ -60,12 +60,12 @@ class CountingExporter(SpanExporter):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 whatever an exporter raises costs the spans alone
             result = SpanExportResult.FAILURE
         has_failed = result is not SpanExportResult.SUCCESS
-        self._count("failed" if has_failed else "exported", len(spans))
         if has_failed and not self._is_failing:
             log.warning("spans cannot be delivered: they are dropped until the collector takes them")
         elif self._is_failing and not has_failed:
             log.warning("spans are delivered again")
         self._is_failing = has_failed
+        self._count("failed" if has_failed else "exported", len(spans))
         return result
 
     def shutdown(self) -> None:
