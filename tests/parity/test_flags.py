@@ -63,6 +63,8 @@ async def test_prefix_is_taken_and_left(shared_engine, body):
     async with serve(shared_engine, root_path="/models") as client:
         for path in (CHAT, f"/models{CHAT}"):
             assert (await client.post(path, json=body)).status_code == 200
+        for path in ("/", "/models/", "/models/page/main.mjs", "/models/docs"):
+            assert (await client.get(path)).status_code == 200
 
 
 async def test_docs_can_be_disabled(shared_engine):

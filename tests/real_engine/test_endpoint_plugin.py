@@ -63,6 +63,13 @@ def test_model_name_selects_a_strategy_or_preset(client, suffix):
     assert body["model"] == f"{MODEL}@{suffix}"
 
 
+def test_page_and_its_files_are_served(client):
+    for path in ("/", "/page/main.mjs", "/docs"):
+        response = client.get(path)
+        assert response.status_code == 200 and "default-src 'none'" in response.headers["content-security-policy"]
+    assert "/v1/traces" in client.get("/openapi.json").json()["paths"]
+
+
 def test_repeated_search_is_cached(client):
     ask = QUESTION | {"strategy": {"name": "self_consistency", "n": 2}, "seed": 5}
     assert "x-cache" not in client.post(CHAT, json=ask).headers

@@ -34,6 +34,11 @@ export function shorten(text, length) {
   return letters.length > length ? `${letters.slice(0, Math.max(1, length - 1)).join("")}…` : line;
 }
 
+/** A name that a narrow column may break after its underscores. */
+export function breakName(name) {
+  return String(name).replaceAll("_", "_\u200b");
+}
+
 export function plural(count, one, many = `${one}s`) {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }

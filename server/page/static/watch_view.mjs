@@ -4,7 +4,7 @@ import { answerNow, cancel, listTraces, watchTrace } from "./api.mjs";
 import { isFinal } from "./fold.mjs";
 import { html } from "./html.mjs";
 import { SaveButtons } from "./save.mjs";
-import { formatCount, shorten } from "./text.mjs";
+import { breakName, formatCount, shorten } from "./text.mjs";
 import { TraceView } from "./trace_view.mjs";
 import { useEffect, useState } from "./vendor/preact/hooks.mjs";
 
@@ -91,21 +91,21 @@ function List({ current, onUnauthorized }) {
 
 function Table({ traces, current }) {
   return html`
-    <table>
+    <div class="scroll"><table>
       <thead>
         <tr><th>search</th><th>strategy</th><th>answer</th><th class="number">tokens</th><th>status</th></tr>
       </thead>
       <tbody>
         ${traces.map(
           (trace) => html`<tr key=${trace.id} aria-current=${trace.id === current ? "true" : null}>
-            <td><a href=${`#/watch/${encodeURIComponent(trace.id)}`}>${shorten(trace.id, 18)}</a></td>
-            <td>${trace.strategy?.name ?? "none"}</td>
+            <td><a href=${`#/watch/${encodeURIComponent(trace.id)}`}>${shorten(trace.id, 10)}</a></td>
+            <td>${breakName(trace.strategy?.name ?? "none")}</td>
             <td>${shorten(trace.answer ?? "", 48)}</td>
             <td class="number">${formatCount(trace.usage?.completion_tokens)}</td>
             <td><span class=${`state ${trace.status}`}>${trace.stopped ?? trace.status}</span></td>
           </tr>`,
         )}
       </tbody>
-    </table>
+    </table></div>
   `;
 }

@@ -48,6 +48,12 @@ test("an exported file has every module that the page imports, and names no rela
   assert.doesNotMatch(html, /\b(src|href)="/);
 });
 
+test("the page asks for all of its modules at once", () => {
+  const page = readFileSync(new URL("index.html", STATIC), "utf8");
+  const asked = [...page.matchAll(/(?:modulepreload" href|module" src)="page\/([^"]+)"/g)].map(([, name]) => name);
+  assert.deepEqual(asked.sort(), [...MODULES].sort());
+});
+
 test("options of a schema are fields, and lists are left to the API", () => {
   const properties = {
     name: { const: "x" },
