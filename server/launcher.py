@@ -24,7 +24,7 @@ from cogitate.server.engine.factory import build_backend
 from cogitate.server.http.runtime import tune_runtime
 from cogitate.server.http.server import DrainingServer
 from cogitate.server.http.tls import Tls
-from cogitate.server.observability.logs import JsonFormatter, open_log
+from cogitate.server.observability.logs import JsonFormatter, configure_log
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.build_service import build_service
 from cogitate.server.serving.service import Service
@@ -73,8 +73,8 @@ async def serve(settings: Settings, factory: BackendFactory = build_backend) -> 
     listener = bind_listener(settings)
     port = settings.metrics_port
     probes = None if port is None else bind_socket(settings.host, port, "--metrics-port")
-    style = settings.log_format
-    with redirect_engine_stderr(settings) as terminal, open_log(terminal.fileno(), settings.log_level, style):
+    with redirect_engine_stderr(settings) as terminal:
+        configure_log(terminal.fileno(), settings.log_level, settings.log_format)
         service = open_service(settings, report, factory)
         await run(service, listener, report, probes, tls)
     if service.failure and service.exit_status != 1:

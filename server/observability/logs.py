@@ -8,9 +8,7 @@ import logging
 import os
 import re
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from threading import Event, Thread
 from typing import Any, Literal
@@ -25,7 +23,7 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 NAMES = ("cogitate", "uvicorn")
 MAX_WAITING_LINES = 10_000
 """Lines that wait to be written; more are dropped, and counted."""
-WRITE_SECONDS = 0.02
+WRITE_SECONDS = 0.05
 """Time between two writes. Under load a write is a batch of lines: waking the thread for each would delay requests."""
 CLOSE_SECONDS = 1.0
 """Time for the last lines to be written when the server ends."""
@@ -76,8 +74,8 @@ class BackgroundHandler(logging.Handler):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
-        self._descriptor = descriptor  # no file object, whose lock the thread would have when the process ends
-        self._lines = deque[str]()
+        self._descriptor = os.dup(descriptor)  # a file object's lock may be the thread's when the process ends
+        self._lines = list[str]()
         self._dropped = 0
         self._news, self._end = Event(), Event()
         self._thread = Thread(target=self._write_lines, name="log", daemon=True)
@@ -99,21 +97,32 @@ class BackgroundHandler(logging.Handler):
         self._end.set()
         self._news.set()
         self._thread.join(CLOSE_SECONDS)
+        if not self._thread.is_alive():
+            os.close(self._descriptor)
         super().close()
 
     def _write_lines(self) -> None:
         while self._lines or not self._end.is_set():
             self._news.wait()
             self._news.clear()
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            if dropped := self._dropped:
-                self._dropped -= dropped
+            lines, dropped = self._take_lines()
+            if dropped:
                 record = logging.makeLogRecord({"name": "cogitate", "levelname": "WARNING"})
                 record.msg = f"{dropped} lines of this log were not read in time, and are lost"
                 lines.append(self.format(record))
             with suppress(OSError):  # nobody reads the log any more
                 write(self._descriptor, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
             self._end.wait(WRITE_SECONDS)
+
+    def _take_lines(self) -> tuple[list[str], int]:
+        """Returns the lines that wait, and the number of those that were dropped meanwhile."""
+        self.acquire()  # as `handle` does around `emit`
+        try:
+            lines, dropped = self._lines, self._dropped
+            self._lines, self._dropped = [], 0
+        finally:
+            self.release()
+        return lines, dropped
 
 
 def write(descriptor: int, content: bytes) -> None:
@@ -126,25 +135,19 @@ def build_formatter(style: Literal["text", "json"]) -> logging.Formatter:
     return JsonFormatter() if style == "json" else TextFormatter()
 
 
-@contextmanager
-def open_log(descriptor: int, level: str, style: Literal["text", "json"] = "text") -> Iterator[None]:
-    """Sends the server's and uvicorn's log to a file descriptor while the block runs. vLLM's stays with its output."""
+def configure_log(descriptor: int, level: str, style: Literal["text", "json"] = "text") -> BackgroundHandler:
+    """Sends the server's and uvicorn's log to a file descriptor. vLLM's stays with its output.
+
+    Until the process ends, when `logging` closes the handler: uvicorn logs after its server has ended, too.
+    """
     handler = BackgroundHandler(descriptor)
     handler.setFormatter(build_formatter(style))
     handler.addFilter(is_failure)
-    loggers = {logger: (logger.level, logger.propagate) for logger in map(logging.getLogger, NAMES)}
-    for logger in loggers:
+    for logger in map(logging.getLogger, NAMES):
         logger.addHandler(handler)
         logger.setLevel(level.upper())
         logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger, (earlier, propagates) in loggers.items():
-            logger.removeHandler(handler)
-            logger.setLevel(earlier)
-            logger.propagate = propagates
-        handler.close()
+    return handler
 
 
 def is_failure(record: logging.LogRecord) -> bool:

@@ -53,6 +53,7 @@ LOCAL = {
     "code_exec": "bwrap",
     "engine_log": "/log",
     "log_level": "debug",
+    "log_format": "json",
 }
 REMOTE = {
     "engine": "openai",
