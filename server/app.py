@@ -54,9 +54,10 @@ def create_app(
         attach = partial(attach_to_engine, service)
         engine = asyncio.ensure_future(run_engine(service, attach, on_ready, on_death))
         peers = asyncio.ensure_future(service.peers.serve())
+        renewal = asyncio.ensure_future(service.quotas.renew())
         yield
-        engine.cancel()
-        peers.cancel()
+        for task in (engine, peers, renewal):
+            task.cancel()
         await service.close()
 
     app = FastAPI(
@@ -75,7 +76,8 @@ def create_app(
     app.add_exception_handler(HTTPException, render_http_exception)
     # Each middleware wraps the ones added before it: the last one is the outermost.
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Authentication, keys=keys, prefix=str(settings.engine_args.get("root_path") or "").rstrip("/"))
+    root_path = str(settings.engine_args.get("root_path") or "").rstrip("/")
+    app.add_middleware(Authentication, keys=keys, quotas=service.quotas, prefix=root_path)
     app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
     app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
     if service.telemetry:

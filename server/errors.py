@@ -32,6 +32,7 @@ from typing import ClassVar, Literal, get_args
 Limit = Literal[
     "wrong_keys",
     "key_requests",
+    "key_tokens",
     "key_generations",
     "server_requests",
     "server_generations",

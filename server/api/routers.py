@@ -17,6 +17,7 @@ from cogitate.server.api import (
     responses,
     stored_responses,
     traces,
+    usage,
 )
 from cogitate.server.api.error_handlers import add_error_handlers
 from cogitate.server.protocol.plain_body import LIMIT_FIELDS
@@ -30,6 +31,7 @@ ROUTERS = (
     requests.router,
     traces.router,
     models.router,
+    usage.router,
     health.router,
     page.router,
 )

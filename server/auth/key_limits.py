@@ -16,6 +16,9 @@ class KeyLimits:
     """Limits on the requests of one key. None means that the key has no such limit."""
 
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Maximum number of tokens that the key's requests may decode in a minute."""
+    tokens_per_day: int | None = None
     generations: int | None = None
     """Maximum number of generations in flight, summed over all requests of the key."""
     max_cost: int | None = None
@@ -24,6 +27,17 @@ class KeyLimits:
     """Names of the strategies that the key may use."""
     code: bool = False
     """Whether requests may run programs written by the model. Has no effect while `--code-exec` is off."""
+
+    @property
+    def cost(self) -> int | None:
+        """Maximum number of tokens that one request may cost, by any of the limits."""
+        limits = [each for each in (self.max_cost, self.tokens_per_minute, self.tokens_per_day) if each is not None]
+        return min(limits, default=None)
+
+    @property
+    def counts_over_time(self) -> bool:
+        """Whether a request must be counted before it starts."""
+        return not (self.tokens_per_minute is self.tokens_per_day is self.generations is None)
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "KeyLimits":
@@ -39,7 +53,7 @@ class KeyLimits:
 
 def _parse_value(name: str, value: str) -> object:
     match name:
-        case "requests_per_minute" | "generations" | "max_cost":
+        case "requests_per_minute" | "tokens_per_minute" | "tokens_per_day" | "generations" | "max_cost":
             if not value.isdecimal() or not 0 < int(value) < 2**31:
                 raise InvalidKeyLimits(f"{name} must be an integer above 0")
             return int(value)

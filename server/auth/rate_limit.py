@@ -1,8 +1,4 @@
-"""Per-key rate limiter (token bucket, in-process).
-
-Not the `limits` library: it counts requests in fixed or sliding windows and has no token bucket, so `Retry-After` and
-the `x-ratelimit-*` headers, which are most of this module, would still be computed here.
-"""
+"""Limits how often something may happen, in this process alone: a token bucket by name."""
 
 import math
 import time

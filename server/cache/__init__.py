@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from cogitate.server.cache.base import CLAIM_SECONDS, Cache
 from cogitate.server.cache.bounded import BoundedCache
+from cogitate.server.cache.counters import Count, Counters, LocalCounters, open_counters
 from cogitate.server.cache.memory import DEFAULT_MAX_BYTES, MemoryCache
 from cogitate.server.cache.pubsub_rpc import NoPeers, PeerRpc, RedisPeerRpc
 from cogitate.server.cache.redis import RedisCache
@@ -16,11 +17,15 @@ __all__ = [
     "CLAIM_SECONDS",
     "BoundedCache",
     "Cache",
+    "Count",
+    "Counters",
+    "LocalCounters",
     "MemoryCache",
     "NoPeers",
     "PeerRpc",
     "RedisCache",
     "open_cache",
+    "open_counters",
     "open_peer_rpc",
 ]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cogitate.server.auth.keys import KeyHolder, Keys, digest
+from cogitate.server.auth.quotas import Quotas
 from cogitate.server.auth.rate_limit import Headers, RateLimiter
 from cogitate.server.errors import ApiError, Unauthorized
 from cogitate.server.http.error_response import build_error_response, is_anthropic
@@ -29,7 +30,9 @@ class Authentication:
 
     app: ASGIApp
     keys: Keys | None
+    quotas: Quotas = field(default_factory=Quotas)
     limiter: RateLimiter = field(default_factory=RateLimiter)
+    """Of wrong keys by address, in this process alone."""
     prefix: str = ""
     """The path that a proxy adds before all others, as vLLM's --root-path names it."""
 
@@ -41,7 +44,7 @@ class Authentication:
             try:
                 holder, key = self._authenticate(scope, self.keys)
                 if (per_minute := holder.limits.requests_per_minute) and scope.get("method") == "POST":
-                    headers = self.limiter.acquire(key, per_minute)
+                    headers = await self.quotas.take_request(key, per_minute)
             except ApiError as error:
                 return await build_error_response(scope, error)(scope, receive, send)
         scope.setdefault("state", {}).update(tenant=holder.tenant, limits=holder.limits, key=key, headers=headers)

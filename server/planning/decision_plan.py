@@ -26,7 +26,7 @@ def build_decision_plan(request: DecisionRequest, card: ModelCard, settings: Set
         check_shared_fields(PlainBody("/v1/decisions", {"cache_salt": request.cache_salt}), settings.allow_field)
     limits = caller.limits
     caps = MAX_READS_IN_FLIGHT, settings.max_generations, limits.generations
-    check_reads(request, min(MAX_READS, settings.max_cost, limits.max_cost or settings.max_cost))
+    check_reads(request, min(MAX_READS, settings.max_cost, limits.cost or settings.max_cost))
     return Plan(
         request=request,
         model=request.model,

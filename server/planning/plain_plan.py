@@ -70,7 +70,7 @@ def limit_cost(body: PlainBody, card: ModelCard, settings: Settings, caller: Cal
 
     Without a limit of its own an answer may fill the context. Where that costs too much, it is given a limit.
     """
-    max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
+    max_cost = min(settings.max_cost, caller.limits.cost or settings.max_cost)
     width, context = body.n * body.width, card.max_model_len
     if caller.limits.generations is not None:
         check_plain_width(body, width, caller.limits.generations)

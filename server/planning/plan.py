@@ -144,7 +144,7 @@ def build_plan(
     """Raises ApiError: an unknown model, a strategy or field that cannot be honoured, a cost above the limit."""
     if has_parts(request):
         check_media(request, card)
-    max_cost = min(settings.max_cost, caller.limits.max_cost or settings.max_cost)
+    max_cost = min(settings.max_cost, caller.limits.cost or settings.max_cost)
     name = card.name if request.model == card.name else card.resolve(request.model)
     if request.strategy is None and request.model == name:
         return _build_plain_plan(request, card, caller, max_cost)

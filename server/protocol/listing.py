@@ -50,6 +50,38 @@ class Status(BaseModel):
     status: Literal["live", "ready"]
 
 
+class LimitUsage(BaseModel):
+    """What is counted in a window that is open, beside its limit."""
+
+    used: int
+    limit: int | None
+    """null: there is none."""
+    reset_seconds: float
+    """Until the window ends."""
+
+
+class GenerationsUsage(BaseModel):
+    in_flight: int
+    """In this process."""
+    limit: int | None
+
+
+class KeyUsage(BaseModel):
+    """What a key has used, and its limits. Without keys nothing is counted."""
+
+    object: Literal["usage"] = "usage"
+    tenant: str
+    key: str
+    """Identifies the key: the first 8 hex digits of its SHA-256."""
+    requests_per_minute: LimitUsage
+    """Counted where the key has this limit."""
+    tokens_per_minute: LimitUsage
+    """Decoded tokens; of requests that run, the most that they may decode where the key has this limit."""
+    tokens_per_day: LimitUsage
+    generations: GenerationsUsage
+    max_cost: int | None
+
+
 class Cancellation(BaseModel):
     id: str
     object: Literal["request"] = "request"

@@ -1,6 +1,8 @@
 """Builds the service that the settings describe: cache, peers and equivalence pool over a backend."""
 
-from cogitate.server.cache import open_cache, open_peer_rpc
+import os
+
+from cogitate.server.cache import open_cache, open_counters, open_peer_rpc
 from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine import Backend
 from cogitate.server.equivalence.pool import EquivalencePool
@@ -15,4 +17,7 @@ def build_service(settings: Settings, backend: Backend, metrics: Metrics, teleme
     url, secret = settings.cache_url, settings.cache_secret
     cache = open_cache(url, ttl=settings.cache_ttl, max_bytes=settings.cache_bytes, on_fault=count_fault, secret=secret)
     rpc = open_peer_rpc(url, on_fault=count_fault, secret=secret)
-    return Service(backend, cache, EquivalencePool(), settings, metrics, rpc=rpc, telemetry=telemetry)
+    counters = open_counters(url if settings.api_keys_file else None, process=os.urandom(8).hex(), on_fault=count_fault)
+    return Service(
+        backend, cache, EquivalencePool(), settings, metrics, rpc=rpc, counters=counters, telemetry=telemetry
+    )

@@ -5,9 +5,10 @@ from functools import partial
 
 import orjson
 
+from cogitate.server.auth.quotas import Admission, Quotas
 from cogitate.server.cache import Cache
 from cogitate.server.engine import Body
-from cogitate.server.errors import ApiError
+from cogitate.server.errors import ApiError, RequestCancelled
 from cogitate.server.observability.metrics import DECISIONS, NONE, Metrics
 from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
 from cogitate.server.observability.spans import SearchSpans
@@ -17,10 +18,11 @@ from cogitate.server.serving.fair_queue import Slots
 from cogitate.server.serving.idempotency import Attempt
 from cogitate.server.serving.job import Job
 from cogitate.server.serving.relay import PlainRelay
+from cogitate.server.serving.relay_log import RelayLog
 from cogitate.server.serving.run_decision import DecisionRunner
 from cogitate.server.serving.run_strategy import StrategyRunner
 from cogitate.server.serving.trace_registry import TraceRegistry
-from cogitate.strategies.core.trace import Trace
+from cogitate.strategies.core.trace import Trace, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Dispatcher:
     runner: StrategyRunner
     relay: PlainRelay
     decisions: DecisionRunner
+    quotas: Quotas
     running: dict[str, tuple[Plan, Job[Body]]] = field(default_factory=dict)
     """The jobs that equal requests may join, by cache key, each with the plan that began it."""
 
@@ -42,15 +45,19 @@ class Dispatcher:
 
         That plan is the first request's where an idempotency key repeats. Raises ApiError.
         """
+        admission = None
         try:
             body = await self._fetch_from_cache(plan)
+            is_repeated = attempt is not None and attempt.find_original() is not None
+            if body is None and plan.caller.key and not is_repeated and not self._find_running(plan):
+                admission = await self.quotas.admit(plan.caller, plan.cost, plan.width)
             # From here to the job's start nothing is awaited, so that of two equal requests only one begins a job.
             if attempt and (original := attempt.find_original()):
                 describe_span(plan, "replayed")
                 self.traces.link(plan, self.traces.find_number(original.plan))
                 return original.plan, original.job
             if body is None:
-                job = self._join_or_start(plan, is_repeatable=attempt is not None)
+                job, admission = self._join_or_start(plan, admission, is_repeatable=attempt is not None), None
             else:
                 describe_span(plan, "hit")
                 job = self._build_cached_job(plan, body)
@@ -58,6 +65,9 @@ class Dispatcher:
             if attempt:
                 attempt.abandon()
             raise
+        finally:
+            if admission:  # nothing was started with it
+                self._settle(admission, 0)
         if attempt:
             attempt.remember(job)
         return plan, job
@@ -72,19 +82,31 @@ class Dispatcher:
     def _build_cached_job(self, plan: Plan, body: Body) -> Job[Body]:
         return Job(Trace(), outcome=self.traces.adopt(plan, body), cached=True)
 
-    def _join_or_start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
+    def _find_running(self, plan: Plan) -> tuple[Plan, Job[Body]] | None:
+        """Returns the job that an equal request has begun and this one may join, with the plan that began it."""
+        running = self.running.get(plan.key) if plan.key and plan.is_shareable else None
+        return None if running is None or running[1].is_done or running[1].is_cancelled else running
+
+    def _join_or_start(self, plan: Plan, admission: Admission | None, *, is_repeatable: bool) -> Job[Body]:
         """`is_repeatable`: a request with the same Idempotency-Key may read the job's stream from the start."""
-        if plan.key is None or not plan.is_shareable:
-            return self._start(plan, is_repeatable=is_repeatable)
-        if (running := self.running.get(plan.key)) and not (running[1].is_done or running[1].is_cancelled):
+        if running := self._find_running(plan):
             self.metrics.count_cache("joined")
             describe_span(plan, "joined")
             self.traces.link(plan, running[0].number)
+            if admission:
+                self._settle(admission, 0)
             return running[1]
-        key, job = plan.key, self._start(plan, is_repeatable=is_repeatable)
-        self.running[key] = plan, job
-        job.add_end_callback(lambda: self._forget(key, job))
+        job = self._start(plan, is_repeatable=is_repeatable)
+        if admission:
+            job.add_end_callback(lambda: self._settle(admission, count_decoded(job)))
+        if plan.key and plan.is_shareable:
+            key = plan.key
+            self.running[key] = plan, job
+            job.add_end_callback(lambda: self._forget(key, job))
         return job
+
+    def _settle(self, admission: Admission, used: int | None) -> None:
+        self.traces.run_in_background(self.quotas.settle(admission, used))
 
     def _forget(self, key: str, job: Job[Body]) -> None:
         if key in self.running and self.running[key][1] is job:  # a cancelled job may have a successor already
@@ -92,9 +114,9 @@ class Dispatcher:
 
     def _start(self, plan: Plan, *, is_repeatable: bool) -> Job[Body]:
         """Raises Overloaded, before anything is tokenised, where too many generations wait already."""
-        width, caller, name = plan.width, plan.caller, plan.strategy.name if plan.strategy else NONE
+        width, name = plan.width, plan.strategy.name if plan.strategy else NONE
         describe_span(plan, "miss" if plan.key else "none")
-        self.slots.admit(width, caller.key, caller.limits.generations)
+        self.slots.admit(width)
         try:
             if isinstance(plan.request, DecisionRequest):
                 job, name = self.decisions.start(plan), DECISIONS
@@ -103,14 +125,30 @@ class Dispatcher:
             else:
                 job = self.runner.start(plan)
         except ApiError:
-            self.slots.leave(width, caller.key)
+            self.slots.leave(width)
             raise
         job.on_begin = partial(self.metrics.observe_queue, name)
-        job.add_end_callback(lambda: self.slots.leave(width, caller.key))
+        job.add_end_callback(lambda: self.slots.leave(width))
         if span := CURRENT_SPAN.get():
             span.begin_work()
             job.add_end_callback(lambda: record_end(span, plan, job))
         return job
+
+
+def count_decoded(job: Job[Body]) -> int | None:
+    """Returns the tokens that a job has decoded; None where that is not known.
+
+    A stream of the engine's own that reports no usage counts its events, each of which has a token at least.
+    """
+    if isinstance(job.record, Trace):
+        return usage(job.record).completion
+    if isinstance(job.record, RelayLog):
+        return job.record.count
+    if job.failure and not isinstance(job.failure, RequestCancelled):
+        return 0
+    used = (job.outcome or {}).get("usage") or {}
+    tokens = used.get("completion_tokens", used.get("output_tokens"))
+    return tokens if isinstance(tokens, int) else None
 
 
 def describe_span(plan: Plan, cache: str) -> None:

@@ -6,7 +6,7 @@ costs one.) Admission is bounded in generations too, before anything is tokenise
 """
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +27,6 @@ class Slots:
     busy: int = 0
     admitted: int = 0
     """How many generations the admitted requests may want at once."""
-    _admitted_by_key: Counter[str] = field(default_factory=Counter)
     _waiting: "OrderedDict[str, OrderedDict[str, Queue]]" = field(default_factory=OrderedDict)
     """Waiting generations by tenant and request, the next in turn first."""
 
@@ -40,29 +39,18 @@ class Slots:
         """Whether a generation waits for a slot."""
         return bool(self._waiting)
 
-    def admit(self, width: int, key: str = "", key_limit: int | None = None) -> None:
+    def admit(self, width: int) -> None:
         """Admits a request that may want `width` generations at once, until `leave`.
 
-        `key_limit`: how many generations the key may have in flight. A request wider than capacity and queue together
-        is admitted only where it is the only one. Raises Overloaded.
+        A request wider than capacity and queue together is admitted only where it is the only one. Raises Overloaded.
         """
-        if key_limit is not None and self._admitted_by_key[key] + width > key_limit:
-            raise Overloaded(
-                f"This key may have {key_limit} generations in flight, and this request wants {width} more; "
-                "try again when another of its requests has ended.",
-                limit="key_generations",
-            )
         if self.admitted and self.admitted + width > self.capacity + self.queue:
             raise Overloaded("Too many generations are in flight; try again soon.", limit="server_generations")
         self.admitted += width
-        self._admitted_by_key[key] += width
 
-    def leave(self, width: int, key: str = "") -> None:
+    def leave(self, width: int) -> None:
         """Gives back what `admit` took."""
         self.admitted -= width
-        self._admitted_by_key[key] -= width
-        if not self._admitted_by_key[key]:
-            del self._admitted_by_key[key]
 
     @asynccontextmanager
     async def slot(self, tenant: str, request: str) -> AsyncIterator[None]:

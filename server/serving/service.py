@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
 from cogitate.server.auth.keys import DEFAULT_TENANT
-from cogitate.server.cache import Cache, NoPeers, PeerRpc
+from cogitate.server.auth.quotas import Quotas
+from cogitate.server.cache import Cache, Counters, LocalCounters, NoPeers, PeerRpc
 from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine import Backend, HasUpstreams, ModelCard
 from cogitate.server.engine.fleet import Fleet
@@ -63,11 +64,13 @@ class Service:
         metrics: Metrics,
         *,
         rpc: PeerRpc | None = None,
+        counters: Counters | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         """Builds the parts; `open` loads the engine.
 
-        `rpc` calls other server processes; None: there are none. `telemetry`: what is traced; None: nothing.
+        `rpc` calls other server processes, and `counters` counts in all of them; None: there are none. `telemetry`:
+        what is traced; None: nothing.
         """
         self.backend, self.settings, self.metrics = backend, settings, metrics
         self.ready = False
@@ -86,6 +89,8 @@ class Service:
         self.watchdog = Watchdog(backend.progress_marker, settings.stall_seconds)
         self.peers = Peers(rpc or NoPeers(), self.jobs)
         self._cache, self._prover = cache, prover
+        self._counters = counters or LocalCounters()
+        self.quotas = Quotas(self._counters)
         background = self.jobs.run_in_background
         flights = SingleFlight(cache, background, metrics.count_cache)
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
@@ -99,7 +104,9 @@ class Service:
         samples = build_sample_store(settings, cache, background)
         self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces, samples)
         decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
-        self.dispatcher = Dispatcher(cache, metrics, self.slots, self.traces, self.runner, relay, decisions)
+        self.dispatcher = Dispatcher(
+            cache, metrics, self.slots, self.traces, self.runner, relay, decisions, self.quotas
+        )
         metrics.state.read = self.read_state
         metrics.set_build(settings.engine)
         if settings.api_keys_file is None:
@@ -176,6 +183,7 @@ class Service:
         if self.tracing:
             await self.tracing.close()
         await self.peers.rpc.close()
+        await self._counters.close()
         await self._cache.close()
         await self._prover.close()
         await self.backend.close()

@@ -42,8 +42,8 @@ def new_question() -> dict[str, object]:
 
 
 @dataclass(slots=True)
-class Bucket:
-    """Compares the admitted requests of a rate-limited key with what the limit admits in the elapsed time."""
+class Window:
+    """Compares the admitted requests of a key with what its limit admits in the minutes since the first."""
 
     name: str
     began: float = field(default_factory=time.monotonic)
@@ -61,8 +61,8 @@ class Bucket:
 
     @property
     def over(self) -> float:
-        """Requests admitted above the limit: a full bucket and the refill since."""
-        return self.statuses[200] - int(RATE + (self.ended - self.began) * RATE / 60)
+        """Requests admitted above the limit."""
+        return self.statuses[200] - RATE * (1 + int((self.ended - self.began) / 60))
 
 
 def fill_generations(server: Server, name: str, count: int, chance: random.Random) -> tuple[int, Counter[int]]:
@@ -83,7 +83,7 @@ def test_no_limit_of_a_key_is_exceeded_by_ten_thousand_requests(bar, scale):
     rounds, chance = max(1, int(ROUNDS * scale)), random.Random(31)
     tries = rounds * CONCURRENT_REQUESTS
     with Server(flags=FLAGS, keys=build_keys_file(LIMITS)) as server:
-        rate = Bucket("rate")
+        rate = Window("rate")
         for _ in range(rounds):
             rate.send(server, CONCURRENT_REQUESTS)
         over = rate.over
@@ -126,7 +126,7 @@ def test_limits_are_exact_under_every_redis_fault(bar, scale, name):
     fault, chance, count = FAULTS[name], random.Random(32), int(CONCURRENT_REQUESTS * max(0.1, scale))
     with run_server(*FLAGS, keys=build_keys_file(LIMITS)) as (redis, server):
         server.ask(headers={"Authorization": f"Bearer {build_key('dear')}"}, max_tokens=10)
-        rate, admitted = Bucket("rate"), list[int]()
+        rate, admitted = Window("rate"), list[int]()
         fault.begin(redis)
         for _ in range(4):
             rate.send(server, count)

@@ -1,6 +1,6 @@
 """Cancels and traces work at any of three processes that share a Redis; disconnects, overload and labels too.
 
-Stampedes across processes: test_cache_stampede.py. Limits are per process: test_key_limits.py.
+Stampedes across processes: test_cache_stampede.py. Limits over processes: test_shared_limits.py.
 """
 
 import asyncio

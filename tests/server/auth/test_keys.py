@@ -14,7 +14,9 @@ def test_keys_file_line_has_tenant_and_limits():
     (holder,) = parse_keys(
         f"{DIGEST} acme requests_per_minute=5 generations=8 strategies=best_of_n code=true # x"
     ).values()
-    assert holder.tenant == "acme" and holder.limits == KeyLimits(5, 8, None, frozenset({"best_of_n"}), True)
+    assert holder.tenant == "acme" and holder.limits == KeyLimits(
+        requests_per_minute=5, generations=8, strategies=frozenset({"best_of_n"}), code=True
+    )
     (holder,) = parse_keys(f"# nothing\n\n{DIGEST} acme\n").values()
     assert holder.limits == KeyLimits()
 
