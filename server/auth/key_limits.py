@@ -1,7 +1,7 @@
 """The limits of one API key, as `name=value` words after the tenant's name in the keys file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cogitate.strategies import STRATEGIES
@@ -27,17 +27,12 @@ class KeyLimits:
     """Names of the strategies that the key may use."""
     code: bool = False
     """Whether requests may run programs written by the model. Has no effect while `--code-exec` is off."""
+    cost: int | None = field(init=False, default=None)
+    """Maximum number of tokens that one request may cost, by any of the limits."""
 
-    @property
-    def cost(self) -> int | None:
-        """Maximum number of tokens that one request may cost, by any of the limits."""
+    def __post_init__(self) -> None:
         limits = [each for each in (self.max_cost, self.tokens_per_minute, self.tokens_per_day) if each is not None]
-        return min(limits, default=None)
-
-    @property
-    def counts_over_time(self) -> bool:
-        """Whether a request must be counted before it starts."""
-        return not (self.tokens_per_minute is self.tokens_per_day is self.generations is None)
+        object.__setattr__(self, "cost", min(limits, default=None))
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "KeyLimits":
@@ -63,7 +58,9 @@ def _parse_value(name: str, value: str) -> object:
             return value == "true"
         case "code":
             raise InvalidKeyLimits("code must be true or false")
-    raise InvalidKeyLimits(f"unknown limit {name!r}; known limits: {', '.join(KeyLimits.__slots__)}")
+    raise InvalidKeyLimits(
+        f"unknown limit {name!r}; known limits: {', '.join(each.name for each in fields(KeyLimits) if each.init)}"
+    )
 
 
 def _parse_strategies(value: str) -> frozenset[str]:
