@@ -28,6 +28,7 @@ from opentelemetry.trace import (
     TraceFlags,
     TraceState,
     get_current_span,
+    get_tracer_provider,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
@@ -127,22 +128,21 @@ class Tracing:
             self._room.release()
 
     async def close(self) -> None:
-        """Deliver what has ended, for at most CLOSE_SECONDS: then the daemon thread that does it is abandoned."""
-        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        """Deliver what has ended, vLLM's spans in this process too, for at most CLOSE_SECONDS.
 
-        def shut_down() -> None:
-            self._thread.shutdown()
-            self._provider.shutdown()
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(done.set)
-
-        threading.Thread(target=shut_down, name="cogitate-tracing", daemon=True).start()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await done.wait()
-        except TimeoutError:
+        Then the daemon threads that do it are abandoned. vLLM itself would wait for its spans when the process exits,
+        for 30 seconds where the collector is down.
+        """
+        works: list[Callable[[], object]] = [self._shut_down]
+        if isinstance(vllms := get_tracer_provider(), TracerProvider):
+            works.append(vllms.shutdown)
+        if not await run_in_daemons(works, CLOSE_SECONDS):
             for queue in self._queues:
                 queue.abandon()
+
+    def _shut_down(self) -> None:
+        self._thread.shutdown()
+        self._provider.shutdown()
 
     def _bound(self, attributes: Attributes) -> BoundedAttributes:
         limits = self._limits
@@ -157,6 +157,32 @@ class Tracing:
     def _to_context(self, context: TraceContext, span_id: int, *, is_remote: bool = False) -> SpanContext:
         state = TraceState.from_header([context.state]) if context.state else None
         return SpanContext(context.trace_id, span_id, is_remote, TraceFlags(context.flags), state)
+
+
+async def run_in_daemons(works: Sequence[Callable[[], object]], seconds: float) -> bool:
+    """Run each work in a thread that does not outlive the process. Returns whether all ended in time."""
+    loop, waiting = asyncio.get_running_loop(), len(works)
+    done = asyncio.Event()
+
+    def settle() -> None:
+        nonlocal waiting
+        waiting -= 1
+        if not waiting:
+            done.set()
+
+    def run(work: Callable[[], object]) -> None:
+        work()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle)
+
+    for work in works:
+        threading.Thread(target=run, args=(work,), name="cogitate-tracing", daemon=True).start()
+    try:
+        async with asyncio.timeout(seconds):
+            await done.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def build_resource() -> Resource:

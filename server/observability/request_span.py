@@ -74,7 +74,7 @@ class RequestSpan:
 
     def describe(self, plan: Plan, cache: str) -> None:
         """Record what was asked for. `cache`: whether an earlier answer or a running job answers it."""
-        self._name_model(plan.model)
+        self._name_model(plan.served_model or plan.model)
         self.attributes |= {
             semconv.REQUEST_STREAM: bool(plan.request.stream),
             semconv.STRATEGY: plan.strategy_name,

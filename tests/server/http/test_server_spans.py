@@ -1,5 +1,7 @@
 """One server span a request, with the parent of its W3C headers."""
 
+import asyncio
+
 import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -7,6 +9,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.responses import Response
 
 from cogitate.server.api.pass_on import PassOn
+from cogitate.server.errors import UpstreamError
 from cogitate.server.http.server_spans import ServerSpans
 from cogitate.server.observability import semconv
 from cogitate.server.observability.otel import Tracing
@@ -132,3 +135,28 @@ async def test_span_tells_whether_the_answer_was_computed():
             await server.ask(seed=1)
         await server.ask()
     assert [span.attributes["cogitate.cache"] for span in server.spans] == ["miss", "hit", "none"]
+
+
+class Cut(ScriptedBackend):
+    """Its streams fail after their first event."""
+
+    async def answer(self, request, salt=""):
+        async def events():
+            yield 'data: {"choices": []}\n\n'
+            await asyncio.sleep(0.05)
+            raise UpstreamError("The upstream closed the connection.")
+
+        return events()
+
+
+async def test_stream_that_fails_after_its_first_byte_is_an_error():
+    async with traced(Cut(ScriptedEngine(["x"]))) as server:
+        assert "error" in (await server.ask(stream=True)).text
+    span = server.server_span
+    assert span.status.status_code is StatusCode.ERROR and span.attributes["http.response.status_code"] == 200
+
+
+async def test_span_is_named_after_the_model_without_its_strategy():
+    async with traced(ScriptedBackend(ScriptedEngine(["\\boxed{42}"]))) as server:
+        await server.ask(model="scripted@chain_of_thought")
+    assert {span.name for span in server.spans} == {"chat scripted"}
