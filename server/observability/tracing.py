@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cogitate.tracing")
 EXPORTER_LOGGER = "opentelemetry.exporter"
-NOT_INSTALLED = "OpenTelemetry's packages are not installed: pip install 'cogitate[otel]'"
+NOT_INSTALLED = "OpenTelemetry's packages are not installed: run pip install '.[otel]' in Cogitate's folder"
 
 
 async def open_tracing(telemetry: Telemetry, metrics: Metrics, provider: str) -> "Tracing | None":

@@ -147,7 +147,7 @@ def test_missing_packages_are_one_line_with_the_remedy():
         'sys.modules["opentelemetry.sdk.trace"] = None', OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"
     )
     assert done.stdout.startswith("None ")
-    assert len(done.stderr.splitlines()) == 1 and "pip install 'cogitate[otel]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "pip install '.[otel]'" in done.stderr
 
 
 @pytest.mark.skipif(find_rotel() is None, reason="the collector rotel is not installed (PyPI: rotel)")
