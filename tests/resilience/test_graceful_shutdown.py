@@ -107,6 +107,33 @@ def test_searches_without_any_text_at_the_drain_limit_end_with_an_error(bar):
     bar("... 40 that have decoded nothing by then", figure, "40, 2 s; exit 0", met)
 
 
+@pytest.mark.faults
+def test_nothing_is_lost_of_two_hundred_requests_before_and_after_the_signal(bar):
+    """Half of the requests arrive after SIGTERM, while the server lingers; the searches outlast the drain."""
+    count, seconds = 200, 2.0
+    limits = ("--max-generations", "1024", "--max-concurrent-requests", "1024")
+    with Server(flags=("--linger-seconds", "2", "--drain-seconds", "3", *limits)) as server:
+        server.set_knobs(pace=0.1, texts=["so it is \\boxed{4} " + "and on " * 40, "\\boxed{4} then " * 3])
+        in_flight = InFlight(server)
+        for at in range(count):
+            thread = threading.Thread(target=in_flight._send, args=(at % 2 == 0,))
+            in_flight.threads.append(thread)
+            thread.start()
+            time.sleep(seconds / count)
+            if at == count // 2:
+                began = time.monotonic()
+                server.send_signal(signal.SIGTERM)
+        unready = server.get("/health/ready").status_code
+        in_flight.join()
+        status = server.wait_for_exit(5)
+    last = max(in_flight.ends) - began
+    figure = (
+        f"{in_flight.complete} answers, {in_flight.draining} of them draining, the last at {last:.1f} s; exit {status}"
+    )
+    met = in_flight.complete == count and in_flight.draining > 0 and unready == 503 and last <= 6 and status == 0
+    bar(f"SIGTERM amid {count} requests, 2 s of linger and 3 s of drain", figure, f"{count}, some, 6 s; exit 0", met)
+
+
 def test_second_signal_ends_the_process_at_once(bar):
     figures = []
     for signals in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
