@@ -1,1 +1,1 @@
-"""The page at `/`: its files, its pure modules in Node, and the whole of it in Chromium."""
+"""The page at `/`: its files, its pure modules in Node, and all of it in Chromium."""

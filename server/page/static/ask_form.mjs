@@ -63,8 +63,8 @@ function Pick({ pick, cards, onChange, onRemove }) {
   const card = cards.find((each) => each.name === pick.name);
   const { main, rest } = listFields(card?.schema);
   const set = (name, value) => {
-    const { [name]: _, ...others } = pick.options;
-    onChange({ ...pick, options: value === undefined ? others : { ...others, [name]: value } });
+    const { [name]: _, ...unchanged } = pick.options;
+    onChange({ ...pick, options: value === undefined ? unchanged : { ...unchanged, [name]: value } });
   };
   const field = (option) => html`<${Field} key=${`${pick.name} ${option.name}`} option=${option} value=${pick.options[option.name]} onChange=${(value) => set(option.name, value)} />`;
   return html`

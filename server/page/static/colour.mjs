@@ -20,8 +20,8 @@ export function colourClass(one) {
 }
 
 /** Gives each answer, in an earlier moment of a search, the colour that it has at its end. */
-export function keepColours(model, whole) {
-  for (const one of model.votes.classes) one.rank = whole.votes.byGroup.get(one.group)?.rank ?? one.rank;
+export function keepColours(model, latest) {
+  for (const one of model.votes.classes) one.rank = latest.votes.byGroup.get(one.group)?.rank ?? one.rank;
   return model;
 }
 

@@ -148,7 +148,8 @@ function describe(trace) {
 
 /** The text of the last message of the user, where the request is shown. */
 function findQuestion(request) {
-  const content = request?.messages?.findLast?.((message) => message?.role === "user")?.content ?? request?.prompt ?? request?.input;
+  const messages = [request?.messages, request?.input].find(Array.isArray);
+  const content = messages?.findLast((message) => message?.role === "user")?.content ?? request?.prompt ?? request?.input;
   if (Array.isArray(content)) return content.map((part) => (typeof part?.text === "string" ? part.text : "")).join(" ");
   return typeof content === "string" ? content : null;
 }

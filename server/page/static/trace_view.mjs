@@ -18,12 +18,12 @@ export function TraceView({ trace, actions, isAsked = false, level = 2 }) {
   const [until, setUntil] = useState(null);
   const [selected, setSelected] = useState(null);
   const duration = useMemo(() => findDuration(trace), [trace]);
-  const whole = useMemo(() => fold(trace), [trace]);
+  const latest = useMemo(() => fold(trace), [trace]);
   const moment = useClock(trace, duration) ?? until;
-  const model = useMemo(() => (moment === null ? whole : keepColours(fold(trace, moment), whole)), [trace, moment]);
+  const model = useMemo(() => (moment === null ? latest : keepColours(fold(trace, moment), latest)), [trace, moment]);
   const shown = model.byIndex.has(selected) ? selected : (model.path.at(-1) ?? null);
   const node = model.byIndex.get(shown);
-  const canReplay = whole.isOver && duration > 0;
+  const canReplay = latest.isOver && duration > 0;
   return html`
     <article class="trace" aria-label=${`Search ${model.id}`}>
       <${Head} model=${isAsked ? { ...model, question: null } : model} actions=${actions} level=${level} />
@@ -31,7 +31,7 @@ export function TraceView({ trace, actions, isAsked = false, level = 2 }) {
       <div class="parts">
         <div class="drawing">
           <${Tree} model=${model} selected=${shown} onSelect=${setSelected} level=${level + 1} />
-          <${Votes} model=${model} whole=${whole} selected=${shown} onSelect=${setSelected} level=${level + 1} />
+          <${Votes} model=${model} latest=${latest} selected=${shown} onSelect=${setSelected} level=${level + 1} />
           <${Lanes} model=${model} total=${Math.max(duration, model.seconds)} selected=${shown} onSelect=${setSelected} level=${level + 1} />
         </div>
         <${Inspector} model=${model} node=${node} onSelect=${setSelected} level=${level + 1} />

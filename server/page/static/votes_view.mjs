@@ -7,14 +7,14 @@ import { weigh } from "./votes.mjs";
 
 const MAX_BARS = 8;
 
-export function Votes({ model, whole, selected, onSelect, level }) {
+export function Votes({ model, latest, selected, onSelect, level }) {
   const { votes } = model;
-  if (!whole.votes.classes.length || whole.votes.order.length < 2) return null;
-  const widest = Math.max(...whole.votes.classes.map((one) => one.weight), 1e-9);
+  if (!latest.votes.classes.length || latest.votes.order.length < 2) return null;
+  const widest = Math.max(...latest.votes.classes.map((one) => one.weight), 1e-9);
   const hidden = votes.classes.length - MAX_BARS;
   return html`
     <section class="panel votes">
-      <${`h${level}`}>${whole.votes.decides ? "Vote" : "Answers"} <small>${describeMark(model)}</small><//>
+      <${`h${level}`}>${latest.votes.decides ? "Vote" : "Answers"} <small>${describeMark(model)}</small><//>
       <ol class="bars">
         ${votes.classes.slice(0, MAX_BARS).map((one, rank) => html`<${Bar} one=${one} votes=${votes} widest=${widest} leads=${rank === 0} selected=${selected} onSelect=${onSelect} />`)}
         ${hidden > 0 && html`<li class="rest">and ${hidden} more answers</li>`}

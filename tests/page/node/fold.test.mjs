@@ -92,6 +92,18 @@ test("prompts count once, prefixes where they were decoded, and what was cached 
   assert.deepEqual([fold(trace).tokens.prompt, fold(trace).tokens.cached], [40 + 5 + 100, 16]);
 });
 
+test("the question is the user's last message, in any of the APIs", () => {
+  const parts = [{ type: "image_url" }, { type: "text", text: "Why?" }];
+  const requests = [
+    { messages: [{ role: "user", content: "What?" }, { role: "assistant", content: "x" }, { role: "user", content: parts }] },
+    { input: [{ role: "user", content: "Why?" }] },
+    { input: "Why?" },
+    { prompt: "Why?" },
+  ];
+  for (const request of requests) assert.equal(fold({ request, events: [] }).question.trim(), "Why?");
+  assert.equal(fold({ request: null, events: [] }).question, null);
+});
+
 test("nonsense from a file is passed over, and circles are broken", () => {
   const events = [null, 7, { kind: "decode" }, { kind: "decode", at: 1, index: -1 }, { kind: "constructor", at: 1 }, { kind: "vote", at: 1, index: 9 }];
   const circle = [decode(0, 1, { parent: 1 }), decode(1, 1, { parent: 0 }), decode(2, 1, { parent: 2 }), decode(3, 1, { parent: 99, tokens: "many" })];
