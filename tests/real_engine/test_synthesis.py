@@ -25,8 +25,7 @@ async def ask(pair: Pair, strategy: dict[str, object], **fields: object) -> tupl
 @pytest.mark.parametrize(
     "strategy",
     [
-        {"name": "self_consistency", "n": 3, "weights": "p_true"},
-        {"name": "best_of_n", "n": 2, "verifier": "judge"},
+        {"name": "self_consistency", "n": 2, "weights": "p_true"},
         {"name": "beam_search", "n": 2, "width": 2, "max_steps": 2, "verifier": "judge"},
         {"name": "budget_forcing", "waits": 1},
     ],
@@ -34,7 +33,7 @@ async def ask(pair: Pair, strategy: dict[str, object], **fields: object) -> tupl
 )
 async def test_a_trace_of_real_decodes_adds_up(pair, strategy):
     """Prefixes are cached by the engine, continued by token ids, and asked for verdicts."""
-    _, events = await ask(pair, strategy, max_tokens=32, seed=3)
+    _, events = await ask(pair, strategy, max_tokens=16, seed=3)
     decodes = [event for event in events if event["kind"] == "decode"]
     assert all(event["counted"] and event["cached_tokens"] is not None for event in decodes)
 
