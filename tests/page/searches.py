@@ -1,12 +1,18 @@
-"""Searches of every strategy over one scripted engine, for the page to draw."""
+"""Searches of every strategy over one scripted engine, for the page to draw, and their traces."""
 
 import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import Prompt, Sampling
+from tests.fakes.live_server import Live
+from tests.page.visitor import KEY
+
+HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 SLOWLY = "slowly"
 """A question with this word is answered at PACE."""
@@ -67,3 +73,20 @@ def judge(prompt: Prompt) -> Mapping[str, float]:
     text = read_question(prompt) + "".join(segment.text for segment in prompt.segments)
     yes = 0.05 + 0.9 * hashlib.sha256(text.encode()).digest()[0] / 255
     return {"Yes": math.log(yes), "No": math.log(1 - yes)}
+
+
+def search(
+    server: Live, name: str, question: str = "What is 13 + 29?", request_id: str = "", **options: object
+) -> httpx.Response:
+    """Run a search with its id, by default the strategy's name; returns its response."""
+    headers = {**HEADERS, "X-Request-Id": request_id or name}
+    messages = [{"role": "user", "content": question}]
+    return server.ask(60, headers, messages=messages, strategy={"name": name, **options}, seed=1, cache="no-store")
+
+
+def fetch_trace(server: Live, request_id: str) -> dict[str, Any]:
+    return httpx.get(f"{server.url}/v1/traces/{request_id}", headers=HEADERS).json()
+
+
+def count_decodes(trace: dict[str, Any]) -> int:
+    return sum(event["kind"] == "decode" for event in trace["events"])

@@ -8,14 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.live_server import Live, eventually, live
-from tests.page.searches import HOSTILE, HOSTILELY, SEARCHES, SLOWLY, build_engine
+from tests.fakes.live_server import eventually, live
+from tests.page.searches import HOSTILE, HOSTILELY, SEARCHES, SLOWLY, build_engine, count_decodes, fetch_trace, search
 from tests.page.tools import open_browser
 from tests.page.visitor import KEY, NARROW, WIDE, visit
 from tests.server.sandbox.backends import unavailable_reason
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +31,6 @@ def browser(server):
     """After the server: Playwright's event loop runs in this thread, and the check of the sandbox needs its own."""
     with open_browser() as running:
         yield running
-
-
-def search(server: Live, name: str, question: str = "What is 13 + 29?", request_id: str = "", **options: object):
-    """Run a search with its id, by default the strategy's name; returns its response."""
-    headers = {**HEADERS, "X-Request-Id": request_id or name}
-    messages = [{"role": "user", "content": question}]
-    return server.ask(60, headers, messages=messages, strategy={"name": name, **options}, seed=1, cache="no-store")
-
-
-def fetch_trace(server: Live, request_id: str) -> dict:
-    return httpx.get(f"{server.url}/v1/traces/{request_id}", headers=HEADERS).json()
-
-
-def count_decodes(trace: dict) -> int:
-    return sum(event["kind"] == "decode" for event in trace["events"])
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +90,9 @@ def test_running_search_grows_and_answers_when_asked(browser, server):
         tab.wait_for_nodes(seen + 2)
         tab.page.get_by_role("button", name="Answer now").click()
         tab.page.locator(".head .state", has_text="asked").wait_for()
-        client.join(10)
+        client.join(20)
         assert answers[0].json()["cogitate"]["stopped"] == "asked"
-        eventually(lambda: tab.nodes.count() == count_decodes(fetch_trace(server, "grows")))
+        eventually(lambda: tab.nodes.count() == count_decodes(fetch_trace(server, "grows")), seconds=20)
         assert tab.page.locator(".node.aborted").count() > 0
 
 
@@ -117,11 +101,11 @@ def test_running_search_is_cancelled(browser, server):
     arguments = ("self_consistency", f"Take it {SLOWLY}.", "ends")
     client = threading.Thread(target=lambda: search(server, *arguments, **options))
     client.start()
-    eventually(lambda: fetch_trace(server, "ends").get("status") == "running")
+    eventually(lambda: fetch_trace(server, "ends").get("status") == "running", seconds=20)
     with visit(browser, server.url) as tab:
         tab.open("#/watch/ends")
         tab.page.get_by_role("button", name="Cancel").click()
-        client.join(10)
+        client.join(20)
         tab.page.get_by_role("button", name="Save JSON").wait_for()
         assert not client.is_alive() and "without an answer" in tab.page.locator(".why").inner_text()
 

@@ -50,7 +50,7 @@ class Visitor:
 def visit(browser: "Browser", url: str, *, width: int = WIDE, key: bool = True, **options: Any) -> Iterator[Visitor]:
     """Open a tab until the context ends. `key`: whether the tab has the API key already."""
     context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     if key:
         context.add_init_script(f"sessionStorage.setItem('cogitate.key', '{KEY}')")
     visitor = Visitor(context, context.new_page(), url)
