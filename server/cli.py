@@ -89,15 +89,11 @@ def build_parser() -> Parser:
     )
     eval_flags.add_flags(evaluation)
     add_key_commands(commands.add_parser("keys", help="create, list and revoke API keys"))
-    checking = commands.add_parser(
-        "audit",
-        help="recompute the bill, the vote and the choice of a trace",
-        description=audit.DESCRIPTION,
-        epilog=audit.EXAMPLES,
-        formatter_class=raw,
+    add_audit_command(
+        commands.add_parser(
+            "audit", help="recompute a trace", description=audit.DESCRIPTION, epilog=audit.EXAMPLES, formatter_class=raw
+        )
     )
-    trace = checking.add_argument("trace", metavar="TRACE.json", help="a trace; `-`: the standard input")
-    complete_path(trace, Path)
     completion = commands.add_parser(
         "completion",
         help="complete flags in a shell",
@@ -126,6 +122,12 @@ def add_key_commands(parser: argparse.ArgumentParser) -> None:
             help="the keys file; `new` creates it if it is missing (default: $COGITATE_API_KEYS_FILE)",
         )
         complete_path(file, Path)
+
+
+def add_audit_command(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument of `audit`."""
+    file = parser.add_argument("trace", metavar="TRACE.json", help="a trace; `-`: the standard input")
+    complete_path(file, Path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -115,28 +115,25 @@ class Session:
             sampling = self._bind(sampling, index if branch is None else branch, grant.tokens)
             early = None if branch is None else self.early.take(branch, prompt, sampling)
             start = self._record.start(index, role, prompt, parent=prompt.parent, seed=sampling.seed, early=early)
-            if early:
-                self.early.assign(early, index)
 
             def on_abort(partial: Completion) -> None:
                 grant.used = partial.completion_tokens if partial.tokens_known else grant.tokens or 0
                 self._record.end(start, partial, is_aborted=True)
 
             try:
-                on_text = self._show if visible else None
-                made = await (
-                    early.finish(on_abort)
-                    if early
-                    else self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
-                )
+                if early:
+                    self.early.assign(early, index)
+                    made = await early.finish(on_abort)
+                else:
+                    on_text = self._show if visible else None
+                    made = await self.engine.generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
             except SampleFailed as failure:
                 self.trace.emit(Failed(index, role, str(failure), prompt.model, failure.span))
                 raise
             completion = self._record.end(start, made)
             grant.used = completion.completion_tokens
         self.budget.interrupt.check()
-        if grant.is_binding and completion.finish == "length":
-            self.budget.is_short = True
+        self.budget.is_short |= grant.is_binding and completion.finish == "length"
         return completion
 
     def start_early(self, branch: str, prompt: Prompt, sampling: Sampling, on_end: Callable[[], object]) -> None:
