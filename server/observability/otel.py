@@ -6,7 +6,6 @@ SDK's own `start_span` chooses ids itself, so that ended spans are built here an
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,11 +36,20 @@ from cogitate.server.config.telemetry import SERVICE_NAME
 from cogitate.server.errors import format_traceback
 from cogitate.server.observability.request_span import RequestSpan
 from cogitate.server.observability.span_queue import BoundedProcessor, Count
-from cogitate.server.observability.span_record import Attributes, SpanEvent, SpanLink, SpanRecord, TraceContext
+from cogitate.server.observability.span_record import (
+    Attributes,
+    SpanEvent,
+    SpanLink,
+    SpanRecord,
+    TraceContext,
+    new_trace_id,
+)
 
 log = logging.getLogger("cogitate.tracing")
 CLOSE_SECONDS = 3.0
 """How long spans are delivered at shutdown; what then remains is lost."""
+DEFAULT_LIMITS = 128
+"""Attributes of a span."""
 MAX_PENDING = 512
 """Searches whose spans wait to be computed."""
 RANDOM_FLAG = 2
@@ -76,7 +84,7 @@ class Tracing:
         """Begin the server span of a request, whose parent is that of its headers."""
         context = PROPAGATOR.extract(read_trace_headers(scope))
         parent = get_current_span(context).get_span_context()
-        trace_id = parent.trace_id if parent.is_valid else new_id(16)
+        trace_id = parent.trace_id if parent.is_valid else new_trace_id()
         result = self._sampler.should_sample(context, trace_id, name, SpanKind.SERVER, attributes)
         is_random = parent.trace_flags & RANDOM_FLAG if parent.is_valid else RANDOM_FLAG
         state = result.trace_state.to_header() if result.trace_state else ""
@@ -144,9 +152,15 @@ class Tracing:
         self._thread.shutdown()
         self._provider.shutdown()
 
-    def _bound(self, attributes: Attributes) -> BoundedAttributes:
+    def _bound(self, attributes: Attributes) -> Attributes:
+        """Apply the operator's limits. The defaults are beyond what any of our spans has."""
         limits = self._limits
-        return BoundedAttributes(limits.max_span_attributes, attributes, True, limits.max_span_attribute_length)
+        if limits.max_span_attributes == DEFAULT_LIMITS and limits.max_span_attribute_length is None:
+            return attributes
+        bounded: Attributes = BoundedAttributes(
+            limits.max_span_attributes, attributes, True, limits.max_span_attribute_length
+        )
+        return bounded
 
     def _to_event(self, event: SpanEvent) -> Event:
         return Event(event.name, self._bound(event.attributes), event.at)
@@ -202,8 +216,3 @@ def read_trace_headers(scope: Scope) -> dict[str, str]:
         return {}
     state = {"tracestate": b",".join(states).decode("latin-1")} if states else {}
     return {"traceparent": parents[0].decode("latin-1"), **state}
-
-
-def new_id(size: int) -> int:
-    """Return a random id of so many bytes; 0 is none."""
-    return int.from_bytes(os.urandom(size)) or 1

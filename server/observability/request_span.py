@@ -1,6 +1,5 @@
 """The server span of one request, from its first byte to its last."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -19,6 +18,7 @@ from cogitate.server.observability.span_record import (
     SpanWriter,
     TraceContext,
     Value,
+    new_span_id,
 )
 from cogitate.server.planning.plan import Plan
 
@@ -48,7 +48,7 @@ class RequestSpan:
     start: int
     """Unix time in nanoseconds."""
     attributes: dict[str, Value]
-    id: int = field(default_factory=lambda: new_span_id())
+    id: int = field(default_factory=new_span_id)
     error: str | None = None
     _began: float = field(default_factory=time.monotonic)
     _end: int = 0
@@ -152,10 +152,6 @@ class RequestSpan:
 
 CURRENT_SPAN: ContextVar[RequestSpan | None] = ContextVar("current_span", default=None)
 """That of the request that the current task works for; None where it is not traced."""
-
-
-def new_span_id() -> int:
-    return int.from_bytes(os.urandom(8)) or 1
 
 
 def parse_object(body: bytes) -> Mapping[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cogitate.server.observability import semconv
-from cogitate.server.observability.request_span import NANOSECONDS, RequestSpan, new_span_id
+from cogitate.server.observability.request_span import NANOSECONDS, RequestSpan
 from cogitate.server.observability.span_content import ContentWriter
-from cogitate.server.observability.span_record import SpanEvent, SpanLink, SpanRecord, Value
+from cogitate.server.observability.span_record import SpanEvent, SpanLink, SpanRecord, Value, new_span_id
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies.core.event_log import Entry
 from cogitate.strategies.core.stock import count_reused

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from cogitate.server.engine.trace_headers import TRACE_HEADERS
-from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan, new_span_id
+from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
+from cogitate.server.observability.span_record import new_span_id
 from cogitate.strategies.core.ports import Engine, OnAbort, OnText, SampleFailed
 from cogitate.strategies.core.types import Completion, Prompt, Sampling
 
