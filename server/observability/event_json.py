@@ -101,17 +101,21 @@ def _list_fields(event: Event, model: str, *, text: bool) -> Any:  # noqa: ANN40
 
 
 def _list_election_fields(election: Election[Outcome] | None) -> dict[str, object]:
-    electorate = [
+    electorate = election.electorate if election else ()
+    is_by_merit = election is not None and (
+        election.rule == "merit" or (election.rule == "votes" and not any(outcome.answer for outcome in electorate))
+    )
+    rows = [
         {
             "index": outcome.completion.index,
             "score": outcome.score,
-            "complete": completeness(outcome),
+            "complete": completeness(outcome) if is_by_merit else None,  # it reads the text
             "logprob": outcome.completion.mean_logprob,
             "characters": len(outcome.completion.text),
         }
-        for outcome in (election.electorate if election else ())
+        for outcome in electorate
     ]
-    return {"rule": election.rule if election else None, "electorate": electorate}
+    return {"rule": election.rule if election else None, "electorate": rows}
 
 
 def _list_outcome_fields(outcome: Outcome) -> dict[str, object]:

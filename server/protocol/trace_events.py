@@ -121,8 +121,8 @@ class ElectorFields(TypedDict):
     index: int
     score: float | None
     """The verifier's, or the mean of the others' where that was lost."""
-    complete: int
-    """3: it has an answer; 2: it ended by itself; 1: it was cut off; 0: it has no text."""
+    complete: int | None
+    """3: it has an answer; 2: it ended by itself; 1: it was cut off; 0: it has no text; null: not by merit."""
     logprob: float | None
     """Of a solution in steps: that of all of them."""
     characters: int

@@ -34,7 +34,7 @@ def check_choice(record: Record, report: Report) -> None:
     check_solutions(record, end["electorate"], report)
     expected = RULES[end["rule"]](record, end, report)
     if expected is not None:
-        report.compare(f"chosen by {end['rule'] or 'want of others'}", end["index"], expected)
+        report.compare(f"chosen ({end['rule'] or 'no others'})", end["index"], expected)
 
 
 def choose_by_votes(record: Record, end: Event, report: Report) -> int:

@@ -90,7 +90,7 @@ def test_a_trace_adds_up(form, limits):
 def test_the_audit_chooses_by_itself(form):
     """Only the choice by the model's own verdicts cannot be made again."""
     report = audit_session(*search(form))
-    chooses = any(line.startswith("chosen by") for line in report.checked)
+    chooses = any(line.startswith("chosen (") for line in report.checked)
     assert chooses == (form != "selection")
 
 

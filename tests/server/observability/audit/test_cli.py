@@ -29,7 +29,7 @@ def test_a_trace_that_adds_up_ends_with_status_0(tmp_path, trace, capsys):
     assert run(write(tmp_path, trace)) == 0
     printed = capsys.readouterr().out
     assert "of self_consistency, completed" in printed and "same       completion_tokens" in printed
-    assert "same       chosen by votes " in printed and "DIFFERENT" not in printed
+    assert "same       chosen (votes) " in printed and "DIFFERENT" not in printed
 
 
 def test_a_difference_is_printed_and_ends_with_status_1(tmp_path, trace, capsys):
