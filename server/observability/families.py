@@ -1,11 +1,23 @@
 """The families of our own metrics, by name, with their labels and buckets."""
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 QUEUE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARE_BUCKETS = tuple(share / 10 for share in range(1, 11))
+
+
+class OwnRegistry(CollectorRegistry):
+    """Leaves out when each series was created: a quarter of all lines, and Prometheus has no use for them."""
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 class Families:
@@ -52,7 +64,8 @@ class Families:
         return Counter(f"cogitate_{name}", text, labels, registry=self._registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"cogitate_{name}", text, labels, registry=self._registry)
+        # With several processes under `vllm serve`, one series and not one a process.
+        return Gauge(f"cogitate_{name}", text, labels, registry=self._registry, multiprocess_mode="max")
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"cogitate_{name}", text, ["strategy"], buckets=buckets, registry=self._registry)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from cogitate.server.errors import REASONS
-from cogitate.server.observability.families import Families
+from cogitate.server.observability.families import Families, OwnRegistry
 from cogitate.server.observability.server_state import StateCollector
 from cogitate.server.observability.token_counts import TokenCounts, count_decision, count_search
 from cogitate.server.planning.plan import Plan
@@ -50,7 +50,7 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
+        self.registry = registry or OwnRegistry()
         self.families = Families(self.registry)
         self.state = StateCollector()
         """Its `read` is set by whoever has the state."""

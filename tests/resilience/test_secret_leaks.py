@@ -69,6 +69,7 @@ def run_server_with_secrets(level: str, folder: Path) -> Iterator[tuple[RedisSer
         redis.do("CONFIG", "SET", "requirepass", PASSWORD)
         url = redis.url.replace("redis://", f"redis://:{PASSWORD}@")
         flags = ("--redis-url", url, "--cache-secret-file", str(write_secret(secrets)), "--log-level", level)
+        flags += ("--log-format", "json") if level == "debug" else ()
         yield redis, stack.enter_context(Server(flags=flags, keys=FILE))
 
 

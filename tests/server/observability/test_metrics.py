@@ -67,6 +67,13 @@ def test_counters_with_known_labels_are_zero_before_the_first_request():
         assert {"self_consistency", "auto"} <= {sample.labels["strategy"] for sample in samples}
 
 
+def test_lines_that_prometheus_has_no_use_for_are_left_out():
+    text = Metrics().exposition().decode()
+    assert "cogitate_refused_total" in text and not [
+        line for line in text.splitlines() if "cogitate" in line and "_created" in line
+    ]
+
+
 def test_requests_are_zero_for_every_endpoint_and_strategy_before_the_first():
     metrics = Metrics()
     metrics.create_request_series([*list_paths(), "other"])
