@@ -1,8 +1,8 @@
 // What each of several strategies answered and cost.
 
 import { fold } from "./fold.mjs";
-import { html } from "./html.mjs";
-import { breakName, formatCount, formatPercent, formatSeconds, shorten } from "./text.mjs";
+import { breakName, html } from "./html.mjs";
+import { formatCount, formatPercent, formatSeconds, shorten } from "./text.mjs";
 
 export function Comparison({ runs }) {
   const rows = runs.map((run) => ({ run, model: run.trace && fold(run.trace) }));
@@ -12,7 +12,7 @@ export function Comparison({ runs }) {
       <table class="comparison">
         <caption>Side by side</caption>
         <thead>
-          <tr><th>strategy</th><th>answer</th><th class="number wide">agreement</th><th class="number">tokens</th><th class="meter" aria-hidden="true"></th><th class="number">depth</th><th class="number">time</th></tr>
+          <tr><th>strategy</th><th>answer</th><th class="number wide">agreement</th><th class="number">decoded</th><th class="meter" aria-hidden="true"></th><th class="number">depth</th><th class="number">time</th></tr>
         </thead>
         <tbody>
           ${rows.map(({ run, model }) => html`<${Row} run=${run} model=${model} most=${most} />`)}

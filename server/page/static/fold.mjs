@@ -4,6 +4,7 @@
 // file that anybody wrote.
 
 import { countTokens, estimateAll } from "./cost.mjs";
+import { findSolutions, withdrawVotes } from "./solutions.mjs";
 import { countVotes } from "./votes.mjs";
 
 export const CANDIDATE_ROLES = new Set(["candidate", "step"]);
@@ -79,7 +80,7 @@ const EVENTS = {
   },
   end(state, event) {
     const [agreement, score] = [toNumber(event.agreement), toNumber(event.score)];
-    state.end = { at: event.at, index: event.index, answer: toText(event.answer), agreement, score, stopped: toText(event.stopped) };
+    state.end = { at: event.at, index: event.index, answer: toText(event.answer), agreement, score, stopped: toText(event.stopped), electorate: toElectorate(event.electorate) };
   },
 };
 
@@ -111,6 +112,8 @@ export function fold(trace, until = Infinity) {
     count,
   };
   model.path = findPath(model);
+  model.solutions = findSolutions(model);
+  withdrawVotes(model);
   model.votes = countVotes(model);
   model.tokens = countTokens(model);
   model.estimate = estimateAll(model);
@@ -214,6 +217,12 @@ function isIndex(value) {
 
 function toNumber(value) {
   return isNumber(value) ? value : null;
+}
+
+/** The indices of those among which the strategy chose; null where the trace does not tell. */
+function toElectorate(rows) {
+  const indices = Array.isArray(rows) ? rows.map((row) => row?.index).filter(isIndex) : [];
+  return indices.length ? new Set(indices) : null;
 }
 
 function toText(value) {

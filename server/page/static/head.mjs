@@ -1,8 +1,10 @@
 // The head line: the answer, why it is the answer, and what it cost.
 
 import { html } from "./html.mjs";
-import { explain, formatCount, formatPercent, formatSeconds, shorten } from "./text.mjs";
+import { explain } from "./explain.mjs";
 import { isCandidate } from "./fold.mjs";
+import { isStepwise } from "./solutions.mjs";
+import { describeFinished, formatCount, formatPercent, formatSeconds, shorten } from "./text.mjs";
 
 export function Head({ model, actions, level }) {
   const { end, leaders, isOver, status, strategy } = model;
@@ -43,22 +45,22 @@ function describeOptions({ options }) {
 }
 
 function Figures({ model }) {
-  const { tokens, nodes, end, leaders, estimate, seconds } = model;
-  const ended = nodes.filter((node) => isCandidate(node) && node.state === "done");
-  const name = ended.some((node) => node.role === "step") ? "steps" : "candidates";
+  const { tokens, nodes, end, leaders, estimate, seconds, isOver, solutions } = model;
+  const name = isStepwise(model) ? "steps" : "candidates";
   const agreement = end?.agreement ?? leaders.at(-1)?.agreement;
   return html`
     <dl class="figures">
       <${Figure} name="agreement" value=${formatPercent(agreement)} />
-      <${Figure} name="kept" value=${formatCount(tokens.kept)} unit="tokens" note="decoded to the end, chosen or not" />
+      <${Figure} name="finished" value=${formatCount(tokens.kept)} unit="tokens" note="decoded to the end, chosen or not" />
       <${Figure} name="aborted" value=${formatCount(tokens.aborted)} unit="tokens" note="in decodes that were stopped" />
       <${Figure} name="verdicts" value=${formatCount(tokens.verifier)} unit="tokens" note="decoded for verdicts, or read by a reward model" />
       <${Figure} name="prompt" value=${formatCount(tokens.prompt)} unit="tokens" note="each distinct prompt once" />
       <${Figure} name="cached" value=${formatCount(tokens.cached)} unit="of prompt" note="from the engine's prefix cache" />
       <${Figure} name="depth" value=${formatCount(tokens.depth)} unit="tokens" note="decoded one after another: the latency in tokens" />
-      <${Figure} name=${name} value=${formatCount(ended.length)} note="that ran to their end" />
+      <${Figure} name=${name} value=${describeFinished(nodes.filter(isCandidate), isOver)} note="finished: ran to their end" />
+      ${solutions && html`<${Figure} name="solutions" value=${formatCount(solutions.list.length)} note="complete, from the first step to the last" />`}
       <${Figure} name="time" value=${formatSeconds(seconds)} />
-      ${estimate && html`<${Figure} name=${`all ${estimate.n} (estimate)`} value=${`≈ ${formatCount(estimate.tokens)}`} unit="tokens" note="those that ran, and the mean for the rest" />`}
+      ${estimate && html`<${Figure} name=${`all ${estimate.n} (estimate)`} value=${formatCount(estimate.tokens)} unit="tokens" note="those that ran, and the mean for the rest" />`}
       ${tokens.uncounted > 0 && html`<${Figure} name="uncounted" value=${tokens.uncounted} unit="decodes" note="the engine did not report their tokens" />`}
       ${tokens.reused > 0 && html`<${Figure} name="reused" value=${formatCount(tokens.reused)} unit="tokens" note="of an earlier search's samples: not paid again" />`}
     </dl>

@@ -17,3 +17,10 @@ export function useWidth() {
   }, []);
   return [ref, width];
 }
+
+/** A name that a narrow column may break after its underscores. */
+export function breakName(name) {
+  return String(name)
+    .split(/(?<=_)/)
+    .flatMap((part, at) => (at ? [html`<wbr />`, part] : [part]));
+}

@@ -4,7 +4,7 @@ import { colourNode, usesScores } from "./colour.mjs";
 import { html, useWidth } from "./html.mjs";
 import { findNeighbour, layOut } from "./layout.mjs";
 import { Legend } from "./legend.mjs";
-import { describeNode, formatPercent, plural, shorten } from "./text.mjs";
+import { describeNode, describeProgress, formatPercent, shorten } from "./text.mjs";
 import { useMemo } from "./vendor/preact/hooks.mjs";
 
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
@@ -29,7 +29,7 @@ export function Tree({ model, selected, onSelect, level }) {
   };
   return html`
     <section class="panel tree">
-      <${`h${level}`}>${layout.kind === "tree" ? "Search" : "Candidates by answer"} <small>${plural(model.nodes.length, "decode")}</small><//>
+      <${`h${level}`}>${layout.kind === "tree" ? "Search" : "Candidates by answer"} <small>${describeProgress(model.nodes, model.isOver)}</small><//>
       <${Legend} model=${model} byScore=${byScore} kind=${layout.kind} />
       <div class="scroll" ref=${ref}>
         <svg width=${Math.max(layout.width, 1)} height=${Math.max(layout.height, 24)} role="tree" aria-label="Decodes of the search; arrow keys move"

@@ -47,8 +47,7 @@ function describeMark({ votes, options, end }) {
   if (!votes.decides) return end ? "as read; they are not counted" : "as read so far";
   if (!votes.mark) return end ? "" : "so far";
   const limit = Number.isInteger(options.n) ? ` of at most ${options.n}` : "";
-  const rule = options.stop_rule ? ` by stop rule ${options.stop_rule}` : "";
-  return `decided after ${votes.order.length}${limit}${rule}`;
+  return `decided after ${votes.order.length}${limit}`;
 }
 
 /** Votes in the order in which they came, then the line, then the candidates that no longer counted. */

@@ -2,9 +2,9 @@
 
 import { answerNow, cancel, listTraces, watchTrace } from "./api.mjs";
 import { isFinal } from "./fold.mjs";
-import { html } from "./html.mjs";
+import { breakName, html } from "./html.mjs";
 import { SaveButtons } from "./save.mjs";
-import { breakName, formatCount, shorten } from "./text.mjs";
+import { formatCount, shorten } from "./text.mjs";
 import { TraceView } from "./trace_view.mjs";
 import { useEffect, useState } from "./vendor/preact/hooks.mjs";
 
@@ -93,7 +93,7 @@ function Table({ traces, current }) {
   return html`
     <div class="scroll"><table>
       <thead>
-        <tr><th>search</th><th>strategy</th><th>answer</th><th class="number">tokens</th><th>status</th></tr>
+        <tr><th>search</th><th>strategy</th><th>answer</th><th class="number">decoded tokens</th><th class="number">prompt tokens</th><th>status</th></tr>
       </thead>
       <tbody>
         ${traces.map(
@@ -102,6 +102,7 @@ function Table({ traces, current }) {
             <td>${breakName(trace.strategy?.name ?? "none")}</td>
             <td>${shorten(trace.answer ?? "", 48)}</td>
             <td class="number">${formatCount(trace.usage?.completion_tokens)}</td>
+            <td class="number">${formatCount(trace.usage?.prompt_tokens)}</td>
             <td><span class=${`state ${trace.status}`}>${trace.stopped ?? trace.status}</span></td>
           </tr>`,
         )}

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { fold } from "../../../server/page/static/fold.mjs";
-import { explain } from "../../../server/page/static/text.mjs";
+import { explain } from "../../../server/page/static/explain.mjs";
+import { describeFinished, describeProgress } from "../../../server/page/static/text.mjs";
 import { build, decode, end, start, vote } from "./traces.mjs";
 
 const VOTE = build({ name: "self_consistency", n: 8, stop_rule: "certain" }, [
@@ -42,7 +43,7 @@ test("the estimate is what ran, and the mean for what was aborted or never start
 
 test("a vote that abstains is one of the votes that the agreement is a share of", () => {
   const events = [decode(0, 1), vote(0, 1, "7", 0), decode(1, 1), vote(1, 1, null, null), end(0, 2, { answer: "7", agreement: 0.5 })];
-  assert.match(explain(fold(build({ name: "self_consistency", n: 2 }, events)))[0], /^1 of 2 votes agreed, 1 abstained;/);
+  assert.match(explain(fold(build({ name: "self_consistency", n: 2 }, events)))[0], /^1 of 2 votes agreed, 1 abstained\. Every candidate ran to its end\.$/);
 });
 
 test("a candidate whose turn never came is one of those that the estimate adds", () => {
@@ -51,9 +52,63 @@ test("a candidate whose turn never came is one of those that the estimate adds",
 });
 
 test("the head line says why and what it cost", () => {
-  const text = explain(fold(VOTE)).join(" ");
-  assert.match(text, /2 of 3 votes agreed; the stop rule certain decided after 3 of at most 8/);
-  assert.match(text, /65 tokens in 4 decodes .* about 160 \(estimate\)/);
+  assert.deepEqual(explain(fold(VOTE)), [
+    "2 of 3 votes agreed. Stopped early: 42 could no longer be overtaken (rule certain).",
+    "65 decoded + 40 prompt tokens in 4 decodes and 3.10 s; 5 of the decoded in 1 that was aborted; " +
+      "waiting for all 8 would have cost about 160 tokens: 95 saved (59 %).",
+  ]);
+});
+
+test("each stop rule has its words, with the confidence that was enough", () => {
+  const why = (options, events = []) => explain(fold({ ...VOTE, strategy: { ...VOTE.strategy, confidence: 0.9, window: 3, ...options }, events: [...events, ...VOTE.events] }))[0];
+  assert.match(why({ stop_rule: "predictive" }), /42 was at least 90 % likely to win the vote of 8 \(rule predictive\)/);
+  assert.match(why({ stop_rule: "predictive", confidence: 0.99 }, [{ kind: "shed", at: 0, confidence: 0.9 }]), /at least 90 % likely/);
+  assert.match(why({ stop_rule: "beta" }), /42 was at least 90 % likely to be the model's most frequent answer \(rule beta\)/);
+  assert.match(why({ stop_rule: "windows" }), /3 answers in a row were 42 \(rule windows\)/);
+  assert.match(why({ stop_rule: "consensus" }), /42 had at least 90 % of the weight \(rule consensus\)/);
+});
+
+const verdict = (index, score) => ({ kind: "verdict", at: 3, index, verifier: "judge", score });
+const elect = (...indices) => indices.map((index) => ({ index }));
+
+test("the best of n has its rivals beside it, also that of another answer", () => {
+  const events = [0, 1, 2].flatMap((index) => [decode(index, 1), vote(index, 1, index === 2 ? "42" : "41", index === 2 ? 2 : 0, null), verdict(index, 0.9 - index / 10)]);
+  const trace = build({ name: "best_of_n", n: 3 }, [...events, end(0, 4, { answer: "41", score: 0.9, electorate: elect(0, 1, 2) })]);
+  assert.equal(explain(fold(trace))[0], "Score 0.9 by judge, the highest of 3; next 0.8 (41), best of 42: 0.7.");
+});
+
+test("one candidate is not every candidate", () => {
+  assert.deepEqual(explain(fold(build({ name: "chain_of_thought" }, [decode(0, 1), end(0, 1, { answer: "7" })]))), ["10 decoded + 40 prompt tokens in 1 decode and 1.00 s."]);
+});
+
+const STEPS = build({ name: "beam_search", n: 2 }, [
+  ...[0, 1].map((index) => start(index, 0, { role: "step" })),
+  ...[0, 1].flatMap((index) => [decode(index, 1, { role: "step" }), verdict(index, 0.5)]),
+  vote(0, 1, null, null),
+  ...[2, 3, 4].flatMap((index) => [decode(index, 2, { role: "step", parent: 0 }), verdict(index, index / 10)]),
+  vote(3, 3, "7", 3), vote(4, 3, null, null),
+  end(4, 4, { answer: "7", score: 0.4, electorate: elect(3, 4) }),
+]);
+
+test("a step-wise search has solutions, and steps that were dropped", () => {
+  const model = fold(STEPS);
+  assert.deepEqual([model.solutions.list.map((node) => node.index), model.solutions.dropped], [[3, 4], 2]);
+  assert.equal(explain(model)[0], "Highest score of 2 complete solutions, 0.4 by judge (next 0.3). 2 steps were dropped on the way.");
+});
+
+test("a step that is not asked for its answer does not abstain, and a solution without one does", () => {
+  const model = fold(STEPS);
+  assert.deepEqual(model.votes.order.map((node) => node.index), [3, 4]);
+  assert.equal(model.byIndex.get(0).vote, null);
+  assert.deepEqual(model.votes.abstaining.map((node) => node.index), [4]);
+});
+
+test("counts of a moment are of what is done and what runs, and of the end of what finished", () => {
+  const [early, late] = [fold(VOTE, 1.5), fold(VOTE)];
+  assert.equal(describeProgress(early.nodes, early.isOver), "1 done, 3 running");
+  assert.equal(describeFinished(early.nodes, early.isOver), "1 done, 3 running");
+  assert.equal(describeProgress(late.nodes, late.isOver), "4 decodes");
+  assert.equal(describeFinished(late.nodes, late.isOver), "3 finished of 4 started");
 });
 
 test("a chosen step's path leads to its root", () => {
