@@ -134,6 +134,7 @@ def test_vllms_spans_are_below_those_of_our_decodes(servers):
     assert {span.service for span in spans} == {"cogitate"}
     for span in vllms:
         above = decodes[span.parent]
+        assert above.start - 2_000_000 <= span.start <= span.end <= above.end + 2_000_000, "within 2 ms of the clocks"
         assert span.attributes["gen_ai.usage.completion_tokens"] == above.attributes["gen_ai.usage.output_tokens"]
         assert span.attributes["gen_ai.usage.prompt_tokens"] == above.attributes["gen_ai.usage.input_tokens"]
 

@@ -49,6 +49,8 @@ async def render(loaded: LoadedEngine, prompt: Prompt, fields: Mapping[str, Any]
     if isinstance(result, ErrorResponse):
         raise parse_error_response(result)
     (engine_input,) = result if prompt.raw is not None else result[1]
+    # Many decodes begin with this input, each at a time of its own: vLLM would count its latency from the rendering.
+    engine_input.pop("arrival_time", None)
     return RenderedPrompt(request, engine_input)
 
 
