@@ -39,7 +39,8 @@ INTRODUCTION = """\
 # Spans
 
 A trace of each kind, as a collector receives it from `cogitate serve` on the CPU build: the client's span is above, in
-its own service; `llm_request` is vLLM's own. Times are from the request's start.
+its own service; `llm_request` is vLLM's own. Times are from the request's start. The machine does other work too: they
+show an order, not a speed.
 
 ```
 python -m tests.bench.span_tree
