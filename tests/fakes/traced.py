@@ -18,6 +18,7 @@ from cogitate.server.observability.otel import Tracing
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedProver
+from tests.fakes.programs import InProcessPrograms
 
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "What is 6*7?"}]}
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -55,13 +56,14 @@ class Traced:
 
 @contextlib.asynccontextmanager
 async def traced(backend: Backend, *, content: bool = False, **settings: object) -> AsyncIterator[Traced]:
-    """Serve a backend with tracing. After the context all spans are in memory."""
+    """Serve a backend with tracing, and with programs in this process. After the context all spans are in memory."""
     telemetry = Telemetry(exporter_otlp_endpoint="http://127.0.0.1:9")
     service = Service(
         backend, MemoryCache(ttl=60), ScriptedProver(), Settings(**settings), Metrics(), telemetry=telemetry
     )
     app = create_app(service)
     await service.open()
+    service.settings, service.runner.programs = Settings(code_exec="bwrap", **settings), InProcessPrograms()
     assert service.tracing is not None
     await service.tracing.close()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

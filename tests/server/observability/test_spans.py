@@ -15,6 +15,7 @@ from tests.fakes.traced import CLIENT_SPAN, TRACE_ID, TRACEPARENT, Traced, trace
 from tests.fakes.upstream import Script
 from tests.server.engine.remote.fakes import eventually, remote_backend
 from tests.server.http.test_server_spans import find_parents
+from tests.strategies.test_program_aided import program
 
 ANSWERS = ["so it is \\boxed{42}", "so it is \\boxed{42}", "perhaps \\boxed{41}"]
 VOTE = {"name": "self_consistency", "n": 3, "stop_rule": "none"}
@@ -201,15 +202,21 @@ async def test_content_is_recorded_where_it_is_asked_for():
     assert find_events(span, "cogitate.vote")[0]["cogitate.answer"] == "42"
 
 
+async def test_programs_are_events_on_their_candidates_span():
+    async with traced(ScriptedBackend(ScriptedEngine([program("6 * 7")]))) as server:
+        await server.ask(strategy={"name": "program_aided", "n": 2, "stop_rule": "none"})
+    runs = [find_events(span, "cogitate.execution") for span in server.decodes]
+    assert [run["cogitate.execution.reason"] for (run,) in runs] == ["ok", "ok"]
+
+
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 async def test_spans_of_every_strategy_are_its_decodes_and_add_up_to_its_bill(strategy):
     verifier = ScriptedVerifier(lambda text: (0.5,))
     backend = ScriptedBackend(ScriptedEngine(ANSWERS), verifiers={"scripted": verifier})
-    async with traced(backend, code_exec="off") as server:
+    async with traced(backend) as server:
         options = {"verifier": "scripted"} if strategy in ("beam_search", "dvts", "particle_filter") else {}
         response = await server.ask(strategy={"name": strategy, **options}, max_tokens=64)
-        if response.status_code == 400:
-            pytest.skip(response.json()["error"]["message"])
+        assert response.status_code == 200, response.text
         decodes = await fetch_decodes(server, response)
     assert len(server.decodes) == len(decodes) > 0
     total = sum(span.attributes["gen_ai.usage.output_tokens"] for span in server.decodes)
