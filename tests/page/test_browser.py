@@ -85,6 +85,7 @@ def test_running_search_grows_and_answers_when_asked(browser, server):
         tab.open("#/watch")
         tab.page.get_by_role("link", name="grows").click()
         tab.wait_for_nodes(2)
+        assert tab.page.evaluate("document.activeElement.className") == "answer"
         seen = tab.nodes.count()
         assert tab.state == "running" and tab.page.locator(".node.running").count() > 0
         tab.wait_for_nodes(seen + 2)
@@ -143,7 +144,7 @@ def test_markup_of_a_candidate_stays_text_also_in_the_saved_file(browser, server
         assert tab.page.locator("pre.text").inner_text() == HOSTILE
         with tab.page.expect_download() as download:
             tab.page.get_by_role("button", name="Save HTML").click()
-        assert tab.page.title() == "Cogitate" and not tab.page.locator("img").count()
+        assert tab.page.title() == "42 · hostile · Cogitate" and not tab.page.locator("img").count()
         saved = tmp_path / "saved.html"
         download.value.save_as(saved)
     check_saved_file(browser, saved, nodes=2)
@@ -155,7 +156,7 @@ def check_saved_file(browser, saved: Path, nodes: int) -> None:
         tab.page.goto(saved.as_uri())
         tab.wait_for_nodes(nodes)
         assert tab.nodes.count() == nodes and tab.page.locator("pre.text").inner_text() == HOSTILE
-        assert tab.page.title() == "Cogitate: a search" and not tab.page.locator("img").count()
+        assert tab.page.title() == "42 · hostile · Cogitate" and not tab.page.locator("img").count()
         assert {each.partition(":")[0] for each in tab.requests} <= {"file", "data"}
 
 
@@ -176,6 +177,10 @@ def test_256_candidates_are_drawn_at_once_and_fit_a_phone(browser, server):
             }"""
         )
         assert milliseconds < 2000
+        tab.nodes.first.click()
+        assert tab.page.locator(".inspector").bounding_box()["y"] < 20
+        tab.page.get_by_role("button", name="back to the tree").click()
+        assert tab.nodes.first.evaluate("node => node === document.activeElement")
 
 
 def test_slider_shows_an_earlier_moment(browser, server):
@@ -190,6 +195,8 @@ def test_slider_shows_an_earlier_moment(browser, server):
         tab.page.get_by_role("button", name="Next event").click()
         slider.press("End")
         tab.wait_for_nodes(count)
+        tab.page.get_by_label("or a file").set_input_files({"name": "a.json", "mimeType": "text/plain", "buffer": b"{"})
+        assert "not JSON" in tab.page.get_by_role("alert").inner_text() and not tab.nodes.count()
 
 
 def test_arrow_keys_lead_through_the_tree_and_everything_has_a_name(browser, server):

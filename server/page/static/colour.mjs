@@ -11,7 +11,12 @@ export function usesScores({ nodes }) {
 export function colourNode(node, model, byScore) {
   if (byScore && node.score !== null) return `score-${stepOf(node.score)}`;
   if (!byScore && node.vote?.group != null) return colourClass(model.votes.byGroup.get(node.vote.group));
-  return "plain";
+  return byScore && isUnscored(node) ? "plain unscored" : "plain";
+}
+
+/** Whether this is one of the texts that have scores, and has none. */
+export function isUnscored(node) {
+  return node.state === "done" && node.score === null && (node.role === "candidate" || node.role === "step");
 }
 
 /** The answers that lead have a colour of their own. */
@@ -19,8 +24,9 @@ export function colourClass(one) {
   return one && one.rank < CLASS_COLOURS ? `class-${one.rank}` : "class-other";
 }
 
-/** Gives each answer, in an earlier moment of a search, the colour that it has at its end. */
-export function keepColours(model, latest) {
+/** Gives each answer, in an earlier moment of a search, the colour that it has at its end, and each root its place. */
+export function keepLook(model, latest) {
+  model.firstRoot = latest.firstRoot;
   for (const one of model.votes.classes) one.rank = latest.votes.byGroup.get(one.group)?.rank ?? one.rank;
   return model;
 }

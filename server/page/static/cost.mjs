@@ -43,6 +43,16 @@ function countPrompts(decodes) {
   return { prompt, cached };
 }
 
+/** The parts of a decode's prompt, which add up to it: decoded earlier in this search, shared with an earlier decode, and new. */
+export function splitPrompt(node, { nodes }) {
+  const fresh = Math.max(0, node.promptTokens - node.prefixTokens);
+  const group = nodes.filter((each) => each.isDecode && !each.reused && each.promptTokens !== null && each.prompt === node.prompt && each.model === node.model);
+  const first = group.reduce((earliest, each) => (each.started < earliest.started ? each : earliest), group[0] ?? node);
+  const base = Math.min(fresh, ...group.map((each) => Math.max(0, each.promptTokens - each.prefixTokens)));
+  const shared = first === node || node.prompt === null ? 0 : base;
+  return { earlier: node.promptTokens - fresh, shared, first, fresh: fresh - shared };
+}
+
 /**
  * An estimate of the tokens that all n candidates would have cost, run to their ends: those that ran, and for each that
  * was aborted or never started the mean of those that ended. Null where nothing was left out, or nothing is known.

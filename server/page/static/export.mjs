@@ -4,8 +4,8 @@ import { toInlineJson } from "./stream.mjs";
 
 /** What a saved trace is drawn with. */
 export const MODULES = [
-  "main.mjs", "app.mjs", "api.mjs", "ask_view.mjs", "ask_form.mjs", "colour.mjs", "comparison.mjs", "cost.mjs", "explain.mjs", "export.mjs", "fold.mjs", "head.mjs",
-  "html.mjs", "inspector.mjs", "lanes.mjs", "lanes_view.mjs", "layout.mjs", "legend.mjs", "options.mjs", "replay_view.mjs", "save.mjs", "slider.mjs", "solutions.mjs",
+  "main.mjs", "app.mjs", "api.mjs", "ask_view.mjs", "ask_form.mjs", "colour.mjs", "comparison.mjs", "cost.mjs", "explain.mjs", "export.mjs", "fold.mjs", "hatch.mjs", "head.mjs",
+  "html.mjs", "inspector.mjs", "lanes.mjs", "lanes_view.mjs", "layout.mjs", "legend.mjs", "list_view.mjs", "options.mjs", "replay_view.mjs", "save.mjs", "slider.mjs", "solutions.mjs",
   "stream.mjs", "text.mjs", "trace_view.mjs", "tree_view.mjs", "votes.mjs", "votes_view.mjs", "watch_view.mjs",
   "vendor/preact/preact.mjs", "vendor/preact/hooks.mjs", "vendor/htm/htm.mjs", "vendor/d3-hierarchy/d3-hierarchy.mjs",
 ];

@@ -112,6 +112,7 @@ export function fold(trace, until = Infinity) {
     count,
   };
   model.path = findPath(model);
+  model.firstRoot = state.end ? (model.path[0] ?? null) : null;
   model.solutions = findSolutions(model);
   withdrawVotes(model);
   model.votes = countVotes(model);

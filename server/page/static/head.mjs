@@ -20,7 +20,7 @@ export function Head({ model, actions, level }) {
         <div class="actions">${actions}</div>
       </div>
       ${model.question && html`<p class="asked">${shorten(model.question, 300)}</p>`}
-      <${`h${level}`} class="answer" aria-live="polite">
+      <${`h${level}`} class="answer" tabindex="-1" aria-live="polite">
         <span class=${`state ${isOver ? (status === "running" ? "completed" : status) : "running"}`}>
           ${isOver ? (end?.stopped ?? status) : "running"}
         </span>

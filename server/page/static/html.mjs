@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import htm from "./vendor/htm/htm.mjs";
-import { useLayoutEffect, useRef, useState } from "./vendor/preact/hooks.mjs";
+import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact/hooks.mjs";
 
 export const html = htm.bind(h);
 
@@ -16,6 +16,25 @@ export function useWidth() {
     return () => observer.disconnect();
   }, []);
   return [ref, width];
+}
+
+/** The window's title while a part of the page is shown; null: the page's own. */
+export function useTitle(title) {
+  useEffect(() => {
+    if (!title) return undefined;
+    const before = document.title;
+    document.title = title;
+    return () => {
+      document.title = before;
+    };
+  }, [title]);
+}
+
+/** Moves the focus from the list of searches, where one was chosen, to the heading of that search once it is there. */
+export function useFocusFromList(id) {
+  useEffect(() => {
+    if (id !== undefined && document.activeElement?.closest(".list")) document.querySelector("main > .trace .answer")?.focus();
+  }, [id]);
 }
 
 /** A name that a narrow column may break after its underscores. */

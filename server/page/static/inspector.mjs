@@ -1,11 +1,16 @@
 // One decode: its text, its answer as it was read, its scores and its numbers. A model's text is only ever a text node.
 
-import { html } from "./html.mjs";
-import { formatCount, formatScore, formatSeconds, shorten } from "./text.mjs";
 import { stepOf } from "./colour.mjs";
+import { splitPrompt } from "./cost.mjs";
+import { html } from "./html.mjs";
+import { formatCount, formatRange, formatScore, formatSeconds, nameNode, shorten } from "./text.mjs";
 import { useState } from "./vendor/preact/hooks.mjs";
 
-export function Inspector({ model, node, onSelect, level }) {
+const CHILDREN = { verifier: "judged by", extraction: "answer read by" };
+const PARENTS = { verifier: "judges", extraction: "reads" };
+
+/** `onBack`: leads back to the tree, where the inspector stands below it. */
+export function Inspector({ model, node, onSelect, onBack, level }) {
   const [showsPath, setShowsPath] = useState(false);
   if (!node) {
     return html`<aside class="panel inspector" aria-label="Inspector"><p class="hint">Choose a decode to read it.</p></aside>`;
@@ -14,17 +19,17 @@ export function Inspector({ model, node, onSelect, level }) {
   const texts = showsPath ? path : [node];
   return html`
     <aside class="panel inspector" aria-label="Inspector">
-      <${`h${level}`}>${node.role} ${node.index} <small>${describeState(node, model)}</small><//>
+      <button class="link back" onClick=${onBack}>back to the tree</button>
+      <${`h${level}`}>${nameNode(node)} <small>${describeState(node, model)}</small><//>
       <dl class="facts">
         ${listFacts(node, model).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}
-        ${node.parent !== null && html`<dt>continues</dt><dd><${Link} index=${node.parent} onSelect=${onSelect} /></dd>`}
-        ${node.children.length > 0 &&
-        html`<dt>continued by</dt><dd>${node.children.slice(0, 12).map((child) => html`<${Link} index=${child.index} onSelect=${onSelect} /> `)}${node.children.length > 12 && "…"}</dd>`}
+        ${node.parent !== null && html`<dt>${PARENTS[node.role] ?? "continues"}</dt><dd><${Link} index=${node.parent} onSelect=${onSelect} /></dd>`}
+        ${groupChildren(node).map(([name, children]) => html`<dt>${name}</dt><dd>${children.slice(0, 12).map((child) => html`<${Link} index=${child.index} onSelect=${onSelect} /> `)}${children.length > 12 && "…"}</dd>`)}
       </dl>
       <${Verdicts} node=${node} />
       ${path.length > 1 &&
-      html`<label class="switch"><input type="checkbox" checked=${showsPath} onChange=${() => setShowsPath(!showsPath)} /> text from the root on</label>`}
-      ${texts.map((one) => html`<pre class=${`text ${one === node ? "" : "before"}`} tabindex="0" aria-label=${`Text of ${one.role} ${one.index}`}>${readText(one)}</pre>`)}
+      html`<label class="switch"><input type="checkbox" checked=${showsPath} onChange=${() => setShowsPath(!showsPath)} /> whole text so far</label>`}
+      ${texts.map((one) => html`<pre class=${`text ${one === node ? "" : "before"}`} tabindex="0" aria-label=${`Text of ${nameNode(one)}`}>${readText(one)}</pre>`)}
       ${node.toolCalls?.map((call) => html`<pre class="text">${String(call?.name)} ${String(call?.arguments)}</pre>`)}
     </aside>
   `;
@@ -32,6 +37,16 @@ export function Inspector({ model, node, onSelect, level }) {
 
 function Link({ index, onSelect }) {
   return html`<button class="link" onClick=${() => onSelect(index)}>${index}</button>`;
+}
+
+/** What the decodes that follow this one do with it. */
+function groupChildren({ children }) {
+  const groups = new Map();
+  for (const child of children) {
+    const name = CHILDREN[child.role] ?? "continued by";
+    groups.set(name, [...(groups.get(name) ?? []), child]);
+  }
+  return [...groups];
 }
 
 function readText(node) {
@@ -47,30 +62,37 @@ function describeState(node, model) {
 
 function listFacts(node, model) {
   const facts = [];
+  const verdict = node.role === "verifier" ? findVerdict(node, model) : null;
+  if (verdict) facts.push(["score", `${formatScore(verdict.score)} for ${nameNode(model.byIndex.get(node.parent))}`]);
   if (node.vote) facts.push(["answer as read", node.vote.answer === null ? "none: it abstains" : shorten(node.vote.answer, 300)]);
   if (node.vote && node.vote.weight !== null) facts.push(["weight", formatScore(node.vote.weight)]);
   if (node.isDecode) facts.push(["tokens", node.counted ? formatCount(node.tokens) : "not reported"]);
   if (node.depth) facts.push(["depth", `${formatCount(node.depth)} tokens`]);
-  if (node.finishReason) facts.push(["finish reason", node.finishReason]);
+  if (node.finishReason && node.role !== "verifier") facts.push(["finish reason", node.finishReason]);
   if (node.reason && node.state === "lost") facts.push(["reason", shorten(node.reason, 300)]);
   if (node.logprob !== null && node.logprob !== undefined) facts.push(["mean log-probability", `${formatScore(node.logprob)} (p ${formatScore(Math.exp(node.logprob))})`]);
   if (node.execution) facts.push(["program", `${node.execution.reason} in ${formatSeconds(node.execution.seconds)}`]);
-  if (node.promptTokens !== null && node.promptTokens !== undefined) facts.push(["prompt", describePrompt(node)]);
-  facts.push(["time", describeTime(node)]);
+  if (node.promptTokens !== null && node.promptTokens !== undefined) facts.push(["prompt", describePrompt(node, model)]);
+  facts.push(["time", formatRange(node.started, node.ended)]);
   if (node.model && node.model !== model.model) facts.push(["model", node.model]);
   if (node.seed !== null) facts.push(["seed", String(node.seed)]);
   return facts;
 }
 
-function describePrompt(node) {
-  const cached = node.cachedTokens ? `, ${formatCount(node.cachedTokens)} cached` : "";
-  const prefix = node.prefixTokens ? `, ${formatCount(node.prefixTokens)} paid by an earlier decode` : "";
-  return `${formatCount(node.promptTokens)} tokens${cached}${prefix}`;
+/** The verdict that this decode was for: the first one of its candidate after it. */
+function findVerdict(node, { byIndex }) {
+  const verdicts = byIndex.get(node.parent)?.verdicts.filter((verdict) => verdict.score !== null) ?? [];
+  return verdicts.find((verdict) => verdict.at >= node.ended) ?? null;
 }
 
-function describeTime(node) {
-  const until = node.ended === undefined ? "…" : formatSeconds(node.ended);
-  return `${formatSeconds(node.started)} to ${until}`;
+function describePrompt(node, model) {
+  const { earlier, shared, first, fresh } = splitPrompt(node, model);
+  const parts = [`${formatCount(node.promptTokens)} tokens`];
+  if (earlier) parts.push(`${formatCount(earlier)} of them decoded earlier in this search`);
+  if (shared) parts.push(`${shared === node.promptTokens ? "all" : formatCount(shared)} shared with ${nameNode(first)}`);
+  if (fresh && (earlier || shared)) parts.push(`${formatCount(fresh)} new`);
+  const cached = node.cachedTokens ? ` (${formatCount(node.cachedTokens)} from the engine's cache)` : "";
+  return `${parts.join(", ")}${cached}`;
 }
 
 function Verdicts({ node }) {

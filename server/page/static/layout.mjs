@@ -29,8 +29,9 @@ export function choosePitch(rows) {
   return rows <= 40 ? 18 : rows <= 100 ? 13 : 9;
 }
 
-function layTree({ nodes }, width) {
-  const root = hierarchy({ children: nodes.filter((node) => node.parent === null) });
+function layTree({ nodes, firstRoot }, width) {
+  const roots = nodes.filter((node) => node.parent === null);
+  const root = hierarchy({ children: roots.sort((a, b) => (b.index === firstRoot) - (a.index === firstRoot)) });
   const pitch = choosePitch(root.leaves().length);
   cluster().nodeSize([1, 1]).separation(() => 1)(root);
   const longest = measureLongest(root);
@@ -136,11 +137,11 @@ function measure(boxes) {
 /** The index that an arrow key leads to from `index`; the same one where there is none. */
 export function findNeighbour(layout, index, key) {
   const from = layout.boxes.get(index);
-  const ordered = [...layout.boxes.values()];
+  const all = [...layout.boxes.values()];
+  const ordered = layout.kind === "tree" ? all.filter((box) => box.node.role !== "verifier" || box === from) : all;
   if (!from || key === "Home") return ordered[0]?.node.index ?? index;
   if (key === "End") return ordered.at(-1).node.index;
-  if (layout.kind === "tree" && key === "ArrowLeft") return from.node.parent ?? index;
-  if (layout.kind === "tree" && key === "ArrowRight") return from.node.children[0]?.index ?? index;
+  if (layout.kind === "tree") return findInTree(ordered, from, key);
   const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] ?? [0, 0];
   let [best, nearest] = [index, Infinity];
   for (const box of ordered) {
@@ -151,6 +152,14 @@ export function findNeighbour(layout, index, key) {
     if (distance < nearest) [best, nearest] = [box.node.index, distance];
   }
   return best;
+}
+
+/** Left to the parent, right to the first child that is no verdict, and up and down in the order of the tree. */
+function findInTree(ordered, { node }, key) {
+  if (key === "ArrowLeft") return node.parent ?? node.index;
+  if (key === "ArrowRight") return node.children.find((child) => child.role !== "verifier")?.index ?? node.index;
+  const at = ordered.findIndex((box) => box.node === node);
+  return (ordered[at + (key === "ArrowDown" ? 1 : -1)] ?? ordered[at]).node.index;
 }
 
 function centre(box) {

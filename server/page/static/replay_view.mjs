@@ -2,8 +2,10 @@
 
 import { fetchTrace } from "./api.mjs";
 import { SaveButtons } from "./save.mjs";
-import { html } from "./html.mjs";
+import { html, useFocusFromList, useTitle } from "./html.mjs";
+import { List } from "./list_view.mjs";
 import { parseTrace } from "./stream.mjs";
+import { nameWindow } from "./text.mjs";
 import { TraceView } from "./trace_view.mjs";
 import { useEffect, useState } from "./vendor/preact/hooks.mjs";
 
@@ -14,6 +16,7 @@ export function ReplayView({ id, onUnauthorized }) {
     if (!id) return undefined;
     const stop = new AbortController();
     setError("");
+    setTrace(null);
     fetchTrace(id, stop.signal).then(setTrace, (failure) => {
       if (failure.name === "AbortError") return;
       if (failure.status === 401) onUnauthorized();
@@ -21,8 +24,11 @@ export function ReplayView({ id, onUnauthorized }) {
     });
     return () => stop.abort();
   }, [id]);
+  useTitle(trace && nameWindow(trace));
+  useFocusFromList(trace?.id);
   const open = async (file) => {
     if (!file) return;
+    setTrace(null);
     try {
       setTrace(parseTrace(await file.text()));
       setError("");
@@ -46,11 +52,13 @@ export function ReplayView({ id, onUnauthorized }) {
     ${trace
       ? html`<${TraceView} trace=${trace} key=${trace.id} actions=${html`<${SaveButtons} trace=${trace} />`} />`
       : html`<p class="hint">A trace is kept for ten minutes after its search. Save it to keep it: as JSON, or as one HTML file.</p>`}
+    <${List} view="replay" current=${trace?.id} onUnauthorized=${onUnauthorized} />
   `;
 }
 
 /** The page of an exported file. */
 export function Saved({ trace }) {
+  useTitle(nameWindow(trace));
   return html`
     <header class="top"><h1 class="brand">Cogitate</h1></header>
     <main><${TraceView} trace=${trace} /></main>

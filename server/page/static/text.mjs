@@ -11,6 +11,14 @@ export function formatSeconds(value) {
   return value < 100 ? `${value.toFixed(value < 10 ? 2 : 1)} s` : `${Math.round(value)} s`;
 }
 
+/** A range of seconds, in the unit of its end. */
+export function formatRange(from, to) {
+  if (to === null || to === undefined) return `since ${formatSeconds(from)}`;
+  const [digits, unit] = formatSeconds(to).split(" ");
+  const places = digits.split(".")[1]?.length ?? 0;
+  return `${(from * (unit === "ms" ? 1000 : 1)).toFixed(places)} to ${digits} ${unit}`;
+}
+
 export function formatScore(value) {
   return value === null || value === undefined ? "–" : Number(value.toFixed(3)).toString();
 }
@@ -51,8 +59,23 @@ export function findVerifier({ verdicts }) {
   return verdicts.findLast((verdict) => verdict.verifier)?.verifier ?? null;
 }
 
+/** What the window is called while it shows a search. */
+export function nameWindow({ id, answer, status }) {
+  const first = typeof answer === "string" ? answer : status === "completed" ? "no answer" : status;
+  return [shorten(first, 30), shorten(id, 12), "Cogitate"].filter(Boolean).join(" · ");
+}
+
+export function formatAge(seconds) {
+  if (seconds < 1.5) return "now";
+  return seconds < 100 ? `${Math.round(seconds)} s ago` : `${Math.round(seconds / 60)} min ago`;
+}
+
+export function nameNode({ role, index }) {
+  return `${role === "verifier" ? "verdict" : role} ${index}`;
+}
+
 export function describeNode(node) {
-  const parts = [`${node.role} ${node.index}`];
+  const parts = [nameNode(node)];
   parts.push(node.state === "running" ? "running" : `${plural(node.tokens, "token")}, ${node.state}`);
   if (node.vote) parts.push(node.vote.answer === null ? "abstains" : `answer ${shorten(node.vote.answer, 60)}`);
   if (node.score !== null) parts.push(`score ${formatScore(node.score)}`);

@@ -1,6 +1,7 @@
 // The tree, or the columns of a vote, in SVG: a node a decode.
 
 import { colourNode, usesScores } from "./colour.mjs";
+import { Hatch, HATCH } from "./hatch.mjs";
 import { html, useWidth } from "./html.mjs";
 import { findNeighbour, layOut } from "./layout.mjs";
 import { Legend } from "./legend.mjs";
@@ -10,7 +11,7 @@ import { useMemo } from "./vendor/preact/hooks.mjs";
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 const LETTER = 7;
 
-export function Tree({ model, selected, onSelect, level }) {
+export function Tree({ model, selected, onSelect, onOpen, level }) {
   const [ref, width] = useWidth();
   const layout = useMemo(() => layOut(model, Math.max(200, width)), [model, width]);
   const byScore = usesScores(model);
@@ -23,9 +24,9 @@ export function Tree({ model, selected, onSelect, level }) {
     onSelect(index);
     event.currentTarget.querySelector(`[data-index="${index}"]`)?.focus();
   };
-  const click = (event) => {
+  const choose = (act) => (event) => {
     const target = event.target.closest("[data-index]");
-    if (target) onSelect(Number(target.dataset.index));
+    if (target) act(Number(target.dataset.index));
   };
   return html`
     <section class="panel tree">
@@ -33,7 +34,8 @@ export function Tree({ model, selected, onSelect, level }) {
       <${Legend} model=${model} byScore=${byScore} kind=${layout.kind} />
       <div class="scroll" ref=${ref}>
         <svg width=${Math.max(layout.width, 1)} height=${Math.max(layout.height, 24)} role="tree" aria-label="Decodes of the search; arrow keys move"
-          onKeyDown=${press} onClick=${click} onFocusIn=${click}>
+          onKeyDown=${press} onClick=${choose(onOpen)} onFocusIn=${choose(onSelect)}>
+          <${Hatch} />
           ${layout.links.map((link) => html`<path class=${`edge ${path.has(link.to.node.index) ? "chosen" : ""}`} d=${drawLink(link)} />`)}
           ${layout.headings.map((heading) => html`<${Heading} heading=${heading} votes=${model.votes} />`)}
           ${[...layout.boxes.values()].map(
@@ -49,13 +51,14 @@ export function Tree({ model, selected, onSelect, level }) {
 function Node({ box, colour, chosen, selected, focused }) {
   const { node, x, y, width, height } = box;
   const names = ["node", node.role, node.state, colour, chosen && "chosen", selected && "selected"].filter(Boolean).join(" ");
+  const fill = colour.includes("unscored") ? { fill: HATCH } : {};
   const label = `${describeNode(node)}${chosen ? `, ${chosen}` : ""}`;
   return html`
     <g class=${names} role="treeitem" data-index=${node.index} data-decode=${node.isDecode ? node.index : null} tabindex=${focused ? 0 : -1}
       aria-label=${label} aria-level=${node.level} aria-selected=${selected}>
       <title>${label}</title>
       <rect class="hit" x=${x - 2} y=${y - 2} width=${width + 4} height=${height + 4} />
-      <rect class="bar" x=${x} y=${y} width=${width} height=${height} rx=${Math.min(3, height / 3)} />
+      <rect class="bar" x=${x} y=${y} width=${width} height=${height} rx=${Math.min(3, height / 3)} style=${fill} />
     </g>
   `;
 }

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { fold } from "../../../server/page/static/fold.mjs";
+import { splitPrompt } from "../../../server/page/static/cost.mjs";
 import { explain } from "../../../server/page/static/explain.mjs";
-import { describeFinished, describeProgress } from "../../../server/page/static/text.mjs";
+import { describeFinished, describeProgress, formatAge, formatRange, nameWindow } from "../../../server/page/static/text.mjs";
 import { build, decode, end, start, vote } from "./traces.mjs";
 
 const VOTE = build({ name: "self_consistency", n: 8, stop_rule: "certain" }, [
@@ -145,6 +146,26 @@ test("prompts count once, prefixes where they were decoded, and what was cached 
     decode(2, 3, { prompt: 1, prompt_tokens: 100, prefix_tokens: 0, cached_tokens: null, role: "verifier" }),
   ]);
   assert.deepEqual([fold(trace).tokens.prompt, fold(trace).tokens.cached], [40 + 5 + 100, 16]);
+});
+
+test("a prompt's parts add up to it", () => {
+  const prompt = { prompt: 0, prompt_tokens: 29 };
+  const model = fold(build({ name: "beam_search" }, [
+    decode(0, 1, prompt), decode(1, 1, { ...prompt, started: 0.1 }),
+    decode(2, 2, { ...prompt, prompt_tokens: 97, prefix_tokens: 63, parent: 0, started: 1 }),
+  ]));
+  const parts = model.nodes.map((node) => splitPrompt(node, model)).map(({ earlier, shared, first, fresh }) => [earlier, shared, first.index, fresh]);
+  assert.deepEqual(parts, [[0, 0, 0, 29], [0, 29, 0, 0], [63, 29, 0, 5]]);
+});
+
+test("a range of time has one unit", () => {
+  assert.deepEqual([formatRange(0.0019, 0.3733), formatRange(2.8305, 3.39229), formatRange(0.0019, 0.05), formatRange(2, undefined)], ["0.00 to 0.37 s", "2.83 to 3.39 s", "2 to 50 ms", "since 2.00 s"]);
+});
+
+test("a window is called by the answer and the search", () => {
+  assert.equal(nameWindow({ id: "vote", answer: "42", status: "completed" }), "42 · vote · Cogitate");
+  assert.equal(nameWindow({ id: "vote", answer: null, status: "running" }), "running · vote · Cogitate");
+  assert.deepEqual([0, 40, 300].map(formatAge), ["now", "40 s ago", "5 min ago"]);
 });
 
 test("the question is the user's last message, in any of the APIs", () => {

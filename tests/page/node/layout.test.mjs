@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { colourNode, stepOf } from "../../../server/page/static/colour.mjs";
+import { colourNode, keepLook, stepOf } from "../../../server/page/static/colour.mjs";
 import { fold } from "../../../server/page/static/fold.mjs";
 import { chooseTicks, layLanes } from "../../../server/page/static/lanes.mjs";
 import { findNeighbour, layOut } from "../../../server/page/static/layout.mjs";
@@ -72,6 +72,32 @@ test("arrow keys reach every node of a tree and of a vote", () => {
     }
     assert.equal(reached.size, model.nodes.length);
   }
+});
+
+/** A judged tree: two roots, of which the second was chosen, each with its verdict before its next steps. */
+const judge = (index, parent) => decode(index, 5, { role: "verifier", parent, tokens: 1 });
+const JUDGED = build({ name: "beam_search" }, [
+  ...[0, 1].map((index) => decode(index, 1, { role: "step" })), judge(2, 0), judge(3, 1),
+  decode(4, 2, { role: "step", parent: 0 }), decode(5, 2, { role: "step", parent: 1 }), judge(6, 5), end(5, 3, {}),
+]);
+
+test("the chosen root is first, also in an earlier moment", () => {
+  const latest = fold(JUDGED);
+  for (const model of [latest, keepLook(fold(JUDGED, 1.5), latest)]) assert.equal(layOut(model, 700).boxes.keys().next().value, 1);
+});
+
+test("in a tree, keys go by its order and pass over verdicts", () => {
+  const layout = layOut(fold(JUDGED), 700);
+  const follow = (from, ...keys) => keys.map((key) => (from = findNeighbour(layout, from, key)));
+  assert.deepEqual(follow(1, "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"), [5, 5, 1, 1]);
+  assert.deepEqual(follow(1, "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"), [5, 0, 4, 4, 0]);
+  assert.deepEqual(follow(3, "ArrowDown", "Home", "End"), [5, 1, 4]);
+});
+
+test("a text without a score is not coloured as if it had one", () => {
+  const model = fold(JUDGED);
+  assert.equal(colourNode(model.nodes[0], model, true), "plain unscored");
+  assert.equal(colourNode(model.nodes[2], model, true), "plain");
 });
 
 test("bars of a lane are as long as their decodes ran", () => {
