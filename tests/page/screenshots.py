@@ -69,7 +69,7 @@ def save(tab: Visitor, name: str, height: int) -> None:
     tab.page.set_viewport_size({"width": WIDE, "height": height})
     tab.page.wait_for_timeout(100)
     picture = Image.open(io.BytesIO(tab.page.screenshot()))
-    picture.convert("RGB").quantize(192, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
 
 
 def take_ask(browser: Browser, server: Live) -> None:

@@ -2,6 +2,7 @@
 
 import { readKey, writeKey } from "./api.mjs";
 import { AskView } from "./ask_view.mjs";
+import { Hatch } from "./hatch.mjs";
 import { html } from "./html.mjs";
 import { ReplayView } from "./replay_view.mjs";
 import { useEffect, useState } from "./vendor/preact/hooks.mjs";
@@ -37,6 +38,7 @@ export function App() {
       <a class="quiet" href="docs">API</a>
     </header>
     ${asksForKey && html`<${KeyForm} value=${key} onKeep=${keepKey} />`}
+    <${Hatch} />
     <main>
       <div hidden=${view !== "ask"}><${AskView} key=${key} onUnauthorized=${askForKey} /></div>
       ${View && html`<${View} id=${id} key=${`${view} ${key}`} onUnauthorized=${askForKey} />`}

@@ -1,7 +1,7 @@
 // A lane a decode over time: what ran beside what, and where it was aborted.
 
 import { colourNode, usesScores } from "./colour.mjs";
-import { Hatch, HATCH } from "./hatch.mjs";
+import { HATCH } from "./hatch.mjs";
 import { html, useWidth } from "./html.mjs";
 import { layLanes } from "./lanes.mjs";
 import { describeNode, formatSeconds } from "./text.mjs";
@@ -24,7 +24,6 @@ export function Lanes({ model, total, selected, onOpen, level }) {
       <${`h${level}`}>Time <small>${formatSeconds(model.seconds)}</small><//>
       <div ref=${ref}>
         <svg width=${Math.max(width, 1)} height=${lanes.height + AXIS} role="img" aria-label=${describeLanes(model)} onClick=${click}>
-          <${Hatch} />
           ${lanes.ticks.map((tick) => html`<g class="tick"><path d=${`M${tick.x + 0.5} 0V${lanes.height + 3}`} /><text x=${tick.x} y=${lanes.height + 15}>${formatSeconds(tick.at)}</text></g>`)}
           ${lanes.bars.map(
             (bar) => html`<g class=${name(bar)} data-lane=${bar.node.index}>

@@ -2,6 +2,7 @@
 
 import { fetchTrace } from "./api.mjs";
 import { SaveButtons } from "./save.mjs";
+import { Hatch } from "./hatch.mjs";
 import { html, useFocusFromList, useTitle } from "./html.mjs";
 import { List } from "./list_view.mjs";
 import { parseTrace } from "./stream.mjs";
@@ -61,6 +62,7 @@ export function Saved({ trace }) {
   useTitle(nameWindow(trace));
   return html`
     <header class="top"><h1 class="brand">Cogitate</h1></header>
+    <${Hatch} />
     <main><${TraceView} trace=${trace} /></main>
   `;
 }

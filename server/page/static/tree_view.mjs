@@ -1,7 +1,7 @@
 // The tree, or the columns of a vote, in SVG: a node a decode.
 
 import { colourNode, usesScores } from "./colour.mjs";
-import { Hatch, HATCH } from "./hatch.mjs";
+import { HATCH } from "./hatch.mjs";
 import { html, useWidth } from "./html.mjs";
 import { findNeighbour, layOut } from "./layout.mjs";
 import { Legend } from "./legend.mjs";
@@ -35,7 +35,6 @@ export function Tree({ model, selected, onSelect, onOpen, level }) {
       <div class="scroll" ref=${ref}>
         <svg width=${Math.max(layout.width, 1)} height=${Math.max(layout.height, 24)} role="tree" aria-label="Decodes of the search; arrow keys move"
           onKeyDown=${press} onClick=${choose(onOpen)} onFocusIn=${choose(onSelect)}>
-          <${Hatch} />
           ${layout.links.map((link) => html`<path class=${`edge ${path.has(link.to.node.index) ? "chosen" : ""}`} d=${drawLink(link)} />`)}
           ${layout.headings.map((heading) => html`<${Heading} heading=${heading} votes=${model.votes} />`)}
           ${[...layout.boxes.values()].map(
