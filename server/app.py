@@ -41,7 +41,7 @@ log = logging.getLogger("cogitate")
 def create_app(
     service: Service, *, on_ready: Callable[[], None] | None = None, on_death: Callable[[str], None] | None = None
 ) -> FastAPI:
-    """Builds the application over a service.
+    """Build the application over a service.
 
     Its lifespan starts the engine in the background, so that liveness is served while the model loads. `on_ready` is
     called once requests are accepted, `on_death` with the reason when the engine has failed.
@@ -87,7 +87,7 @@ def create_app(
 
 
 def open_keys(path: Path, metrics: Metrics) -> Keys:
-    """Reads the keys file; its tenants have series in the metrics from now on, and new ones once it is read again."""
+    """Read the keys file; its tenants have series in the metrics from now on, and new ones once it is read again."""
     keys = Keys(path, metrics.create_tenant_series)
     with suppress(InvalidKeysFile):  # each request reports it
         keys.refresh()
@@ -117,7 +117,7 @@ class EngineApplication:
 
 
 def attach_to_engine(service: Service) -> None:
-    """Attaches our routes to the engine's own application; what asks for no strategy goes to its own routes."""
+    """Attach our routes to the engine's own application; what asks for no strategy goes to its own routes."""
     if not isinstance(service.backend, HasApplication):
         return
     app, settings = service.backend.application(), service.settings
@@ -134,7 +134,7 @@ def attach_to_engine(service: Service) -> None:
 
 
 def create_probe_app(service: Service) -> FastAPI:
-    """Builds the application of --metrics-port: /metrics and /health*, without keys and without counting requests."""
+    """Build the application of --metrics-port: /metrics and /health*, without keys and without counting requests."""
     app = FastAPI(openapi_url=None)
     app.state.service = service
     app.include_router(health.router)
@@ -151,7 +151,7 @@ async def run_engine(
     on_ready: Callable[[], None] | None,
     on_death: Callable[[str], None] | None,
 ) -> None:
-    """Loads the engine, waits until it fails or stalls for good, and reports the reason."""
+    """Load the engine, wait until it fails or stalls for good, and report the reason."""
     status = 1
     try:
         await service.open(attach)
@@ -170,7 +170,7 @@ async def run_engine(
 
 
 async def wait_for_first(*coroutines: Coroutine[None, None, str]) -> str:
-    """Runs coroutines concurrently; returns the first result and cancels the rest."""
+    """Run coroutines concurrently; returns the first result and cancel the rest."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

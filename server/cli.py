@@ -65,7 +65,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def build_parser() -> Parser:
-    """Builds the parser of the whole command line."""
+    """Build the parser of the whole command line."""
     parser = Parser(prog="cogitate", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"cogitate {version('cogitate')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -105,7 +105,7 @@ def build_parser() -> Parser:
 
 
 def add_key_commands(parser: argparse.ArgumentParser) -> None:
-    """Adds `keys new`, `keys list` and `keys revoke`."""
+    """Add `keys new`, `keys list` and `keys revoke`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     new = actions.add_parser("new", help="create a key, print it once, and store its digest")
     new.add_argument("tenant", metavar="TENANT", help="whose key it is: one word; caches are never shared by tenants")
@@ -125,13 +125,13 @@ def add_key_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def add_audit_command(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument of `audit`."""
+    """Add the argument of `audit`."""
     file = parser.add_argument("trace", metavar="TRACE.json", help="a trace; `-`: the standard input")
     complete_path(file, Path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command line. Ends the process with one line on stderr for anything that the user can mend."""
+    """Run a command line. Ends the process with one line on stderr for anything that the user can mend."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["serve"] and (topic := next((word for word in words if word.startswith("--help=")), None)):
         return print_vllm_help(topic.removeprefix("--help="))
@@ -196,7 +196,7 @@ def print_vllm_help(topic: str) -> None:
 
 
 def build_settings(given: argparse.Namespace) -> Settings:
-    """Builds the settings from all sources. Ends the process with one line where they are invalid.
+    """Build the settings from all sources. Ends the process with one line where they are invalid.
 
     Prints a line for each variable COGITATE_* that is no setting.
     """

@@ -57,7 +57,7 @@ MAX_FRAMES = 6
 
 
 def truncate(text: str, max_bytes: int) -> str:
-    """Truncates to `max_bytes` and replaces characters that JSON would escape to \\uXXXX by a question mark."""
+    """Truncate to `max_bytes` and replace characters that JSON would escape to \\uXXXX by a question mark."""
     start = text[:max_bytes].encode(errors="replace")[:max_bytes].decode(errors="ignore")
     return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in start)
 
@@ -242,7 +242,7 @@ class DeadlineExceeded(ApiError):
 
 
 def format_traceback(error: BaseException) -> str:
-    """Formats the innermost frames and the causes for the log: `KeyError at ballot.py:31 in rank < run.py:90 in each`.
+    """Format the innermost frames and the causes for the log: `KeyError at ballot.py:31 in rank < run.py:90 in each`.
 
     Exception messages and source lines are left out: they may contain secrets.
     """

@@ -251,5 +251,5 @@ GROUPS: tuple[type[BaseModel], ...] = (
 
 
 def to_flag(name: str) -> str:
-    """Returns the flag of a setting."""
+    """Return the flag of a setting."""
     return f"--{name.replace('_', '-')}"

@@ -67,7 +67,7 @@ BackendFactory = Callable[[Settings, "ProgressReporter"], Backend]
 
 
 async def serve(settings: Settings, factory: BackendFactory = build_backend) -> None:
-    """Runs a server until it is stopped. Raises CannotServe."""
+    """Run a server until it is stopped. Raises CannotServe."""
     report = ProgressReporter(sys.stdout, settings.log_format)
     tls = read_tls(settings)
     listener = bind_listener(settings)
@@ -90,7 +90,7 @@ async def run(
     probes: socket.socket | None = None,
     tls: Tls | None = None,
 ) -> None:
-    """Serves on a bound socket until a signal or the engine's failure. `probes`: that of --metrics-port."""
+    """Serve on a bound socket until a signal or the engine's failure. `probes`: that of --metrics-port."""
 
     def announce() -> None:
         tune_runtime()
@@ -114,7 +114,7 @@ async def run(
 
 
 def read_tls(settings: Settings) -> Tls | None:
-    """Reads the certificate that vLLM's --ssl-* flags name. Raises CannotServe for one that cannot be used."""
+    """Read the certificate that vLLM's --ssl-* flags name. Raises CannotServe for one that cannot be used."""
     try:
         return Tls.read(settings.engine_args)
     except (ValueError, OSError) as error:
@@ -122,7 +122,7 @@ def read_tls(settings: Settings) -> Tls | None:
 
 
 def bind_listener(settings: Settings) -> socket.socket:
-    """Binds the socket that clients connect to: a TCP port, or the path of vLLM's --uds. Raises CannotServe."""
+    """Bind the socket that clients connect to: a TCP port, or the path of vLLM's --uds. Raises CannotServe."""
     path = settings.engine_args.get("uds")
     if path is None:
         return bind_socket(settings.host, settings.port)
@@ -136,7 +136,7 @@ def bind_listener(settings: Settings) -> socket.socket:
 
 
 def bind_socket(host: str, port: int, flag: str = "--port") -> socket.socket:
-    """Binds the listening socket, before anything slow is started. Raises CannotServe.
+    """Bind the listening socket, before anything slow is started. Raises CannotServe.
 
     The protocol is explicitly TCP: otherwise asyncio does not disable Nagle's algorithm (40 ms a response).
     """
@@ -182,7 +182,7 @@ def locate_engine_log(settings: Settings) -> Path:
 
 
 def describe_failure(failure: str, settings: Settings) -> str:
-    """Adds to a failure the exception in the engine's log, and the log's path."""
+    """Add to a failure the exception in the engine's log, and the log's path."""
     if not has_engine_log(settings):
         return failure
     path = locate_engine_log(settings)
@@ -192,7 +192,7 @@ def describe_failure(failure: str, settings: Settings) -> str:
 
 
 def open_service(settings: Settings, report: ProgressReporter, factory: BackendFactory) -> Service:
-    """Builds the service over the engine. Raises CannotServe for settings that cannot work."""
+    """Build the service over the engine. Raises CannotServe for settings that cannot work."""
     try:
         if settings.api_keys_file:
             Keys(settings.api_keys_file).find_holder("")  # raises InvalidKeysFile
@@ -210,7 +210,7 @@ def build_url(listener: socket.socket, tls: Tls | None = None) -> str:
 
 
 def build_greeting(name: str, url: str) -> str:
-    """Returns the lines that tell the user how to try the server."""
+    """Return the lines that tell the user how to try the server."""
     body = (
         f'{{"model": "{name}", "strategy": "self_consistency", "max_tokens": 200, '
         '"messages": [{"role": "user", "content": "What is 13 + 29?"}]}'
@@ -223,7 +223,7 @@ def build_greeting(name: str, url: str) -> str:
 
 
 async def report_loading(service: Service, report: ProgressReporter) -> None:
-    """Reports every few seconds that the model is still loading, until it is ready or has failed."""
+    """Report every few seconds that the model is still loading, until it is ready or has failed."""
     while not service.ready and not service.failure:
         await asyncio.sleep(PROGRESS_SECONDS)
         if not service.ready and not service.failure:

@@ -131,7 +131,7 @@ class Settings(
 
     @model_validator(mode="after")
     def _check_environment(self) -> "Settings":
-        """Rejects a misspelt COGITATE_ variable, which would be ignored silently."""
+        """Reject a misspelt COGITATE_ variable, which would be ignored silently."""
         if close := [str(unknown) for unknown in list_unknown_variables() if unknown.is_close]:
             raise ValueError(close[0])
         return self
@@ -194,13 +194,13 @@ class Settings(
 
 
 def list_unknown_variables() -> list[UnknownVariable]:
-    """Lists the environment variables COGITATE_* that are no settings, and that Kubernetes does not inject."""
+    """List the environment variables COGITATE_* that are no settings, and that Kubernetes does not inject."""
     names = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *OLD_NAMES.values())}
     return find_unknown_variables(os.environ, names)
 
 
 def explain(error: ValidationError, given: Mapping[str, object] | None = None) -> str:
-    """Returns the first fault in one line that names the flag and, where it has another source, that source.
+    """Return the first fault in one line that names the flag and, where it has another source, that source.
 
     `given`: the flags on the command line, by setting.
     """
@@ -214,7 +214,7 @@ def explain(error: ValidationError, given: Mapping[str, object] | None = None) -
 
 
 def find_origin(name: str, config: object = None) -> str:
-    """Returns the variable or the file that a setting's value comes from; empty where there is none."""
+    """Return the variable or the file that a setting's value comes from; empty where there is none."""
     for each in (name, OLD_NAMES.get(name, name)):
         variable = f"{PREFIX}{each.upper()}"
         value = os.environ.get(variable)
@@ -224,24 +224,24 @@ def find_origin(name: str, config: object = None) -> str:
 
 
 def keys_file() -> Path | None:
-    """Returns the API keys file that the environment names, for commands other than `serve`."""
+    """Return the API keys file that the environment names, for commands other than `serve`."""
     path = os.environ.get(f"{PREFIX}API_KEYS_FILE")
     return Path(path) if path else None
 
 
 def user_cache() -> Path:
-    """Returns the folder where this user's programs cache files."""
+    """Return the folder where this user's programs cache files."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def prepare_engine_environment(defaults: Mapping[str, str]) -> None:
-    """Sets environment variables that vLLM reads, unless the operator has set them. Call it before importing vLLM."""
+    """Set environment variables that vLLM reads, unless the operator has set them. Call it before importing vLLM."""
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
 
 def preload(*names: str) -> None:
-    """Adds shared libraries (allocator, OpenMP) to LD_PRELOAD for engine processes, as far as they are installed."""
+    """Add shared libraries (allocator, OpenMP) to LD_PRELOAD for engine processes, as far as they are installed."""
     folders = [Path(sysconfig.get_path("data")) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib")]
     paths = [str(path) for name in names for folder in folders if (path := folder / name).exists()]
     os.environ["LD_PRELOAD"] = ":".join(filter(None, [os.environ.get("LD_PRELOAD"), *paths]))

@@ -20,7 +20,7 @@ PROCESSES = 3
 
 
 def build_stages(arguments: Sequence[str]) -> list[list[str]]:
-    """Returns the arguments of each run of pytest."""
+    """Return the arguments of each run of pytest."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="not faults")
     options, remaining = parser.parse_known_args(arguments)
@@ -31,7 +31,7 @@ def build_stages(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def read_report(report: Path) -> tuple[int, list[str]]:
-    """Returns the number of tests in a JUnit report and a line per failure; (0, []) for a missing report."""
+    """Return the number of tests in a JUnit report and a line per failure; (0, []) for a missing report."""
     if not report.exists():
         return 0, []
     cases = list(ElementTree.parse(report).iter("testcase"))
@@ -40,7 +40,7 @@ def read_report(report: Path) -> tuple[int, list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs all stages; returns the exit status of the last stage that failed, otherwise 0."""
+    """Run all stages; returns the exit status of the last stage that failed, otherwise 0."""
     began, worst, count, failed = time.monotonic(), 0, 0, []
     with TemporaryDirectory() as folder:
         for number, stage in enumerate(build_stages(arguments)):

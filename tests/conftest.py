@@ -26,7 +26,7 @@ def scale(request: pytest.FixtureRequest) -> float:
 
 @pytest.fixture
 def bar(request: pytest.FixtureRequest) -> Bar:
-    """Records a figure under the test's row of the fault list (`pytest.mark.fault`) and asserts its limit."""
+    """Record a figure under the test's row of the fault list (`pytest.mark.fault`) and assert its limit."""
     return Bar(request.node)
 
 

@@ -13,7 +13,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Adds the handler of ApiError. An application of vLLM's keeps its own for starlette's errors."""
+    """Add the handler of ApiError. An application of vLLM's keeps its own for starlette's errors."""
     app.add_exception_handler(ApiError, render_api_error)
 
 
@@ -23,7 +23,7 @@ async def render_api_error(request: Request, error: Exception) -> Response:
 
 
 async def render_http_exception(request: Request, error: Exception) -> Response:
-    """Renders starlette's own errors (unknown URL, method not allowed)."""
+    """Render starlette's own errors (unknown URL, method not allowed)."""
     assert isinstance(error, HTTPException)
     url = request.url.path[:MAX_SHOWN_CHARACTERS]
     if error.status_code == 404:

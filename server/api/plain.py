@@ -27,7 +27,7 @@ SHARED_HEADERS = frozenset({b"x-data-parallel-rank", b"x-request-id", b"x-sessio
 
 
 async def answer_plain(path: str, request: Request) -> Response:
-    """Answers a body of vLLM's. `path`: that of vLLM's route, without a prefix. Raises ApiError."""
+    """Answer a body of vLLM's. `path`: that of vLLM's route, without a prefix. Raises ApiError."""
     service: Service = request.app.state.service
     service.check_ready()
     content = parse_json(await read_body(request))
@@ -41,7 +41,7 @@ async def answer_plain(path: str, request: Request) -> Response:
 
 
 def relabel_repeatable(plan: Plan, body: Body, *, cached: bool) -> Body:
-    """Returns vLLM's body; with an id and a time of its own where other requests may be given it too."""
+    """Return vLLM's body; with an id and a time of its own where other requests may be given it too."""
     if plan.key is None:
         return body
     time = "created_at" if "created_at" in body else "created"

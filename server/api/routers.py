@@ -56,13 +56,13 @@ PASSED_ON = {
 
 
 def list_paths() -> frozenset[str]:
-    """Returns the path templates of all routes: the closed set of `endpoint` labels in the metrics."""
+    """Return the path templates of all routes: the closed set of `endpoint` labels in the metrics."""
     routes = (route for router in ROUTERS for route in router.routes)
     return frozenset(route.path for route in routes if isinstance(route, APIRoute))
 
 
 def attach_routes(app: FastAPI, *, without: Iterable[str] = ()) -> list[tuple[APIRoute, APIRoute | None]]:
-    """Adds the routes to an application, in place of its routes of the same path and method.
+    """Add the routes to an application, in place of its routes of the same path and method.
 
     Returns each with the route that it replaces and may pass on to; None where there is none. `without`: paths that
     are left as they are. An application without its OpenAPI document has no `/docs` either.

@@ -16,7 +16,7 @@ class CacheSalts:
     secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
     def __call__(self, tenant: str) -> str:
-        """Returns HMAC-SHA256 of the tenant's name as 64 hex digits."""
+        """Return HMAC-SHA256 of the tenant's name as 64 hex digits."""
         return hmac.digest(self.secret, b"cache_salt\0" + tenant.encode(), "sha256").hex()
 
 

@@ -36,7 +36,7 @@ class KeyLimits:
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "KeyLimits":
-        """Parses `name=value` words. Raises InvalidKeyLimits."""
+        """Parse `name=value` words. Raises InvalidKeyLimits."""
         limits: dict[str, Any] = {}
         for word in words:
             name, _, value = word.partition("=")

@@ -45,7 +45,7 @@ class Keys:
     _error: str | None = None
 
     def find_holder(self, key: str) -> KeyHolder | None:
-        """Returns the holder of a key, or None for an unknown key.
+        """Return the holder of a key, or None for an unknown key.
 
         Compares with every digest, so that the time taken does not depend on the key. Raises InvalidKeysFile where no
         version of the file could be read.
@@ -58,7 +58,7 @@ class Keys:
         return match
 
     def refresh(self) -> None:
-        """Reads the file where it has changed. Raises InvalidKeysFile where no version of it could be read."""
+        """Read the file where it has changed. Raises InvalidKeysFile where no version of it could be read."""
         try:
             stat = self.path.stat()
             if (stat.st_mtime_ns, stat.st_size) != self._version:
@@ -77,12 +77,12 @@ class Keys:
 
 
 def digest(key: str) -> bytes:
-    """Returns the SHA-256 of a key: 32 bytes."""
+    """Return the SHA-256 of a key: 32 bytes."""
     return hashlib.sha256(key.encode(errors="replace")).digest()
 
 
 def parse_keys(text: str) -> dict[bytes, KeyHolder]:
-    """Parses a keys file into holders by digest. Raises InvalidKeysFile with the number of the malformed line."""
+    """Parse a keys file into holders by digest. Raises InvalidKeysFile with the number of the malformed line."""
     holders = {}
     for number, line in enumerate(text.splitlines(), 1):
         if words := line.split("#")[0].split():
@@ -107,7 +107,7 @@ def _parse_line(words: list[str]) -> tuple[bytes, KeyHolder]:
 
 
 def create_key(path: Path, tenant: str) -> str:
-    """Creates a key of 256 random bits and appends its digest to the file, which is created with mode 0600.
+    """Create a key of 256 random bits and append its digest to the file, which is created with mode 0600.
 
     Returns the key, which is stored nowhere. Raises InvalidKeysFile for a malformed tenant, OSError where the file
     cannot be written.

@@ -26,7 +26,7 @@ class KeyLine:
 
 
 def list_keys(path: Path) -> list[KeyLine]:
-    """Reads the keys of a file. Raises InvalidKeysFile, or OSError where it cannot be read."""
+    """Read the keys of a file. Raises InvalidKeysFile, or OSError where it cannot be read."""
     text = path.read_text()
     parse_keys(text)  # raises InvalidKeysFile with the number of a malformed line
     keys = []
@@ -37,7 +37,7 @@ def list_keys(path: Path) -> list[KeyLine]:
 
 
 def revoke_keys(path: Path, which: str) -> list[KeyLine]:
-    """Removes all keys of a tenant, or the one key whose digest begins with `which`; comments stay.
+    """Remove all keys of a tenant, or the one key whose digest begins with `which`; comments stay.
 
     Running servers notice it. Raises InvalidKeysFile where no key or more than one digest matches, OSError where the
     file cannot be written.
@@ -57,7 +57,7 @@ def revoke_keys(path: Path, which: str) -> list[KeyLine]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replaces a file at once, so that a server never reads half of it. The file's mode stays."""
+    """Replace a file at once, so that a server never reads half of it. The file's mode stays."""
     target = path.resolve()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

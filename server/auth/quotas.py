@@ -64,7 +64,7 @@ class Quotas:
     """Those in flight in this process, of keys with a limit."""
 
     async def take_request(self, key: str, per_minute: int) -> Headers:
-        """Counts a request. Returns OpenAI's `x-ratelimit-*-requests` headers. Raises Overloaded."""
+        """Count a request. Returns OpenAI's `x-ratelimit-*-requests` headers. Raises Overloaded."""
         count = await self.counters.add(f"requests:{MINUTE.name}:{key}", 1, MINUTE.seconds)
         if count.value > per_minute:
             raise build_error(f"{per_minute} requests a minute", count.seconds_left, "key_requests")
@@ -73,7 +73,7 @@ class Quotas:
         return tuple((f"x-ratelimit-{header}-requests".encode(), value.encode()) for header, value in values.items())
 
     async def admit(self, caller: Caller, cost: int, width: int) -> Admission:
-        """Takes the tokens that a request may cost at most, and its generations. Raises Overloaded."""
+        """Take the tokens that a request may cost at most, and its generations. Raises Overloaded."""
         key, limits, taken = caller.key, caller.limits, list[Taken]()
         try:
             for window, limit in ((MINUTE, limits.tokens_per_minute), (DAY, limits.tokens_per_day)):
@@ -87,7 +87,7 @@ class Quotas:
         return Admission(key, tuple(taken), 0 if limits.generations is None else width)
 
     async def settle(self, admission: Admission, used: int | None) -> None:
-        """Counts the tokens that a request has decoded, and gives back what else it took.
+        """Count the tokens that a request has decoded, and give back what else it took.
 
         None: nobody knows; what it could cost counts.
         """
@@ -105,14 +105,14 @@ class Quotas:
             await self._give_back_generations(admission.key, admission.width)
 
     async def renew(self) -> None:
-        """Tells the other processes, until cancelled, that this one's generations still run."""
+        """Tell the other processes, until cancelled, that this one's generations still run."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             for key, count in list(self.generations.items()):
                 await self.counters.renew(name_generations(key), count, SHARE_SECONDS)
 
     async def read(self, key: str) -> dict[str, Count]:
-        """Returns what is counted in the current windows, by the name of the limit."""
+        """Return what is counted in the current windows, by the name of the limit."""
         names = {
             "requests_per_minute": (f"requests:{MINUTE.name}:{key}", MINUTE),
             "tokens_per_minute": (name_tokens(key, MINUTE), MINUTE),

@@ -30,7 +30,7 @@ class RateLimiter:
     buckets: "LRUCache[str, Bucket]" = field(default_factory=lambda: LRUCache(MAX_BUCKETS))
 
     def acquire(self, name: str, per_minute: int, limit: Limit = "key_requests") -> Headers:
-        """Takes one token from the bucket `name`, which holds and regains `per_minute` tokens.
+        """Take one token from the bucket `name`, which holds and regains `per_minute` tokens.
 
         Returns OpenAI's `x-ratelimit-*-requests` headers. Raises Overloaded, with the seconds until the next token as
         Retry-After, when the bucket is empty.

@@ -38,7 +38,7 @@ def open_cache(
     secret: bytes | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Cache:
-    """Returns a cache whose values live for `ttl` seconds, in Redis at `url`, or in at most `max_bytes` of memory.
+    """Return a cache whose values live for `ttl` seconds, in Redis at `url`, or in at most `max_bytes` of memory.
 
     Connects to nothing yet. `on_fault` is called with "corrupt" for each value found that this server did not write,
     and with "unavailable" for each call that Redis did not serve. With a `secret` values are signed: write access to
@@ -50,5 +50,5 @@ def open_cache(
 
 
 def open_peer_rpc(url: str | None, *, on_fault: Callable[[str], None], secret: bytes | None = None) -> PeerRpc:
-    """Returns the way to the server processes that share the Redis at `url`; arguments as for `open_cache`."""
+    """Return the way to the server processes that share the Redis at `url`; arguments as for `open_cache`."""
     return NoPeers() if url is None else RedisPeerRpc(url, on_fault=on_fault, secret=secret)

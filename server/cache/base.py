@@ -17,26 +17,26 @@ class Cache(Protocol):
     """Whether other processes may read and write it too."""
 
     async def get(self, key: str) -> bytes | None:
-        """Returns the last value put under `key`, byte for byte; None where there is none, or none to be trusted."""
+        """Return the last value put under `key`, byte for byte; None where there is none, or none to be trusted."""
 
     async def put(self, key: str, value: bytes, *, seconds: int | None = None) -> bool:
-        """Stores a value for `seconds`, by default for the cache's own time to live.
+        """Store a value for `seconds`, by default for the cache's own time to live.
 
         Returns whether it was stored: it may be too large, or the cache may be broken. It may be evicted at any time.
         """
 
     async def claim(self, key: str) -> bool:
-        """Returns whether the caller shall compute the value of `key`.
+        """Return whether the caller shall compute the value of `key`.
 
         False only where another process has a claim to it that is less than CLAIM_SECONDS old. The caller calls `renew`
         more often than that while it computes, and `release` in the end. True where the cache is broken.
         """
 
     async def renew(self, key: str) -> None:
-        """Makes the caller's claim last for CLAIM_SECONDS from now."""
+        """Make the caller's claim last for CLAIM_SECONDS from now."""
 
     async def release(self, key: str) -> None:
-        """Gives up the caller's claim. The claim of another process stays."""
+        """Give up the caller's claim. The claim of another process stays."""
 
     async def close(self) -> None:
-        """Closes every connection. Afterwards every `get` is a miss."""
+        """Close every connection. Afterwards every `get` is a miss."""

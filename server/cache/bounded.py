@@ -42,7 +42,7 @@ class BoundedCache(Generic[K, V]):
         return None if entry is None else entry.value
 
     def put(self, key: K, value: V, *, seconds: float | None = None) -> bool:
-        """Replaces the value of `key`. Returns False, and holds nothing under `key`, where it is larger than the limit.
+        """Replace the value of `key`. Returns False, and holds nothing under `key`, where it is larger than the limit.
 
         `seconds`: a time to live other than `ttl`.
         """

@@ -25,7 +25,7 @@ class CircuitBreaker:
         self._era = 0
 
     def admit(self) -> int | None:
-        """Returns the era to report the result with; None where the call must not be made."""
+        """Return the era to report the result with; None where the call must not be made."""
         if self._open_until is None:
             return self._era
         if self._clock() < self._open_until:
@@ -36,7 +36,7 @@ class CircuitBreaker:
         return self._era
 
     def record_success(self, era: int) -> bool:
-        """Reports a call that was served. Returns True where this closed the breaker."""
+        """Report a call that was served. Returns True where this closed the breaker."""
         if era != self._era:
             return False
         was_open = self._open_until is not None
@@ -45,7 +45,7 @@ class CircuitBreaker:
         return was_open
 
     def record_failure(self, era: int) -> bool:
-        """Reports a call that was not served. Returns True where this opened a closed breaker."""
+        """Report a call that was not served. Returns True where this opened a closed breaker."""
         if era != self._era:
             return False
         self._failures += 1

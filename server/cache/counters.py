@@ -39,19 +39,19 @@ class Counters(Protocol):
     """
 
     async def add(self, name: str, amount: int, seconds: int) -> Count:
-        """Adds to a counter, and returns what it is then. An amount of 0 reads it."""
+        """Add to a counter, and return what it is then. An amount of 0 reads it."""
 
     async def share(self, name: str, change: int, seconds: int) -> int | None:
-        """Changes this process's share of a sum, and returns the sum over all processes; None where there is one.
+        """Change this process's share of a sum, and return the sum over all processes; None where there is one.
 
         A process that has not changed or renewed its share for `seconds` has none.
         """
 
     async def renew(self, name: str, amount: int, seconds: int) -> None:
-        """Sets this process's share, which Redis may have lost."""
+        """Set this process's share, which Redis may have lost."""
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
 
 
 class LocalCounters:
@@ -146,7 +146,7 @@ class RedisCounters:
         return Count(int(value), max(0.0, int(milliseconds) / 1000))
 
     async def _share(self, name: str, change: int, seconds: int) -> dict[str, int]:
-        """Returns the shares by process. In one transaction, so that of two processes one comes first."""
+        """Return the shares by process. In one transaction, so that of two processes one comes first."""
         key, now = f"{PREFIX}share:{name}", self._clock()
         async with self._client.redis.pipeline(transaction=True) as pipeline:
             pipeline.hincrby(key, self._process, change)
@@ -158,7 +158,7 @@ class RedisCounters:
 
 
 def parse_shares(fields: Mapping[bytes, bytes], oldest: float) -> dict[str, int]:
-    """Returns the shares by process, without those that are older than `oldest`, or garbage."""
+    """Return the shares by process, without those that are older than `oldest`, or garbage."""
     shares = dict[str, int]()
     for name, value in fields.items():
         with suppress(ValueError):
@@ -168,5 +168,5 @@ def parse_shares(fields: Mapping[bytes, bytes], oldest: float) -> dict[str, int]
 
 
 def open_counters(url: str | None, *, process: str, on_fault: Callable[[str], None]) -> Counters:
-    """Returns counters of all processes that share the Redis at `url`, or of this one. Raises ValueError."""
+    """Return counters of all processes that share the Redis at `url`, or of this one. Raises ValueError."""
     return LocalCounters() if url is None else RedisCounters(url, process=process, on_fault=on_fault)

@@ -22,7 +22,7 @@ class Encryption:
         return nonce + self._cipher.encrypt(nonce, value, key.encode())
 
     def decrypt(self, key: str, value: bytes) -> bytes | None:
-        """Returns None for what `encrypt` did not make from this key and secret."""
+        """Return None for what `encrypt` did not make from this key and secret."""
         if self._cipher is None:
             return value
         try:

@@ -33,7 +33,7 @@ class MemoryCache:
         return self._values.put(key, value, seconds=seconds)
 
     async def claim(self, key: str) -> bool:
-        """Returns True: within one process, equal requests share a job and need no claim."""
+        """Return True: within one process, equal requests share a job and need no claim."""
         return True
 
     async def renew(self, key: str) -> None:

@@ -35,13 +35,13 @@ class PeerRpc(Protocol):
     """Calls the other server processes, and handles their calls."""
 
     async def call(self, payload: bytes) -> bool:
-        """Sends the payload to every other process. Returns whether one replied yes; False where none is reached."""
+        """Send the payload to every other process. Returns whether one replied yes; False where none is reached."""
 
     async def serve(self, handler: Handler) -> None:
-        """Handles the calls of other processes until cancelled."""
+        """Handle the calls of other processes until cancelled."""
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
 
 
 class NoPeers:
@@ -135,7 +135,7 @@ class RedisPeerRpc:
         await close_redis(self._subscriber)
 
     async def _receive(self, subscription: Subscription, handler: Handler) -> None:
-        """Handles messages; returns when Redis no longer replies to pings."""
+        """Handle messages; returns when Redis no longer replies to pings."""
         async with asyncio.timeout(PING_SECONDS):
             await subscription.subscribe(self._broadcast_channel, self._channel_of(self._process_id))
         silences = 0
@@ -165,7 +165,7 @@ class RedisPeerRpc:
             await self._publish(self._channel_of(message.sender), answer)
 
     async def _publish(self, channel: str, message: Message) -> int:
-        """Returns the number of subscribers that received it; 0 where Redis is unavailable."""
+        """Return the number of subscribers that received it; 0 where Redis is unavailable."""
         envelope = seal(channel, message.to_bytes(), self._secret)
         redis = self._client.redis
         return await self._client.attempt("publish to", self._breaker, lambda: redis.publish(channel, envelope)) or 0

@@ -103,7 +103,7 @@ class RedisClient:
         self._closed = False
 
     async def attempt(self, action: str, breaker: CircuitBreaker, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Returns the result of `call`, or None where it failed.
+        """Return the result of `call`, or None where it failed.
 
         `action`: "read from" or "write to", for the log.
         """
@@ -119,7 +119,7 @@ class RedisClient:
         await close_redis(self.redis)
 
     async def _run(self, action: str, breaker: CircuitBreaker, era: int, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Runs a call that the breaker admitted. `era`: the breaker's state at that time (see `CircuitBreaker`)."""
+        """Run a call that the breaker admitted. `era`: the breaker's state at that time (see `CircuitBreaker`)."""
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()
@@ -134,14 +134,14 @@ class RedisClient:
 
 
 def connect(url: str, connections: int) -> RedisCommands:
-    """Returns a client with at most `connections`, none of them open yet. Raises ValueError for an unusable URL."""
+    """Return a client with at most `connections`, none of them open yet. Raises ValueError for an unusable URL."""
     kind, options = parse_redis_url(url)
     pool = ConnectionPool(connection_class=kind, max_connections=connections, **options)
     return cast(RedisCommands, Redis(connection_pool=pool))
 
 
 async def close_redis(redis: RedisCommands) -> None:
-    """Closes the client's connections, and abandons those that do not close within CLOSE_SECONDS."""
+    """Close the client's connections, and abandons those that do not close within CLOSE_SECONDS."""
     with suppress(TimeoutError, RedisError, OSError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await redis.aclose(close_connection_pool=True)

@@ -29,7 +29,7 @@ FIXED_OPTIONS: dict[str, Any] = {
 
 
 def parse_redis_url(url: str) -> tuple[type[Connection], dict[str, Any]]:
-    """Returns the class of redis-py's connections to `url` and their options, without opening one.
+    """Return the class of redis-py's connections to `url` and their options, without opening one.
 
     FIXED_OPTIONS override the options of the URL. Raises ValueError, with a one-line message, for an unusable URL.
     """
@@ -44,13 +44,13 @@ def parse_redis_url(url: str) -> tuple[type[Connection], dict[str, Any]]:
 
 
 def describe_url(url: str) -> str:
-    """Returns host and port, or the path of the socket, for the log."""
+    """Return host and port, or the path of the socket, for the log."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or DEFAULT_PORT}"
 
 
 def parse_database(url: str) -> int:
-    """Returns the number of the database. Published messages reach the subscribers of all databases."""
+    """Return the number of the database. Published messages reach the subscribers of all databases."""
     return int(parse_url(url).get("db", 0))
 
 

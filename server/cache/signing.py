@@ -9,12 +9,12 @@ OVERHEAD_BYTES = len(MARK) + hashlib.sha256().digest_size
 
 
 def seal(key: str, value: bytes, secret: bytes | None) -> bytes:
-    """Wraps a value so that `unseal` accepts it only unchanged, under the same key and with the same secret."""
+    """Wrap a value so that `unseal` accepts it only unchanged, under the same key and with the same secret."""
     return MARK + _digest(key, value, secret) + value
 
 
 def unseal(key: str, envelope: bytes, secret: bytes | None) -> bytes | None:
-    """Returns the value, or None for bytes that `seal` did not make from this key and secret."""
+    """Return the value, or None for bytes that `seal` did not make from this key and secret."""
     mark, digest, value = envelope[: len(MARK)], envelope[len(MARK) : OVERHEAD_BYTES], envelope[OVERHEAD_BYTES:]
     if mark != MARK or not hmac.compare_digest(digest, _digest(key, value, secret)):
         return None

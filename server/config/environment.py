@@ -32,7 +32,7 @@ class UnknownVariable:
 
 
 def is_injected(name: str, value: str | None) -> bool:
-    """Tells whether Kubernetes sets this variable for a Service."""
+    """Tell whether Kubernetes sets this variable for a Service."""
     upper = name.upper()
     if not upper.startswith(PREFIX):
         return False
@@ -40,7 +40,7 @@ def is_injected(name: str, value: str | None) -> bool:
 
 
 def find_unknown_variables(environment: Mapping[str, str], names: Collection[str]) -> list[UnknownVariable]:
-    """Returns the variables COGITATE_* that are neither one of `names`, which have the prefix, nor injected."""
+    """Return the variables COGITATE_* that are neither one of `names`, which have the prefix, nor injected."""
     return [
         compare(name, names)
         for name, value in environment.items()
@@ -49,7 +49,7 @@ def find_unknown_variables(environment: Mapping[str, str], names: Collection[str
 
 
 def compare(name: str, names: Collection[str]) -> UnknownVariable:
-    """Looks for the most similar name. The prefix, which all share, does not count."""
+    """Look for the most similar name. The prefix, which all share, does not count."""
     word = name.removeprefix(PREFIX)
     ratio, nearest = max((SequenceMatcher(None, each.removeprefix(PREFIX), word).ratio(), each) for each in names)
     return UnknownVariable(name, nearest if ratio >= MIN_SUGGESTED_RATIO else None, ratio >= MIN_CLOSE_RATIO)

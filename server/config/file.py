@@ -23,7 +23,7 @@ class InvalidConfigFile(ValueError):
 
 
 def read_config_file(path: Path, settings: type[BaseSettings]) -> dict[str, object]:
-    """Reads a file into values by setting. A key without a value is not set. Raises InvalidConfigFile."""
+    """Read a file into values by setting. A key without a value is not set. Raises InvalidConfigFile."""
     if not path.expanduser().is_file():
         raise InvalidConfigFile(f"--config {path}: there is no such file")
     try:
@@ -38,7 +38,7 @@ def read_config_file(path: Path, settings: type[BaseSettings]) -> dict[str, obje
 
 
 def describe_fault(error: Exception) -> str:
-    """Returns the reason and the line number of a YAML error, or an operating system's reason."""
+    """Return the reason and the line number of a YAML error, or an operating system's reason."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1} is not YAML: {error.problem}"
     if isinstance(error, OSError):
@@ -53,7 +53,7 @@ def check_mapping(content: object) -> Mapping[object, object]:
 
 
 def to_settings(content: Mapping[object, object], names: Collection[str]) -> dict[str, object]:
-    """Returns the values under the names of settings: dashes become underscores. Raises InvalidConfigFile."""
+    """Return the values under the names of settings: dashes become underscores. Raises InvalidConfigFile."""
     values: dict[str, object] = {}
     for key, value in content.items():
         name = str(key).replace("-", "_")
@@ -69,7 +69,7 @@ def to_settings(content: Mapping[object, object], names: Collection[str]) -> dic
 
 
 def rename_engine(values: dict[str, object]) -> dict[str, object]:
-    """Moves a mapping under `engine` to `engine_args`; a word there is the setting --engine."""
+    """Move a mapping under `engine` to `engine_args`; a word there is the setting --engine."""
     engine = values.get("engine")
     if not isinstance(engine, Mapping):
         return values

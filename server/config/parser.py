@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_with_error(reason: str, code: int = 1) -> NoReturn:
-    """Ends the process with one line on stderr."""
+    """End the process with one line on stderr."""
     sys.stderr.write(f"cogitate: {' '.join(reason.split())}\n")
     sys.exit(code)
 
@@ -74,7 +74,7 @@ class SplitWords:
 
 
 def split_words(words: Sequence[str], known: "dict[str, argparse.Action]") -> SplitWords:
-    """Splits a command line into positional words, our flags and vLLM's, each with its values.
+    """Split a command line into positional words, our flags and vLLM's, each with its values.
 
     A flag that we do not know has all words up to the next flag, so MODEL stands before vLLM's flags. Underscores in
     names are dashes, as in vLLM.
@@ -106,13 +106,13 @@ def is_flag(word: str) -> bool:
 
 
 def count_values(words: Sequence[str], action: argparse.Action | None) -> int:
-    """Returns how many of the words that follow a flag are its values."""
+    """Return how many of the words that follow a flag are its values."""
     most = len(words) if action is None or action.nargs in ("+", "*") else 0 if action.nargs == 0 else 1
     return next((index for index, word in enumerate(words[:most]) if is_flag(word)), min(most, len(words)))
 
 
 def add_serve_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of `cogitate serve`, in groups. Old names of flags are accepted and not shown."""
+    """Add the flags of `cogitate serve`, in groups. Old names of flags are accepted and not shown."""
     model = parser.add_argument(
         "model", nargs="?", metavar="MODEL", help=ModelSettings.model_fields["model"].description
     )
@@ -129,7 +129,7 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def suggest(word: str, flags: Sequence[str]) -> str:
-    """Returns "; did you mean FLAG?" for the most similar flag, or nothing."""
+    """Return "; did you mean FLAG?" for the most similar flag, or nothing."""
     near = get_close_matches(word.partition("=")[0].replace("_", "-"), flags, 1, MIN_CLOSE_RATIO)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -147,7 +147,7 @@ def _describe(info: FieldInfo) -> str:
 
 
 def _kind(name: str, info: FieldInfo) -> dict[str, Any]:
-    """Returns the arguments of `add_argument` that a field's type decides."""
+    """Return the arguments of `add_argument` that a field's type decides."""
     if info.annotation is bool:
         return {"action": "store_true", "default": None}
     kinds: dict[str, Any] = {"metavar": NAMED_METAVARS.get(name) or _choose_metavar(name, info.annotation)}
@@ -159,7 +159,7 @@ def _kind(name: str, info: FieldInfo) -> dict[str, Any]:
 
 
 def find_choices(annotation: object) -> tuple[str, ...]:
-    """Returns the words that a setting takes, where it takes some only; for a tuple, those of its items."""
+    """Return the words that a setting takes, where it takes some only; for a tuple, those of its items."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return next((found for part in get_args(annotation) if (found := find_choices(part))), ())

@@ -55,7 +55,7 @@ class MergedSource(PydanticBaseSettingsSource):
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings of both; `first` wins, for JSON objects entry by entry."""
+    """Return the settings of both; `first` wins, for JSON objects entry by entry."""
     merged = {**second, **first}
     for name in {*ENGINE_ARGS, "presets"} & set(first) & set(second):
         above, below = parse_object(first[name]), parse_object(second[name])
@@ -65,7 +65,7 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
 
 
 def merge_by_name(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns vLLM's flags of both. A flag in `above` replaces the one in `below`, with its keys (`name.key`)."""
+    """Return vLLM's flags of both. A flag in `above` replaces the one in `below`, with its keys (`name.key`)."""
     values = {with_underscores(name): value for name, value in above.items()}
     replaced = {name.partition(".")[0] for name in values}
     others = {with_underscores(name): value for name, value in below.items()}
@@ -73,7 +73,7 @@ def merge_by_name(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[st
 
 
 def read_secrets(settings: type[BaseSettings], folder: object) -> dict[str, Any]:
-    """Reads the files of --secrets-dir, or of /run/secrets where that exists. Raises MissingSecretsDir."""
+    """Read the files of --secrets-dir, or of /run/secrets where that exists. Raises MissingSecretsDir."""
     path = Path(str(folder)).expanduser() if folder else SECRETS_DIR
     if path.is_dir() and os.access(path, os.R_OK | os.X_OK):
         return SecretsSettingsSource(settings, secrets_dir=path)()

@@ -10,7 +10,7 @@ KEYS_ERROR = "COGITATE_UPSTREAM_API_KEY must have one key, or one for each --ups
 
 
 def split_name(upstream: str) -> tuple[str, str]:
-    """Returns the name, empty where there is none, and the URL. Raises ValueError for a name that cannot be one."""
+    """Return the name, empty where there is none, and the URL. Raises ValueError for a name that cannot be one."""
     name, equals, url = upstream.partition("=")
     if not equals or "://" in name:
         return "", upstream
@@ -20,7 +20,7 @@ def split_name(upstream: str) -> tuple[str, str]:
 
 
 def group_by_name(upstreams: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
-    """Returns the positions of the upstreams of each name, which are replicas of one model. Raises ValueError."""
+    """Return the positions of the upstreams of each name, which are replicas of one model. Raises ValueError."""
     groups: dict[str, tuple[int, ...]] = {}
     for at, upstream in enumerate(upstreams):
         name, _ = split_name(upstream)
@@ -31,7 +31,7 @@ def group_by_name(upstreams: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
 
 
 def check_names(upstreams: Sequence[str], *, beside_own: bool, model: str | None, names: Sequence[str]) -> None:
-    """Checks that the names fit the other flags. `beside_own`: a model runs in this process. Raises ValueError."""
+    """Check that the names fit the other flags. `beside_own`: a model runs in this process. Raises ValueError."""
     groups = group_by_name(upstreams)
     if beside_own and "" in groups:
         raise ValueError("--upstream URL needs --engine openai; with a model in this process, give it as NAME=URL")
@@ -44,7 +44,7 @@ def check_names(upstreams: Sequence[str], *, beside_own: bool, model: str | None
 
 
 def assign_keys(listed: str, upstreams: Sequence[str]) -> tuple[SecretStr | None, ...]:
-    """Returns the API key of each upstream, in order. `listed`: one key, one for each, or NAME=KEY for names.
+    """Return the API key of each upstream, in order. `listed`: one key, one for each, or NAME=KEY for names.
 
     Raises ValueError for a wrong number of keys.
     """

@@ -51,7 +51,7 @@ class Flag:
 
 
 def to_engine_args(flags: Iterable[Flag]) -> dict[str, object]:
-    """Returns the values of vLLM's flags by name, as --engine-args takes them.
+    """Return the values of vLLM's flags by name, as --engine-args takes them.
 
     A flag without a value is True, `--no-NAME` is False; several words are a list; a flag that is given several times
     has a tuple of its values, which vLLM's parser appends or replaces. Raises InvalidVllmFlag.
@@ -64,7 +64,7 @@ def to_engine_args(flags: Iterable[Flag]) -> dict[str, object]:
 
 
 def to_entry(flag: Flag) -> tuple[str, object]:
-    """Returns a flag's name in --engine-args, and its value."""
+    """Return a flag's name in --engine-args, and its value."""
     name, words = to_name(flag.name), flag.words
     if flag.name.startswith("-O") and len(flag.name) > 2:
         return "optimization_level", to_value(flag.name[2:])
@@ -76,7 +76,7 @@ def to_entry(flag: Flag) -> tuple[str, object]:
 
 
 def to_name(flag: str) -> str:
-    """Returns the name of a flag in --engine-args."""
+    """Return the name of a flag in --engine-args."""
     base, dot, key = flag.partition(".")
     if flag.startswith("-O"):
         return SHORT_NAMES["-O"]
@@ -86,18 +86,18 @@ def to_name(flag: str) -> str:
 
 
 def with_underscores(name: str) -> str:
-    """Returns a name with underscores for dashes, up to the first dot: a key of a JSON object follows it."""
+    """Return a name with underscores for dashes, up to the first dot: a key of a JSON object follows it."""
     base, dot, key = name.partition(".")
     return f"{base.replace('-', '_')}{dot}{key}"
 
 
 def to_value(word: str) -> object:
-    """Returns a whole number as such, so that a flag and --engine-args in JSON are equal; any other word unchanged."""
+    """Return a whole number as such, so that a flag and --engine-args in JSON are equal; any other word unchanged."""
     return int(word) if word.isascii() and word.isdecimal() and str(int(word)) == word else word
 
 
 def add_flags(engine_args: object, flags: Mapping[str, object]) -> object:
-    """Returns the value of --engine-args, JSON text or an object, with vLLM's flags added.
+    """Return the value of --engine-args, JSON text or an object, with vLLM's flags added.
 
     Raises InvalidVllmFlag for a flag that both have. Text that is no JSON stays as it is.
     """
@@ -112,7 +112,7 @@ def add_flags(engine_args: object, flags: Mapping[str, object]) -> object:
 
 
 def parse_object(value: object) -> object:
-    """Parses JSON text; returns anything else, and text that is no JSON, unchanged."""
+    """Parse JSON text; returns anything else, and text that is no JSON, unchanged."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:

@@ -4,6 +4,6 @@ import multiprocessing
 
 
 def kill_children() -> None:
-    """Kills the engine's processes, and those that compare answers. What they have started ends with them."""
+    """Kill the engine's processes, and those that compare answers. What they have started ends with them."""
     for process in multiprocessing.active_children():
         process.kill()

@@ -48,7 +48,7 @@ class Worker:
 
     @classmethod
     async def start(cls, module: str, seconds: float) -> Self:
-        """Starts a fresh interpreter whose own alarm ends it `seconds` into a question.
+        """Start a fresh interpreter whose own alarm ends it `seconds` into a question.
 
         It inherits no environment, and thus no secret, and no file descriptor but its pipes. Raises OSError when the
         system has no process or no file descriptor to give.
@@ -67,7 +67,7 @@ class Worker:
         return self._process.returncode is None
 
     async def wait_until_ready(self) -> None:
-        """Waits for the end of its imports, about a second after the start. May be cancelled and awaited again.
+        """Wait for the end of its imports, about a second after the start. May be cancelled and awaited again.
 
         Raises WorkerLost.
         """
@@ -77,7 +77,7 @@ class Worker:
             self._ready = True
 
     async def compare(self, pair: Pair) -> tuple[bool, bool]:
-        """Returns the verdict, and whether the worker can take another pair. Raises WorkerLost."""
+        """Return the verdict, and whether the worker can take another pair. Raises WorkerLost."""
         self._stdin.write(json.dumps(pair).encode() + b"\n")  # smaller than the pipe: nothing to drain
         match await self._read_line():
             case {"equal": bool(equal), "worn": bool(worn)}:
@@ -95,7 +95,7 @@ class Worker:
             self._process.kill()
 
     async def wait_for_exit(self) -> None:
-        """Waits until the killed process is reaped."""
+        """Wait until the killed process is reaped."""
         await self._stdout.read()  # to the end of file, or the pipe would stay open
         await self._process.wait()
 
@@ -132,7 +132,7 @@ class EquivalencePool:
         return a == b or await self._compare((min(a, b), max(a, b)))
 
     async def close(self) -> None:
-        """Kills all workers and waits for them. Comparisons under way return False."""
+        """Kill all workers and wait for them. Comparisons under way return False."""
         self._closed = True
         for worker in self._workers:
             worker.kill()
@@ -156,7 +156,7 @@ class EquivalencePool:
             return False
 
     async def _acquire(self) -> Worker:
-        """Returns a worker that is ready for a pair. Raises WorkerLost."""
+        """Return a worker that is ready for a pair. Raises WorkerLost."""
         worker = await self._pop_idle_or_start()
         try:
             await worker.wait_until_ready()
@@ -202,7 +202,7 @@ class EquivalencePool:
             )
 
     async def _compare_in(self, worker: Worker, pair: Pair) -> bool:
-        """Returns the verdict of a worker, and then reuses or kills it."""
+        """Return the verdict of a worker, and then reuses or kill it."""
         is_usable = False
         try:
             async with asyncio.timeout(self._seconds):

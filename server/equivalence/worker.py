@@ -64,7 +64,7 @@ def _resident_bytes() -> int:
 
 
 def _take_stdout() -> TextIO:
-    """Returns the pipe to the parent, and redirects what libraries print to stderr."""
+    """Return the pipe to the parent, and redirect what libraries print to stderr."""
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return pipe

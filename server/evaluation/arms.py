@@ -30,7 +30,7 @@ class Arm:
 
 
 def parse_arm(text: str) -> Arm:
-    """Parses NAME, NAME:option=value,option=value, or the JSON object of a request. Raises BadArm."""
+    """Parse NAME, NAME:option=value,option=value, or the JSON object of a request. Raises BadArm."""
     try:
         options = json.loads(text) if text.lstrip().startswith("{") else parse_spec(text)
         strategy = parse.validate_python(options)
@@ -45,7 +45,7 @@ def parse_arm(text: str) -> Arm:
 
 
 def parse_spec(text: str) -> dict[str, object]:
-    """Parses NAME:option=value,option=value into the options by name, with NAME itself under `name`.
+    """Parse NAME:option=value,option=value into the options by name, with NAME itself under `name`.
 
     A value is a JSON number, true, false or null; any other text is a string. Raises BadSpec.
     """
@@ -59,7 +59,7 @@ def parse_spec(text: str) -> dict[str, object]:
 
 
 def to_spec(strategy: AnyStrategy) -> str:
-    """Formats a strategy as NAME:option=value, without the options that have their default."""
+    """Format a strategy as NAME:option=value, without the options that have their default."""
     options = strategy.model_dump(mode="json", exclude_defaults=True)
     parts = ",".join(f"{key}={_format_value(value)}" for key, value in sorted(options.items()) if key != "name")
     return f"{strategy.name}:{parts}" if parts else strategy.name

@@ -19,17 +19,17 @@ SAMPLE_ARM = "one sample"
 
 
 def oracle_name(n: int) -> str:
-    """Returns the name of the row that counts a question as right where any of n samples is."""
+    """Return the name of the row that counts a question as right where any of n samples is."""
     return f"oracle pass@{n}"
 
 
 def majority_arm(n: int) -> Arm:
-    """Builds the majority vote over all n samples, with no stop rule."""
+    """Build the majority vote over all n samples, with no stop rule."""
     return parse_arm(f"self_consistency:n={n},stop_rule=none")
 
 
 def count_repeats(arms: Sequence[Arm], n: int, *, repeats: int = 1, greedy: bool = True) -> dict[str, int]:
-    """Returns the rows in the order in which they are shown, with how often each answers a question.
+    """Return the rows in the order in which they are shown, with how often each answers a question.
 
     `n`: samples per question; 0 leaves out the rows that are made of samples.
     """
@@ -39,7 +39,7 @@ def count_repeats(arms: Sequence[Arm], n: int, *, repeats: int = 1, greedy: bool
 
 
 def unique_arms(arms: Sequence[Arm], n: int) -> list[Arm]:
-    """Returns the majority vote (unless n is 0) and the arms, each once."""
+    """Return the majority vote (unless n is 0) and the arms, each once."""
     return list({arm.name: arm for arm in (*([majority_arm(n)] if n else []), *arms)}.values())
 
 
@@ -67,7 +67,7 @@ class GradedSample:
 
 
 def sample_results(question: str, samples: Sequence[GradedSample], n: int) -> list[Result]:
-    """Builds one result per sample, and the oracle's: no rule that chooses among the samples can do better."""
+    """Build one result per sample, and the oracle's: no rule that chooses among the samples can do better."""
     oracle = Result(
         arm=oracle_name(n),
         question=question,
@@ -82,7 +82,7 @@ def sample_results(question: str, samples: Sequence[GradedSample], n: int) -> li
 
 
 def bank_results(question: Question, bank: Bank, n: int) -> list[Result]:
-    """Builds the results of greedy, of each sample and of the oracle from a bank's samples of the question.
+    """Build the results of greedy, of each sample and of the oracle from a bank's samples of the question.
 
     Greedy's is left out where the bank has no greedy sample: a bank may be imported from elsewhere.
     """
@@ -93,7 +93,7 @@ def bank_results(question: Question, bank: Bank, n: int) -> list[Result]:
 
 
 def grade_sample(question: Question, sample: Sample) -> GradedSample:
-    """Extracts the answer of a bank's sample and grades it."""
+    """Extract the answer of a bank's sample and grade it."""
     extracted = AnswerReader().read(to_completion(Prompt((Message("user", question.text),)), sample))
     answer = question.answer(sample.text, extracted)
     return GradedSample(answer.raw if answer else None, question.is_right(answer), sample.tokens, sample.prompt_tokens)

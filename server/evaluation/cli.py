@@ -49,7 +49,7 @@ class MissingPackages(CannotEvaluate):
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Runs `cogitate eval`. Blocks. Raises CannotEvaluate."""
+    """Run `cogitate eval`. Blocks. Raises CannotEvaluate."""
     check_packages()
     check_flags(args)
     arms = [parse_arm(text) for text in args.strategies]
@@ -73,7 +73,7 @@ def check_packages() -> None:
 async def _evaluate_bank(
     args: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm], results: Results
 ) -> Comparison | None:
-    """Returns None where the bank is filled and no strategy is named."""
+    """Return None where the bank is filled and no strategy is named."""
     run = None if args.fill else prepare_replay(args, questions, arms)
     async with open_server(args) as server:
         if args.fill and server:
@@ -139,7 +139,7 @@ def _note_stale(comparison: Comparison, results: Results) -> None:
 
 
 def _report(args: argparse.Namespace, comparison: Comparison, results: Results) -> None:
-    """Prints the table, and with --out writes it and the plots."""
+    """Print the table, and with --out writes it and the plots."""
     selection = results.select(comparison.result_keys())
     rows = build_rows(selection, comparison.baseline)
     title = args.title or args.task

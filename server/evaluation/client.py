@@ -51,7 +51,7 @@ class Client:
         await self._http.aclose()
 
     async def model(self) -> str:
-        """Returns the name of the first model that the server lists. Raises RequestFailed."""
+        """Return the name of the first model that the server lists. Raises RequestFailed."""
         content, _ = await self._request("GET", "/v1/models", None)
         models = parse_response(ModelList, content).data
         if not models:
@@ -59,7 +59,7 @@ class Client:
         return models[0].id.split("@")[0]
 
     async def chat(self, body: dict[str, Any]) -> tuple[ChatCompletion, float]:
-        """Returns the response and the seconds that it took, without earlier attempts.
+        """Return the response and the seconds that it took, without earlier attempts.
 
         Raises RequestFailed, PromptTooLong.
         """
@@ -87,7 +87,7 @@ class Client:
 
 
 def parse_response(model: type[M], content: bytes) -> M:
-    """Validates a response's body. Raises RequestFailed, which names the first wrong field."""
+    """Validate a response's body. Raises RequestFailed, which names the first wrong field."""
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
@@ -97,7 +97,7 @@ def parse_response(model: type[M], content: bytes) -> M:
 
 
 def _error_code(content: bytes) -> str | int | None:
-    """Returns the code of OpenAI's error body; None where the body is something else."""
+    """Return the code of OpenAI's error body; None where the body is something else."""
     try:
         return ErrorResponse.model_validate_json(content).error.code
     except ValidationError:

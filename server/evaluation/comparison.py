@@ -25,18 +25,18 @@ class Comparison:
     """The row that gains are measured from."""
 
     def result_keys(self) -> Iterator[Key]:
-        """Yields the keys of all results, row by row."""
+        """Yield the keys of all results, row by row."""
         for row in self.rows:
             for question in self.digests:
                 yield from self.keys_of(row, question)
 
     def keys_of(self, row: str, question: str) -> list[Key]:
-        """Returns the keys of a row's results for one question."""
+        """Return the keys of a row's results for one question."""
         return [(row, question, repeat, self.digests[question]) for repeat in range(self.rows[row])]
 
 
 def resolve_baseline(text: str | None, rows: Collection[str]) -> str:
-    """Returns the row that --baseline names; by default greedy where there is such a row, else the mean sample.
+    """Return the row that --baseline names; by default greedy where there is such a row, else the mean sample.
 
     Raises UnknownRow.
     """

@@ -18,7 +18,7 @@ ANSWER_FIELDS = ("answer", "solution")
 
 
 def read_questions(path: Path, limit: int | None, code_exec: str) -> list[Question]:
-    """Reads the first `limit` rows of a file, which may be gzipped.
+    """Read the first `limit` rows of a file, which may be gzipped.
 
     Each row is GSM8K's (`question`, `answer` that ends in `#### N`), MATH's (`problem`, `solution`), multiple choice
     (`choices`) or HumanEval's (`prompt`, `entry_point`, `test`). `code_exec`: the sandbox for HumanEval's programs.
@@ -30,7 +30,7 @@ def read_questions(path: Path, limit: int | None, code_exec: str) -> list[Questi
 
 
 def build_question(name: str, row: Mapping[str, Any]) -> Question:
-    """Builds a question that has a text as its answer. Raises NoReference."""
+    """Build a question that has a text as its answer. Raises NoReference."""
     text = str(first_value(row, TEXT_FIELDS))
     if row.get("choices"):
         texts, gold = parse_choices(row)
@@ -41,7 +41,7 @@ def build_question(name: str, row: Mapping[str, Any]) -> Question:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Returns the lines that are not blank. Raises BadTask."""
+    """Return the lines that are not blank. Raises BadTask."""
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
@@ -53,7 +53,7 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _parse_row(line: str, path: Path, number: int) -> Mapping[str, Any]:
-    """Parses one row; integers keep all their digits. Raises BadTask."""
+    """Parse one row; integers keep all their digits. Raises BadTask."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

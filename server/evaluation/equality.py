@@ -30,11 +30,11 @@ class BlockingProver:
         return _prove(self, min(a, b), max(a, b))
 
     def prove(self, a: str, b: str) -> bool:
-        """Blocks until the pool has a verdict."""
+        """Block until the pool has a verdict."""
         return asyncio.run_coroutine_threadsafe(self._pool.equal(a, b), self._loop).result()
 
     def close(self) -> None:
-        """Ends the processes and the thread."""
+        """End the processes and the thread."""
         asyncio.run_coroutine_threadsafe(self._pool.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

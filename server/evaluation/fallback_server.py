@@ -59,7 +59,7 @@ class FallbackServer:
         self._loop.close()
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Completion:
-        """Generates with the bank's sampling parameters; called within a replay, whose clock it pauses.
+        """Generate with the bank's sampling parameters; called within a replay, whose clock it pauses.
 
         Raises FallbackFailed, SampleFailed, SamplePromptTooLong.
         """
@@ -109,7 +109,7 @@ class FallbackServer:
 
 
 def with_recipe(sampling: Sampling, recipe: Recipe) -> Sampling:
-    """Applies the bank's temperature, seed and limit of tokens; greedy decodes stay greedy."""
+    """Apply the bank's temperature, seed and limit of tokens; greedy decodes stay greedy."""
     return replace(
         sampling,
         max_tokens=smallest_limit(sampling.max_tokens, recipe.max_tokens),

@@ -17,13 +17,13 @@ Shots = Sequence[Sequence[str]]
 
 
 def build_messages(shots: Shots, text: str) -> list[dict[str, str]]:
-    """Builds a conversation of the examples, followed by `text` as the last user message."""
+    """Build a conversation of the examples, followed by `text` as the last user message."""
     turns = [turn for question, answer in shots for turn in (("user", question), ("assistant", answer))]
     return [{"role": role, "content": content} for role, content in (*turns, ("user", text))]
 
 
 def read_shots(path: Path | None) -> Shots:
-    """Reads a JSON Lines file of `question` and `answer`; the answer is shown in full. Raises BadShots."""
+    """Read a JSON Lines file of `question` and `answer`; the answer is shown in full. Raises BadShots."""
     if path is None:
         return ()
     try:

@@ -16,7 +16,7 @@ from cogitate.strategies.core.seeds import derive_seed
 async def fill_bank(
     file: BankFile, questions: Sequence[Question], n: int, client: Client, model: str, in_flight: int
 ) -> set[str]:
-    """Draws samples until each question has a greedy one and n others; samples in the file are not drawn again.
+    """Draw samples until each question has a greedy one and n others; samples in the file are not drawn again.
 
     Returns the ids of the questions that do not fit into the model's context: they get no samples. Raises
     RequestFailed.

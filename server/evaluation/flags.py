@@ -48,7 +48,7 @@ class BadFlag(CannotEvaluate):
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags to the parser of `cogitate eval`, in groups."""
+    """Add the flags to the parser of `cogitate eval`, in groups."""
     parser.add_argument("task", metavar="TASK", help=TASK_HELP)
     _add_comparison_flags(parser.add_argument_group("what is compared"))
     _add_server_flags(
@@ -191,12 +191,12 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def positive_int(text: str) -> int:
-    """Parses an integer of at least 1. Raises argparse.ArgumentTypeError."""
+    """Parse an integer of at least 1. Raises argparse.ArgumentTypeError."""
     return _int_from(1, text)
 
 
 def non_negative_int(text: str) -> int:
-    """Parses an integer of at least 0. Raises argparse.ArgumentTypeError."""
+    """Parse an integer of at least 0. Raises argparse.ArgumentTypeError."""
     return _int_from(0, text)
 
 
@@ -232,7 +232,7 @@ def check_flags(args: argparse.Namespace) -> None:
 
 
 def read_api_key(path: Path | None) -> str | None:
-    """Reads the file of --api-key-file. Raises BadFlag."""
+    """Read the file of --api-key-file. Raises BadFlag."""
     try:
         return path.read_text().strip() if path else None
     except (OSError, UnicodeDecodeError) as error:

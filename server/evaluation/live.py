@@ -49,7 +49,7 @@ class LiveRun:
 
 
 async def run_live(run: LiveRun, results: Results, client: Client, in_flight: int) -> None:
-    """Measures what the results lack: greedy, the majority vote with its samples, and the arms.
+    """Measure what the results lack: greedy, the majority vote with its samples, and the arms.
 
     `in_flight`: requests at a time. Raises RequestFailed.
     """
@@ -74,7 +74,7 @@ async def run_live(run: LiveRun, results: Results, client: Client, in_flight: in
 async def ask(
     client: Client, settings: RequestSettings, arm: Arm | None, question: Question, n: int = 0
 ) -> list[Result]:
-    """Sends one request and grades the response; `arm` None: greedy.
+    """Send one request and grade the response; `arm` None: greedy.
 
     Returns the arm's result; with n also the results of its samples and of the oracle. Raises RequestFailed.
     """
@@ -130,7 +130,7 @@ def _grade_candidate(candidate: Candidate, question: Question, prompt: int) -> G
 
 
 def read_answer(response: ChatCompletion, question: Question) -> Answer | None:
-    """Returns the answer that the strategy reports. Without a strategy it is extracted from the text.
+    """Return the answer that the strategy reports. Without a strategy it is extracted from the text.
 
     The text of a response that was cut off counts only where its answer is boxed.
     """

@@ -25,7 +25,7 @@ class RequestSettings:
     seed: int = 0
 
     def greedy_instruction(self, question: Question) -> str:
-        """Returns what is appended to a question without a strategy. HumanEval's questions need no instruction."""
+        """Return what is appended to a question without a strategy. HumanEval's questions need no instruction."""
         default = "" if question.program else BOXED
         return default if self.instruction is None else self.instruction
 
@@ -33,7 +33,7 @@ class RequestSettings:
 def build_body(
     settings: RequestSettings, arm: Arm | None, question: Question, *, candidates: bool = False
 ) -> dict[str, Any]:
-    """Builds the body of a chat completion request; `arm` None asks for a greedy response without a strategy.
+    """Build the body of a chat completion request; `arm` None asks for a greedy response without a strategy.
 
     Under a strategy the instruction is an option of the strategy. `candidates`: whether the response shall list all of
     its samples.

@@ -46,7 +46,7 @@ class ServerAddress:
 
 @asynccontextmanager
 async def open_server(args: argparse.Namespace) -> AsyncIterator[ServerAddress | None]:
-    """Yields the server that the flags choose; None where a bank is replayed without one. Raises ModelNotServed."""
+    """Yield the server that the flags choose; None where a bank is replayed without one. Raises ModelNotServed."""
     key = read_api_key(args.api_key_file)
     if args.server:
         yield ServerAddress(args.server, key, args.model or None)
@@ -59,7 +59,7 @@ async def open_server(args: argparse.Namespace) -> AsyncIterator[ServerAddress |
 
 @asynccontextmanager
 async def serve_model(model: str, output: TextIO, command: Sequence[str] = COMMAND) -> AsyncIterator[str]:
-    """Starts a server and yields its URL once it is ready; leaving the block stops it.
+    """Start a server and yield its URL once it is ready; leaving the block stops it.
 
     `model`: "" for the demo model. `output` receives the server's log, without its greeting. Raises ModelNotServed.
     """
@@ -83,7 +83,7 @@ async def serve_model(model: str, output: TextIO, command: Sequence[str] = COMMA
 
 
 def _die_with_parent() -> None:
-    """Runs in the child: the kernel sends it SIGTERM when this process ends, also where that is killed."""
+    """Run in the child: the kernel sends it SIGTERM when this process ends, also where that is killed."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -103,7 +103,7 @@ async def _wait_until_ready(process: Process, output: TextIO) -> str:
 
 
 async def _forward_output(process: Process, output: TextIO) -> None:
-    """Copies the log that follows the greeting, which is for people who use the server by hand."""
+    """Copy the log that follows the greeting, which is for people who use the server by hand."""
     greeted = False
     async with aclosing(_read_lines(process)) as lines:
         async for line in lines:

@@ -12,7 +12,7 @@ from cogitate.strategies.answers.multiple_choice import parse_letter
 
 
 def parse_choices(row: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Returns the texts of the choices, and the letter of the right one.
+    """Return the texts of the choices, and the letter of the right one.
 
     `choices` is a list, or ARC's object of `text` and `label`, whose right label is in `answerKey`. Raises NoReference.
     """
@@ -26,7 +26,7 @@ def parse_choices(row: Mapping[str, Any]) -> tuple[list[str], str]:
 
 
 def _find_answer(answer: object, texts: Sequence[str], labels: Sequence[str]) -> int:
-    """Returns the index of the right choice. `answer`: its index, its label in either case, or its text.
+    """Return the index of the right choice. `answer`: its index, its label in either case, or its text.
 
     Raises NoReference.
     """
@@ -43,7 +43,7 @@ def _find_answer(answer: object, texts: Sequence[str], labels: Sequence[str]) ->
 
 
 def choice_grade(gold: str, texts: Sequence[str]) -> Grade:
-    """Builds a grade that accepts the letter `gold`, or the text of that choice.
+    """Build a grade that accepts the letter `gold`, or the text of that choice.
 
     A text counts only where it is equal to that choice alone, by the equality of a vote, and is no letter itself.
     """

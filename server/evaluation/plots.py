@@ -16,7 +16,7 @@ class NoPlots(Exception):
 
 
 def draw_plots(rows: Sequence[Row], path: Path, title: str) -> list[Path]:
-    """Writes PATH-tokens and PATH-time, and returns the files. Raises NoPlots."""
+    """Write PATH-tokens and PATH-time, and return the files. Raises NoPlots."""
     live = any(any(row.seconds) for row in rows)
     unit = "seconds, median" if live else "sequential depth in tokens, median"
 
@@ -66,5 +66,5 @@ def _draw(
 
 
 def _escape(text: str) -> str:
-    """Escapes dollar signs, which begin a formula."""
+    """Escape dollar signs, which begin a formula."""
     return text.replace("$", r"\$")

@@ -32,7 +32,7 @@ class Progress:
         self._bar.close()
 
     def advance(self, tokens: int = 0) -> None:
-        """Counts one more; `tokens`: those that it decoded, for the rate."""
+        """Count one more; `tokens`: those that it decoded, for the rate."""
         self._tokens += tokens
         if self._tokens:
             rate = self._tokens / max(self._bar.format_dict["elapsed"], 1e-9)
@@ -41,6 +41,6 @@ class Progress:
 
 
 def note(line: str) -> None:
-    """Writes a line about the run to stderr."""
+    """Write a line about the run to stderr."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -12,17 +12,17 @@ from cogitate.strategies.core.vote_prior import VotePrior
 
 
 def digest(*parts: object) -> str:
-    """Returns 16 hex digits, equal for equal JSON values in every process."""
+    """Return 16 hex digits, equal for equal JSON values in every process."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def live_digest(settings: RequestSettings, question: Question) -> str:
-    """Returns the digest of results from a server."""
+    """Return the digest of results from a server."""
     return digest(asdict(settings), *_content(question), question.shots)
 
 
 def replay_digest(recipe: Recipe, samples: Iterable[Sample], question: Question, prior: VotePrior | None = None) -> str:
-    """Returns the digest of results from these samples of the question."""
+    """Return the digest of results from these samples of the question."""
     learned = [asdict(prior)] if prior else []
     return digest(asdict(recipe), [sample.text for sample in samples], *_content(question), *learned)
 

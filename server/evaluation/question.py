@@ -33,11 +33,11 @@ class Question:
     shots: Shots = ()
 
     def messages(self, instruction: str = "") -> list[dict[str, str]]:
-        """Builds the chat messages that ask the question, with the instruction appended."""
+        """Build the chat messages that ask the question, with the instruction appended."""
         return build_messages(self.shots, self.text + instruction)
 
     def answer(self, text: str, extracted: Answer | None) -> Answer | None:
-        """Returns what is graded of a response: the program in its text, or the answer extracted from it."""
+        """Return what is graded of a response: the program in its text, or the answer extracted from it."""
         if not self.program:
             return extracted
         source = extract_program(text)

@@ -22,7 +22,7 @@ class NoReference(ValueError):
 
 
 def first_value(row: Mapping[str, Any], names: tuple[str, ...]) -> object:
-    """Returns the value of the first of the names that the row has. Raises NoReference where it is missing or blank."""
+    """Return the value of the first of the names that the row has. Raises NoReference where it is missing or blank."""
     value = next((row[name] for name in names if name in row), None)
     if value is None or not str(value).strip():
         raise NoReference(f"it has no {names[0]}")
@@ -30,7 +30,7 @@ def first_value(row: Mapping[str, Any], names: tuple[str, ...]) -> object:
 
 
 def final_answer(solution: str) -> str:
-    """Returns the answer that ends a reference solution: after ####, in \\boxed, or all of it. Raises NoReference."""
+    """Return the answer that ends a reference solution: after ####, in \\boxed, or all of it. Raises NoReference."""
     if hashes := HASHES.findall(solution):
         answer = str(hashes[-1]).strip()
     elif boxed := extract(solution, "boxed", ""):
@@ -45,7 +45,7 @@ def final_answer(solution: str) -> str:
 
 
 def equality_grade(gold: str, question: str = "") -> Grade:
-    """Builds a grade that compares as a vote does; the question decides whether the order of a list matters."""
+    """Build a grade that compares as a vote does; the question decides whether the order of a list matters."""
     is_ordered = asks_for_order(question)
 
     @cache

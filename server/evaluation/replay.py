@@ -92,7 +92,7 @@ def replay(
 
 
 def shuffle(samples: Sequence[Sample], seed: str) -> list[Sample]:
-    """Returns the samples in an order that depends on the seed alone, so that strategies are compared in pairs."""
+    """Return the samples in an order that depends on the seed alone, so that strategies are compared in pairs."""
     return random.Random(seed).sample(samples, len(samples))
 
 

@@ -37,7 +37,7 @@ class ReplayEngine:
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, on_text: OnText | None = None, on_abort: OnAbort | None = None
     ) -> Completion:
-        """Returns the next sample, after its tokens' virtual time. Raises NotInBank, and what the fallback raises."""
+        """Return the next sample, after its tokens' virtual time. Raises NotInBank, and what the fallback raises."""
         if self._is_question(prompt, sampling):
             completion = apply_threshold(to_completion(prompt, self._take(sampling), sampling.logprobs), sampling)
         elif self.fallback:
@@ -75,7 +75,7 @@ class ReplayEngine:
 
 
 def apply_threshold(completion: Completion, sampling: Sampling) -> Completion:
-    """Ends a completion where a live engine would: at the token that falls below the confidence threshold."""
+    """End a completion where a live engine would: at the token that falls below the confidence threshold."""
     monitor = ConfidenceMonitor(sampling.confidence_threshold) if sampling.confidence_threshold else None
     end = next((at for at, token in enumerate(completion.logprobs, 1) if monitor and monitor.update([token])), None)
     if end is None:
@@ -84,7 +84,7 @@ def apply_threshold(completion: Completion, sampling: Sampling) -> Completion:
 
 
 def to_completion(prompt: Prompt, sample: Sample, alternatives: int | None = 0) -> Completion:
-    """Converts a sample to what an engine returns for it.
+    """Convert a sample to what an engine returns for it.
 
     `alternatives`: how many per token the caller reads; without any, only the tokens' own log-probabilities are set.
     """

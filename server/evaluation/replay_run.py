@@ -56,7 +56,7 @@ class ReplayRun:
 
 
 def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms: Sequence[Arm]) -> ReplayRun:
-    """Reads and balances the bank, and notes what is left out. Raises BadBank, RecipeMismatch, UnknownRow."""
+    """Read and balances the bank, and notes what is left out. Raises BadBank, RecipeMismatch, UnknownRow."""
     full = Bank.read(args.bank)
     others = read_other_banks(getattr(args, "more_banks", ()), full.recipe.model)
     check_names(arms, (full.recipe.model, *others))
@@ -82,7 +82,7 @@ def prepare_replay(args: argparse.Namespace, questions: Sequence[Question], arms
 
 
 def read_other_banks(paths: Sequence[Path], first: str) -> dict[str, Bank]:
-    """Reads the banks of further models, by the models' names; `first` is that of the first bank. Raises BadBank."""
+    """Read the banks of further models, by the models' names; `first` is that of the first bank. Raises BadBank."""
     banks = dict[str, Bank]()
     for path in paths:
         bank = Bank.read(path)
@@ -101,13 +101,13 @@ def check_names(arms: Sequence[Arm], names: Sequence[str]) -> None:
 
 
 def digest_samples(question: Question, banks: Sequence[Bank], prior: VotePrior | None = None) -> str:
-    """Returns the digest of results from these banks' samples of the question."""
+    """Return the digest of results from these banks' samples of the question."""
     own, *more = (replay_digest(bank.recipe, bank.samples_of(question.id), question, prior) for bank in banks)
     return digest(own, more) if more else own
 
 
 async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | None, in_flight: int) -> None:
-    """Computes the results that are missing, and adds them to `results`.
+    """Compute the results that are missing, and add them to `results`.
 
     With a server, `in_flight` replays run at a time, so that they use it fully; without one, a single replay does.
     Raises ReplayFailed.
@@ -149,7 +149,7 @@ async def run_replay(run: ReplayRun, results: Results, server: ServerAddress | N
 
 
 def _missing_baselines(run: ReplayRun, question: Question, results: Results) -> list[Result]:
-    """Returns the baselines' results, which follow from the samples themselves; [] if all of them are known."""
+    """Return the baselines' results, which follow from the samples themselves; [] if all of them are known."""
     rows = [row for row in run.comparison.rows if row in (GREEDY_ARM, SAMPLE_ARM, oracle_name(run.n))]
     if all(key in results for row in rows for key in run.comparison.keys_of(row, question.id)):
         return []

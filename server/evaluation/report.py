@@ -38,7 +38,7 @@ class Row:
 
 
 def build_rows(results: Sequence[Result], baseline: str) -> list[Row]:
-    """Builds a row per arm, in the order of the results. Only questions that every arm has results of are compared."""
+    """Build a row per arm, in the order of the results. Only questions that every arm has results of are compared."""
     arms: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         arms[result.arm][result.question].append(result)
@@ -51,7 +51,7 @@ def build_rows(results: Sequence[Result], baseline: str) -> list[Row]:
 
 
 def easier_half(results: Sequence[Result], arm: str) -> list[Result]:
-    """Returns the results of that half of the questions on which the arm is right most often."""
+    """Return the results of that half of the questions on which the arm is right most often."""
     scores: dict[str, list[float]] = defaultdict(list)
     for result in results:
         if result.arm == arm:
@@ -99,7 +99,7 @@ HEAD = (
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """Formats the rows as a Markdown table."""
+    """Format the rows as a Markdown table."""
     return "\n".join((HEAD, *map(_format_row, rows)))
 
 
@@ -121,5 +121,5 @@ def _format_row(row: Row) -> str:
 
 
 def _escape(text: str) -> str:
-    """Escapes what would end a table's cell: a bar, or a line break."""
+    """Escape what would end a table's cell: a bar, or a line break."""
     return text.replace("|", r"\|").replace("\r", r"\r").replace("\n", r"\n")

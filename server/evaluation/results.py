@@ -50,7 +50,7 @@ class Result:
 
 
 def overlong_result(arm: str, question: str, repeat: int = 0) -> Result:
-    """Builds the result for a prompt that exceeds the model's context: wrong, and of unknown cost."""
+    """Build the result for a prompt that exceeds the model's context: wrong, and of unknown cost."""
     return Result(arm=arm, question=question, repeat=repeat, correct=False, answer=None, tokens=0, stopped=REFUSED)
 
 
@@ -62,7 +62,7 @@ class Results:
     """The results so far. With a path they are appended to that file, and those in it are not computed again."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Reads the file, if there is one. A torn last line, from a crash, is dropped. Raises BadResults."""
+        """Read the file, if there is one. A torn last line, from a crash, is dropped. Raises BadResults."""
         self.path = path
         self._by_key: dict[Key, Result] = {}
         if path:
@@ -77,7 +77,7 @@ class Results:
         return key in self._by_key
 
     def add(self, digest: str, *results: Result) -> None:
-        """Stores results with one write. `digest` identifies how they were produced (see `provenance`)."""
+        """Store results with one write. `digest` identifies how they were produced (see `provenance`)."""
         stamped = [replace(result, made=digest) for result in results]
         self._store(stamped)
         if self.path:
@@ -85,11 +85,11 @@ class Results:
                 file.write(b"".join(orjson.dumps(asdict(result)) + b"\n" for result in stamped))
 
     def select(self, keys: Iterable[Key]) -> list[Result]:
-        """Returns the results of these keys, in their order; keys without a result are skipped."""
+        """Return the results of these keys, in their order; keys without a result are skipped."""
         return [self._by_key[key] for key in keys if key in self._by_key]
 
     def count_stale(self, keys: Iterable[Key]) -> int:
-        """Counts results of the same arms, questions and repeats that have another digest."""
+        """Count results of the same arms, questions and repeats that have another digest."""
         current = set(keys)
         names = {key[:3] for key in current}
         return sum(key[:3] in names and key not in current for key in self._by_key)

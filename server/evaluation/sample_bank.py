@@ -42,12 +42,12 @@ class Bank:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a bank's file. Raises BadBank."""
+        """Read a bank's file. Raises BadBank."""
         return cls.parse(_read_bytes(path), path)
 
     @classmethod
     def parse(cls, content: bytes, path: Path) -> Self:
-        """Parses the content of a bank's file; `path` is for error messages. Raises BadBank."""
+        """Parse the content of a bank's file; `path` is for error messages. Raises BadBank."""
         try:
             first, *lines = content.split(b"\n")
             bank = cls(Recipe(**orjson.loads(first)["bank"]))
@@ -62,15 +62,15 @@ class Bank:
         self.samples.setdefault(sample.question, {})[sample.index] = sample
 
     def samples_of(self, question: str) -> list[Sample]:
-        """Returns a question's samples by index, the greedy one first."""
+        """Return a question's samples by index, the greedy one first."""
         return [sample for _, sample in sorted(self.samples.get(question, {}).items())]
 
     def non_greedy(self, question: str) -> list[Sample]:
-        """Returns a question's samples by index, without the greedy one."""
+        """Return a question's samples by index, without the greedy one."""
         return [sample for sample in self.samples_of(question) if sample.index != GREEDY_INDEX]
 
     def greedy(self, question: str) -> Sample | None:
-        """Returns a question's greedy sample."""
+        """Return a question's greedy sample."""
         return self.samples.get(question, {}).get(GREEDY_INDEX)
 
 
@@ -78,7 +78,7 @@ class BankFile:
     """A bank on disk that samples are appended to. An existing file is continued if it has the same recipe."""
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
-        """Opens the file, or makes it with its folder. Raises BadBank."""
+        """Open the file, or make it with its folder. Raises BadBank."""
         content = _read_bytes(path) if path.exists() else b""
         lines = content[: content.rfind(b"\n") + 1]
         if not lines and content[: len(FILE_PREFIX)] != FILE_PREFIX[: len(content)]:
@@ -101,7 +101,7 @@ class BankFile:
         return index in self.bank.samples.get(question, {})
 
     def add(self, sample: Sample) -> None:
-        """Appends a sample, and flushes it to disk."""
+        """Append a sample, and flush it to disk."""
         self.bank.add(sample)
         self._write(asdict(sample))
 
@@ -114,7 +114,7 @@ class BankFile:
 
 
 def balance(bank: Bank, questions: Sequence[Question]) -> tuple[int, Bank]:
-    """Returns n, and a bank of exactly n samples of each question that has at least n.
+    """Return n, and a bank of exactly n samples of each question that has at least n.
 
     n maximises the number of samples that are compared; the larger n wins a tie.
     """
@@ -137,7 +137,7 @@ def check_questions(bank: Bank, questions: Sequence[Question]) -> None:
 
 
 def build_recipe(args: argparse.Namespace, model: str, questions: Sequence[Question]) -> Recipe:
-    """Builds the recipe that the flags ask for."""
+    """Build the recipe that the flags ask for."""
     return Recipe(
         task=Path(args.task).stem,
         model=model,
@@ -182,7 +182,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _parse_sample(line: bytes, *, last: bool) -> Sample | None:
-    """Returns None for a last line that was torn as it was written."""
+    """Return None for a last line that was torn as it was written."""
     try:
         return Sample(**orjson.loads(line))
     except orjson.JSONDecodeError:

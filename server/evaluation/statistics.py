@@ -11,7 +11,7 @@ RESAMPLES = 10_000
 
 
 def wilson(right: float, total: int, z: float = Z_95) -> tuple[float, float]:
-    """Returns Wilson's score interval of the share right / total, which contains the share.
+    """Return Wilson's score interval of the share right / total, which contains the share.
 
     `right` may be a fraction, the mean of several repeats. That is why this is not scipy's
     `binomtest(...).proportion_ci(method="wilson")`, which takes whole counts only and gives the same interval for them.
@@ -26,14 +26,14 @@ def wilson(right: float, total: int, z: float = Z_95) -> tuple[float, float]:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Returns the mean; 0 of no values."""
+    """Return the mean; 0 of no values."""
     return math.fsum(values) / len(values) if values else 0.0
 
 
 def bootstrap_difference(
     first: Sequence[float], second: Sequence[float], *, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Returns the mean of `first` less `second` over the same questions, with its 95 % interval: mean, low, high.
+    """Return the mean of `first` less `second` over the same questions, with its 95 % interval: mean, low, high.
 
     The interval is that of a percentile bootstrap that resamples questions. scipy is imported here and not with the
     module, because it belongs to the extra `eval` and takes a second to import.

@@ -17,7 +17,7 @@ DEFAULT_SIZE = 100
 
 
 def load_task(name: str, limit: int | None = None, *, seed: int = 0, code_exec: str = "off") -> list[Question]:
-    """Loads the first `limit` questions of FILE.jsonl, gym:NAME, humaneval or sums.
+    """Load the first `limit` questions of FILE.jsonl, gym:NAME, humaneval or sums.
 
     `seed`: of generated questions. `code_exec`: the sandbox, where answers are programs. Raises BadTask.
     """
@@ -33,7 +33,7 @@ def load_task(name: str, limit: int | None = None, *, seed: int = 0, code_exec: 
 
 
 def _generate_sums(size: int, seed: int) -> Iterator[tuple[str, str]]:
-    """Generates questions with their answers, the same ones for the same seed.
+    """Generate questions with their answers, the same ones for the same seed.
 
     The task needs no file and no package, and the smallest models solve some of it.
     """

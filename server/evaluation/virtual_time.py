@@ -43,7 +43,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return self.selector.now
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Stops the clock until the thread is done: otherwise its real duration would decide what finishes first."""
+        """Stop the clock until the thread is done: otherwise its real duration would decide what finishes first."""
         future = super().run_in_executor(executor, func, *args)
         self.selector.pauses += 1
         future.add_done_callback(self._resume)
@@ -55,7 +55,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
 @contextmanager
 def pause_clock() -> Iterator[None]:
-    """Stops the clock of the running virtual loop, for waiting on another thread or a socket."""
+    """Stop the clock of the running virtual loop, for waiting on another thread or a socket."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, _VirtualLoop)
     loop.selector.pauses += 1
@@ -66,6 +66,6 @@ def pause_clock() -> Iterator[None]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine in virtual time, like asyncio.run."""
+    """Run a coroutine in virtual time, like asyncio.run."""
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
         return runner.run(coroutine)

@@ -55,7 +55,7 @@ class Authentication:
         return path in PUBLIC_PATHS or is_open(path)
 
     def _authenticate(self, scope: Scope, keys: Keys) -> tuple[KeyHolder, str]:
-        """Returns the holder of the request's key, and the key's id.
+        """Return the holder of the request's key, and the key's id.
 
         Raises Unauthorized, or Overloaded for an address that has sent too many wrong keys.
         """
@@ -72,7 +72,7 @@ class Authentication:
 
 
 def find_key(scope: Scope) -> str:
-    """Returns the key that the request is sent with; empty where it has none, or several.
+    """Return the key that the request is sent with; empty where it has none, or several.
 
     Anthropic's clients may send two: then the bearer is meant for this server, the other one for Anthropic.
     """

@@ -18,6 +18,6 @@ class HeadAsGet:
 
 
 def build_allow_header(methods: Iterable[str]) -> str:
-    """Returns the Allow header for a route with these methods. A route that has GET allows HEAD too."""
+    """Return the Allow header for a route with these methods. A route that has GET allows HEAD too."""
     names = set(methods)
     return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))

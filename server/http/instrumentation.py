@@ -67,7 +67,7 @@ class Instrumentation:
             self._finish(scope, endpoint, status or 500, time.perf_counter() - start)
 
     def _finish(self, scope: Scope, endpoint: str, status: int, seconds: float) -> None:
-        """Counts and logs an answered request."""
+        """Count and log an answered request."""
         state = scope["state"]
         fields = {"error": state.get("error"), **(state["describe"]() if "describe" in state else {})}
         self.metrics.observe_request(endpoint, state["strategy"], status, seconds, fields["error"])
@@ -83,7 +83,7 @@ class RequestLine(dict[str, object]):
 
 
 def log_request(scope: Scope, status: int, seconds: float, fields: Mapping[str, object]) -> None:
-    """Writes one line of what is known of an answered request: nothing of its prompt, its key or its answer."""
+    """Write one line of what is known of an answered request: nothing of its prompt, its key or its answer."""
     is_quiet = scope["path"] in QUIET_PATHS or (scope["method"] != "POST" and is_open(scope["path"]))
     level = logging.DEBUG if is_quiet else logging.INFO
     if not requests_log.isEnabledFor(level):
@@ -107,13 +107,13 @@ def log_request(scope: Scope, status: int, seconds: float, fields: Mapping[str, 
 
 
 def build_id_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Returns the headers with the request's id. Anthropic's clients read it under a name of their own."""
+    """Return the headers with the request's id. Anthropic's clients read it under a name of their own."""
     value = scope["state"]["request_id"].encode()
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     return [(b"x-request-id", value), *([(b"request-id", value)] if path.startswith(ANTHROPIC_PATH) else [])]
 
 
 def read_request_id(scope: Scope) -> bytes:
-    """Returns the client's X-Request-Id if it is well-formed, else 128 random bits in hex."""
+    """Return the client's X-Request-Id if it is well-formed, else 128 random bits in hex."""
     value = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     return value if WELL_FORMED_ID.fullmatch(value) else os.urandom(16).hex().encode()

@@ -91,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self.is_websocket
 
     def send_400_response(self, msg: str) -> None:
-        """Answers a parser error and closes the connection: 431 where the headers exceed MAX_HEADER_BYTES, else 400."""
+        """Answer a parser error and close the connection: 431 where the headers exceed MAX_HEADER_BYTES, else 400."""
         if self._header_bytes > MAX_HEADER_BYTES:
             self._reject(HeadersTooLarge(TOO_LARGE))
         else:

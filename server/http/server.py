@@ -26,7 +26,7 @@ CLOSE_SECONDS = 2
 
 
 def build_config(app: ASGIApp, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
-    """Builds uvicorn's configuration of one listener."""
+    """Build uvicorn's configuration of one listener."""
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -68,11 +68,11 @@ class DrainingServer(uvicorn.Server):
         """Loads changed certificates."""
 
     def serve_also(self, app: ASGIApp, listener: socket.socket) -> None:
-        """Serves another application, without a lifespan, on another socket until the server stops."""
+        """Serve another application, without a lifespan, on another socket until the server stops."""
         self._others.append((build_config(app, "off"), listener))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts the application, then accepts connections of the sockets."""
+        """Start the application, then accepts connections of the sockets."""
         unix = [each for each in sockets or () if each.family == socket.AF_UNIX]
         await super().startup(sockets=[each for each in sockets or () if each not in unix])
         loop = asyncio.get_running_loop()

@@ -30,7 +30,7 @@ class Tls:
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Self | None:
-        """Returns what vLLM's arguments ask for; None for plain HTTP.
+        """Return what vLLM's arguments ask for; None for plain HTTP.
 
         Raises ValueError for a key without a certificate, or the other way round, and OSError or ssl.SSLError for files
         that cannot be used.
@@ -46,14 +46,14 @@ class Tls:
         return tls
 
     def configure(self, config: uvicorn.Config) -> uvicorn.Config:
-        """Sets the files in a configuration that is not loaded yet."""
+        """Set the files in a configuration that is not loaded yet."""
         config.ssl_keyfile, config.ssl_certfile = self.ssl_keyfile, self.ssl_certfile
         config.ssl_ca_certs, config.ssl_cert_reqs = self.ssl_ca_certs, self.ssl_cert_reqs
         config.ssl_ciphers = self.ssl_ciphers or config.ssl_ciphers
         return config
 
     async def refresh(self, context: ssl.SSLContext, seconds: float = REFRESH_SECONDS) -> None:
-        """Looks at the files every `seconds`, and loads them again when they change. Runs until it is cancelled."""
+        """Look at the files every `seconds`, and load them again when they change. Runs until it is cancelled."""
         version = self._read_version()
         while True:
             await asyncio.sleep(seconds)
@@ -69,7 +69,7 @@ class Tls:
             version = current
 
     def _read_version(self) -> Version:
-        """Returns the times of the files; empty while one of them is missing."""
+        """Return the times of the files; empty while one of them is missing."""
         paths = [path for path in (self.ssl_keyfile, self.ssl_certfile, self.ssl_ca_certs) if path]
         try:
             return tuple(Path(path).stat().st_mtime_ns for path in paths)

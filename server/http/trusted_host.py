@@ -58,13 +58,13 @@ class TrustedHost:
 
 
 def build_allowed_hosts(host: str, allowed: Iterable[str]) -> frozenset[bytes] | None:
-    """Returns the names to accept as Host when listening on `host`; None (any) where `host` is no loopback address."""
+    """Return the names to accept as Host when listening on `host`; None (any) where `host` is no loopback address."""
     if host not in LOOPBACK_HOSTS:
         return None
     return LOOPBACK_NAMES | {name.lower().encode() for name in allowed}
 
 
 def strip_port(host: bytes) -> bytes:
-    """Returns a Host header's name in lower case, without its port. An IPv6 literal keeps its brackets."""
+    """Return a Host header's name in lower case, without its port. An IPv6 literal keeps its brackets."""
     name, colon, port = host.rpartition(b":")
     return (name if colon and port.isdigit() else host).lower()

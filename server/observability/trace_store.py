@@ -47,7 +47,7 @@ class StoredTrace:
         return orjson.dumps([self.key, len(self.request)]) + b"\n" + self.request + self.rest
 
     def render(self, caller: Caller, *, text: bool = True) -> bytes:
-        """Returns the trace as this caller may see it. `text`: with the texts of its decodes."""
+        """Return the trace as this caller may see it. `text`: with the texts of its decodes."""
         request = self.request if caller.key == self.key else b"null"
         rest = self.rest if text else dumps(self._load(text=False))
         return b'{"request":' + request + b"," + rest[1:]
@@ -94,12 +94,12 @@ class TraceStore:
         self._local.put(("origin", name), origin)
 
     def find_origin(self, name: Name) -> Origin | None:
-        """Returns the origin where this process has it."""
+        """Return the origin where this process has it."""
         origin: Origin | None = self._local.get(("origin", name))
         return origin
 
     async def share_trace(self, name: Name, trace: StoredTrace) -> bool:
-        """Shows a trace to the other processes. Returns False where there are none or the cache did not take it."""
+        """Show a trace to the other processes. Returns False where there are none or the cache did not take it."""
         return await self.share("trace", name, trace.to_bytes())
 
     async def share_origin(self, name: Name, origin: Origin) -> None:
@@ -122,20 +122,20 @@ class TraceStore:
         return None if value is None else Origin.parse(value)
 
     async def share(self, kind: str, name: Name, value: bytes) -> bool:
-        """Shows a value to the other processes. Returns False where there are none or the cache did not take it."""
+        """Show a value to the other processes. Returns False where there are none or the cache did not take it."""
         if self.shared is None:
             return False
         key = _cache_key(kind, name)
         return await self.shared.put(key, self._encryption.encrypt(key, value), seconds=TTL_SECONDS)
 
     async def fetch_shared(self, kind: str, name: Name) -> bytes | None:
-        """Returns what a process has shown to the others; None where there are none."""
+        """Return what a process has shown to the others; None where there are none."""
         key = _cache_key(kind, name)
         value = None if self.shared is None else await self.shared.get(key)
         return None if value is None else self._encryption.decrypt(key, value)
 
     def clear(self) -> None:
-        """Forgets what this process has stored."""
+        """Forget what this process has stored."""
         self._local.clear()
 
     @property

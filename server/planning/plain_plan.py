@@ -66,7 +66,7 @@ def check_shared_fields(body: PlainBody, allowed: Iterable[str]) -> None:
 
 
 def limit_cost(body: PlainBody, card: ModelCard, settings: Settings, caller: Caller) -> tuple[PlainBody, int, int]:
-    """Returns the body, its cost in tokens and its number of generations.
+    """Return the body, its cost in tokens and its number of generations.
 
     Without a limit of its own an answer may fill the context. Where that costs too much, it is given a limit.
     """

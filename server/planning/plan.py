@@ -183,7 +183,7 @@ def build_plan(
 
 
 def find_prior(settings: Settings, request: AnyRequest, name: str, strategy: AnyStrategy) -> VotePrior | None:
-    """Returns the operator's prior on the votes of the request's model and preset; None where other models vote."""
+    """Return the operator's prior on the votes of the request's model and preset; None where other models vote."""
     if strategy.other_models.get("models"):
         return None
     return find_vote_prior(settings.vote_priors, name, preset_name(request.model, name, strategy))

@@ -12,12 +12,12 @@ def dumps(content: object) -> bytes:
 
 
 def digest(content: object) -> bytes:
-    """Returns the SHA-256 of a JSON value, whatever the order of its objects' keys: 32 bytes."""
+    """Return the SHA-256 of a JSON value, whatever the order of its objects' keys: 32 bytes."""
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def unix_time() -> int:
-    """Returns the Unix time in seconds for `created` fields.
+    """Return the Unix time in seconds for `created` fields.
 
     The wall clock can be set back, so every timeout and duration uses `time.monotonic()` instead; ruff bans the wall
     clock everywhere else.

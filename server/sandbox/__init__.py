@@ -23,7 +23,7 @@ REMOTE_PREFIX = "remote:"
 
 
 async def open_sandbox(settings: Settings) -> Programs:
-    """Opens the sandbox that --code-exec names, and no weaker one in its place.
+    """Open the sandbox that --code-exec names, and no weaker one in its place.
 
     Raises CannotStart where it is unavailable or fails its self-test.
     """
@@ -31,7 +31,7 @@ async def open_sandbox(settings: Settings) -> Programs:
 
 
 async def open_programs(code_exec: str, limits: Limits) -> Programs:
-    """Opens a sandbox by the value of --code-exec, and tests it. Raises CannotStart."""
+    """Open a sandbox by the value of --code-exec, and test it. Raises CannotStart."""
     if code_exec == "off":
         return NoPrograms()
     cleanup.remove_leftovers()

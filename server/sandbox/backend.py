@@ -32,14 +32,14 @@ class SandboxBackend(Protocol):
     def name(self) -> str: ...
 
     def prepare(self, slot: int, limits: Limits) -> AbstractContextManager[LaunchSpec]:
-        """Yields how to start a process in this slot. Processes that run at the same time have different slots."""
+        """Yield how to start a process in this slot. Processes that run at the same time have different slots."""
 
 
 def build_confinement(limits: Limits, landlock: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """Builds what the process confines itself by; `landlock` None: bubblewrap does the rest."""
+    """Build what the process confines itself by; `landlock` None: bubblewrap does the rest."""
     return {"limits": asdict(limits), "landlock": landlock}
 
 
 def slot_user(slot: int) -> int | None:
-    """Returns a user id of the slot's own, so that limits per user hold; None where this process is not root."""
+    """Return a user id of the slot's own, so that limits per user hold; None where this process is not root."""
     return FIRST_UID + os.getpid() % 2**18 * 256 + slot if os.geteuid() == 0 else None

@@ -19,12 +19,12 @@ FOLDER_PREFIX = "cogitate-canary-"
 
 
 def folder_prefix() -> str:
-    """Returns the prefix of temporary folders that this process makes."""
+    """Return the prefix of temporary folders that this process makes."""
     return f"{FOLDER_PREFIX}{os.getpid()}-"
 
 
 def remove_leftovers() -> None:
-    """Kills sandboxed processes and removes folders whose server no longer runs."""
+    """Kill sandboxed processes and remove folders whose server no longer runs."""
     for pid in _find_orphans():
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
@@ -35,7 +35,7 @@ def remove_leftovers() -> None:
 
 
 def _find_orphans() -> Iterator[int]:
-    """Yields sandboxed processes whose parent is neither the server that started them nor another sandboxed process.
+    """Yield sandboxed processes whose parent is neither the server that started them nor another sandboxed process.
 
     Processes of another pid namespace are a container's: the server's pid in their command has another meaning here.
     """

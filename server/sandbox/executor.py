@@ -52,7 +52,7 @@ class Executor:
         self._ending = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serves one connection: one request, one result."""
+        """Serve one connection: one request, one result."""
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
@@ -66,7 +66,7 @@ class Executor:
             writer.close()
 
     async def shut_down(self) -> None:
-        """Cancels all runs and waits until their processes are gone.
+        """Cancel all runs and wait until their processes are gone.
 
         asyncio.run would cancel every task at once, and lose or wait for ever for a process that is just being started.
         """
@@ -103,13 +103,13 @@ class Executor:
 
 
 async def _wait_for_disconnect(reader: asyncio.StreamReader) -> None:
-    """Returns when the client disconnects, or sends anything after its request."""
+    """Return when the client disconnects, or send anything after its request."""
     with suppress(ConnectionError):
         await reader.read(1)
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """Binds a socket for its owner and group at this path, and replaces one that nobody listens on.
+    """Bind a socket for its owner and group at this path, and replace one that nobody listens on.
 
     Raises CannotStart.
     """
@@ -138,7 +138,7 @@ def _is_listening(path: Path) -> bool:
 
 
 async def run_executor(path: Path, code_exec: str) -> None:
-    """Serves until SIGTERM or SIGINT. Raises CannotStart."""
+    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
     executor = Executor(await open_programs(code_exec, Limits()))
     server = await asyncio.start_unix_server(executor.serve, sock=bind_socket(path))
     end = asyncio.Event()

@@ -26,7 +26,7 @@ Modules = tuple[tuple[str, str], ...]
 
 @cache
 def command() -> tuple[str, ...]:
-    """Returns the command that starts the interpreter with guest/boot.py. Raises CannotStart where there is none."""
+    """Return the command that starts the interpreter with guest/boot.py. Raises CannotStart where there is none."""
     for path in _candidates():
         if path.is_file() and os.access(path, os.X_OK):
             return (str(path), *FLAGS, _source("boot"), f"{OWNER_MARK}{os.getpid()}")
@@ -42,7 +42,7 @@ def _candidates() -> Iterator[Path]:
 
 @cache
 def modules(*, main: str, landlock: bool) -> Modules:
-    """Returns names and sources of the modules to send to a process; `landlock`: whether it applies Landlock itself."""
+    """Return names and sources of the modules to send to a process; `landlock`: whether it applies Landlock itself."""
     names = [name for name in COMMON_MODULES if landlock or name != "landlock"]
     # `confine` imports `landlock` only when it is called, thus it may come first.
     return tuple((f"{GUEST_PACKAGE}.{name}", _source(name)) for name in (*names, main))

@@ -34,7 +34,7 @@ class Landlock:
 
     @contextmanager
     def prepare(self, slot: int, limits: Limits) -> Iterator[LaunchSpec]:
-        """Yields the launch specification of one process (see `SandboxBackend`)."""
+        """Yield the launch specification of one process (see `SandboxBackend`)."""
         rules = {
             "user": slot_user(slot),
             "parent": os.getpid(),
@@ -45,7 +45,7 @@ class Landlock:
 
 
 def open_landlock() -> Landlock:
-    """Returns the backend. Raises CannotStart where the kernel's Landlock is too old, or not enabled."""
+    """Return the backend. Raises CannotStart where the kernel's Landlock is too old, or not enabled."""
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     if version < MIN_LANDLOCK_VERSION:

@@ -8,7 +8,7 @@ MAX_RUNS_PER_REQUEST = 64
 
 
 def available_cores() -> int:
-    """Returns the number of processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

@@ -58,7 +58,7 @@ def _no_process(error: OSError) -> str:
 
 
 def find_violation(limits: Limits, source: str, *inputs: str) -> str:
-    """Returns which limit the program or its inputs exceed, in words; empty where they exceed none."""
+    """Return which limit the program or its inputs exceed, in words; empty where they exceed none."""
     try:
         size, input_size = len(source.encode()), sum(len(text.encode()) for text in inputs)
     except UnicodeEncodeError:

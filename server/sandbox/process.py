@@ -44,7 +44,7 @@ class SandboxProcess:
         return self.process.stdout
 
     async def receive(self, max_bytes: int) -> bytes:
-        """Reads one message. Raises ProcessLost."""
+        """Read one message. Raises ProcessLost."""
         try:
             size = int.from_bytes(await self.stdout.readexactly(4), "big")
             if size > max_bytes:
@@ -54,21 +54,21 @@ class SandboxProcess:
             raise ProcessLost from None
 
     async def send(self, message: bytes) -> None:
-        """Writes one message. Raises ProcessLost."""
+        """Write one message. Raises ProcessLost."""
         try:
             await self.write(len(message).to_bytes(4, "big") + message)
         except PROCESS_ENDED:
             raise ProcessLost from None
 
     async def write(self, data: bytes) -> None:
-        """Writes to stdin. Raises one of PROCESS_ENDED."""
+        """Write to stdin. Raises one of PROCESS_ENDED."""
         if self.stdin.is_closing():  # uvloop's transports raise RuntimeError, asyncio's nothing
             raise BrokenPipeError
         self.stdin.write(data)
         await self.stdin.drain()
 
     async def close_stdin(self) -> None:
-        """Closes stdin: the process reads end of file."""
+        """Close stdin: the process reads end of file."""
         self.stdin.close()
         # uvloop's pipes are bidirectional: a process that writes into its own stdin breaks ours, and uvloop raises
         # TypeError.
@@ -76,7 +76,7 @@ class SandboxProcess:
             await self.stdin.wait_closed()
 
     def kill(self) -> None:
-        """Sends SIGKILL to the process and its group."""
+        """Send SIGKILL to the process and its group."""
         # Not Process.kill: it reaps a process that has ended, and asyncio's child watcher then misses its exit status.
         if self.pidfd is not None:
             with suppress(ProcessLookupError):
@@ -85,7 +85,7 @@ class SandboxProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     async def wait_for_exit(self) -> None:
-        """Waits, after a kill, until the process is reaped and its pipes are closed."""
+        """Wait, after a kill, until the process is reaped and its pipes are closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
                 for pipe in (self.process.stdout, self.process.stderr):
@@ -99,7 +99,7 @@ class SandboxProcess:
 async def open_process(
     backend: SandboxBackend, slot: int, limits: Limits, role: Role, job: dict[str, Any]
 ) -> AsyncIterator[SandboxProcess]:
-    """Starts a process, sends it its job, and kills it when the block is left.
+    """Start a process, sends it its job, and kill it when the block is left.
 
     `role`: the module of guest/ to run, and `job` the argument of its `main`. Raises OSError where the system cannot
     start a process.
@@ -149,7 +149,7 @@ async def _end(starting: asyncio.Future[tuple[SandboxProcess, Mapping[str, Any]]
 
 
 async def _run_to_end(work: Coroutine[object, object, None]) -> None:
-    """Runs short work to its end also where the caller is cancelled meanwhile; then raises the CancelledError."""
+    """Run short work to its end also where the caller is cancelled meanwhile; then raise the CancelledError."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -45,7 +45,7 @@ class BadMessage(Exception):
 
 
 async def receive(reader: asyncio.StreamReader) -> bytes:
-    """Reads one message. Raises BadMessage."""
+    """Read one message. Raises BadMessage."""
     try:
         size = int.from_bytes(await reader.readexactly(4), "big")
         if size > MAX_MESSAGE_BYTES:
@@ -56,6 +56,6 @@ async def receive(reader: asyncio.StreamReader) -> bytes:
 
 
 async def send(writer: asyncio.StreamWriter, message: bytes) -> None:
-    """Writes one message."""
+    """Write one message."""
     writer.write(len(message).to_bytes(4, "big") + message)
     await writer.drain()

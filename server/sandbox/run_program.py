@@ -34,7 +34,7 @@ class Output:
 
 
 async def run_program(backend: SandboxBackend, slot: int, limits: Limits, source: str, stdin: bytes) -> ProgramResult:
-    """Runs a program to its end or its limits. Raises OSError where the system cannot start a process."""
+    """Run a program to its end or its limits. Raises OSError where the system cannot start a process."""
     began = time.perf_counter()
     output = Output(limits.output)
     reason: Reason = "timeout"
@@ -51,7 +51,7 @@ async def run_program(backend: SandboxBackend, slot: int, limits: Limits, source
 
 
 async def _wait_for_exit(process: SandboxProcess, stdin: bytes, output: Output) -> int:
-    """Returns the exit status as a shell reports it: 128 + the signal's number after a signal."""
+    """Return the exit status as a shell reports it: 128 + the signal's number after a signal."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_write_stdin(process, stdin))
         group.create_task(_read_output(process, process.process.stdout, output, 0))

@@ -30,7 +30,7 @@ class UnitTestRun:
     candidate_lost: bool = field(default=False)
 
     async def relay(self, judge: SandboxProcess, candidate: SandboxProcess) -> None:
-        """Passes messages on until every test has a verdict, or the judge is lost."""
+        """Pass messages on until every test has a verdict, or the judge is lost."""
         with suppress(ProcessLost):
             while None in self.verdicts:
                 message = await judge.receive(2 * self.limits.input)
@@ -42,7 +42,7 @@ class UnitTestRun:
             self.verdicts[:] = [False] * len(self.verdicts)
 
     async def _call(self, candidate: SandboxProcess, call: bytes) -> bytes:
-        """Returns the candidate's answer; empty from its first failure to answer on."""
+        """Return the candidate's answer; empty from its first failure to answer on."""
         if not self.candidate_lost:
             try:
                 await candidate.send(call)
@@ -52,7 +52,7 @@ class UnitTestRun:
         return b""
 
     def _record(self, message: bytes) -> None:
-        """Records a verdict. The judge runs untrusted tests too: only a verdict on the next test is accepted.
+        """Record a verdict. The judge runs untrusted tests too: only a verdict on the next test is accepted.
 
         Raises ProcessLost.
         """
@@ -77,7 +77,7 @@ async def _wrote_more(candidate: SandboxProcess) -> bool:
 async def run_tests(
     backend: SandboxBackend, slots: tuple[int, int], limits: Limits, job: dict[str, Any], tests: Sequence[str]
 ) -> UnitTestResult:
-    """Tests a candidate, by the job of guest/candidate.py. Raises OSError where the system cannot start a process."""
+    """Test a candidate, by the job of guest/candidate.py. Raises OSError where the system cannot start a process."""
     began = time.perf_counter()
     run = UnitTestRun(limits, [None] * len(tests))
     reason: Reason = "timeout"

@@ -21,7 +21,7 @@ Instruction = tuple[int, int, int, int]
 
 
 def build_filter(*, may_exec: bool) -> bytes:
-    """Returns the kernel's sock_filter array. `may_exec`: for a filter that is installed before Python is started."""
+    """Return the kernel's sock_filter array. `may_exec`: for a filter that is installed before Python is started."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in _program(may_exec))
 
 
@@ -42,7 +42,7 @@ def _program(may_exec: bool) -> Iterator[Instruction]:
 
 
 def _refuse_unless(condition: Condition) -> Iterator[Instruction]:
-    """Continues where the condition holds; otherwise the call returns EPERM."""
+    """Continue where the condition holds; otherwise the call returns EPERM."""
     argument, mask, values = condition
     yield LOAD, 0, 0, ARGUMENTS + 8 * argument
     yield AND, 0, 0, mask

@@ -34,7 +34,7 @@ class Targets:
 
 @contextmanager
 def open_targets() -> Iterator[Targets]:
-    """Makes the targets, and removes them when the block is left."""
+    """Make the targets, and remove them when the block is left."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=cleanup.folder_prefix()))
         os.chmod(folder, 0o777)
@@ -82,7 +82,7 @@ def _last_line(result: ProgramResult) -> str:
 
 
 def build_probe(targets: Targets) -> str:
-    """Builds the program of escape attempts: it prints the names of those that succeed, or `none`."""
+    """Build the program of escape attempts: it prints the names of those that succeed, or `none`."""
     return f"TARGETS = {json.dumps(asdict(targets))}\n{_attempts()}"
 
 

@@ -39,7 +39,7 @@ class Recorder(Protocol):
         """The response as of the last event."""
 
     def record(self, job: Job[Body], reader: JobReader) -> AsyncGenerator[bytes]:
-        """Yields one event at a time, numbered from 0, until the response has ended; a comment is no event."""
+        """Yield one event at a time, numbered from 0, until the response has ended; a comment is no event."""
 
     def encode_failure(self, error: ApiError) -> Iterator[bytes]:
         """The last event of a response that has failed."""
@@ -64,23 +64,23 @@ class BackgroundResponses:
         return self._event_bytes >= self._max_bytes
 
     def find(self, name: Name) -> LocalResponse | None:
-        """Returns the response where this process has it."""
+        """Return the response where this process has it."""
         return self._running.get(name) or self._ended.get(name)
 
     async def fetch(self, name: Name) -> StoredResponse:
-        """Returns the response as it is now. Raises NotFound."""
+        """Return the response as it is now. Raises NotFound."""
         stored = await self.look_up(name)
         if stored is None:
             raise NotFound(NOT_FOUND, param="response_id")
         return stored
 
     async def look_up(self, name: Name) -> StoredResponse | None:
-        """Returns the response as it is now; None where it is not stored."""
+        """Return the response as it is now; None where it is not stored."""
         local = self.find(name)
         return local.stored if local else await self._shared.fetch(name) if self._shared else None
 
     async def put(self, name: Name, stored: StoredResponse) -> None:
-        """Stores a response that has ended."""
+        """Store a response that has ended."""
         local = LocalResponse(name, stored)
         local.events.close()
         self._ended.put(name, local)
@@ -88,7 +88,7 @@ class BackgroundResponses:
             await self._shared.put(name, stored)
 
     def start(self, stored: StoredResponse, job: Job[Body], caller: Caller, recorder: Recorder) -> LocalResponse:
-        """Follows a job to its end. It can be cancelled by the response's id too."""
+        """Follow a job to its end. It can be cancelled by the response's id too."""
         name = caller.tenant, str(stored.response["id"])
         local = self._running[name] = LocalResponse(name, stored)
         reading = ExitStack()
@@ -121,7 +121,7 @@ class BackgroundResponses:
             self._event_bytes += local.add(event)
 
     async def _share(self, local: LocalResponse, shared: SharedResponses) -> None:
-        """Shows the response to the other processes: its events as they come, each time followed by its state."""
+        """Show the response to the other processes: its events as they come, each time followed by its state."""
         cursor, segment, attempts = Cursor(), 0, 0
         while not local.is_deleted and attempts < SHARE_ATTEMPTS:
             has_ended, stored = local.events.closed, local.stored
@@ -138,7 +138,7 @@ class BackgroundResponses:
             await shared.delete(local.name)
 
     async def follow(self, name: Name, start: int) -> AsyncGenerator[bytes | None]:
-        """Yields the events of a streamed response from number `start` on, and None from time to time."""
+        """Yield the events of a streamed response from number `start` on, and None from time to time."""
         if local := self.find(name):
             source = local.follow()
         elif self._shared:
@@ -155,7 +155,7 @@ class BackgroundResponses:
             await source.aclose()
 
     async def cancel(self, caller: Caller, response_id: str) -> Body:
-        """Cancels a response in the background, wherever it runs; returns it. One that has ended stays as it is.
+        """Cancel a response in the background, wherever it runs; returns it. One that has ended stays as it is.
 
         Raises NotFound, and BadRequest for a response that is not in the background.
         """
@@ -183,7 +183,7 @@ class BackgroundResponses:
             await asyncio.sleep(SHARE_SECONDS)
 
     async def delete(self, name: Name) -> None:
-        """Cancels the response if it runs, and deletes it in every process. Raises NotFound."""
+        """Cancel the response if it runs, and delete it in every process. Raises NotFound."""
         await self.fetch(name)
         self.forget(*name)
         await self._peers.call("forget", name)
@@ -191,7 +191,7 @@ class BackgroundResponses:
             await self._shared.delete(name)
 
     def forget(self, tenant: str, response_id: str) -> bool:
-        """Cancels the response if it runs here, and deletes it in this process. Returns whether it ran."""
+        """Cancel the response if it runs here, and delete it in this process. Returns whether it ran."""
         name = tenant, response_id
         if local := self.find(name):
             local.is_deleted = True

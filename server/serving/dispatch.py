@@ -41,7 +41,7 @@ class Dispatcher:
     """The jobs that equal requests may join, by cache key, each with the plan that began it."""
 
     async def answer(self, plan: Plan, attempt: Attempt | None = None) -> tuple[Plan, Job[Body]]:
-        """Returns the job that answers the plan, and the plan to render its answer with.
+        """Return the job that answers the plan, and the plan to render its answer with.
 
         That plan is the first request's where an idempotency key repeats. Raises ApiError.
         """
@@ -83,7 +83,7 @@ class Dispatcher:
         return Job(Trace(), outcome=self.traces.adopt(plan, body), cached=True)
 
     def _find_running(self, plan: Plan) -> tuple[Plan, Job[Body]] | None:
-        """Returns the job that an equal request has begun and this one may join, with the plan that began it."""
+        """Return the job that an equal request has begun and this one may join, with the plan that began it."""
         running = self.running.get(plan.key) if plan.key and plan.is_shareable else None
         return None if running is None or running[1].is_done or running[1].is_cancelled else running
 
@@ -136,7 +136,7 @@ class Dispatcher:
 
 
 def count_decoded(job: Job[Body]) -> int | None:
-    """Returns the tokens that a job has decoded; None where that is not known.
+    """Return the tokens that a job has decoded; None where that is not known.
 
     A stream of the engine's own that reports no usage counts its events, each of which has a token at least.
     """

@@ -49,12 +49,12 @@ class Slots:
         self.admitted += width
 
     def leave(self, width: int) -> None:
-        """Gives back what `admit` took."""
+        """Give back what `admit` took."""
         self.admitted -= width
 
     @asynccontextmanager
     async def slot(self, tenant: str, request: str) -> AsyncIterator[None]:
-        """Waits for the request's turn and has one slot until the block ends."""
+        """Wait for the request's turn and have one slot until the block ends."""
         await self.acquire(tenant, request)
         try:
             yield
@@ -82,7 +82,7 @@ class Slots:
             raise
 
     def release(self) -> None:
-        """Passes a slot to the next in turn that was not cancelled, or frees it."""
+        """Pass a slot to the next in turn that was not cancelled, or free it."""
         while self._waiting:
             tenant, requests = next(iter(self._waiting.items()))
             request, queue = next(iter(requests.items()))

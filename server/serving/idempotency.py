@@ -70,7 +70,7 @@ class Idempotency:
     """By tenant and key."""
 
     def open_attempt(self, plan: Plan, key: str, path: str, *, stream: bool) -> "Attempt":
-        """Returns the attempt to answer `plan` under its Idempotency-Key.
+        """Return the attempt to answer `plan` under its Idempotency-Key.
 
         The same key at another endpoint, or streamed and not, counts as another request. Raises BadRequest for a key of
         a wrong length.
@@ -98,7 +98,7 @@ class Attempt:
     """This process shall answer the key for all processes."""
 
     def find_original(self) -> Original | None:
-        """Returns the first request with this key in this process, unless it failed or was cancelled.
+        """Return the first request with this key in this process, unless it failed or was cancelled.
 
         Raises IdempotencyKeyReused where that was another request.
         """
@@ -113,11 +113,11 @@ class Attempt:
         return original
 
     def remember(self, job: Job[Any]) -> None:
-        """Makes `job` the one that duplicates in this process join."""
+        """Make `job` the one that duplicates in this process join."""
         self.idempotency.originals.put(self._local_name, Original(self.plan, job, self.digest))
 
     def look_up(self) -> Job[Replay]:
-        """Starts a job that waits for the response of another process to this key.
+        """Start a job that waits for the response of another process to this key.
 
         Its result is empty where this process shall answer. It fails with IdempotencyKeyReused where the key belongs to
         another request. Raises that at once where this process knows the key, and Overloaded.
@@ -128,7 +128,7 @@ class Attempt:
         return self.idempotency.jobs.start(log, lambda _: self._wait_for_replay())
 
     def record(self, job: Job[Any], render: Callable[[], Awaitable[bytes]], *, at_once: bool = False) -> None:
-        """Stores the response for the other processes once `job` has ended.
+        """Store the response for the other processes once `job` has ended.
 
         `render` builds its bytes, none where it holds a failure. `at_once`: it does not depend on the job's end.
         """

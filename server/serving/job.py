@@ -60,7 +60,7 @@ class Job(Generic[T]):
     _end_time: int | None = None
 
     def stamp_end(self) -> int:
-        """Returns the Unix time of the end: that of the first call, so that every rendering has the same."""
+        """Return the Unix time of the end: that of the first call, so that every rendering has the same."""
         if self._end_time is None:
             self._end_time = unix_time()
         return self._end_time
@@ -73,7 +73,7 @@ class Job(Generic[T]):
         self._turn.set()
 
     async def wait_for_begin(self, reader: JobReader) -> None:
-        """Returns once the work has begun, or the job or its reader has ended."""
+        """Return once the work has begun, or the job or its reader has ended."""
         if self.task is None:
             return
         turn: asyncio.Future[Any] = asyncio.ensure_future(self._turn.wait())
@@ -87,26 +87,26 @@ class Job(Generic[T]):
         self._accepted.set()
 
     def end(self) -> None:
-        """Releases whoever waits for the job, whose task has ended."""
+        """Release whoever waits for the job, whose task has ended."""
         self.accept()
         self._turn.set()
         self.record.close()
 
     async def wait_for_acceptance(self) -> None:
-        """Returns once the request is accepted. Raises the ApiError that it was refused with before that."""
+        """Return once the request is accepted. Raises the ApiError that it was refused with before that."""
         if self.task is not None:
             await self._accepted.wait()
         if self.failure and not self.record.has_news:
             raise self.failure
 
     def add_end_callback(self, callback: Callable[[], object]) -> None:
-        """Calls `callback` once the task has ended, whether it succeeded, failed or was cancelled."""
+        """Call `callback` once the task has ended, whether it succeeded, failed or was cancelled."""
         assert self.task is not None
         self.task.add_done_callback(lambda _: callback())
 
     @contextmanager
     def read(self, caller: Caller, *, alias: str = "") -> Iterator[JobReader]:
-        """Registers a reader for the length of the block. An unfinished job without readers is cancelled."""
+        """Register a reader for the length of the block. An unfinished job without readers is cancelled."""
         reader = JobReader(caller, alias)
         self.readers.append(reader)
         try:
@@ -121,7 +121,7 @@ class Job(Generic[T]):
             self.task.cancel()
 
     def end_search(self, reason: Literal["asked", "draining"]) -> None:
-        """Ends its search, where it has one, with the best so far."""
+        """End its search, where it has one, with the best so far."""
         if self.interrupt is not None:
             self.interrupt.request(reason)
 
@@ -135,7 +135,7 @@ class Job(Generic[T]):
         return self.task is not None and (self.task.cancelling() > 0 or self.task.cancelled())
 
     async def wait(self) -> None:
-        """Returns when the task has ended in any way. Cancelling this call does not cancel the task."""
+        """Return when the task has ended in any way. Cancelling this call does not cancel the task."""
         if self.task is not None:
             await asyncio.wait([self.task])
 

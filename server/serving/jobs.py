@@ -72,7 +72,7 @@ class Jobs:
         self.live.discard(job)
 
     def cancel(self, tenant: str, request_id: str) -> int:
-        """Cancels the tenant's requests of this id and returns their number.
+        """Cancel the tenant's requests of this id and return their number.
 
         A job that other requests wait for too goes on for those.
         """
@@ -86,7 +86,7 @@ class Jobs:
         return len(matches)
 
     def ask(self, tenant: str, request_id: str) -> "list[Job[Any]]":
-        """Ends the searches of the tenant's requests of this id with their best so far, and returns their jobs.
+        """End the searches of the tenant's requests of this id with their best so far, and return their jobs.
 
         Every request that waits for such a search gets that answer.
         """
@@ -96,7 +96,7 @@ class Jobs:
         return jobs
 
     def ask_by_key(self, keys: Collection[object]) -> None:
-        """Ends the searches of these cache keys, for requests that wait for them in another process."""
+        """End the searches of these cache keys, for requests that wait for them in another process."""
         for job in self.live:
             if job.key is not None and job.key in keys:
                 job.end_search("asked")
@@ -105,7 +105,7 @@ class Jobs:
         return [(job, reader) for job in self.live for reader in job.readers if reader.has_name(tenant, request_id)]
 
     def run_in_background(self, work: Coroutine[object, object, None]) -> None:
-        """Runs work that no response waits for, such as a write to the cache. `drain` waits for it."""
+        """Run work that no response waits for, such as a write to the cache. `drain` waits for it."""
         task = asyncio.create_task(work)
         self.background.add(task)
         task.add_done_callback(self.background.discard)
@@ -142,7 +142,7 @@ class Jobs:
 
 
 def to_api_error(failure: Exception) -> ApiError:
-    """Maps an exception to the error that the client gets.
+    """Map an exception to the error that the client gets.
 
     An unforeseen exception is logged with its origin and becomes InternalError: its message never reaches a client.
     """

@@ -26,7 +26,7 @@ class LocalResponse:
     is_deleted: bool = False
 
     def add(self, event: bytes) -> int:
-        """Adds an event; returns its size in memory."""
+        """Add an event; returns its size in memory."""
         if not self.stored.is_streamed:
             self.events.wake()
             return 0
@@ -36,7 +36,7 @@ class LocalResponse:
         return size
 
     def take_segment(self, cursor: Cursor) -> list[bytes]:
-        """Returns the next events, as many as go into one value of the shared cache."""
+        """Return the next events, as many as go into one value of the shared cache."""
         taken, size = list[bytes](), 0
         while size < MAX_SEGMENT_BYTES and (event := self.events.next_event(cursor)) is not None:
             taken.append(event)
@@ -48,7 +48,7 @@ class LocalResponse:
         return self.events.closed or self.stored is not stored or cursor.index < self.events.count
 
     async def follow(self) -> AsyncGenerator[bytes | None]:
-        """Yields every event until the response has ended, and None after IDLE_SECONDS without one."""
+        """Yield every event until the response has ended, and None after IDLE_SECONDS without one."""
         cursor = Cursor()
         while True:
             while (event := self.events.next_event(cursor)) is not None:

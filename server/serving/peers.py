@@ -30,13 +30,13 @@ class Peers:
     """Of further messages, by kind."""
 
     async def cancel(self, caller: Caller) -> bool:
-        """Cancels the tenant's requests of this id in every process. Returns whether there were any."""
+        """Cancel the tenant's requests of this id in every process. Returns whether there were any."""
         count = self.jobs.cancel(*caller.name)
         elsewhere = await self.call("cancel", caller.name)
         return bool(count) or elsewhere
 
     async def answer_now(self, caller: Caller) -> bool:
-        """Ends the searches of the tenant's requests of this id in every process with their best so far.
+        """End the searches of the tenant's requests of this id in every process with their best so far.
 
         Returns whether there are any, or were any that were asked before.
         """
@@ -45,15 +45,15 @@ class Peers:
         return is_here or elsewhere
 
     async def call(self, kind: str, name: tuple[str, str]) -> bool:
-        """Sends a message to every other process. Returns whether it concerned one."""
+        """Send a message to every other process. Returns whether it concerned one."""
         return await self.rpc.call(orjson.dumps([kind, *name]))
 
     async def serve(self) -> None:
-        """Handles the messages of other processes until cancelled."""
+        """Handle the messages of other processes until cancelled."""
         await self.rpc.serve(self._handle)
 
     def _ask(self, tenant: str, request_id: str) -> bool:
-        """Asks this process's requests of this id, and the searches of other processes that they wait for."""
+        """Ask this process's requests of this id, and the searches of other processes that they wait for."""
         if jobs := self.jobs.ask(tenant, request_id):
             self.asked.put((tenant, request_id), True)
             if keys := [job.key for job in jobs if job.key][:MAX_KEYS]:

@@ -37,7 +37,7 @@ class PlainRelay:
     metrics: Metrics
 
     def start(self, plan: Plan, *, keep_read: bool = False) -> Job[Body]:
-        """Starts a job. A stream's result is empty: its events are in the job's record. Raises ApiError.
+        """Start a job. A stream's result is empty: its events are in the job's record. Raises ApiError.
 
         `keep_read`: the stream may be read again from the start.
         """
@@ -80,7 +80,7 @@ class PlainRelay:
 
 
 async def copy_stream(events: Events, job: Job[Body]) -> None:
-    """Writes the events to the job's record, no faster than they are read, and closes the stream in the end.
+    """Write the events to the job's record, no faster than they are read, and close the stream in the end.
 
     A cancellation while `job` waits for its readers would otherwise leave the engine's generator, and what it decodes,
     open until it is garbage-collected.

@@ -63,14 +63,14 @@ class RelayLog(EventLog[str]):
         return self.unread_bytes(cursors) <= MAX_UNREAD_BYTES
 
     async def wait_for_read(self) -> None:
-        """Returns when an event is read, and after CHECK_SECONDS in any case."""
+        """Return when an event is read, and after CHECK_SECONDS in any case."""
         self._was_read.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(CHECK_SECONDS):  # wait_for may swallow a cancellation
                 await self._was_read.wait()
 
     def _forget(self, count: int) -> None:
-        """Forgets the events up to number `count`."""
+        """Forget the events up to number `count`."""
         self._forgotten_bytes = self._bytes_up_to(count)
         del self._events[: count - self._forgotten], self._ends[: count - self._forgotten]
         self._forgotten = count

@@ -36,7 +36,7 @@ class DecisionRunner:
     metrics: Metrics
 
     def start(self, plan: Plan) -> Job[Body]:
-        """Starts a job. Raises ApiError."""
+        """Start a job. Raises ApiError."""
         return self.jobs.start(EventLog[str](), partial(self._run, plan))
 
     async def _run(self, plan: Plan, job: Job[Body]) -> Body:

@@ -57,7 +57,7 @@ class StrategyRunner:
         return {**BUILT_IN, **self.backend.verifiers}
 
     def start(self, plan: Plan) -> Job[Body]:
-        """Starts a job, whose record is the trace. Raises ApiError."""
+        """Start a job, whose record is the trace. Raises ApiError."""
         trace = Trace()
         budget = Budget(plan.cost, compute_deadline(plan), under_load=lambda: self.slots.has_waiters)
         job = self.jobs.start(trace, lambda job: self._run(plan, trace, budget, job))
@@ -66,7 +66,7 @@ class StrategyRunner:
         return job
 
     async def count_tokens(self, plan: Plan) -> int | None:
-        """Returns the number of tokens of the plan's prompt; None where the engine cannot tell. Raises ApiError."""
+        """Return the number of tokens of the plan's prompt; None where the engine cannot tell. Raises ApiError."""
         assert isinstance(plan.request, ChatRequest | CompletionRequest)
         prompt = plan.prompt if plan.strategy else plan.request.strategy_prompt
         return await self.backend.count_tokens(plan.request, prompt, self.salts(plan.caller.tenant))
@@ -91,7 +91,7 @@ class StrategyRunner:
     async def _draw_and_search(
         self, plan: Plan, trace: Trace, conversation: Conversation, budget: Budget, on_turn: Callable[[], None]
     ) -> tuple[Body, Stopped]:
-        """Returns the response, and why the search ended. It goes on from samples that earlier requests drew."""
+        """Return the response, and why the search ended. It goes on from samples that earlier requests drew."""
         engine = QueuedEngine(trace_decodes(conversation), self.slots, plan.caller.tenant, plan.id, on_turn)
         card, reads = find_card(self.backend, plan.request.model), plan.request.cache != "refresh"
         key = compute_samples_key(plan, card)
@@ -136,6 +136,6 @@ class StrategyRunner:
 
 
 def compute_deadline(plan: Plan) -> float | None:
-    """Returns the event loop's time at which the client's time limit ends; None where it set none."""
+    """Return the event loop's time at which the client's time limit ends; None where it set none."""
     left = plan.seconds_left
     return None if left is None else asyncio.get_running_loop().time() + left

@@ -45,7 +45,7 @@ class ClosableProver(Prover, Protocol):
 
 
 def build_salts(settings: Settings) -> Callable[[str], str]:
-    """Returns the function from a tenant to its salt. Without keys there is one tenant, which needs none."""
+    """Return the function from a tenant to its salt. Without keys there is one tenant, which needs none."""
     if settings.api_keys_file is None:
         return NoSalts()
     secret = settings.cache_secret
@@ -67,7 +67,7 @@ class Service:
         counters: Counters | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        """Builds the parts; `open` loads the engine.
+        """Build the parts; `open` loads the engine.
 
         `rpc` calls other server processes, and `counters` counts in all of them; None: there are none. `telemetry`:
         what is traced; None: nothing.
@@ -115,7 +115,7 @@ class Service:
         """All verifiers by name, once the engine is loaded."""
 
     async def open(self, before_ready: Callable[[], None] = lambda: None) -> None:
-        """Tests the sandbox and loads the engine. Raises CannotStart, or an error of the engine's.
+        """Test the sandbox and load the engine. Raises CannotStart, or an error of the engine's.
 
         `before_ready` is called once the engine is loaded, before any request is accepted.
         """
@@ -131,11 +131,11 @@ class Service:
         self.ready = True
 
     def find_card(self, model: str) -> ModelCard:
-        """Returns the card of the model that a request names. Raises NotReady where it has not responded yet."""
+        """Return the card of the model that a request names. Raises NotReady where it has not responded yet."""
         return self.backend.find_card(model) if isinstance(self.backend, Fleet) else self.backend.card
 
     def list_names(self) -> frozenset[str]:
-        """Returns every name of a model, without suffixes."""
+        """Return every name of a model, without suffixes."""
         card = self.backend.card
         return frozenset((*card.names, *card.others))
 
@@ -161,7 +161,7 @@ class Service:
             raise NotReady("The model is still loading.")
 
     def read_state(self) -> ServerState:
-        """Returns what the metrics tell of this moment."""
+        """Return what the metrics tell of this moment."""
         load = self.backend.load()
         return ServerState(
             in_flight=len(self.jobs.live),
@@ -189,6 +189,6 @@ class Service:
         await self.backend.close()
 
     def fail(self, reason: str, exit_status: int = 1) -> None:
-        """Ends all jobs because the engine has died, or does not start."""
+        """End all jobs because the engine has died, or does not start."""
         self.failure, self.exit_status, self.ready = reason, exit_status, False
         self.jobs.abandon(ShuttingDown("The engine has stopped; the server is going down.", code="engine_dead"))

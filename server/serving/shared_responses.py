@@ -44,7 +44,7 @@ class StoredResponse(BaseModel):
         return self.response.get("status") in ENDED
 
     def update(self, response: dict[str, JSON]) -> "StoredResponse":
-        """Copies it with a later state of the response."""
+        """Copy it with a later state of the response."""
         return self.model_copy(update={"response": response})
 
 
@@ -55,7 +55,7 @@ class SharedResponses:
         self._cache, self._encryption = cache, Encryption(secret)
 
     async def put(self, name: Name, stored: StoredResponse) -> bool:
-        """Returns whether the cache took it: not one that is too large."""
+        """Return whether the cache took it: not one that is too large."""
         seconds = TTL_SECONDS if stored.has_ended else RUNNING_SECONDS
         return await self._write(_storage_key(name), dumps(stored.model_dump()), seconds)
 
@@ -70,7 +70,7 @@ class SharedResponses:
         await self._write(_storage_key(name, segment), dumps([event.decode() for event in events]), TTL_SECONDS)
 
     async def delete(self, name: Name) -> None:
-        """Deletes the response and its events."""
+        """Delete the response and its events."""
         await self._write(_storage_key(name), b"", 1)
         segment = 0
         while await self._fetch_events(name, segment):
@@ -78,7 +78,7 @@ class SharedResponses:
             segment += 1
 
     async def follow(self, name: Name) -> AsyncGenerator[bytes | None]:
-        """Yields every event until the response has ended, and None after IDLE_SECONDS without one.
+        """Yield every event until the response has ended, and None after IDLE_SECONDS without one.
 
         Raises UpstreamError where the process that makes the response has died.
         """

@@ -41,7 +41,7 @@ class SingleFlight:
 
     @asynccontextmanager
     async def enter(self, key: str | None, *, waits: bool) -> AsyncIterator[Flight]:
-        """Wraps the computation of `key`. `waits`: first for another process that computes the same.
+        """Wrap the computation of `key`. `waits`: first for another process that computes the same.
 
         On leaving the block the flight's `result` is stored and the claim released, both in the background.
         """
@@ -56,7 +56,7 @@ class SingleFlight:
 
     @asynccontextmanager
     async def lead(self, key: str, *, claimed: bool = True, seconds: int | None = None) -> AsyncIterator[Flight]:
-        """Renews the claim while the block runs, then stores the flight's `result`.
+        """Renew the claim while the block runs, then store the flight's `result`.
 
         `seconds`: the time to live of the stored result; the cache's own where it is None.
         """
@@ -70,7 +70,7 @@ class SingleFlight:
             self.run_in_background(self._land(key, flight, claimed, seconds))
 
     async def wait(self, key: str, check: Callable[[], Awaitable[None]] | None = None) -> bytes | None:
-        """Returns another process's result, or None where this process has the claim and must compute.
+        """Return another process's result, or None where this process has the claim and must compute.
 
         `check` runs before each further attempt; what it raises ends the wait.
         """
@@ -107,5 +107,5 @@ class SingleFlight:
 
 
 def name_handover(key: str) -> str:
-    """Returns the cache key of the result that is handed over to the processes that wait for `key`."""
+    """Return the cache key of the result that is handed over to the processes that wait for `key`."""
     return f"handover:{key}"

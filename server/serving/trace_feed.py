@@ -38,13 +38,13 @@ class TraceFeed:
     """Whether decodes have their texts."""
 
     async def exists(self) -> bool:
-        """Returns whether there is such a search."""
+        """Return whether there is such a search."""
         origin, name = await self.traces.resolve(self.caller)
         is_known = origin is not None or name in self.traces.running
         return is_known or await self.traces.store.fetch_trace(name) is not None
 
     async def follow(self, start: int, keep_alive_seconds: float) -> AsyncGenerator[Numbered | None]:
-        """Yields the events from number `start` on, and None after every `keep_alive_seconds` without one.
+        """Yield the events from number `start` on, and None after every `keep_alive_seconds` without one.
 
         Ends with the search. Raises TraceLost.
         """
@@ -68,11 +68,11 @@ class TraceFeed:
                 return
 
     def _is_answered_elsewhere(self, plan: Plan, trace: Trace) -> bool:
-        """Returns whether a search that has ended decoded nothing, since another one has answered its request."""
+        """Return whether a search that has ended decoded nothing, since another one has answered its request."""
         return not trace.count and self.traces.find_number(plan) != plan.number
 
     async def _wait(self) -> AsyncGenerator[Numbered | None]:
-        """Yields nothing new from a search of another process, whose trace has no events until it ends."""
+        """Yield nothing new from a search of another process, whose trace has no events until it ends."""
         await asyncio.sleep(POLL_SECONDS)
         yield None
 

@@ -36,7 +36,7 @@ class TraceRegistry:
         object.__setattr__(self, "recent", RecentSearches(self.store))
 
     def start(self, plan: Plan, trace: Trace, job: Job[Body]) -> None:
-        """Makes the trace of a search available from now on, under its request id and its answer's number."""
+        """Make the trace of a search available from now on, under its request id and its answer's number."""
         name = plan.caller.tenant, plan.number
         self.running[name] = plan, trace
         self._put_origin(plan, plan.number)
@@ -46,23 +46,23 @@ class TraceRegistry:
             self.run_in_background(self._share(name, plan, job))
 
     def link(self, plan: Plan, number: str) -> None:
-        """Makes the trace of the answer `number` available under the id of a request that was given this answer."""
+        """Make the trace of the answer `number` available under the id of a request that was given this answer."""
         if plan.strategy is not None:
             self._put_origin(plan, number)
             self.store.put_origin((plan.caller.tenant, plan.number), Origin.of(plan, number))
 
     def adopt(self, plan: Plan, body: Body) -> Body:
-        """Links a request to the search that found `body`, which it is answered with."""
+        """Link a request to the search that found `body`, which it is answered with."""
         self.link(plan, answer_number(str(body.get("id"))))
         return body
 
     def find_number(self, plan: Plan) -> str:
-        """Returns the number of the answer that this request found or was given."""
+        """Return the number of the answer that this request found or was given."""
         origin = self.store.find_origin((plan.caller.tenant, plan.number))
         return origin.number if origin else plan.number
 
     async def fetch(self, caller: Caller, *, text: bool = True) -> bytes | None:
-        """Returns the trace, as JSON, of the tenant's request or answer whose id is `caller.request_id`."""
+        """Return the trace, as JSON, of the tenant's request or answer whose id is `caller.request_id`."""
         origin, name = await self.resolve(caller)
         trace = self._build_running(name, text=text) or await self.store.fetch_trace(name)
         if trace is not None:
@@ -70,14 +70,14 @@ class TraceRegistry:
         return dump_cached_trace(caller, origin) if origin and not origin.is_own else None
 
     async def resolve(self, caller: Caller) -> tuple[Origin | None, Name]:
-        """Returns the origin of the request or answer whose id is `caller.request_id`, and where its trace is."""
+        """Return the origin of the request or answer whose id is `caller.request_id`, and where its trace is."""
         origin, number = await self._resolve(caller.tenant, caller.request_id)
         if origin is None and number.startswith(ANSWER_ID_PREFIXES):
             origin, number = await self._resolve(caller.tenant, answer_number(number))
         return origin, (caller.tenant, number)
 
     async def list_recent(self, tenant: str, limit: int) -> tuple[list[bytes], bool]:
-        """Returns the summaries of a tenant's latest searches, as JSON, and whether there are more."""
+        """Return the summaries of a tenant's latest searches, as JSON, and whether there are more."""
 
         async def find(number: str) -> bytes | None:
             if running := self.running.get((tenant, number)):
@@ -87,7 +87,7 @@ class TraceRegistry:
         return await self.recent.list_summaries(tenant, limit, find)
 
     async def _resolve(self, tenant: str, request_id: str) -> tuple[Origin | None, str]:
-        """Follows the origins of a request; returns the last one, and the number that it leads to."""
+        """Follow the origins of a request; returns the last one, and the number that it leads to."""
         origin, number = None, request_id
         for _ in range(MAX_LINKS):
             link = await self.store.fetch_origin((tenant, number))
@@ -117,7 +117,7 @@ class TraceRegistry:
             self.store.put_summary(name, dump_summary(plan, trace, spent, status))
 
     async def _share(self, name: Name, plan: Plan, job: Job[Body]) -> None:
-        """Shows the other processes that the search runs, and in the end its trace.
+        """Show the other processes that the search runs, and in the end its trace.
 
         A trace that is too large for the cache is shown without its events.
         """
@@ -139,6 +139,6 @@ class TraceRegistry:
 def build_stored_trace(
     plan: Plan, trace: Trace, status: str, spent: Usage | None = None, *, text: bool = True
 ) -> StoredTrace:
-    """Builds the stored form of a trace. `spent`: its usage, where it is known already."""
+    """Build the stored form of a trace. `spent`: its usage, where it is known already."""
     content = dump_trace(plan, trace, spent or usage(trace), status, text=text)
     return StoredTrace(plan.caller.key, dump_request(plan), content)

@@ -46,7 +46,7 @@ _NOTE = re.compile(r"^[ \t*_(]{0,4}(?:note|remark|n\.?b\.?|ps|p\.s\.|p\.s|hinwei
 
 
 def find_hash_answers(text: str) -> Iterator[str]:
-    """Yields what follows `####`, last first.
+    """Yield what follows `####`, last first.
 
     On the last line any text is an answer; elsewhere only an amount is, because other text is a heading.
     """
@@ -62,7 +62,7 @@ def find_hash_answers(text: str) -> Iterator[str]:
 
 
 def find_announced_answers(text: str, initial_a: bool = True) -> Iterator[str]:
-    """Yields what follows an answer label, last first; with `initial_a`, `A:` at the start of a line is a label.
+    """Yield what follows an answer label, last first; with `initial_a`, `A:` at the start of a line is a label.
 
     What a condition or a note announces (`if ..., the answer would be 21`), and comments (`the answer is correct`),
     come after all others; what is denied (`the answer is not 3`) does not come.
@@ -96,7 +96,7 @@ def strip_value(line: str) -> str:
 
 
 def strip_markup(value: str) -> str:
-    """Removes Markdown emphasis, math delimiters and the sentence's final period; the dollar sign of a price stays."""
+    """Remove Markdown emphasis, math delimiters and the sentence's final period; the dollar sign of a price stays."""
     for _ in range(4):
         value = value.strip().removesuffix(".").strip()
         for opening, closing in _PAIRS:

@@ -148,7 +148,7 @@ class _Comparison:
         return self.bare(a, b) if (found := self.bare(b, a)) is None else found
 
     def bare(self, dressed: Value, bare: Value) -> Pairs | None:  # noqa: C901 one case a type
-        """Compares a value with a unit, a name or a base with one without."""
+        """Compare a value with a unit, a name or a base with one without."""
         match dressed, bare:
             case Amount(), Scalar():
                 body = _without_letter(bare.node, dressed.unit.name)

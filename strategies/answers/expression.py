@@ -43,7 +43,7 @@ class Node:
         return self.op == "num" and self.name.isdecimal()
 
     def walk(self) -> Iterator["Node"]:
-        """Yields the node and all nodes below it."""
+        """Yield the node and all nodes below it."""
         yield self
         for node in self.args:
             yield from node.walk()

@@ -122,7 +122,7 @@ def _is_unfinished_after(text: str, end: int) -> bool:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yields start and end of each bracketed span in order of its end; quotes count only inside brackets."""
+    """Yield start and end of each bracketed span in order of its end; quotes count only inside brackets."""
     opened: list[int] = []
     quoted = False
     for mark in _MARK.finditer(text):

@@ -88,7 +88,7 @@ _REWRITES = (
 
 
 def fold_unicode(text: str) -> str:
-    """Applies NFKC, after rewriting exponents, indices, mixed fractions and mathematical symbols as LaTeX."""
+    """Apply NFKC, after rewriting exponents, indices, mixed fractions and mathematical symbols as LaTeX."""
     text = _THIN_GROUP.sub("", text.replace("º", "°"))
     text = _RAISED.sub(lambda run: f"^{{{unicodedata.normalize('NFKC', run[0])}}}", text)
     text = _LOWERED.sub(lambda run: f"_{{{unicodedata.normalize('NFKC', run[0])}}}", text)
@@ -97,7 +97,7 @@ def fold_unicode(text: str) -> str:
 
 
 def strip_layout(text: str) -> str:
-    """Removes delimiters, spacing and font commands; `\\text` stays, and a currency's dollar sign becomes DOLLAR."""
+    """Remove delimiters, spacing and font commands; `\\text` stays, and a currency's dollar sign becomes DOLLAR."""
     text = _CURRENCY.sub(DOLLAR, _DIGIT_GROUP.sub("", fold_unicode(text)))
     text = _SPACING.sub(lambda mark: mark[0] if mark[0] == r"\\" else " ", text)
     text = _PERCENT.sub("%", _DEGREE.sub("°", _WRAPPER.sub(r"\1", text)))

@@ -68,7 +68,7 @@ def strip_reasoning(text: str) -> str:
 
 
 def _find_tags(text: str) -> Iterator[re.Match[str]]:
-    """Yields the tags; one in backquotes is a word about a tag."""
+    """Yield the tags; one in backquotes is a word about a tag."""
     for candidate in _CANDIDATE.finditer(text):
         mark = _MARK.match(text, candidate.start())
         if mark and text[mark.start() - 1 : mark.start()] != "`":

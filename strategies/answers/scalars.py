@@ -33,7 +33,7 @@ _GAP = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
 
 
 def open_text_boxes(text: str) -> str:
-    """Replaces text boxes by their text, except units behind a number: `10 \\text{ or } 20`, `5\\text{ cm}`."""
+    """Replace text boxes by their text, except units behind a number: `10 \\text{ or } 20`, `5\\text{ cm}`."""
 
     def replace_box(box: re.Match[str]) -> str:
         before = text[: box.start()].rstrip()
@@ -45,7 +45,7 @@ def open_text_boxes(text: str) -> str:
 
 
 def strip_text_boxes(text: str) -> str:
-    """Opens all text boxes, those of units too."""
+    """Open all text boxes, those of units too."""
     return _TEXT_BOX.sub(r" \1 ", text)
 
 

@@ -41,7 +41,7 @@ def split_at(text: str, signs: frozenset[str]) -> tuple[list[str], list[str]] | 
 
 
 def join_thousands(text: str) -> str:
-    """Removes the commas of `1,234`. Within brackets a comma separates, unless commas with a space do: `(1,200, 3)`."""
+    """Remove the commas of `1,234`. Within brackets a comma separates, unless commas with a space do: `(1,200, 3)`."""
     parts, depth, start = [], 0, 0
     for mark in re.finditer(r"\\\{|\\\}|[()\[\]]|$", text):
         segment = text[start : mark.end()]

@@ -105,7 +105,7 @@ def parse_json_reply(reply: str) -> tuple[object] | None:
 
 
 def collect_patterns(root: object) -> list[str]:
-    """Returns every string in the schema that may be used as a pattern."""
+    """Return every string in the schema that may be used as a pattern."""
     mappings = [node for node in collect_nodes(root) if isinstance(node, Mapping)]
     properties = [node["patternProperties"] for node in mappings if isinstance(node.get("patternProperties"), Mapping)]
     patterns = [node["pattern"] for node in mappings if isinstance(node.get("pattern"), str)]
@@ -113,7 +113,7 @@ def collect_patterns(root: object) -> list[str]:
 
 
 def collect_ref_targets(root: Mapping[str, object]) -> list[object]:
-    """Returns the targets of all references, each once. Some may be parts that no keyword declares to be a schema."""
+    """Return the targets of all references, each once. Some may be parts that no keyword declares to be a schema."""
     pointers = [node.get("$ref") for node in collect_nodes(root) if isinstance(node, Mapping)]
     targets = [resolve_pointer(root, pointer) for pointer in pointers if isinstance(pointer, str)]
     return list({id(target): target for target in targets}.values())
@@ -137,7 +137,7 @@ def check_schema(schema: object, depth: int) -> None:
 
 
 def subschemas(keyword: str, argument: object) -> Iterator[object]:
-    """Yields the schemas in a keyword's argument."""
+    """Yield the schemas in a keyword's argument."""
     if keyword in SCHEMA_KEYWORDS:
         yield argument
     elif keyword in LIST_KEYWORDS:

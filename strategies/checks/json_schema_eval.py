@@ -41,7 +41,7 @@ SIZE_KEYWORDS: Mapping[str, tuple[type, Callable[[int, int], bool]]] = {
 
 
 def as_list(argument: object) -> Sequence[object]:
-    """Returns a list unchanged, and any other argument as a list of one item."""
+    """Return a list unchanged, and any other argument as a list of one item."""
     return argument if isinstance(argument, list) else [argument]
 
 
@@ -81,7 +81,7 @@ class Evaluation:
         return keyword not in RULES or RULES[keyword](self, argument, value, schema, depth)
 
     def spend(self, steps: int) -> None:
-        """Counts steps. Raises StepLimitExceeded."""
+        """Count steps. Raises StepLimitExceeded."""
         self.steps_left -= steps
         if self.steps_left < 0:
             raise StepLimitExceeded
@@ -93,17 +93,17 @@ class Evaluation:
         return expression.is_match(text)
 
     def serialize(self, value: object) -> str:
-        """Returns a string that is the same for equal values."""
+        """Return a string that is the same for equal values."""
         text = json.dumps(value, sort_keys=True)
         self.spend(1 + len(text) // CHARACTERS_PER_STEP)
         return text
 
     def evaluate_each(self, value: object, schemas: object, depth: int) -> Iterator[bool]:
-        """Yields for each schema whether the value conforms."""
+        """Yield for each schema whether the value conforms."""
         return (self.is_valid(value, schema, depth) for schema in as_list(schemas))
 
     def additional_values(self, value: Mapping[str, object], schema: Mapping[str, object]) -> list[object]:
-        """Returns the values of the properties that neither `properties` nor `patternProperties` covers."""
+        """Return the values of the properties that neither `properties` nor `patternProperties` covers."""
         properties, patterns = schema.get("properties"), schema.get("patternProperties")
         names = properties if isinstance(properties, Mapping) else {}
         sources = patterns if isinstance(patterns, Mapping) else {}

@@ -52,7 +52,7 @@ class Pattern:
 
 @lru_cache(maxsize=64)
 def compile_pattern(source: str) -> SchemaValidator:
-    """Compiles a pattern. Raises ValueError with the engine's reason."""
+    """Compile a pattern. Raises ValueError with the engine's reason."""
     try:
         return SchemaValidator(core_schema.str_schema(pattern=source, regex_engine="rust-regex"))
     except SchemaError as error:
@@ -62,7 +62,7 @@ def compile_pattern(source: str) -> SchemaValidator:
 
 @lru_cache(maxsize=64)
 def estimate_states(source: str) -> int:
-    """Estimates the states of a pattern.
+    """Estimate the states of a pattern.
 
     A character is one state, a Unicode class UNICODE_CLASS_STATES, and a counted repetition multiplies its operand.
     """

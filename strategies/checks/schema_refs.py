@@ -6,7 +6,7 @@ error; a reference to another document would be ignored silently.
 
 
 def check_refs(schema: dict[str, object]) -> dict[str, object]:
-    """Returns the schema. Raises ValueError for a reference to another document or back to itself."""
+    """Return the schema. Raises ValueError for a reference to another document or back to itself."""
     for node in collect_nodes(schema):
         visited = list[str]()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):

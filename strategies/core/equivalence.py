@@ -27,7 +27,7 @@ class AnswerClasses:
     """A number that grows whenever they may have changed."""
 
     async def add(self, key: str, prover: Prover) -> None:
-        """Adds an answer by its canonical key."""
+        """Add an answer by its canonical key."""
         if key in self._members:
             return
         earlier = sorted(self._members)

@@ -57,7 +57,7 @@ def strip_prompts(block: str) -> str:
 
 
 def _find_blocks(text: str) -> Iterator[str]:
-    """Yields the blocks of Python, in order: fenced as such, fenced without a language but like it, or tagged."""
+    """Yield the blocks of Python, in order: fenced as such, fenced without a language but like it, or tagged."""
     is_fenced = False
     for info, body in _find_fences(text):
         is_fenced = True
@@ -68,7 +68,7 @@ def _find_blocks(text: str) -> Iterator[str]:
 
 
 def _find_fences(text: str) -> Iterator[tuple[str, str]]:
-    """Yields the language and the lines of each fenced block that is closed."""
+    """Yield the language and the lines of each fenced block that is closed."""
     opened, info, lines = "", "", list[str]()
     for line in text.split("\n"):
         fence = _FENCE.match(line)

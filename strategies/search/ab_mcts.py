@@ -33,11 +33,11 @@ class BetaPosterior:
     beta: float = PRIOR
 
     def update(self, score: float) -> None:
-        """Adds one observed score."""
+        """Add one observed score."""
         self.alpha, self.beta = self.alpha + score, self.beta + 1 - score
 
     def sample(self, rng: random.Random) -> float:
-        """Draws one expected score."""
+        """Draw one expected score."""
         return rng.betavariate(self.alpha, self.beta)
 
 
@@ -56,7 +56,7 @@ class Node:
 
 
 async def search(prompt: Prompt, max_answers: int, score: ScoreOutcome, run: Run) -> Outcome:
-    """Runs the tree search and returns the answer with the highest score, with the rest as alternatives.
+    """Run the tree search and return the answer with the highest score, with the rest as alternatives.
 
     Generates at most `max_answers` answers. Raises the last SampleFailed where all decodes failed.
     """
@@ -85,7 +85,7 @@ async def search(prompt: Prompt, max_answers: int, score: ScoreOutcome, run: Run
 
 
 def select_path(root: Node, rng: random.Random) -> list[Node]:
-    """Selects the path from the root to the node that gets one more child (Thompson sampling)."""
+    """Select the path from the root to the node that gets one more child (Thompson sampling)."""
     path = [root]
     while (node := path[-1]).children and node.cont.sample(rng) > node.gen.sample(rng):
         path.append(max(node.children, key=lambda child: child.subtree.sample(rng)))
@@ -93,7 +93,7 @@ def select_path(root: Node, rng: random.Random) -> list[Node]:
 
 
 def add_child(path: list[Node], outcome: Outcome) -> None:
-    """Adds a child at the end of the path and updates the posteriors along it."""
+    """Add a child at the end of the path and update the posteriors along it."""
     path[-1].children.append(Node(outcome))
     if outcome.score is None:
         return

@@ -5,7 +5,7 @@ from collections.abc import Sequence, Set
 
 
 def name_branches(texts: Sequence[str], *, last: bool, sweep: int = 0) -> list[str]:
-    """Returns the name of each next step: the text that it continues, and which of that text's steps it is.
+    """Return the name of each next step: the text that it continues, and which of that text's steps it is.
 
     Seeds derive from it. It does not depend on the scores, so that a step that starts before the scores of other paths
     are known is the same step.
@@ -19,7 +19,7 @@ def name_branches(texts: Sequence[str], *, last: bool, sweep: int = 0) -> list[s
 
 
 def is_branch_of(names: Sequence[str], sweep: int, texts: Set[str], name: str) -> bool:
-    """Returns whether a step is one of `names`, or comes after one of them: it continues a longer text."""
+    """Return whether a step is one of `names`, or comes after one of them: it continues a longer text."""
     own, _, _, text = name.split("/", 3)
     is_later = own == str(sweep) and text not in texts and any(map(text.startswith, texts))
     return name in names or is_later

@@ -16,7 +16,7 @@ CONSENSUS_SHARE = 0.95
 
 
 async def sample_candidates(prompts: Sequence[Prompt], run: Run) -> list[Outcome]:
-    """Samples a candidate of each prompt, and proposes the best one so far whenever one arrives."""
+    """Sample a candidate of each prompt, and propose the best one so far whenever one arrives."""
     ballot = Ballot()
     async with run.race(prompts, len(prompts)) as arrivals:
         async for completion in arrivals:
@@ -26,12 +26,12 @@ async def sample_candidates(prompts: Sequence[Prompt], run: Run) -> list[Outcome
 
 
 async def synthesise_groups(prompt: Prompt, groups: Sequence[Sequence[Outcome]], run: Run) -> list[Outcome]:
-    """Generates one candidate from each group. Failed decodes are left out."""
+    """Generate one candidate from each group. Failed decodes are left out."""
     return await synthesise_prompts([build_aggregation_prompt(prompt, group) for group in groups], run)
 
 
 async def synthesise_prompts(prompts: Sequence[Prompt], run: Run) -> list[Outcome]:
-    """Generates one candidate for each prompt. Failed decodes are left out."""
+    """Generate one candidate for each prompt. Failed decodes are left out."""
     try:
         completions = await run.generate_each(prompts)
     except SampleFailed:
@@ -42,12 +42,12 @@ async def synthesise_prompts(prompts: Sequence[Prompt], run: Run) -> list[Outcom
 async def write_final_answer(
     prompt: Prompt, candidates: Sequence[Outcome], population: Sequence[Outcome], run: Run
 ) -> Outcome:
-    """Generates the final answer from `candidates`; returns it with the population as its ranked alternatives."""
+    """Generate the final answer from `candidates`; returns it with the population as its ranked alternatives."""
     return await answer_last(build_aggregation_prompt(prompt, candidates), population, run)
 
 
 async def answer_last(prompt: Prompt, population: Sequence[Outcome], run: Run) -> Outcome:
-    """Generates the final answer to a prompt; returns it with the population as its ranked alternatives.
+    """Generate the final answer to a prompt; returns it with the population as its ranked alternatives.
 
     The text is streamed to the client only where no deadline can replace it.
     """
@@ -57,13 +57,13 @@ async def answer_last(prompt: Prompt, population: Sequence[Outcome], run: Run) -
 
 
 def build_aggregation_prompt(prompt: Prompt, candidates: Sequence[Outcome]) -> Prompt:
-    """Builds a prompt of the question, the candidates and the instruction to combine them or to refine a single one."""
+    """Build a prompt of the question, the candidates and the instruction to combine them or to refine a single one."""
     instruction = (AGGREGATE if len(candidates) > 1 else REFINE).format(candidates=quote_candidates(candidates))
     return append_material(prompt, instruction, candidates[0].completion)
 
 
 def append_material(prompt: Prompt, text: str, source: Completion) -> Prompt:
-    """Appends candidates or notes to the question; to the assistant's turn where the prompt is token ids.
+    """Append candidates or notes to the question; to the assistant's turn where the prompt is token ids.
 
     `source`: what they were decoded as, the first of several.
     """
@@ -72,7 +72,7 @@ def append_material(prompt: Prompt, text: str, source: Completion) -> Prompt:
 
 
 def describe_agreement(candidates: Sequence[Outcome]) -> str:
-    """Tells by numbers alone which candidates give the same answer; empty where no two do.
+    """Tell by numbers alone which candidates give the same answer; empty where no two do.
 
     Rivals are weighed by it, and none is left out: the least consistent answer may be the right one.
     """
@@ -84,7 +84,7 @@ def describe_agreement(candidates: Sequence[Outcome]) -> str:
 
 
 def identity_key(outcome: Outcome) -> str:
-    """Returns a key that equal candidates share: the answer's key, or the text where no answer can be read.
+    """Return a key that equal candidates share: the answer's key, or the text where no answer can be read.
 
     A candidate without text equals no other.
     """
@@ -95,18 +95,18 @@ def identity_key(outcome: Outcome) -> str:
 
 
 def largest_share(population: Sequence[Outcome]) -> float:
-    """Returns the share of the largest class of equal candidates."""
+    """Return the share of the largest class of equal candidates."""
     return max(Counter(map(identity_key, population)).values()) / len(population)
 
 
 def complete_candidates(population: Sequence[Outcome]) -> list[Outcome]:
-    """Returns the candidates with an answer or a complete text; where there is none, those with any text."""
+    """Return the candidates with an answer or a complete text; where there is none, those with any text."""
     with_text = [outcome for outcome in population if completeness(outcome)]
     return [outcome for outcome in with_text if completeness(outcome) > 1] or with_text
 
 
 def rank_first(chosen: Outcome, population: Sequence[Outcome], rule: Rule) -> Outcome:
-    """Returns `chosen` with the share of the population that agrees with it, and the rest as its alternatives.
+    """Return `chosen` with the share of the population that agrees with it, and the rest as its alternatives.
 
     `rule`: how it was chosen.
     """

@@ -125,7 +125,7 @@ class StepAhead:
 
 
 def sort_by_rank(children: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Sorts children so that each path's first one comes before any path's second one; then by the paths' scores."""
+    """Sort children so that each path's first one comes before any path's second one; then by the paths' scores."""
     seen, ranks = Counter[int](), list[tuple[int, float, str, Path]]()
     for name, path in children:
         ranks.append((seen[id(path)], -path.score_or_prior, name, path))

@@ -50,7 +50,7 @@ class Path:
         return self.solution if self.done or not self.solution else self.solution.as_final_answer
 
     def extend(self, step: Completion, limit: int | None) -> "Path":
-        """Returns this path with one more step.
+        """Return this path with one more step.
 
         The path is done unless the step ends with the separator. It is truncated where `limit` tokens are used up, or
         where a second blank step follows the first.
@@ -70,7 +70,7 @@ class Path:
         return bool(self.solution) and (not self.text.strip() or self.text.endswith(2 * STEP_SEPARATOR))
 
     def with_score(self, score: float | None, fallback: float | None) -> "Path":
-        """Returns the path with a new score; without one it keeps its own, or takes `fallback`."""
+        """Return the path with a new score; without one it keeps its own, or take `fallback`."""
         own = fallback if self.score is None else self.score
         return replace(self, score=own if score is None else score)
 
@@ -170,7 +170,7 @@ class BranchingOptions(StepwiseOptions):
 
 
 def stop_of(*, last: bool) -> str | None:
-    """Returns where a step ends; the last one runs to the end of the answer."""
+    """Return where a step ends; the last one runs to the end of the answer."""
     return None if last else STEP_SEPARATOR
 
 
@@ -183,7 +183,7 @@ async def extend_paths(
     greedy: bool = False,
     on_end: OnEnd | None = None,
 ) -> list[Path | None]:
-    """Decodes one more step for each path; the last step runs to the end of the answer.
+    """Decode one more step for each path; the last step runs to the end of the answer.
 
     Raises SampleFailed where all first steps were lost; later losses give None.
     """
@@ -207,7 +207,7 @@ async def extend_paths(
 
 
 async def roll_out(paths: Sequence[Path], run: Run, steps: int) -> list[Path]:
-    """Returns the paths, each extended by up to `steps` greedy steps."""
+    """Return the paths, each extended by up to `steps` greedy steps."""
     rolled = list(paths)
     for _ in range(steps):
         unfinished = [index for index, path in enumerate(rolled) if not path.done]
@@ -222,13 +222,13 @@ async def roll_out(paths: Sequence[Path], run: Run, steps: int) -> list[Path]:
 
 
 async def select_best(paths: Sequence[Path], run: Run) -> Outcome:
-    """Returns the path with the highest score, with the rest as alternatives."""
+    """Return the path with the highest score, with the rest as alternatives."""
     top = ranking(Outcome(path.answer, score=path.score) for path in paths if path.answer)
     return replace(top, answer=await run.read(top.completion))
 
 
 async def elect_answer(paths: Sequence[Path], run: Run, *, weighted: bool) -> Outcome:
-    """Returns the answer with the highest sum of scores (`weighted`) or the best path, with the rest as alternatives.
+    """Return the answer with the highest sum of scores (`weighted`) or the best path, with the rest as alternatives.
 
     Each text is read once.
     """

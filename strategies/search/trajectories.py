@@ -20,7 +20,7 @@ def open_paths(trajectories: Iterable[Trajectory]) -> list[Path]:
 
 
 def extend_trajectories(trajectories: Iterable[Trajectory], steps: Iterable[Path | None]) -> list[Trajectory]:
-    """Appends to each unfinished trajectory its step, in order; drops those whose step was lost."""
+    """Append to each unfinished trajectory its step, in order; drops those whose step was lost."""
     extended, remaining_steps = list[Trajectory](), iter(steps)
     for trajectory in trajectories:
         if trajectory[-1].done:

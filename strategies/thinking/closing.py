@@ -12,7 +12,7 @@ MAX_SHORT_TOKENS, MAX_PROSE_TOKENS = 64, 256
 
 
 async def close_thought(run: Run, prompt: Prompt, unfinished: Completion | None) -> Outcome | None:
-    """Answers the prompt in a few tokens, from an unfinished decode of it where there is one.
+    """Answer the prompt in a few tokens, from an unfinished decode of it where there is one.
 
     Returns None where the decode is already prose of the answer itself, which nothing can be inserted into, or where
     no token is left. Raises SampleFailed and BudgetExhausted.

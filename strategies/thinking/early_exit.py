@@ -26,13 +26,13 @@ _HESITATION = re.compile(r"\b(wait|hold|but|okay|no|hmm)\b", re.IGNORECASE)
 
 
 def parse_probe_answer(text: str) -> str | None:
-    """Returns the text up to the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
+    """Return the text up to the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
     end = find_closing_brace(text)
     return None if end is None else text[:end].strip()
 
 
 def find_closing_brace(text: str) -> int | None:
-    """Returns the index of the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
+    """Return the index of the brace that closes the probe's `\\boxed{`; None where nothing closes it."""
     depth = 1
     for index, character in enumerate(text):
         depth += (character == "{") - (character == "}")
@@ -42,7 +42,7 @@ def find_closing_brace(text: str) -> int | None:
 
 
 def probe_confidence(probe: Completion) -> float:
-    """Returns the geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
+    """Return the geometric mean of the probabilities of the answer's tokens; 0 where there is no answer."""
     starts = accumulate((len(token.text) for token in probe.logprobs), initial=0)
     end = find_closing_brace(probe.text) if parse_probe_answer(probe.text) else None
     logprobs = [token.logprob for token, start in zip(probe.logprobs, starts, strict=False) if end and start < end]

@@ -40,37 +40,37 @@ class Thought:
         return smallest_limit(None if limit is None else limit - self.token_count, self.run.budget.tokens_left)
 
     def resume(self, made: Completion) -> None:
-        """Continues an unfinished decode of the prompt."""
+        """Continue an unfinished decode of the prompt."""
         self.completions.append(join_prefix(made, self.prompt))
         self.prompt = made.continuation
 
     def append_text(self, text: str, *, thinking: bool = False) -> None:
-        """Inserts text; `thinking` marks it as reasoning where the engine separates it."""
+        """Insert text; `thinking` marks it as reasoning where the engine separates it."""
         self.prompt = self.prompt.prefill(text)
         self.pending_text += text
         if self.visible:
             self.run.emit_text(text, reasoning=thinking and self.is_reasoning_separate)
 
     def append_tag(self, text: str) -> None:
-        """Inserts one of the model's tags. It is not visible where the engine separates reasoning."""
+        """Insert one of the model's tags. It is not visible where the engine separates reasoning."""
         self.prompt = self.prompt.prefill(text)
         self.pending_text += text
         if self.visible and not self.is_reasoning_separate:
             self.run.emit_text(text)
 
     def append_close_tag(self) -> None:
-        """Inserts the tag that ends the thought."""
+        """Insert the tag that ends the thought."""
         self.append_tag(CLOSE_TAG)
 
     def conclude(self, label: str) -> None:
-        """Ends the thought and inserts the label that announces the answer."""
+        """End the thought and inserts the label that announces the answer."""
         if self.uses_tags:
             self.append_close_tag()
         self.append_text(f"\n\n{label}" if self.pending_text or self.completions else label)
         self.answer_label = label
 
     async def skip_thinking(self, opening: str, thought: str, label: str) -> None:
-        """Inserts a finished thought, where the model uses tags, and announces the answer.
+        """Insert a finished thought, where the model uses tags, and announce the answer.
 
         One token is decoded, and dropped, to see whether the model uses tags.
         """
@@ -82,7 +82,7 @@ class Thought:
         self.conclude(label)
 
     async def probe_tags(self) -> Completion | None:
-        """Decodes and drops one token, to see whether the model uses tags; None where the budget has none to spare."""
+        """Decode and drop one token, to see whether the model uses tags; None where the budget has none to spare."""
         if self.run.budget.tokens_left is not None and self.run.budget.tokens_left <= 1:
             return None
         token = await self.run.generate(self.prompt, role="extraction", max_tokens=1, until=CLOSE_TAG)
@@ -90,13 +90,13 @@ class Thought:
         return token
 
     async def think(self, max_tokens: int | None) -> Completion:
-        """Decodes up to the end of the thought, or at most `max_tokens`."""
+        """Decode up to the end of the thought, or at most `max_tokens`."""
         completion = await self.decode(max_tokens, until=CLOSE_TAG)
         self._detect_tags(completion)
         return completion
 
     async def decode(self, max_tokens: int | None, until: str | None = None) -> Completion:
-        """Decodes at most `max_tokens` tokens, up to the tag `until`, and proposes the result so far."""
+        """Decode at most `max_tokens` tokens, up to the tag `until`, and propose the result so far."""
         completion = await self.run.generate(
             self.prompt, role="step", visible=self.visible, max_tokens=max_tokens, until=until
         )
@@ -121,7 +121,7 @@ class Thought:
         return replace(joined, text=joined.text + self.pending_text) if self.pending_text else joined
 
     async def build_outcome(self) -> Outcome:
-        """Reads the answer from the text after the label; from the complete text where nothing follows the label."""
+        """Read the answer from the text after the label; from the complete text where nothing follows the label."""
         last, joined = self.completions[-1], self.full_completion
         after_label = (
             last.text.rpartition(self.answer_label)[2] if self.answer_label and self.answer_label in last.text else ""

@@ -18,7 +18,7 @@ class NotAnExpression(Exception):
 
 
 def check_equations(text: str) -> Iterator[bool]:
-    """Yields, for each equation over numbers in the text, whether it holds; a chain a = b = c is two equations."""
+    """Yield, for each equation over numbers in the text, whether it holds; a chain a = b = c is two equations."""
     for tokens in find_equations(text):
         sides, relations = _sides(tokens), [token for token in tokens if token in EQUALS]
         for left, right, relation in zip(sides, sides[1:], relations, strict=False):
@@ -36,7 +36,7 @@ def equation_chains(text: str) -> Iterator[list[list[str]]]:
 
 
 def tokenize_expression(text: str) -> list[str]:
-    """Splits a text that is nothing but an expression over plain numbers into tokens. Raises NotAnExpression."""
+    """Split a text that is nothing but an expression over plain numbers into tokens. Raises NotAnExpression."""
     tokens = TOKEN_OF_EXPRESSION.findall(text)
     if len(tokens) > MAX_EQUATION_TOKENS or "".join(tokens) != "".join(text.split()):
         raise NotAnExpression

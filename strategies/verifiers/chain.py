@@ -62,7 +62,7 @@ class Chain:
 
 
 async def judge_or_lose(link: Verifier, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-    """Returns the link's verdicts; empty verdicts where all were lost, so that the results of earlier links remain."""
+    """Return the link's verdicts; empty verdicts where all were lost, so that the results of earlier links remain."""
     try:
         return await link.judge(question, solutions, ask) if solutions else []
     except SampleFailed:
@@ -70,7 +70,7 @@ async def judge_or_lose(link: Verifier, question: Prompt, solutions: Sequence[Co
 
 
 def build_chains(names: Sequence[str], available: Mapping[str, Verifier]) -> dict[str, Verifier]:
-    """Returns the available verifiers and a Chain for each name of the form a+b whose parts are all available."""
+    """Return the available verifiers and a Chain for each name of the form a+b whose parts are all available."""
     parts_of = {name: name.split(CHAIN_OPERATOR) for name in names if CHAIN_OPERATOR in name}
     chains = {
         name: Chain(tuple(available[p] for p in parts))

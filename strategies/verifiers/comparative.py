@@ -85,7 +85,7 @@ class Groupwise(VerifierDefaults):
         return build_verdicts(solutions, texts, [scores[text] for text in texts])
 
     async def score_round(self, question: Prompt, texts: Order, ask: Ask) -> dict[str, float]:
-        """Scores each text.
+        """Score each text.
 
         With several windows their winners are compared again and take the upper half of the range.
         """
@@ -124,13 +124,13 @@ def pair_indices(n: int) -> list[tuple[int, int]]:
 
 
 def split_windows(texts: Order) -> list[list[str]]:
-    """Splits the texts into the fewest windows, of sizes as even as possible."""
+    """Split the texts into the fewest windows, of sizes as even as possible."""
     count = max(1, math.ceil(len(texts) / WINDOW_SOLUTIONS))
     return [list(texts[index::count]) for index in range(count)]
 
 
 async def ask_for_shares(question: Prompt, orders: Sequence[Order], ask: Ask) -> Sequence[list[float] | None]:
-    """Asks for a verdict on each order and returns the label probabilities by position.
+    """Ask for a verdict on each order and return the label probabilities by position.
 
     None where the verdict was lost or names none of the positions.
     """
@@ -150,7 +150,7 @@ async def ask_for_shares(question: Prompt, orders: Sequence[Order], ask: Ask) ->
 
 
 def build_comparison_prompt(question: Prompt, texts: Order) -> Prompt:
-    """Builds the prompt that shows the texts under their numbers."""
+    """Build the prompt that shows the texts under their numbers."""
     text = BEST.format(question=break_control_tokens(question.question.strip()), candidates=quote_texts(texts))
     return Prompt((Message("system", GRADER), Message("user", text)))
 

@@ -72,7 +72,7 @@ class Position:
         return cls(game, initial_cards(game))
 
     def apply_equation(self, sides: Sequence[list[str]]) -> None:
-        """Applies one equation. Repeating one, or writing the complete solution at the end, changes nothing."""
+        """Apply one equation. Repeating one, or writing the complete solution at the end, changes nothing."""
         left, right = sorted(sides[:2], key=len, reverse=True)
         if len(left) < 2 or left in self.expressions:
             return
@@ -123,7 +123,7 @@ def judge_solution(game: Game, solution: Completion) -> Verdict:
 
 
 def parse_game(question: str) -> Game | None:
-    """Parses the game from the question; None where the question is not one, or has more than six numbers."""
+    """Parse the game from the question; None where the question is not one, or has more than six numbers."""
     numbers, target = NUMBERS.search(question), TARGET.search(question)
     if not numbers or not target:
         return None

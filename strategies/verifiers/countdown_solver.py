@@ -39,7 +39,7 @@ def is_reachable(numbers: Numbers, target: Ratio) -> bool:
 
 @lru_cache(maxsize=1000)
 def reachable_values(numbers: Numbers) -> frozenset[Ratio]:
-    """Returns all values of expressions that use exactly these numbers."""
+    """Return all values of expressions that use exactly these numbers."""
     if len(numbers) == 1:
         return frozenset(numbers)
     pairs = (
@@ -49,7 +49,7 @@ def reachable_values(numbers: Numbers) -> frozenset[Ratio]:
 
 
 def partitions(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """Yields all splits into two parts, the first no larger than the second. Equal parts occur in both orders."""
+    """Yield all splits into two parts, the first no larger than the second. Equal parts occur in both orders."""
     places = range(len(numbers))
     for size in range(1, len(numbers) // 2 + 1):
         for selected in combinations(places, size):
@@ -60,7 +60,7 @@ def partitions(numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
 
 
 def combine(first: Ratio, second: Ratio) -> Iterator[Ratio]:
-    """Yields all results of one operation on two numbers, in either order."""
+    """Yield all results of one operation on two numbers, in either order."""
     (a, b), (c, d) = first, second
     yield from (
         reduce_ratio(a * d + b * c, b * d),
@@ -75,7 +75,7 @@ def combine(first: Ratio, second: Ratio) -> Iterator[Ratio]:
 
 
 def missing_values(value: Ratio, target: Ratio) -> Iterator[Ratio]:
-    """Yields the values that make the target together with `value`, by one operation.
+    """Yield the values that make the target together with `value`, by one operation.
 
     Where `value` and the target are both 0, any factor makes the target; such factors are not listed.
     """
@@ -92,6 +92,6 @@ def missing_values(value: Ratio, target: Ratio) -> Iterator[Ratio]:
 
 
 def reduce_ratio(numerator: int, denominator: int) -> Ratio:
-    """Returns the fraction in lowest terms with a positive denominator."""
+    """Return the fraction in lowest terms with a positive denominator."""
     common = gcd(numerator, denominator) if denominator > 0 else -gcd(numerator, denominator)
     return numerator // common, denominator // common

@@ -36,7 +36,7 @@ PART_OF_A_NAME = re.compile(r"_|(?<=\d):(?=\d)")
 
 
 def find_equations(text: str) -> Iterator[list[str]]:
-    """Yields each run of numbers and operators that contains an equals sign, as tokens."""
+    """Yield each run of numbers and operators that contains an equals sign, as tokens."""
     scanner = EquationScanner(text)
     for match in TOKEN.finditer(text):
         yield from _yield_equation(scanner.feed(match))
@@ -44,7 +44,7 @@ def find_equations(text: str) -> Iterator[list[str]]:
 
 
 def _yield_equation(tokens: list[str]) -> Iterator[list[str]]:
-    """Yields the tokens if they are an equation of at most MAX_EQUATION_TOKENS."""
+    """Yield the tokens if they are an equation of at most MAX_EQUATION_TOKENS."""
     if not EQUALS.isdisjoint(tokens) and len(tokens) <= MAX_EQUATION_TOKENS:
         yield tokens
 
@@ -62,12 +62,12 @@ class EquationScanner:
     at_line_start: bool = True
 
     def flush(self) -> list[str]:
-        """Ends the run and returns it."""
+        """End the run and return it."""
         tokens, self.tokens, self.words_since_number, self.skips_sentence = self.tokens, [], 0, False
         return tokens
 
     def skip_sentence(self) -> list[str]:
-        """Ignores the rest of the sentence; returns the run if it is an equation already."""
+        """Ignore the rest of the sentence; returns the run if it is an equation already."""
         tokens = self.flush()
         self.skips_sentence = True
         return tokens if not EQUALS.isdisjoint(tokens) else []
@@ -78,7 +78,7 @@ class EquationScanner:
         return bool(self.tokens) and (self.tokens[-1][-1].isdigit() or self.tokens[-1] in "%)")
 
     def feed(self, match: re.Match[str]) -> list[str]:
-        """Reads one match of TOKEN. A run ends with its line, unless the next line continues it."""
+        """Read one match of TOKEN. A run ends with its line, unless the next line continues it."""
         kind = match.lastgroup
         if kind == "line":
             self.at_line_start = True
@@ -112,7 +112,7 @@ class EquationScanner:
         return []
 
     def _consume_adjacent_number(self, lexeme: str, end: int) -> list[str]:
-        """Starts a new run, unless both numbers may be one quantity, as in 7 days 4 hours or 2 1/2."""
+        """Start a new run, unless both numbers may be one quantity, as in 7 days 4 hours or 2 1/2."""
         mixed = not self.words_since_number and len(self.tokens) == 1 and self.text[end : end + 1] == "/"
         if mixed or (self.words_since_number == 1 and EQUALS.isdisjoint(self.tokens)):
             return self.skip_sentence()
@@ -121,7 +121,7 @@ class EquationScanner:
         return tokens
 
     def _consume_word(self, lexeme: str, match: re.Match[str]) -> list[str]:
-        """Reads an operator word, a unit after a number, or prose, which ends the run."""
+        """Read an operator word, a unit after a number, or prose, which ends the run."""
         if self.skips_sentence:
             return []
         if (operator := self._parse_operator_word(lexeme)) is not None:
@@ -142,7 +142,7 @@ class EquationScanner:
         return self.text[match.end() : match.end() + 1] == "(" or self.text[match.start() - 1 : match.start()].isdigit()
 
     def _parse_operator_word(self, word: str) -> str | None:
-        """Returns the operator that the word stands for, empty for a LaTeX word to ignore; None for any other word."""
+        """Return the operator that the word stands for, empty for a LaTeX word to ignore; None for any other word."""
         if self.ends_with_operand and word.lower() in OPERATOR_WORDS_AFTER_NUMBER:
             return OPERATOR_WORDS_AFTER_NUMBER[word.lower()]
         return "*" if word == "of" and self.tokens[-1:] == ["%"] else OPERATOR_WORDS.get(word.lower())

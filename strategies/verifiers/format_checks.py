@@ -26,7 +26,7 @@ class FormatCheck(VerifierDefaults):
     passes: Callable[[Prompt, Completion], bool]
 
     async def judge(self, question: Prompt, solutions: Sequence[Completion], ask: Ask) -> list[Verdict]:
-        """Judges one solution at a time, so that other requests run in between."""
+        """Judge one solution at a time, so that other requests run in between."""
         return [await offload(partial(self._verdict, question, each), len(each.text)) for each in solutions]
 
     def _verdict(self, question: Prompt, solution: Completion) -> Verdict:
@@ -34,19 +34,19 @@ class FormatCheck(VerifierDefaults):
 
 
 def build_answer_check(format: AnswerFormat) -> FormatCheck:
-    """Checks whether an answer of this format can be read. The last number of a truncated text does not count."""
+    """Check whether an answer of this format can be read. The last number of a truncated text does not count."""
     reader = AnswerReader(format=format)
     return FormatCheck(lambda question, solution: reader.read(solution) is not None)
 
 
 def build_regex_check(pattern: str) -> FormatCheck:
-    """Checks whether the pattern matches somewhere in the final text. Raises ValueError for an invalid pattern."""
+    """Check whether the pattern matches somewhere in the final text. Raises ValueError for an invalid pattern."""
     regex = Pattern(pattern)
     return FormatCheck(lambda question, solution: regex.is_match(final_text(solution)))
 
 
 def build_schema_check(schema: dict[str, object]) -> FormatCheck:
-    """Checks whether the final text contains JSON that conforms. Raises ValueError for an unsupported schema."""
+    """Check whether the final text contains JSON that conforms. Raises ValueError for an unsupported schema."""
     json_schema = JsonSchema(schema)
     return FormatCheck(
         lambda question, solution: any(map(json_schema.is_valid, parse_json_reply(final_text(solution)) or ()))

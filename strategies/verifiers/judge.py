@@ -44,7 +44,7 @@ class Judge(VerifierDefaults):
 
 
 def build_judge_prompt(question: Prompt, solution: Completion, task: str = IS_CORRECT) -> Prompt:
-    """Builds the prompt that quotes the question and the solution, and asks for the verdict or another task."""
+    """Build the prompt that quotes the question and the solution, and asks for the verdict or another task."""
     quoted = break_control_tokens(solution.text.strip())
     text = VERDICT.format(
         question=break_control_tokens(question.question.strip()), solution=quoted, line=build_fence(quoted), task=task
@@ -53,7 +53,7 @@ def build_judge_prompt(question: Prompt, solution: Completion, task: str = IS_CO
 
 
 def ask_for_verdict(rationale: Completion) -> Prompt:
-    """Builds the prompt that asks for the verdict after a rationale."""
+    """Build the prompt that asks for the verdict after a rationale."""
     written = Message("assistant", break_control_tokens(rationale.text.strip()))
     return Prompt((*rationale.prompt.messages, written, Message("user", IS_CORRECT)), parent=rationale.index)
 

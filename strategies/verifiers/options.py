@@ -52,13 +52,13 @@ VerifierName = Annotated[
 
 
 def check_pattern(pattern: str) -> str:
-    """Validates the pattern. Raises ValueError."""
+    """Validate the pattern. Raises ValueError."""
     build_regex_check(pattern)
     return pattern
 
 
 def check_json_schema(schema: dict[str, object]) -> dict[str, object]:
-    """Validates the schema. Raises ValueError."""
+    """Validate the schema. Raises ValueError."""
     build_schema_check(schema)
     return schema
 
@@ -128,7 +128,7 @@ class VerifierOptions(Options):
     )
 
     def instruct(self, prompt: Prompt) -> Prompt:
-        """Adds the instruction that fits the verifier's check.
+        """Add the instruction that fits the verifier's check.
 
         The client's own `instruction` or `answer_format` takes precedence.
         """

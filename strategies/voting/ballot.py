@@ -14,7 +14,7 @@ Weight = Callable[[Outcome], float]
 
 
 def unit_weight(_: Outcome) -> float:
-    """Returns 1 for every vote."""
+    """Return 1 for every vote."""
     return 1.0
 
 
@@ -30,7 +30,7 @@ def likelihood(outcome: Outcome) -> float:
 
 
 def merit(outcome: Outcome) -> tuple[bool, bool, float, int, float, int]:
-    """Returns the sort key by which single candidates are ranked; the larger one is better.
+    """Return the sort key by which single candidates are ranked; the larger one is better.
 
     It compares, in this order: not stopped for low confidence, finished, verifier score, completeness, likelihood,
     lower sample index. A text that was cut off before its answer is not chosen for its score over one that ended,
@@ -46,7 +46,7 @@ FINISHED = 2
 
 
 def completeness(outcome: Outcome) -> int:
-    """Returns how complete a candidate is, from 0 to 3.
+    """Return how complete a candidate is, from 0 to 3.
 
     3: it has an answer. 2: its text ended by itself. 1: its text was cut off. 0: it has no text.
     """
@@ -62,13 +62,13 @@ def mean_available(scores: Iterable[float | None]) -> float | None:
 
 
 def impute_mean(scores: Sequence[float | None]) -> list[float | None]:
-    """Replaces missing scores with the mean of the known ones; returns the scores unchanged where none is known."""
+    """Replace missing scores with the mean of the known ones; returns the scores unchanged where none is known."""
     mean = mean_available(scores)
     return [mean if score is None else score for score in scores]
 
 
 def _representative_key(outcome: Outcome) -> tuple[float, float, int, int]:
-    """Returns the sort key within one bloc: verifier score, likelihood, shorter text, lower sample index."""
+    """Return the sort key within one bloc: verifier score, likelihood, shorter text, lower sample index."""
     score, likely = score_of(outcome), likelihood(outcome)
     return score, likely, -len(outcome.completion.text), -outcome.completion.index
 
@@ -87,18 +87,18 @@ class Bloc:
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Bloc":
-        """Builds a bloc of one member."""
+        """Build a bloc of one member."""
         return cls([outcome], outcome, likelihood(outcome), outcome.completion.index)
 
     def add(self, outcome: Outcome) -> None:
-        """Adds a member."""
+        """Add a member."""
         self.members.append(outcome)
         self.representative = max(self.representative, outcome, key=_representative_key)
         self.likelihood = max(self.likelihood, likelihood(outcome))
         self.first_index = min(self.first_index, outcome.completion.index)
 
     def sort_key(self, weight: Weight) -> tuple[float, int, float, int]:
-        """Returns the sort key, the larger one wins: total weight, number of members, highest likelihood, lower index.
+        """Return the sort key, the larger one wins: total weight, number of members, highest likelihood, lower index.
 
         Ties are never broken at random.
         """
@@ -121,7 +121,7 @@ class _Count:
     blocs: dict[str, Bloc] = field(default_factory=dict)
 
     def add(self, votes: Iterable[Outcome]) -> None:
-        """Counts more votes; abstentions are in no bloc."""
+        """Count more votes; abstentions are in no bloc."""
         for vote in votes:
             self.votes += 1
             if vote.answer is None:
@@ -166,14 +166,14 @@ class Ballot:
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> "Ballot":
-        """Builds a ballot of these votes."""
+        """Build a ballot of these votes."""
         ballot = cls()
         for outcome in outcomes:
             ballot.cast(outcome)
         return ballot
 
     def cast(self, outcome: Outcome) -> None:
-        """Adds one vote."""
+        """Add one vote."""
         self.votes.append(outcome)
         self.finished += outcome.completion.finish != "unsure"
         if outcome.answer is None:
@@ -182,11 +182,11 @@ class Ballot:
             self._classes = outcome.answer.classes
 
     def rank_blocs(self, weight: Weight = unit_weight) -> list[Bloc]:
-        """Returns the blocs by total weight, the winner first."""
+        """Return the blocs by total weight, the winner first."""
         return sorted(self.blocs.values(), key=lambda bloc: bloc.sort_key(weight), reverse=True)
 
     def winner(self, weight: Weight = unit_weight) -> Outcome:
-        """Returns the winning answer's representative, with that answer's share of the finished votes.
+        """Return the winning answer's representative, with that answer's share of the finished votes.
 
         Where all candidates abstained, returns the one that ranks highest by `merit`.
         """
@@ -199,7 +199,7 @@ class Ballot:
         return Outcome(best.completion, best.answer, best.score, agreement, election=election)
 
     def ranking(self, weight: Weight = unit_weight) -> Outcome:
-        """Returns the winner, with all other candidates as its ranked alternatives.
+        """Return the winner, with all other candidates as its ranked alternatives.
 
         The representatives of the other answers come first, then the remaining members bloc by bloc, then the
         abstentions, each group by merit.
@@ -217,7 +217,7 @@ class Ballot:
 
 
 def ranking(outcomes: Iterable[Outcome]) -> Outcome:
-    """Returns the candidate that ranks highest by `merit`, with the rest as its alternatives in that order."""
+    """Return the candidate that ranks highest by `merit`, with the rest as its alternatives in that order."""
     candidates = list(outcomes)
     first, *rest = sorted(candidates, key=merit, reverse=True)
     return replace(first, alternatives=tuple(rest), election=Election("merit", candidates))

@@ -48,7 +48,7 @@ class Tally:
     """The key of the answer on which a window agreed. It wins whatever the earlier windows contain."""
 
     async def cast(self, completion: Completion) -> None:
-        """Adds a completion's vote and proposes the current winner, which is returned if the budget ends."""
+        """Add a completion's vote and propose the current winner, which is returned if the budget ends."""
         run, window = self.weights.run, self.criteria.window
         weight = 1.0 if self.weights.kind == "none" else None
         self.ballot.cast(Outcome(completion, await run.read(completion, weight=weight)))
@@ -59,7 +59,7 @@ class Tally:
         )
 
     async def build_outcome(self) -> Outcome:
-        """Returns the winner by weight, with the other candidates ranked."""
+        """Return the winner by weight, with the other candidates ranked."""
         if self.window_winner:
             return self.ballot.ranking(decisive_weight(self.window_winner))
         scored = await self.weights.attach_scores(self.ballot)
@@ -104,7 +104,7 @@ class Tally:
         return window - cast if is_open else window
 
     async def measure_consensus(self) -> float:
-        """Computes the leader's share of all weight, in [0, 1]."""
+        """Compute the leader's share of all weight, in [0, 1]."""
         scored = await self.weights.attach_scores(self.ballot)
         return leader_share(scored, self.weights.weight)
 
@@ -128,7 +128,7 @@ class Tally:
         return enough and run.budget.shed_load(CONFIDENCE_UNDER_LOAD)
 
     async def set_threshold(self, retained_share: float) -> ConfidenceThreshold:
-        """Computes the confidence threshold from the warm-up and withdraws the votes below it.
+        """Compute the confidence threshold from the warm-up and withdraws the votes below it.
 
         `retained_share` of the voters stays above the threshold, at least one.
         """

@@ -46,7 +46,7 @@ class VoteWeights:
     """Trace confidence by sample index and window."""
 
     async def attach_scores(self, ballot: Ballot) -> Ballot:
-        """Returns the ballot with the votes' scores filled in. Abstentions are not scored: they have no weight."""
+        """Return the ballot with the votes' scores filled in. Abstentions are not scored: they have no weight."""
         if self.kind == "none":
             return ballot
         voters = [vote for vote in ballot.votes if vote.answer]
@@ -84,7 +84,7 @@ class VoteWeights:
 
 
 async def ask_p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
-    """Asks the model how sure it is of each candidate, in [0, 1]. A missing verdict gets the mean of the others."""
+    """Ask the model how sure it is of each candidate, in [0, 1]. A missing verdict gets the mean of the others."""
     prompts = [candidate.continuation.prefill(HOW_SURE) for candidate in candidates]
     try:
         verdicts = await run.generate_each(prompts, role="verifier", labels=SURE + UNSURE)
@@ -94,7 +94,7 @@ async def ask_p_true(candidates: Sequence[Completion], run: Run) -> list[float]:
 
 
 def fill_missing(scores: Sequence[float | None]) -> list[float]:
-    """Replaces missing scores with the mean of the known ones, or with 0.5 where none is known."""
+    """Replace missing scores with the mean of the known ones, or with 0.5 where none is known."""
     return [0.5 if score is None else score for score in impute_mean(scores)]
 
 

@@ -23,7 +23,7 @@ Pair = tuple[str, str, str]
 
 
 def read_pairs(path: Path, sets: frozenset[str]) -> Counter[Pair]:
-    """Counts the distinct pairs of the named sets; of all sets where none is named."""
+    """Count the distinct pairs of the named sets; of all sets where none is named."""
     pairs: Counter[Pair] = Counter()
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

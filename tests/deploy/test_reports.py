@@ -13,7 +13,7 @@ TABLE = Path(__file__).resolve().parents[2] / "deploy" / "results" / "reports.md
 
 
 def find_faults(lines: list[Line]) -> list[str]:
-    """Lists the lines that are not met, or that the table does not have."""
+    """List the lines that are not met, or that the table does not have."""
     table = TABLE.read_text(encoding="utf-8").splitlines()
     return [line.to_markdown() for line in lines if line.is_met is False or line.to_markdown() not in table]
 

@@ -11,7 +11,7 @@ RECIPE = Recipe(task="sums", model="scripted", instruction="")
 
 
 def sample(question: str, index: int, answer: str | None, tokens: int = 10) -> Sample:
-    """Builds a sample with a boxed answer; None: without an answer."""
+    """Build a sample with a boxed answer; None: without an answer."""
     return Sample(
         question=question,
         index=index,
@@ -30,7 +30,7 @@ def question(name: str = "sums:0", gold: str = "1") -> Question:
 
 
 def bank_of(answers: Sequence[str | None], tokens: Sequence[int] | None = None, name: str = "sums:0") -> Bank:
-    """Builds a bank of one question; the first answer is also the greedy one. `tokens`: 10 each by default."""
+    """Build a bank of one question; the first answer is also the greedy one. `tokens`: 10 each by default."""
     bank = Bank(RECIPE)
     lengths = tokens or [10] * len(answers)
     bank.add(sample(name, GREEDY_INDEX, answers[0], lengths[0]))

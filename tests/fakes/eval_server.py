@@ -18,7 +18,7 @@ PLAIN: dict[str, object] = {
 
 @asynccontextmanager
 async def eval_server(*responses: tuple[int, object]) -> AsyncIterator[str]:
-    """Yields the server's URL.
+    """Yield the server's URL.
 
     Each response is a status and a body: bytes are sent unchanged, other values as JSON. The last one is repeated.
     """

@@ -48,7 +48,7 @@ class Live:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, limits=httpx.Limits()))
 
     def ask(self, timeout: float = 10, headers: dict[str, str] | None = None, **fields: object) -> httpx.Response:
-        """Sends a chat request, HELLO with other fields, and returns the response."""
+        """Send a chat request, HELLO with other fields, and return the response."""
         body = HELLO | fields
         return self.http.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout, headers=headers)
 
@@ -71,7 +71,7 @@ def live(
     telemetry: Telemetry | None = None,
     **settings: object,
 ) -> Iterator[Live]:
-    """Runs a server until the context ends. Fails where a response does not match the OpenAPI document."""
+    """Run a server until the context ends. Fails where a response does not match the OpenAPI document."""
     service = Service(
         backend(engine),
         cache or MemoryCache(ttl=60),
@@ -111,7 +111,7 @@ def live(
 
 
 def eventually(check: Callable[[], object], seconds: float = 5) -> None:
-    """Waits until a condition that another thread brings about is true. Fails after `seconds`."""
+    """Wait until a condition that another thread brings about is true. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"not true after {seconds} s"

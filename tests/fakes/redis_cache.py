@@ -24,7 +24,7 @@ PATIENT_SECONDS = 5.0
 async def open_redis_cache(
     url: str, *, limit: float = PATIENT_SECONDS, secret: bytes | None = None
 ) -> AsyncIterator[tuple[RedisCache, list[str]]]:
-    """Yields a cache, and the list of the faults that it reports. `limit`: its timeout in seconds."""
+    """Yield a cache, and the list of the faults that it reports. `limit`: its timeout in seconds."""
     faults: list[str] = []
     cache = RedisCache(url, ttl=60, on_fault=faults.append, secret=secret, timeout=limit)
     try:
@@ -34,12 +34,12 @@ async def open_redis_cache(
 
 
 def count_sockets(server: "RedisServer") -> int:
-    """Returns the number of this process's connections to that server."""
+    """Return the number of this process's connections to that server."""
     return sum(bool(c.raddr) and c.raddr.port == server.port for c in psutil.Process().net_connections("tcp"))
 
 
 async def measure_seconds(call: Awaitable[object]) -> float:
-    """Returns how long a call takes."""
+    """Return how long a call takes."""
     before = time.perf_counter()
     await call
     return time.perf_counter() - before

@@ -48,7 +48,7 @@ class RedisServer:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Starts it, or restarts it after `kill` on the same port and without data. Returns when it answers."""
+        """Start it, or restart it after `kill` on the same port and without data. Returns when it answers."""
         assert PROGRAM is not None
         options = {"bind": "127.0.0.1", "port": self.port, "save": "", "appendonly": "no", "dir": self._folder.name}
         options["enable-debug-command"] = "local"  # else DEBUG SLEEP is refused
@@ -58,7 +58,7 @@ class RedisServer:
         self._await_ping()
 
     def kill(self) -> None:
-        """Kills it with SIGKILL, stopped or not."""
+        """Kill it with SIGKILL, stopped or not."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -69,16 +69,16 @@ class RedisServer:
         os.kill(self.pid, signal.SIGSTOP)
 
     def cont(self) -> None:
-        """Resumes it after `stop`."""
+        """Resume it after `stop`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def do(self, *command: str | bytes | int) -> Any:
-        """Runs one command on a connection of its own."""
+        """Run one command on a connection of its own."""
         with redis.Redis(port=self.port, socket_timeout=5) as client:
             return client.execute_command(*command)
 
     def _await_ping(self) -> None:
-        """Waits until it responds. Raises RuntimeError with its log after four seconds."""
+        """Wait until it responds. Raises RuntimeError with its log after four seconds."""
         for _ in range(200):
             try:
                 self.do("PING")

@@ -38,7 +38,7 @@ class Row:
 
 
 def normalise(text: str) -> object:
-    """Returns a response, a JSON body or a stream of them, without the fields that differ between any two."""
+    """Return a response, a JSON body or a stream of them, without the fields that differ between any two."""
     if text.startswith("{"):
         return drop_changing(json.loads(text))
     lines = [line.partition(": ") for line in text.splitlines()]
@@ -66,7 +66,7 @@ def list_fields(kind: Kind) -> list[str]:
 
 
 def walk_flags() -> Iterator[Row]:
-    """Yields a row for each flag of vLLM's API server or refused; raises KeyError for one that no table has."""
+    """Yield a row for each flag of vLLM's API server or refused; raises KeyError for one that no table has."""
     for flag in sorted({*list_frontend_flags(), *REFUSED}):
         shown = f"--{flag.replace('_', '-')}"
         if flag in BY_VLLM:
@@ -80,7 +80,7 @@ def walk_flags() -> Iterator[Row]:
 async def walk_paths(
     client: httpx.AsyncClient, keyed: str, key: str, apps: tuple[FastAPI, FastAPI], passed_on: Mapping[str, str]
 ) -> list[Row]:
-    """Returns a row for each operation of vLLM's route table; asks each of the server with keys, at `keyed`.
+    """Return a row for each operation of vLLM's route table; asks each of the server with keys, at `keyed`.
 
     `apps`: vLLM's and ours. `passed_on`: the paths of ours that pass on a body without a strategy, and why the others
     are ours.
@@ -105,7 +105,7 @@ async def walk_paths(
 
 
 async def compare(client: httpx.AsyncClient, urls: tuple[str, str], kind: Kind, body: Mapping[str, Any]) -> str:
-    """Returns `same` where both servers answer a body alike, otherwise what differs."""
+    """Return `same` where both servers answer a body alike, otherwise what differs."""
     answers = [await client.post(url + kind.path, json=body) for url in urls]
     texts = [normalise(answer.text) for answer in answers]
     if answers[0].status_code != answers[1].status_code:
@@ -117,7 +117,7 @@ async def compare(client: httpx.AsyncClient, urls: tuple[str, str], kind: Kind, 
 
 
 async def walk_fields(client: httpx.AsyncClient, urls: tuple[str, str], keyed: str, key: str) -> list[tuple[Kind, Row]]:
-    """Compares ours with vLLM's field by field, and then the server with keys. `keyed`: its URL."""
+    """Compare ours with vLLM's field by field, and then the server with keys. `keyed`: its URL."""
     rows = []
     for kind in KINDS:
         for field in list_fields(kind):

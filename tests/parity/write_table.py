@@ -29,7 +29,7 @@ keys, and refused with keys, since it has no limits by key. `tests/server/http/t
 
 
 async def measure(engine: BorrowedBackend) -> str:
-    """Walks over an engine. Returns the table."""
+    """Walk over an engine. Returns the table."""
     async with serve_all(engine) as servers, httpx.AsyncClient(timeout=120) as client:
         fields = await walk_fields(client, (servers.ours, servers.vllms), servers.keyed, servers.key)
         apps = servers.vllm_app, servers.our_app

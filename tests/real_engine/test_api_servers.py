@@ -38,7 +38,7 @@ async def on_new_connection(url: str, method: str, path: str, **options: object)
 
 
 async def start_search(url: str, name: str) -> "asyncio.Task[httpx.Response]":
-    """Begins a long search on a connection of its own, and returns when it decodes."""
+    """Begin a long search on a connection of its own, and return when it decodes."""
     search = asyncio.create_task(on_new_connection(url, "POST", CHAT, json=LONG, headers={"x-request-id": name}))
     await asyncio.sleep(2)
     return search

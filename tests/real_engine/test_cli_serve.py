@@ -194,7 +194,7 @@ def test_tokens_of_plain_requests_are_those_that_vllm_generates(server, stream):
 
 
 def read_tokens(server: ServerProcess) -> tuple[float, float]:
-    """Returns the tokens of plain requests that we have counted, and those that vLLM has generated."""
+    """Return the tokens of plain requests that we have counted, and those that vLLM has generated."""
     text = httpx.get(f"{server.url}/metrics").text
     generated = re.findall(r"^vllm:generation_tokens_total\S* (\S+)", text, re.MULTILINE)
     return read_metric(text, 'cogitate_generated_tokens_total{fate="kept",strategy="none"}'), sum(map(float, generated))

@@ -38,7 +38,7 @@ class FaultTable:
     terminal: pytest.TerminalReporter | None = None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Selects tests that measure a row and tests too long for `make test`, which runs all others."""
+        """Select tests that measure a row and tests too long for `make test`, which runs all others."""
         items[:] = [item for item in items if self.selects(item)]
         for item in items:
             item.user_properties += [("fault", name) for name in fault_rows(item)[:1]]
@@ -93,7 +93,7 @@ class FaultTable:
 
 
 def parse_rows(text: str) -> frozenset[str]:
-    """Parses `t6,T18`."""
+    """Parse `t6,T18`."""
     rows = frozenset(text.upper().replace(",", " ").split())
     if not rows or not all(re.fullmatch(r"T\d+", name) for name in rows):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of rows such as T6,T18")

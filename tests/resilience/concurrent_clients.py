@@ -16,7 +16,7 @@ QUIET_SECONDS = 1.0
 def post_all(
     server: Server, requests: Iterable[Fields], concurrency: int, *, timeout: float = 60
 ) -> list[httpx.Response]:
-    """Posts chat completions, `concurrency` at a time; returns the responses in order.
+    """Post chat completions, `concurrency` at a time; returns the responses in order.
 
     A request's `headers` field is sent as headers.
     """
@@ -34,7 +34,7 @@ async def map_requests(
     concurrency: int,
     limit: httpx.Timeout,
 ) -> list[httpx.Response]:
-    """Calls `send` for each request with a shared client, `concurrency` at a time; returns the responses in order."""
+    """Call `send` for each request with a shared client, `concurrency` at a time; returns the responses in order."""
     responses: list[httpx.Response | None] = [None] * len(requests)
     remaining = iter(enumerate(requests))
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=concurrency)
@@ -52,7 +52,7 @@ async def map_requests(
 def post_simultaneously(
     server: Server, requests: Sequence[Fields], *headers: str, on_quiet: Callable[[], object] = lambda: None
 ) -> list[tuple[int, dict[str, Any], float]]:
-    """Posts all requests at the same moment; returns status, body, and seconds from last byte sent to last received.
+    """Post all requests at the same moment; returns status, body, and seconds from last byte sent to last received.
 
     Connections are opened before, and responses are parsed after: a busy client would measure itself. `on_quiet` is
     called once no response has ended for QUIET_SECONDS.

@@ -78,7 +78,7 @@ class FaultyEngine(ScriptedEngine):
         return await super().generate(prompt, sampling, on_text=on_text, on_abort=on_abort)
 
     def learn(self) -> None:
-        """Tokenizes the texts now instead of in the first decode."""
+        """Tokenize the texts now instead of in the first decode."""
         for text in self.knobs.texts:
             self.vocabulary.encode(text * self.knobs.repeat)
 

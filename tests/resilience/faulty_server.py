@@ -39,7 +39,7 @@ class Lag:
             self.worst = max(self.worst, loop.time() - due)
 
     def pop(self) -> float:
-        """Returns the worst lag in milliseconds since the last call."""
+        """Return the worst lag in milliseconds since the last call."""
         worst, self.worst = self.worst * 1000, 0.0
         return worst
 
@@ -94,7 +94,7 @@ def score(text: str) -> float:
 
 
 def create_backend(settings: Settings, say: Callable[[str], None]) -> FaultyBackend:
-    """Creates the backend; its `scripted` verifier scores without a call of the engine."""
+    """Create the backend; its `scripted` verifier scores without a call of the engine."""
     return FaultyBackend(FaultyEngine(), verifiers={"scripted": ScriptedVerifier(score)})
 
 

@@ -109,7 +109,7 @@ class Span:
         return percentile([each.milliseconds for each in self.sent if each.new], 50)
 
     def run(self, server: Server, seconds: float, act: Callable[[], object] = lambda: None, again: float = 0) -> None:
-        """Calls `act` now, and again every `again` seconds if that is not 0, for `seconds`."""
+        """Call `act` now, and again every `again` seconds if that is not 0, for `seconds`."""
         due, until = self.begin, self.begin + seconds
         while (now := time.monotonic()) < until:
             if now >= due:
@@ -122,7 +122,7 @@ class Span:
 
 @contextmanager
 def measure(load: Load) -> Iterator[Span]:
-    """Measures the load for the length of the `with` block."""
+    """Measure the load for the length of the `with` block."""
     server, processor = load.server, load.server.processor_seconds
     log, span = len(server.output), Span()
     yield span

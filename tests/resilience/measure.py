@@ -10,18 +10,18 @@ T = TypeVar("T")
 
 
 def read_metric(text: str, name: str) -> float:
-    """Returns the value of a series, named with its labels, in a /metrics response; 0 for a missing series."""
+    """Return the value of a series, named with its labels, in a /metrics response; 0 for a missing series."""
     match = re.search(rf"^{re.escape(name)} (\S+)", text, re.MULTILINE)
     return float(match[1]) if match else 0.0
 
 
 def percentile(values: list[float], which: int) -> float:
-    """Returns percentile `which` (1 to 99); with few values, the largest stands for the tail."""
+    """Return percentile `which` (1 to 99); with few values, the largest stands for the tail."""
     return statistics.quantiles(values, n=100, method="inclusive")[which - 1] if len(values) > 1 else values[0]
 
 
 def wait_until(check: Callable[[], object], seconds: float = 10) -> float:
-    """Polls until `check` returns a true value; returns the milliseconds it took.
+    """Poll until `check` returns a true value; returns the milliseconds it took.
 
     Raises AssertionError after `seconds`.
     """
@@ -33,7 +33,7 @@ def wait_until(check: Callable[[], object], seconds: float = 10) -> float:
 
 
 def settle(read: Callable[[], T], quiet: float = 0.5, seconds: float = 10) -> T:
-    """Returns the value of `read` once it has not changed for `quiet` seconds; the latest one after `seconds`."""
+    """Return the value of `read` once it has not changed for `quiet` seconds; the latest one after `seconds`."""
     began = changed = time.monotonic()
     value = read()
     while time.monotonic() < min(changed + quiet, began + seconds):

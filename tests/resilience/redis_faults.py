@@ -21,7 +21,7 @@ class Fault:
 
 
 def overwrite_all(command: str, value: str) -> Act:
-    """Replaces every value except locks."""
+    """Replace every value except locks."""
     return lambda redis: redis.do("EVAL", OVERWRITE_ALL, 0, command, value)
 
 

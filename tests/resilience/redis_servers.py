@@ -29,7 +29,7 @@ def auth_header(name: str) -> dict[str, str]:
 
 @contextmanager
 def run_server(*flags: str, keys: str = "") -> Iterator[tuple[RedisServer, Server]]:
-    """Runs a Redis and a server that caches in it."""
+    """Run a Redis and a server that caches in it."""
     if PROGRAM is None:
         pytest.skip("NO REDIS WAS TESTED: there is no redis-server on the PATH (apt-get install redis-server)")
     with RedisServer() as redis, Server(flags=("--redis-url", redis.url, *flags), keys=keys) as server:
@@ -38,7 +38,7 @@ def run_server(*flags: str, keys: str = "") -> Iterator[tuple[RedisServer, Serve
 
 @contextmanager
 def run_servers(count: int, *flags: str, keys: str = "") -> Iterator[tuple[RedisServer, list[Server]]]:
-    """Runs `count` server processes that share a Redis."""
+    """Run `count` server processes that share a Redis."""
     with run_server(*flags, keys=keys) as (redis, first), ExitStack() as stack:
         more = [Server(flags=("--redis-url", redis.url, *flags), keys=keys) for _ in range(count - 1)]
         yield redis, [first, *map(stack.enter_context, more)]
@@ -51,7 +51,7 @@ def write_secret(folder: Path) -> Path:
 
 
 def answer_keys(redis: RedisServer) -> list[bytes]:
-    """Returns the keys of answers: all except locks, samples, counters, and what belongs to traces."""
+    """Return the keys of answers: all except locks, samples, counters, and what belongs to traces."""
     names = [name for name in redis.do("KEYS", "*") if not name.endswith(LOCK)]
     return [name for name in names if not re.search(rb":(trace|origin|samples|count|share):", name)]
 
@@ -62,7 +62,7 @@ def locks(redis: RedisServer) -> list[bytes]:
 
 @contextmanager
 def count_writes(redis: RedisServer, folder: Path) -> Iterator[Callable[[], int]]:
-    """Yields a function that returns the number of answers SET so far, by Redis' own MONITOR; claims do not count."""
+    """Yield a function that returns the number of answers SET so far, by Redis' own MONITOR; claims do not count."""
     seen = folder / "monitor"
     with seen.open("wb") as file:
         monitor = subprocess.Popen(["redis-cli", "-p", str(redis.port), "MONITOR"], stdout=file)
@@ -75,12 +75,12 @@ def count_writes(redis: RedisServer, folder: Path) -> Iterator[Callable[[], int]
 
 
 def wait_for_entries(redis: RedisServer, count: int) -> None:
-    """Waits until `count` answers are stored: a client gets its answer before the write ends."""
+    """Wait until `count` answers are stored: a client gets its answer before the write ends."""
     wait_until(lambda: len(answer_keys(redis)) == count)
 
 
 def cache_counter(server: Server, result: str) -> int:
-    """Returns `cogitate_cache_total{result="..."}`; 0 before the first such result."""
+    """Return `cogitate_cache_total{result="..."}`; 0 before the first such result."""
     return int(read_metric(server.get("/metrics").text, f'cogitate_cache_total{{result="{result}"}}'))
 
 
@@ -89,7 +89,7 @@ def question(text: str) -> dict[str, object]:
 
 
 def set_pace(servers: list[Server], pace: float, *texts: str) -> None:
-    """Sets seconds per token and the reply texts; without texts each server replies with an answer of its own."""
+    """Set seconds per token and the reply texts; without texts each server replies with an answer of its own."""
     for server in servers:
         server.set_knobs(pace=pace, texts=list(texts) or [f"so it is \\boxed{{{server.pid}}}"])
 

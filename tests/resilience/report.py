@@ -25,7 +25,7 @@ class Row:
 
 
 def fault_rows(item: pytest.Item) -> tuple[str, ...]:
-    """Returns the rows that the test's nearest `fault` marker names; empty without one."""
+    """Return the rows that the test's nearest `fault` marker names; empty without one."""
     marker = item.get_closest_marker("fault")
     return marker.args if marker else ()
 
@@ -40,7 +40,7 @@ class Bar:
     node: pytest.Item
 
     def __call__(self, what: str, measured: str, bar: str, met: bool, *, row: str = "") -> None:
-        """Records the figure under `row`, by default the first that the test's `fault` marker names.
+        """Record the figure under `row`, by default the first that the test's `fault` marker names.
 
         Raises AssertionError where the limit is not met, or where the marker does not name the row.
         """
@@ -61,7 +61,7 @@ class Report:
 
     @classmethod
     def parse(cls, text: str) -> "Report":
-        """Parses what `str(report)` wrote."""
+        """Parse what `str(report)` wrote."""
         cells = [line[2:-2].split(" | ") for line in text.splitlines() if re.match(r"\| T\d+ \|", line)]
         rows = [Row(*four, met=verdict == "met") for *four, verdict in cells]
         seconds, rerun = (
@@ -72,7 +72,7 @@ class Report:
         return cls(rows, durations, re.findall(r"T\d+", rerun))
 
     def merge(self, rows: list[Row], seconds: Mapping[str, float]) -> "Report":
-        """Returns this report with the rows named in `seconds` replaced by `rows`."""
+        """Return this report with the rows named in `seconds` replaced by `rows`."""
         unchanged = [row for row in self.rows if row.name not in seconds]
         rows = sorted([*unchanged, *rows], key=lambda row: number(row.name))
         return Report(rows, {**self.seconds, **seconds}, sorted({*self.rerun, *seconds}, key=number))
@@ -91,5 +91,5 @@ def number(name: str) -> int:
 
 
 def table(rows: list[Row]) -> str:
-    """Renders rows as a Markdown table in the order of the fault list."""
+    """Render rows as a Markdown table in the order of the fault list."""
     return "\n".join([HEAD, *map(str, sorted(rows, key=lambda row: number(row.name)))])

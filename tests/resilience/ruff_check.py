@@ -21,19 +21,19 @@ class Violation:
 
 
 def count_source_files() -> int:
-    """Returns the number of source files that ruff checks; asserts that these are all."""
+    """Return the number of source files that ruff checks; asserts that these are all."""
     files = run_ruff("--show-files", *TREES).splitlines()
     assert len(files) == sum(len(list((ROOT / tree).rglob("*.py"))) for tree in TREES) > 0
     return len(files)
 
 
 def check_source(*rules: str) -> list[Violation]:
-    """Checks the source trees for `rules`; a `noqa` comment or per-file ignore with its reason is respected."""
+    """Check the source trees for `rules`; a `noqa` comment or per-file ignore with its reason is respected."""
     return parse(run_ruff("--select", ",".join(rules), "--output-format", "json", *TREES))
 
 
 def check_text(text: str, path: str, *rules: str) -> list[Violation]:
-    """Checks `text` as if it were the contents of `path`."""
+    """Check `text` as if it were the contents of `path`."""
     options = ["--select", ",".join(rules), "--output-format", "json", "--stdin-filename", path, "-"]
     return parse(run_ruff(*options, text=text))
 

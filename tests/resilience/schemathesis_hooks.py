@@ -12,7 +12,7 @@ CASES_FILE_VARIABLE = "COGITATE_TESTS_EXAMPLES"
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-    """Replaces a generated model name, which would be a 404 before any other validation."""
+    """Replace a generated model name, which would be a 404 before any other validation."""
     if isinstance(case.body, dict) and isinstance(case.body.get("model"), str):
         case.body["model"] = "scripted"
 

@@ -112,14 +112,14 @@ class Server:
         return self._process.poll()
 
     def wait_for_output(self, pattern: re.Pattern[str], seconds: float = START_SECONDS) -> str:
-        """Waits for output that matches; returns the pattern's first group."""
+        """Wait for output that matches; returns the pattern's first group."""
         wait_until(lambda: pattern.search(self.output) or self.exit_status is not None, seconds)
         match = pattern.search(self.output)
         assert match, f"exit status {self.exit_status}: {self.output}"
         return match[1]
 
     def wait_for_exit(self, seconds: float) -> int:
-        """Waits for the end of the process; returns its exit status."""
+        """Wait for the end of the process; returns its exit status."""
         assert self._process is not None
         return self._process.wait(seconds)
 
@@ -127,7 +127,7 @@ class Server:
         os.kill(self.pid, number)
 
     def set_knobs(self, **knobs: object) -> dict[str, Any]:
-        """Sets knobs of the scripted engine (tests/resilience/faulty_engine.py); returns its counters."""
+        """Set knobs of the scripted engine (tests/resilience/faulty_engine.py); returns its counters."""
         self._control.write(json.dumps(knobs) + "\n")
         self._control.flush()
         counters: dict[str, Any] = json.loads(self._control.readline())
@@ -144,14 +144,14 @@ class Server:
         return int(counters["running"]) + int(counters["submitting"])
 
     def ask(self, timeout: float = 20, headers: Mapping[str, str] | None = None, **fields: object) -> httpx.Response:
-        """Posts a chat completion: HELLO with `fields`."""
+        """Post a chat completion: HELLO with `fields`."""
         return self._http.post(self.url + CHAT, json=HELLO | fields, timeout=timeout, headers=headers)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self._http.get(self.url + path, timeout=10, **options)
 
     def assert_healthy(self) -> None:
-        """Asserts that the same process still runs, is ready, and that its engine becomes empty."""
+        """Assert that the same process still runs, is ready, and that its engine becomes empty."""
         assert self.exit_status is None, self.output
         wait_until(lambda: self.get("/health/ready").status_code == 200)
         if self._control:
@@ -163,7 +163,7 @@ class Server:
         return host, int(port)
 
     def connect(self, timeout: float = 10) -> socket.socket:
-        """Opens a TCP connection to send raw bytes on."""
+        """Open a TCP connection to send raw bytes on."""
         return socket.create_connection(self.address, timeout)
 
     def _connect_control(self) -> None:
@@ -174,11 +174,11 @@ class Server:
 
 
 def body(**fields: object) -> bytes:
-    """Encodes HELLO with `fields`."""
+    """Encode HELLO with `fields`."""
     return json.dumps(HELLO | fields).encode()
 
 
 def raw(content: bytes, path: str = CHAT, *headers: str) -> bytes:
-    """Builds the bytes of an HTTP/1.1 POST request."""
+    """Build the bytes of an HTTP/1.1 POST request."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode("latin-1") + content

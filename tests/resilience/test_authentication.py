@@ -21,7 +21,7 @@ REJECTED = {400, 401, 403, 404, 405, 421, 429, 431}
 
 
 def send_raw(server: Server, request: bytes) -> int:
-    """Sends raw bytes; returns the response status, 0 for a connection closed without a response."""
+    """Send raw bytes; returns the response status, 0 for a connection closed without a response."""
     with server.connect(5) as connection:
         try:
             connection.sendall(request)

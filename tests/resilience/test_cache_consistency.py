@@ -42,7 +42,7 @@ class History:
 
 
 def run_client(servers: list[Server], history: History, seed: int, until: float) -> None:
-    """Sends requests until `until`, of which it leaves one in five."""
+    """Send requests until `until`, of which it leaves one in five."""
     chance = random.Random(seed)
     with httpx.Client(timeout=20) as http:
         while time.monotonic() < until:
@@ -59,7 +59,7 @@ def run_client(servers: list[Server], history: History, seed: int, until: float)
 
 
 def leave(server: Server, text: str, after: float) -> None:
-    """Sends a request and disconnects after `after` seconds."""
+    """Send a request and disconnect after `after` seconds."""
     try:
         with server.connect() as connection:
             connection.sendall(raw(body(**question(text), strategy=VOTE | {"instruction": ""})))

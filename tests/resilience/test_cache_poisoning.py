@@ -54,7 +54,7 @@ def cache_key(fields: dict[str, object], tenant: str = "", card: ModelCard = CAR
 
 
 def check_keys(bar, count: int) -> None:
-    """Asserts that `count` different requests have as many keys, and that the order of fields does not matter."""
+    """Assert that `count` different requests have as many keys, and that the order of fields does not matter."""
     chance, keys = random.Random(16), {}
     tenants, cards = ("", "1", "11"), (CARD, ModelCard("scripted", "11", 4096, 0))
     equal = reordered = 0
@@ -88,7 +88,7 @@ def test_twenty_thousand_different_requests_have_different_cache_keys(bar):
 
 
 def poison(count: int, folder: Path) -> list[bytes]:
-    """Generates foreign and damaged values: noise, truncated, unpickled code, forged, too deep, wrongly signed."""
+    """Generate foreign and damaged values: noise, truncated, unpickled code, forged, too deep, wrongly signed."""
     chance, fake = random.Random(17), b'{"choices":[{"message":{"content":"FORGED"}}],"cogitate":{"answer":"FORGED"}}'
     sealed = seal("0" * 64, fake, None)
     pickles = [pickle.dumps(Canary(folder / "canary")), f"cos\nsystem\n(S'touch {folder}/canary'\ntR.".encode()]

@@ -19,7 +19,7 @@ VOTE_REQUEST = HELLO | {"strategy": VOTE}
 
 
 def post_identical(servers: list[Server], count: int, concurrency: int) -> list[httpx.Response]:
-    """Posts `count` identical requests to the servers in turn."""
+    """Post `count` identical requests to the servers in turn."""
     urls = itertools.cycle(server.url + CHAT for server in servers)
 
     async def post(client: httpx.AsyncClient, _: Fields) -> httpx.Response:

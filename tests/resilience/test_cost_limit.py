@@ -66,7 +66,7 @@ def draw_request(chance: random.Random) -> dict[str, Any]:
 
 
 def declare_cost(fields: dict[str, Any], limit: int) -> int | None:
-    """Returns the maximum tokens that the plan declares; None for a rejected request."""
+    """Return the maximum tokens that the plan declares; None for a rejected request."""
     card = ScriptedBackend(ScriptedEngine([])).card
     verifiers = BUILT_IN | {"scripted": ScriptedVerifier(len)}
     try:

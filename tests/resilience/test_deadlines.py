@@ -78,7 +78,7 @@ def test_deadline_without_any_answer_is_a_504_that_clients_do_not_retry(bar):
 
 
 def write_offset(file_path: Path, seconds: int) -> None:
-    """Writes in place: a process that has mapped the file must never see it shorter."""
+    """Write in place: a process that has mapped the file must never see it shorter."""
     with file_path.open("r+b") as file:
         file.write(seconds.to_bytes(8, sys.byteorder))
 

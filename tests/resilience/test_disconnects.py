@@ -37,7 +37,7 @@ def hang_up(connection: socket.socket, way: str) -> None:
 
 
 def ask_and_hang_up(server: Server, fields: dict[str, object], way: str, after: float) -> tuple[float, int]:
-    """Sends a request and hangs up `after` seconds after its first sequence began.
+    """Send a request and hangs up `after` seconds after its first sequence began.
 
     Returns the milliseconds until the engine is empty, and the number of generations started until then.
     """
@@ -97,7 +97,7 @@ def test_thousand_disconnects_empty_the_engine(slow_server, bar):
 
 
 def churn(server: Server, count: int, threads: int = 20) -> None:
-    """Sends `count` requests in `threads` threads, and disconnects from each within 50 ms."""
+    """Send `count` requests in `threads` threads, and disconnects from each within 50 ms."""
     remaining = iter(range(count))
     lock = threading.Lock()
 

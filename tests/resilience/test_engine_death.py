@@ -18,7 +18,7 @@ VOTE = {"name": "self_consistency", "n": 4, "stop_rule": "none"}
 def start_requests(
     server: Server, count: int, **fields: object
 ) -> tuple[list[threading.Thread], list[tuple[int, float]]]:
-    """Starts `count` requests; returns their threads, and a list that gets status and end time of each."""
+    """Start `count` requests; returns their threads, and a list that gets status and end time of each."""
     ends: list[tuple[int, float]] = []
 
     def send(at: int) -> None:

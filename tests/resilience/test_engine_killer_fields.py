@@ -25,7 +25,7 @@ def is_expected(what: str, status: int, *, plain: bool) -> bool:
 
 
 def send_killers(server: Server, model: str) -> list[tuple[str, int, str]]:
-    """Sends each killer plainly and under a strategy, then a harmless request; returns the unexpected responses."""
+    """Send each killer plainly and under a strategy, then a harmless request; returns the unexpected responses."""
     wrong = []
     with httpx.Client(base_url=server.url, timeout=120, verify=False) as client:
         requests = [("/v1/chat/completions", what, HELLO | fields) for what, fields in CHAT.items()]

@@ -43,13 +43,13 @@ class RequestLog:
             self.calls.append((now, body["messages"][0]["content"]))
 
     def count_failures(self, onset: float, recovery: float, detection: float) -> int:
-        """Returns the failures known before the last call; calls end with the first probe, which follows ejection."""
+        """Return the failures known before the last call; calls end with the first probe, which follows ejection."""
         ejected = min((at for at in self.probes if at > onset), default=recovery)
         first = {question: at for at, question in reversed(self.calls) if onset <= at < ejected}
         return sum(at + detection <= max(first.values()) for at in first.values())
 
     def longest_gap(self, begin: float, end: float) -> float:
-        """Returns the longest time in seconds without any request."""
+        """Return the longest time in seconds without any request."""
         times = sorted(at for at in [begin, end, *self.probes, *(at for at, _ in self.calls)] if begin <= at <= end)
         return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
 
@@ -79,7 +79,7 @@ class OpenLoop:
 
 @asynccontextmanager
 async def run_three_replicas() -> AsyncIterator[tuple[list[FakeUpstream], list[RequestLog], Server]]:
-    """Runs three replicas that log their requests, and a server over them."""
+    """Run three replicas that log their requests, and a server over them."""
     logs = [RequestLog() for _ in range(3)]
     async with AsyncExitStack() as stack:
         fakes = [await stack.enter_async_context(FakeUpstream(on_request=each, max_recorded=0)) for each in logs]
@@ -177,12 +177,12 @@ def test_faulty_replica_of_three_fails_no_request(bar, scale, fault: Fault):
 
 
 async def listen_silently(port: int) -> asyncio.Server:
-    """Accepts every connection and never sends a byte."""
+    """Accept every connection and never sends a byte."""
     return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", port)
 
 
 async def all_sick(how: str) -> tuple[Counter[int], float, float, float]:
-    """Makes all replicas faulty at once.
+    """Make all replicas faulty at once.
 
     Returns the statuses and the slowest of the requests sent once the fault is known, the slowest of all requests, and
     the seconds from recovery until the replicas are used again.

@@ -36,7 +36,7 @@ def server_flags(send_seconds: float) -> tuple[str, ...]:
 
 @contextmanager
 def open_streams(server: Server, count: int) -> Iterator[list[socket.socket]]:
-    """Opens `count` streams with small receive buffers; reads nothing of them."""
+    """Open `count` streams with small receive buffers; reads nothing of them."""
     sockets, request = list[socket.socket](), raw(body(**STREAM_REQUEST))
     for _ in range(count):
         connection = socket.socket()
@@ -53,7 +53,7 @@ def open_streams(server: Server, count: int) -> Iterator[list[socket.socket]]:
 
 
 def read_send_queues(server: Server, client_ports: set[int]) -> dict[int, int]:
-    """Returns the bytes in the kernel's send queue of each client port."""
+    """Return the bytes in the kernel's send queue of each client port."""
     queued, here = dict[int, int](), f":{server.address[1]:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, queues, *_ = line.split()
@@ -64,7 +64,7 @@ def read_send_queues(server: Server, client_ports: set[int]) -> dict[int, int]:
 
 
 def watch_queues(server: Server, client_ports: set[int]) -> tuple[float, float]:
-    """Returns when the last send queue grew, and when only the reading clients were left, by the monotonic clock."""
+    """Return when the last send queue grew, and when only the reading clients were left, by the monotonic clock."""
     largest, grew = dict[int, int](), time.monotonic()
     while server.in_flight > READING_CLIENTS:
         for client, size in read_send_queues(server, client_ports).items():
@@ -75,7 +75,7 @@ def watch_queues(server: Server, client_ports: set[int]) -> tuple[float, float]:
 
 
 def measure_chats(server: Server, is_over: Callable[[], bool]) -> list[float]:
-    """Returns the response times, in milliseconds, of clients that read their responses."""
+    """Return the response times, in milliseconds, of clients that read their responses."""
 
     def measure_client(_: int) -> list[float]:
         times = list[float]()
@@ -113,7 +113,7 @@ def test_stream_that_nobody_reads_is_aborted_after_the_send_timeout(bar, scale):
 
 
 def drain(sockets: list[socket.socket]) -> None:
-    """Reads from all connections until all are closed."""
+    """Read from all connections until all are closed."""
     with selectors.DefaultSelector() as selector:
         for connection in sockets:
             selector.register(connection, selectors.EVENT_READ)
@@ -131,7 +131,7 @@ def drain(sockets: list[socket.socket]) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize(("reads", "words"), [("nothing", 2500), ("everything", 800)])
 def test_memory_per_stream_is_bounded(bar, scale, reads: str, words: int):
-    """Compares peak memory with memory before; the words are short, so that decoding is not what is measured."""
+    """Compare peak memory with memory before; the words are short, so that decoding is not what is measured."""
     count, seconds = int(CLIENTS * scale), max(3, SEND_SECONDS * scale)
     with Server(flags=server_flags(seconds)) as server:
         server.set_knobs(texts=["and so on and on " * (words // 5)], pace=0.03)

@@ -55,7 +55,7 @@ def children(server: Server) -> set[int]:
 
 
 def attack(server: Server, size: int) -> tuple[set[int], float]:
-    """Sends 16 simultaneous requests over each kind of text; returns the statuses and the worst loop lag in ms."""
+    """Send 16 simultaneous requests over each kind of text; returns the statuses and the worst loop lag in ms."""
     server.set_knobs(texts=SLOW_EXPRESSIONS, submit=STAGGER_SECONDS)
     answers, lags = post_all(server, build_requests(32), 16), [0.0]
     for text in REPEATED:

@@ -16,7 +16,7 @@ HOSTILE: list[Fault] = ["extra_choices", "deep", "invalid_utf8", "malformed", "e
 
 
 async def ask_hostile_replica(faults: list[Fault]) -> tuple[list[tuple[Fault, httpx.Response]], float, str]:
-    """Sends a plain request and a vote (one joint call), each as a body and as a stream, under each fault.
+    """Send a plain request and a vote (one joint call), each as a body and as a stream, under each fault.
 
     Returns the responses, the memory growth in MiB, and the answer once the replica is well again.
     """
@@ -38,7 +38,7 @@ async def ask_hostile_replica(faults: list[Fault]) -> tuple[list[tuple[Fault, ht
 
 
 def is_error(answer: httpx.Response) -> bool:
-    """Returns whether the response is a 502, or a stream whose last event is an error and that has no [DONE]."""
+    """Return whether the response is a 502, or a stream whose last event is an error and that has no [DONE]."""
     if answer.headers["content-type"].startswith("text/event-stream"):
         return "[DONE]" not in answer.text and '"error"' in answer.text.strip().splitlines()[-1]
     return answer.status_code == 502 and "error" in answer.json()

@@ -17,7 +17,7 @@ from tests.resilience.test_authentication import KEY, KEYS_FILE, send_raw
 
 
 def count_series(server: Server) -> tuple[int, int]:
-    """Returns the number of series of /metrics and the characters of its response."""
+    """Return the number of series of /metrics and the characters of its response."""
     text = server.get("/metrics").text
     return len([line for line in text.splitlines() if line and line[0] != "#"]), len(text)
 
@@ -61,7 +61,7 @@ def test_ten_thousand_names_chosen_by_clients_do_not_become_metric_labels(bar):
 
 
 def welch_t(a: list[float], b: list[float]) -> float:
-    """Returns Welch's t statistic."""
+    """Return Welch's t statistic."""
     deviation = math.sqrt(statistics.variance(a) / len(a) + statistics.variance(b) / len(b))
     return (statistics.fmean(a) - statistics.fmean(b)) / deviation
 

@@ -37,7 +37,7 @@ def auth_header(name: str) -> str:
 
 
 def new_question() -> dict[str, object]:
-    """Builds a question that was not sent before: it is looked up in Redis, and shares no search with another."""
+    """Build a question that was not sent before: it is looked up in Redis, and shares no search with another."""
     return question(f"of {next(NUMBERS)}?")
 
 
@@ -66,7 +66,7 @@ class Window:
 
 
 def fill_generations(server: Server, name: str, count: int, chance: random.Random) -> tuple[int, Counter[int]]:
-    """Sends `count` simultaneous votes to a hung engine; returns the generations admitted, and the statuses."""
+    """Send `count` simultaneous votes to a hung engine; returns the generations admitted, and the statuses."""
     widths = [chance.choice([1, 1, 3, 8]) for _ in range(count)]
     requests = [new_question() | {"strategy": VOTE | {"n": width}} for width in widths]
     server.set_knobs(hang=True)
@@ -79,7 +79,7 @@ def fill_generations(server: Server, name: str, count: int, chance: random.Rando
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_no_limit_of_a_key_is_exceeded_by_ten_thousand_requests(bar, scale):
-    """Sends 500 simultaneous requests per round on real sockets, for each limit."""
+    """Send 500 simultaneous requests per round on real sockets, for each limit."""
     rounds, chance = max(1, int(ROUNDS * scale)), random.Random(31)
     tries = rounds * CONCURRENT_REQUESTS
     with Server(flags=FLAGS, keys=build_keys_file(LIMITS)) as server:
@@ -111,7 +111,7 @@ def test_no_limit_of_a_key_is_exceeded_by_ten_thousand_requests(bar, scale):
 
 
 def misjudged_costs(server: Server, chance: random.Random) -> int:
-    """Returns the number of requests admitted above the key's cost limit or rejected within it."""
+    """Return the number of requests admitted above the key's cost limit or rejected within it."""
     costs = [chance.choice([COST - 1, COST, COST + 1, 2 * COST]) for _ in range(CONCURRENT_REQUESTS)]
     requests: list[Fields] = [new_question() | {"max_tokens": cost} for cost in costs]
     answers = post_simultaneously(server, requests, auth_header("dear"))

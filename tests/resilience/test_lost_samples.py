@@ -12,7 +12,7 @@ EXACT = {"name": "self_consistency", "stop_rule": "none", "return_candidates": T
 
 
 def vote_with_losses(server: Server, n: int) -> tuple[bool, int]:
-    """Sends a vote of n samples; returns whether its counts match the engine's, and the samples that finished."""
+    """Send a vote of n samples; returns whether its counts match the engine's, and the samples that finished."""
     before = server.counters
     answer = server.ask(strategy=EXACT | {"n": n}, cache="no-store")
     after = server.counters

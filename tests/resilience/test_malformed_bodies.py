@@ -112,7 +112,7 @@ def test_none_of_ten_thousand_malformed_bodies_is_answered_with_a_500(bar):
 
 
 def explore(bar, count: int, mode: str, folder: Path) -> None:
-    """Runs schemathesis on the OpenAPI document: bodies and paths that fit it, or bodies that do not."""
+    """Run schemathesis on the OpenAPI document: bodies and paths that fit it, or bodies that do not."""
     cases_file = folder / "examples"
     with Server() as server:
         operations = list_operations(server.get("/openapi.json").json())
@@ -144,7 +144,7 @@ def explore(bar, count: int, mode: str, folder: Path) -> None:
 
 
 def list_operations(document: dict[str, Any]) -> dict[str, str]:
-    """Returns what each operation takes: a body, a part of its path, or nothing."""
+    """Return what each operation takes: a body, a part of its path, or nothing."""
     return {
         f"{method.upper()} {path}": "body"
         if "requestBody" in operation

@@ -45,7 +45,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def cancel_elsewhere(servers: list[Server], count: int) -> tuple[list[float], list[int], list[int]]:
-    """Cancels requests at another process than runs them.
+    """Cancel requests at another process than runs them.
 
     Returns milliseconds until the engine is empty, statuses of the cancels, and statuses of the requests.
     """

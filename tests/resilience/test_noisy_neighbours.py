@@ -51,7 +51,7 @@ def check_neighbours(bar, seconds: float) -> None:
 
 
 def measure_chats(server: Server, seconds: float) -> list[float]:
-    """Sends one small chat after another; returns their milliseconds."""
+    """Send one small chat after another; returns their milliseconds."""
     times, stop = [], time.monotonic() + seconds
     with httpx.Client(timeout=60, verify=False, headers=auth_header("quiet")) as client:
         while time.monotonic() < stop:

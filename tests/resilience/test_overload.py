@@ -64,7 +64,7 @@ class OpenLoop:
 
 
 def measure_capacity(server: Server, seconds: float) -> float:
-    """Returns generations per second under a load that keeps all slots busy and is never rejected."""
+    """Return generations per second under a load that keeps all slots busy and is never rejected."""
     stop = time.monotonic() + seconds
 
     def work() -> None:

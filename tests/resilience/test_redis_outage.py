@@ -42,7 +42,7 @@ def is_hit(server: Server) -> bool:
 
 
 def break_redis(redis: RedisServer, load: Load, fault: Fault, seconds: float) -> tuple[Span, float]:
-    """Measures the load under the fault; returns it and the seconds until cache hits resume after it."""
+    """Measure the load under the fault; returns it and the seconds until cache hits resume after it."""
     with measure(load) as span:
         span.run(load.server, seconds, lambda: fault.begin(redis), fault.again)
     fault.end(redis)
@@ -50,7 +50,7 @@ def break_redis(redis: RedisServer, load: Load, fault: Fault, seconds: float) ->
 
 
 def check_faults(bar, names: list[str], size: Size) -> tuple[Span, list[Span]]:
-    """Measures a healthy phase of new questions, each a search, then each fault with every second question new."""
+    """Measure a healthy phase of new questions, each a search, then each fault with every second question new."""
     with run_server(*FLAGS) as (redis, server), Probe(server) as probe:
         server.set_knobs(pace=SECONDS_PER_TOKEN)
         post_all(server, [{"strategy": VOTE, **question(old_question(number))} for number in range(size.old)], 16)
@@ -80,7 +80,7 @@ def check_faults(bar, names: list[str], size: Size) -> tuple[Span, list[Span]]:
 
 
 def check_cost(bar, well: Span, span: Span) -> None:
-    """Compares the cost under a fault with the healthy phase, in which each answer is a search too."""
+    """Compare the cost under a fault with the healthy phase, in which each answer is a search too."""
     more = span.search - well.search
     bar("... p50 of what is new, beside the same when all is well", f"{more:+.1f} ms", "+5 ms", more <= 5)
     (first, later), p99 = span.p99_near_and_far, well.p99

@@ -14,7 +14,7 @@ SMUGGLED = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def build_cases() -> list[bytes]:
-    """Builds combinations of lengths, codings and versions, bare newlines, odd methods, and upgrades."""
+    """Build combinations of lengths, codings and versions, bare newlines, odd methods, and upgrades."""
     content = body(max_tokens=1)
     lengths = [f"Content-Length: {len(content)}", "Content-Length: 0", "Content-Length: +5", "Content-Length: 0x10"]
     lengths += [f"Content-Length: {len(content)}\r\nContent-Length: 5", "Content-Length : 5", "Content-Length: 5, 5"]
@@ -49,7 +49,7 @@ def build_cases() -> list[bytes]:
 
 
 def read_statuses(server: Server, request: bytes) -> list[int]:
-    """Sends the bytes of one request; returns the statuses of all responses."""
+    """Send the bytes of one request; returns the statuses of all responses."""
     received = b""
     with server.connect(1) as connection:
         try:

@@ -43,7 +43,7 @@ VALID: list[dict[str, object]] = [
 
 
 def send_requests(url: str, client: httpx.Client) -> Iterator[httpx.Response]:
-    """Sends valid requests, and requests with every kind of client error, a wrong key included."""
+    """Send valid requests, and requests with every kind of client error, a wrong key included."""
     for fields in [*VALID, *INVALID]:
         yield client.post(url + CHAT, json={"model": "scripted"} | fields)
     yield client.post(url + CHAT, content=f'{{"messages": "{PROMPT}')
@@ -60,7 +60,7 @@ def find_canaries(texts: list[str]) -> list[str]:
 
 @contextmanager
 def run_server_with_secrets(level: str, folder: Path) -> Iterator[tuple[RedisServer, Server]]:
-    """Runs a server with a secret in every setting that takes one."""
+    """Run a server with a secret in every setting that takes one."""
     if PROGRAM is None:
         pytest.skip("NO REDIS WAS TESTED: there is no redis-server on the PATH (apt-get install redis-server)")
     (secrets := folder / FOLDER).mkdir()
@@ -100,7 +100,7 @@ def test_key_in_an_upstream_error_is_in_no_log_metric_or_response(bar, level: st
 
 
 async def fail_at_upstream(level: str) -> list[str]:
-    """Returns the log, the metrics and each body of a server whose upstream rejects its key."""
+    """Return the log, the metrics and each body of a server whose upstream rejects its key."""
     message = f"Incorrect API key: http://host/v1?key={REPLICA} for {PROMPT}"
     async with FakeUpstream(Script(key=REPLICA)) as fake:
         environment = {"COGITATE_UPSTREAM_API_KEY": REPLICA}

@@ -27,7 +27,7 @@ Answers = list[tuple[int, dict[str, object], float]]
 def post_to_each(
     servers: list[Server], name: str, count: int, *, on_quiet: Callable[[], object] = lambda: None, **fields: object
 ) -> Answers:
-    """Sends `count` requests to each server, all at the same moment."""
+    """Send `count` requests to each server, all at the same moment."""
 
     def post(server: Server) -> Answers:
         requests: list[Fields] = [new_question() | {"max_tokens": MAX_TOKENS} | fields for _ in range(count)]

@@ -19,7 +19,7 @@ HEAD = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/js
 
 
 def trickle(server: Server, start: bytes, count: int, timeout: float) -> float:
-    """Sends `start`, then a byte twice a second, on `count` connections.
+    """Send `start`, then a byte twice a second, on `count` connections.
 
     Returns the seconds until the server has closed all; infinity where it has not within `timeout`.
     """
@@ -84,7 +84,7 @@ def test_five_hundred_trickling_clients_are_disconnected(bar):
 
 
 def send_endlessly(server: Server, start: bytes, part: bytes, times: int) -> tuple[int, int]:
-    """Sends `start`, then `part` up to `times` times; returns the status, 0 for none, and the bytes of parts sent."""
+    """Send `start`, then `part` up to `times` times; returns the status, 0 for none, and the bytes of parts sent."""
     sent, status = 0, 0
     with server.connect(5) as connection:
         connection.sendall(start)

@@ -53,7 +53,7 @@ class Soak:
     """MiB after each batch."""
 
     def send_batch(self) -> None:
-        """Sends chats, votes, streams and idempotency keys, 5 % of them invalid; 10 % more disconnect at once."""
+        """Send chats, votes, streams and idempotency keys, 5 % of them invalid; 10 % more disconnect at once."""
         post_all(self.server, [self.draw_request() for _ in range(BATCH_REQUESTS)], 16)
         for _ in range(BATCH_REQUESTS // 10):
             with self.server.connect() as connection:

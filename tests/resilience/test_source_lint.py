@@ -30,7 +30,7 @@ SAFE = ["import subprocess\nsubprocess.run(['ls'], shell=False)", "import re\nre
 
 
 def find_unsafe_calls(source: str) -> list[str]:
-    """Returns the calls that ruff has no rule for: `__import__`, and unsafe arguments that are not literally false."""
+    """Return the calls that ruff has no rule for: `__import__`, and unsafe arguments that are not literally false."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     return [
         ast.unparse(call)

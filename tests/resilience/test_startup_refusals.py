@@ -50,7 +50,7 @@ INVALID = {
 
 
 def run_serve(*flags: str, environment: dict[str, str]) -> tuple[int, str, float]:
-    """Runs `serve` with flags that end the start; returns its exit status, standard error and duration in seconds."""
+    """Run `serve` with flags that end the start; returns its exit status, standard error and duration in seconds."""
     command = [sys.executable, "-m", "cogitate.server", "serve", "--engine-log", "-", *flags]
     began = time.monotonic()
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)  # noqa: TID251 the server needs it

@@ -97,7 +97,7 @@ def test_response_time_does_not_reveal_another_tenants_prompts(bar):
 
 
 def ks_p(one: list[float], other: list[float]) -> float:
-    """Returns the p of a two-sample Kolmogorov-Smirnov test, by its asymptotic series."""
+    """Return the p of a two-sample Kolmogorov-Smirnov test, by its asymptotic series."""
     points = sorted(one + other)
     gap = max(abs(sum(x <= at for x in one) / len(one) - sum(x <= at for x in other) / len(other)) for at in points)
     scale = gap * math.sqrt(len(one) * len(other) / (len(one) + len(other)))

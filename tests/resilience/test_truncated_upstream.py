@@ -19,7 +19,7 @@ BROKEN: list[Fault] = ["cut", "error_in_200", "malformed", "reset"]
 
 
 async def ask_faulty_upstream(fault: Fault) -> list[httpx.Response]:
-    """Sends a plain request and a vote, each as a body and as a stream, under the fault; then the vote without it."""
+    """Send a plain request and a vote, each as a body and as a stream, under the fault; then the vote without it."""
     async with FakeUpstream() as fake, httpx.AsyncClient(timeout=20) as client:
         server = Server(upstream=fake.url, flags=FLAGS)
         await asyncio.to_thread(server.__enter__)
@@ -37,7 +37,7 @@ async def ask_faulty_upstream(fault: Fault) -> list[httpx.Response]:
 
 
 def is_error(answer: httpx.Response) -> bool:
-    """Returns whether the response is a 5xx, or a stream whose last event is an error, without a finish reason."""
+    """Return whether the response is a 5xx, or a stream whose last event is an error, without a finish reason."""
     if not answer.headers["content-type"].startswith("text/event-stream"):
         return answer.status_code >= 500 and "error" in answer.json()
     events = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
@@ -62,7 +62,7 @@ def test_broken_upstream_response_becomes_an_error(bar, fault: Fault):
 
 
 async def vote_over_two_replicas(fault: Fault, count: int, n: int) -> list[httpx.Response]:
-    """Sends `count` votes of n, every other one a stream, while one of two replicas is faulty."""
+    """Send `count` votes of n, every other one a stream, while one of two replicas is faulty."""
     cut = Script(texts=("It is \\boxed{1}",), fault=fault)
     async with FakeUpstream(cut) as sick, FakeUpstream() as well, httpx.AsyncClient(timeout=20) as client:
         server = Server(upstream=sick.url, flags=("--upstream", well.url, *FLAGS))
@@ -80,7 +80,7 @@ async def vote_over_two_replicas(fault: Fault, count: int, n: int) -> list[httpx
 
 
 def read_vote(answer: httpx.Response) -> object:
-    """Returns the answer voted for; the response's text where there is none."""
+    """Return the answer voted for; the response's text where there is none."""
     if answer.status_code == 200 and not answer.headers["content-type"].startswith("text/event-stream"):
         return answer.json()["cogitate"]["answer"]
     found = re.search(r'"cogitate":{.*?"answer":"(\w+)"', answer.text)

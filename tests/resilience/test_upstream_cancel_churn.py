@@ -34,7 +34,7 @@ async def run_concurrently(count: int, task: Callable[[int], Awaitable[None]]) -
 
 
 async def send_and_disconnect(server: Server, count: int) -> None:
-    """Sends `count` requests and disconnects from each within 50 ms."""
+    """Send `count` requests and disconnects from each within 50 ms."""
     chance = random.Random(2)
 
     async def send(at: int) -> None:
@@ -47,7 +47,7 @@ async def send_and_disconnect(server: Server, count: int) -> None:
 
 
 async def send_requests(server: Server, count: int) -> list[int]:
-    """Sends `count` requests; returns their statuses, 0 for one without a response within 30 s."""
+    """Send `count` requests; returns their statuses, 0 for one without a response within 30 s."""
     statuses: list[int] = []
 
     async def send(at: int) -> None:
@@ -63,7 +63,7 @@ async def send_requests(server: Server, count: int) -> list[int]:
 
 
 async def wait_until_idle(server: Server, fake: FakeUpstream) -> None:
-    """Waits until the server has handled every disconnect and calls the upstream no more."""
+    """Wait until the server has handled every disconnect and calls the upstream no more."""
     async with asyncio.timeout(120), httpx.AsyncClient(timeout=60) as client:
         await client.get(f"{server.url}/health/live")  # connections are accepted in order
         calls = -1

@@ -15,12 +15,12 @@ MIN_FILES = 100
 
 
 def find_unclosed_iterations(source: str) -> list[str]:
-    """Returns what is iterated over with `async for` and closed by no `aclosing` and no `finally` around it."""
+    """Return what is iterated over with `async for` and closed by no `aclosing` and no `finally` around it."""
     return [ast.unparse(target) for target, closed in _iterations(ast.parse(source), frozenset()) if not closed]
 
 
 def _iterations(node: ast.AST, closed: frozenset[str]) -> Iterator[tuple[ast.expr, bool]]:
-    """Yields what each `async for` iterates over, and whether it is among `closed` names there."""
+    """Yield what each `async for` iterates over, and whether it is among `closed` names there."""
     if isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
         name = ast.unparse(node.iter)
         yield node.iter, name in closed or name in NOT_GENERATORS

@@ -64,7 +64,7 @@ def cogitate(*words: str) -> str:
 
 
 def complete_in_bash(script: str, *words: str) -> list[str]:
-    """Returns what bash offers for the last word, in a shell that has read the script."""
+    """Return what bash offers for the last word, in a shell that has read the script."""
     line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _shtab_cogitate; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(["bash", "-c", f"{script}\n{line}"], capture_output=True, text=True, timeout=20, check=True)
     return done.stdout.split()

@@ -61,7 +61,7 @@ class UpstreamResponse:
 
     @property
     def redactor(self) -> Redactor:
-        """Removes the request and the key from what the upstream says about it."""
+        """Remove the request and the key from what the upstream says about it."""
         key = self.replica.config.key
         return Redactor(key.get_secret_value() if key else None, self.request.body)
 

@@ -5,7 +5,7 @@ from cogitate.server.engine.vllm import env
 
 
 def print_flags(word: str) -> None:
-    """Prints the flags of `vllm serve` with a word in their names, or of a group; all for "vllm".
+    """Print the flags of `vllm serve` with a word in their names, or of a group; all for "vllm".
 
     Raises CannotStart where vLLM is not installed, SystemExit once the help is printed.
     """

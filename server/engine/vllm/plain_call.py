@@ -27,7 +27,7 @@ MAX_QUEUED_MESSAGES = 2
 
 
 async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Events:
-    """Returns the response body, or its events where the route streams. Raises ApiError.
+    """Return the response body, or its events where the route streams. Raises ApiError.
 
     Cancelling the call, or closing the stream, aborts the work of the route: it sees its client leave. (Cancelling the
     route itself would not do: vLLM's `with_cancellation` leaves its handler running then.)
@@ -51,7 +51,7 @@ async def call_route(routes: FastAPI, body: PlainBody, salt: str) -> Body | Even
 
 
 def name_prompt_field(path: str, error: ApiError) -> ApiError:
-    """Names the field of the prompt as the path's API calls it."""
+    """Name the field of the prompt as the path's API calls it."""
     if error.param == "messages":
         error.param = PROMPT_FIELDS.get(path, "messages")
     return error
@@ -90,7 +90,7 @@ class RouteCall:
             await self._messages.put(message)
 
     async def next_message(self) -> Message:
-        """Returns the next message of the response. Raises ApiError where the route fails before it."""
+        """Return the next message of the response. Raises ApiError where the route fails before it."""
         message = await self._messages.get()
         if message is None:
             await self._raise_failure()
@@ -115,7 +115,7 @@ class RouteCall:
         return usage.model_dump() if isinstance(usage, BaseModel) else None
 
     async def read_rest(self) -> bytes:
-        """Returns the body of the response."""
+        """Return the body of the response."""
         content, is_more = b"", True
         while is_more:
             message = await self.next_message()
@@ -124,7 +124,7 @@ class RouteCall:
         return content
 
     async def read_preliminary(self) -> list[Message]:
-        """Returns the messages up to the first event of content.
+        """Return the messages up to the first event of content.
 
         vLLM's Responses API refuses a request after its preliminary events; it still gets its status so.
         """
@@ -134,7 +134,7 @@ class RouteCall:
         return messages
 
     async def stream(self, start: list[Message]) -> AsyncGenerator[str]:
-        """Yields the events, from those of `start` on. Each message of vLLM's streams is complete events."""
+        """Yield the events, from those of `start` on. Each message of vLLM's streams is complete events."""
         try:
             waiting, is_more = list(start), True
             while is_more:
@@ -146,7 +146,7 @@ class RouteCall:
             await asyncio.shield(self.close())
 
     async def close(self) -> None:
-        """Ends the call: what is still running is aborted, as where a client leaves."""
+        """End the call: what is still running is aborted, as where a client leaves."""
         self._left.set()
         while not self._messages.empty():
             self._messages.get_nowait()
@@ -198,7 +198,7 @@ def is_event_stream(start: Message) -> bool:
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 JSON
-    """Parses a response; None for what is no JSON, as an error that no handler of vLLM's has rendered."""
+    """Parse a response; None for what is no JSON, as an error that no handler of vLLM's has rendered."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -206,7 +206,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 JSON
 
 
 def parse_error(content: Any, status: int) -> ApiError:  # noqa: ANN401 JSON
-    """Converts the body of an error response, of vLLM's own or of its Anthropic routes'."""
+    """Convert the body of an error response, of vLLM's own or of its Anthropic routes'."""
     error = {
         "message": "",
         "type": "",

@@ -38,7 +38,7 @@ def _end_call(number: int, frame: object) -> None:
 
 
 def _answer(module: types.ModuleType, call: "dict[str, Any]", seconds: float) -> bytes:
-    """Returns `=` and the value, `!` and the name of the built-in exception that was raised, or `?` for neither."""
+    """Return `=` and the value, `!` and the name of the built-in exception that was raised, or `?` for neither."""
     arguments, keywords = untag(call["arguments"], finite=False), untag(call["named"], finite=False)
     try:
         function = module.__dict__[call["name"]]

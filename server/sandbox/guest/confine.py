@@ -9,7 +9,7 @@ from typing import Any
 
 
 def confine(confinement: "dict[str, Any]") -> None:
-    """Applies `limits`, and `landlock` where that is not None and bubblewrap does not confine the process."""
+    """Apply `limits`, and `landlock` where that is not None and bubblewrap does not confine the process."""
     if confinement["landlock"] is None:
         _limit(confinement["limits"], 0)
         return

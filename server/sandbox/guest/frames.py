@@ -4,7 +4,7 @@ import os
 
 
 def receive(pipe: int) -> "bytes | None":
-    """Reads one message; None at the end of the pipe."""
+    """Read one message; None at the end of the pipe."""
     head = _read_exactly(pipe, 4)
     return None if head is None else _read_exactly(pipe, int.from_bytes(head, "big"))
 
@@ -20,14 +20,14 @@ def _read_exactly(pipe: int, size: int) -> "bytes | None":
 
 
 def send(pipe: int, message: bytes) -> None:
-    """Writes one message."""
+    """Write one message."""
     rest = memoryview(len(message).to_bytes(4, "big") + message)
     while rest:
         rest = rest[os.write(pipe, rest) :]
 
 
 def take_pipes() -> "tuple[int, int]":
-    """Returns duplicates of stdin and stdout, and connects stdin, stdout and stderr to /dev/null."""
+    """Return duplicates of stdin and stdout, and connect stdin, stdout and stderr to /dev/null."""
     pipes = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):

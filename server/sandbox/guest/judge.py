@@ -26,7 +26,7 @@ class CandidateProxy:
         self.answers_received = 0
 
     def call(self, name: str, arguments: Value, keywords: Value) -> Value:
-        """Calls a function. Raises InvalidAnswer, and what the function raised."""
+        """Call a function. Raises InvalidAnswer, and what the function raised."""
         if not self.valid:
             raise InvalidAnswer
         nonce = os.urandom(16).hex()
@@ -77,7 +77,7 @@ class TestNamespace(dict):  # type: ignore[type-arg]
 
 
 def main(job: "dict[str, list[str]]") -> None:
-    """Runs the tests in order, and sends a verdict after each."""
+    """Run the tests in order, and send a verdict after each."""
     answers, calls = take_pipes()
     candidate = CandidateProxy(answers, calls)
     for number, test in enumerate(job["tests"]):

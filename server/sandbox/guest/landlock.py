@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _check(result: int) -> int:
-    """Returns the result of a call. Raises OSError where it is negative."""
+    """Return the result of a call. Raises OSError where it is negative."""
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
@@ -29,7 +29,7 @@ def _check(result: int) -> int:
 
 
 def drop_privileges(rules: "dict[str, Any]") -> int:
-    """Changes to the run's own user, and asks to be killed when the server dies.
+    """Change to the run's own user, and ask to be killed when the server dies.
 
     Returns how many tasks the user has elsewhere.
     """
@@ -63,7 +63,7 @@ def _threads(pid: str) -> int:
 
 
 def restrict(rules: "dict[str, Any]") -> None:
-    """Applies Landlock with the paths of the rules, and then the seccomp filter."""
+    """Apply Landlock with the paths of the rules, and then the seccomp filter."""
     _check(_libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0))
     ruleset = _create_ruleset()
     for path, rights in rules["paths"]:

@@ -9,7 +9,7 @@ OUT_OF_MEMORY = 97
 
 
 def main(job: "dict[str, str]") -> None:
-    """Runs the program; exits with 1, and a traceback on stderr, where it raises."""
+    """Run the program; exits with 1, and a traceback on stderr, where it raises."""
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         exec(compile(job["source"], "<program>", "exec"), module.__dict__)

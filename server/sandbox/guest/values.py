@@ -19,12 +19,12 @@ class Malformed(Exception):
 
 
 def encode(value: Value) -> bytes:
-    """Returns a value's tagged form as JSON. Raises Malformed."""
+    """Return a value's tagged form as JSON. Raises Malformed."""
     return json.dumps(_tag(value, 0)).encode()
 
 
 def decode(text: bytes) -> Value:
-    """Parses JSON, and leaves its values tagged. Raises Malformed."""
+    """Parse JSON, and leave its values tagged. Raises Malformed."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -70,7 +70,7 @@ _WRITERS: Any = (
 
 
 def untag(tagged: Value, *, finite: bool) -> Value:
-    """Returns the value of a tagged form.
+    """Return the value of a tagged form.
 
     `finite`: rejects NaN and infinity, whose comparisons would mislead a test. Raises Malformed.
     """

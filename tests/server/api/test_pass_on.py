@@ -61,7 +61,7 @@ def test_any_bytes_are_read_without_an_error(body):
 
 
 async def call(chunks: list[bytes], *, pause: float = 0, **limits) -> tuple[str, bytes, int | None]:
-    """Sends a body in chunks. Returns which application got it, what it read, and the status of an own response."""
+    """Send a body in chunks. Returns which application got it, what it read, and the status of an own response."""
     seen, status = ["", b""], None
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages[-1]["more_body"] = False

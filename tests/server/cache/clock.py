@@ -6,5 +6,5 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Returns the seconds it was set to."""
+        """Return the seconds it was set to."""
         return self.now

@@ -21,7 +21,7 @@ MAX_RESUME_SECONDS = 10.0
 
 
 async def wait_for_hits(cache: RedisCache, key: str, value: bytes) -> float:
-    """Returns the seconds until puts and gets are served again."""
+    """Return the seconds until puts and gets are served again."""
     before = time.perf_counter()
     while time.perf_counter() - before < MAX_RESUME_SECONDS:
         await cache.put(key, value)
@@ -134,7 +134,7 @@ async def test_a_claim_that_a_hung_redis_executes_late_blocks_no_later_claim(red
 async def check_refused_writes(
     cache: RedisCache, faults: list[str], caplog: pytest.LogCaptureFixture, error: str
 ) -> None:
-    """Checks that reads still hit, writes are given up, and one log line reports it."""
+    """Check that reads still hit, writes are given up, and one log line reports it."""
     assert await cache.get("a") == b"1"
     took = [await measure_seconds(cache.put("b", b"1")) for _ in range(100)]
     assert max(took) < MAX_CALL_SECONDS

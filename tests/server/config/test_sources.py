@@ -71,7 +71,7 @@ FROM_FILES = {"config", "secrets_dir", "upstream_api_key", "upstream_api_key_fil
 
 
 def show(*words: str, **variables: str) -> dict[str, str]:
-    """Returns each setting's value, as text, in a process with these words and these variables."""
+    """Return each setting's value, as text, in a process with these words and these variables."""
     done = run(*words, **variables)
     assert done.returncode == 0, done.stderr
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -98,7 +98,7 @@ def to_words(name: str, value: object) -> list[str]:
 
 
 def to_text(value: object) -> str:
-    """Writes a value for an environment variable."""
+    """Write a value for an environment variable."""
     if isinstance(value, list):
         return ",".join(value)
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -114,7 +114,7 @@ async def open_pool(
 
 
 async def warm(pool: EquivalencePool, workers: int) -> None:
-    """Starts all workers, with pairs that were never compared before."""
+    """Start all workers, with pairs that were never compared before."""
     async with asyncio.TaskGroup() as starts:
         for _ in range(workers):
             starts.create_task(start_worker(pool))
@@ -154,7 +154,7 @@ async def test_identical_texts_need_no_worker() -> None:
 
 
 async def ticks(gaps: list[tuple[float, float]]) -> None:
-    """Records how long sleeps of 10 ms took: by the clock, and in processor time of this thread."""
+    """Record how long sleeps of 10 ms took: by the clock, and in processor time of this thread."""
     while True:
         before, busy = time.perf_counter(), time.thread_time()
         await asyncio.sleep(0.01)

@@ -24,7 +24,7 @@ SETTINGS = RequestSettings(model="scripted", max_tokens=100)
 
 
 def engine() -> ScriptedEngine:
-    """Returns an engine half of whose samples are long; all agree, so that the long ones are aborted."""
+    """Return an engine half of whose samples are long; all agree, so that the long ones are aborted."""
     return ScriptedEngine(lambda *_: f"so {'on ' * next(LENGTHS)}it is \\boxed{{1}}", pace=0.004)
 
 

@@ -24,7 +24,7 @@ def task(tmp_path: Path) -> Path:
 
 
 def engine() -> ScriptedEngine:
-    """Returns an engine whose greedy answer is wrong, and every second sample."""
+    """Return an engine whose greedy answer is wrong, and every second sample."""
     answers = itertools.cycle(["\\boxed{42}", "so it is \\boxed{41}"])
 
     def respond(prompt: Prompt, sampling: Sampling) -> str:

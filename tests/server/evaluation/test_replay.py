@@ -23,7 +23,7 @@ def random_answers(seed: int, n: int = 12) -> tuple[list[str | None], list[int]]
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("concurrency", [1, 3, 12])
 def test_depth_and_aborted_tokens_equal_a_simulated_queue(seed: int, concurrency: int):
-    """Simulates `certain` with a heap of finishing times: clock, tokens and aborted tokens."""
+    """Simulate `certain` with a heap of finishing times: clock, tokens and aborted tokens."""
     answers, tokens = random_answers(seed)
     bank = bank_of(answers, tokens)
     answer_of = {sample.tokens: answers[sample.index] for sample in bank.non_greedy("sums:0")}

@@ -18,7 +18,7 @@ MADE = replace(RECIPE, task="sums", temperature=0.5)
 
 
 def bank_flags(path: Path, counts: list[int], *, greedy: int = 4, asked: str = "") -> list[str]:
-    """Writes a bank with `counts` samples of each question and some greedy ones, and returns the flags to replay it."""
+    """Write a bank with `counts` samples of each question and some greedy ones, and return the flags to replay it."""
     (path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     file = BankFile(path / "bank.jsonl", MADE)
     for at, n in enumerate(counts):

@@ -33,12 +33,12 @@ def server() -> Iterator[Server]:
 
 
 def read_lines(server: Server) -> list[dict[str, Any]]:
-    """Returns the lines of the log. All but the test's own line on its control port are JSON."""
+    """Return the lines of the log. All but the test's own line on its control port are JSON."""
     return [json.loads(line) for line in server.output.splitlines() if not line.startswith("control on")]
 
 
 def find_line(server: Server, name: str) -> dict[str, Any]:
-    """Waits for the line of the request with this id; asserts that there is one."""
+    """Wait for the line of the request with this id; asserts that there is one."""
 
     def find() -> list[dict[str, Any]]:
         return [line for line in read_lines(server) if line.get("id") == name and "status" in line]

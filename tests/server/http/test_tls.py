@@ -25,7 +25,7 @@ START = datetime(2026, 1, 1)
 
 
 def write_certificate(folder: Path, serial: int = 1) -> dict[str, str]:
-    """Writes a certificate for localhost and its key. Returns vLLM's arguments for them."""
+    """Write a certificate for localhost and its key. Returns vLLM's arguments for them."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     certificate = (

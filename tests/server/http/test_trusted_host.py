@@ -70,7 +70,7 @@ def test_strip_port_keeps_names_and_ipv6_literals():
 
 
 def exchange(server, *lines: str) -> str:
-    """Sends a GET request with exactly these header lines and returns the response."""
+    """Send a GET request with exactly these header lines and return the response."""
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), 10) as connection:
         connection.sendall("\r\n".join(["GET /health/live HTTP/1.1", *lines, "Connection: close", "", ""]).encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()

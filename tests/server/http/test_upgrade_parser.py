@@ -38,7 +38,7 @@ def head(offer: str, *lines: str, method: str = "POST", path: str = "/v1/chat/co
 
 
 def exchange(port: int, *parts: bytes, pause: float = 0.05) -> str:
-    """Sends the parts on one connection and returns every byte received until the server closes it."""
+    """Send the parts on one connection and return every byte received until the server closes it."""
     received = b""
     with closing(socket.create_connection(("127.0.0.1", port), 10)) as connection:
         with suppress(ConnectionError):
@@ -52,7 +52,7 @@ def exchange(port: int, *parts: bytes, pause: float = 0.05) -> str:
 
 
 def send(server: Live, *parts: bytes, pause: float = 0.05) -> list[tuple[int, str]]:
-    """Sends the parts, then a request that closes the connection. Returns status and rest of the other responses."""
+    """Send the parts, then a request that closes the connection. Returns status and rest of the other responses."""
     text = exchange(int(server.url.rpartition(":")[2]), *parts, LAST, pause=pause)
     fields = re.split(r"HTTP/1\.1 (\d{3}) ", text)[1:]
     responses = [(int(status), rest) for status, rest in zip(fields[::2], fields[1::2], strict=True)]

@@ -35,7 +35,7 @@ def build_app(keys: Keys | None) -> TrustedHost:
 
 
 def serve(keys: Keys | None = None) -> Iterator[str]:
-    """Yields the address of a server of the echo."""
+    """Yield the address of a server of the echo."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(build_config(build_app(keys)))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
@@ -60,7 +60,7 @@ def url_with_keys(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 def refusal(url: str, **options: object) -> int:
-    """Returns the status with which a WebSocket is refused."""
+    """Return the status with which a WebSocket is refused."""
     with pytest.raises(websockets.InvalidStatus) as refused, connect(url, **options):
         pass
     return refused.value.response.status_code

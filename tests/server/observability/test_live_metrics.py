@@ -166,7 +166,7 @@ def test_version_and_engine_are_told():
 
 @contextlib.asynccontextmanager
 async def serve(*upstreams: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Runs a server over upstreams, without waiting for them."""
+    """Run a server over upstreams, without waiting for them."""
     settings = Settings(engine="openai", upstream=upstreams)
     service = Service(build_backend(settings, str), MemoryCache(ttl=60), ScriptedProver(), settings, Metrics())
     ready = asyncio.Event()
@@ -176,7 +176,7 @@ async def serve(*upstreams: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def read_upstreams(client: httpx.AsyncClient) -> dict[str, list[float]]:
-    """Returns calls in flight, ejections, retries and whether it is ejected, by the last digit of the port."""
+    """Return calls in flight, ejections, retries and whether it is ejected, by the last digit of the port."""
     text = (await client.get("/metrics")).text
     names = re.findall(r'^cogitate_upstream_in_flight{upstream="(.*)"}', text, re.MULTILINE)
     families = ("in_flight", "ejections_total", "retries_total", "ejected")

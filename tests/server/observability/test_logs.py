@@ -29,7 +29,7 @@ def pipe():
 
 @contextlib.contextmanager
 def open_log(descriptor, style="text"):
-    """Sends the log to a descriptor until the context ends, and leaves logging as it was."""
+    """Send the log to a descriptor until the context ends, and leave logging as it was."""
     loggers = {log: (log.level, log.propagate) for log in map(logging.getLogger, logs.NAMES)}
     handler = configure_log(descriptor, "info", style)
     try:
@@ -41,7 +41,7 @@ def open_log(descriptor, style="text"):
 
 
 def write_lines(pipe, style, *calls):
-    """Calls functions with a logger; returns the log's lines."""
+    """Call functions with a logger; returns the log's lines."""
     reader, writer = pipe
     with open_log(writer, style):
         for call in calls:
@@ -96,7 +96,7 @@ def test_a_reader_that_stops_delays_nobody_and_learns_how_many_lines_are_lost(pi
 
 
 def read_until(reader: int, end: str) -> str:
-    """Reads from a descriptor that does not block, until the text has come."""
+    """Read from a descriptor that does not block, until the text has come."""
     text = ""
     while end not in text:
         try:

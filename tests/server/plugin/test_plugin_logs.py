@@ -31,7 +31,7 @@ log_failure(logging.getLogger("cogitate.jobs"), KeyError("secret"))
 
 
 def write_log(formatters, loggers, **more) -> list[str]:
-    """Returns the lines of a process whose logging is configured so."""
+    """Return the lines of a process whose logging is configured so."""
     config = {"version": 1, "disable_existing_loggers": False, "formatters": formatters, "handlers": HANDLERS}
     config |= {"loggers": loggers | ACCESS} | more
     command = [sys.executable, "-c", PROGRAM, json.dumps(config)]

@@ -29,7 +29,7 @@ class Unconfined:
 
 @cache
 def unavailable_reason(code_exec: str) -> str:
-    """Returns why this machine cannot run this backend; empty if it can."""
+    """Return why this machine cannot run this backend; empty if it can."""
     try:
         asyncio.run(open_programs(code_exec, Limits()))
     except CannotStart as error:
@@ -38,7 +38,7 @@ def unavailable_reason(code_exec: str) -> str:
 
 
 def find_processes(owner: int | None = None) -> list[psutil.Process]:
-    """Returns all processes of a server's sandbox, including bubblewrap's own.
+    """Return all processes of a server's sandbox, including bubblewrap's own.
 
     `owner`: the server's pid; by default this process's.
     """
@@ -61,7 +61,7 @@ async def wait_until_none(seconds: float = 1.0, owner: int | None = None) -> boo
 
 
 async def wait_for_processes(count: int, owner: int | None = None, seconds: float = 10.0) -> list[psutil.Process]:
-    """Returns the sandboxed processes as soon as there are `count` of them."""
+    """Return the sandboxed processes as soon as there are `count` of them."""
     for _ in range(int(seconds / 0.01)):
         if len(found := find_processes(owner)) >= count:
             return found

@@ -96,7 +96,7 @@ async def test_mixed_runs_leave_no_process_no_file_and_no_descriptor(
 
 
 async def sum_over_servers(count: int, one: Callable[[int], Awaitable[int]]) -> int:
-    """Returns the sum of `one` over `count` servers, a few at a time."""
+    """Return the sum of `one` over `count` servers, a few at a time."""
     lanes = asyncio.Semaphore(CONCURRENT_SERVERS)
 
     async def each(number: int) -> int:
@@ -152,7 +152,7 @@ def start_server(code_exec: str) -> "subprocess.Popen[str]":
 
 @asynccontextmanager
 async def serving(code_exec: str) -> AsyncIterator["subprocess.Popen[str]"]:
-    """Yields a server that is ready to start three runs, and then does."""
+    """Yield a server that is ready to start three runs, and then does."""
     with start_server(code_exec) as server:
         assert server.stdout is not None and await asyncio.to_thread(server.stdout.readline) == "ready\n"
         yield server

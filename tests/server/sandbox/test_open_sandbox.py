@@ -143,7 +143,7 @@ async def test_quota_limits_runs_per_request(programs: Programs):
 
 
 def test_guest_modules_import_the_standard_library_only():
-    """Imports each module with an interpreter that has the standard library only."""
+    """Import each module with an interpreter that has the standard library only."""
     guest = Path(sys.modules["cogitate.server.sandbox"].__path__[0]) / "guest"
     names = sorted(path.stem for path in guest.glob("*.py") if path.stem not in ("__init__", "boot"))
     script = "import sys\nsys.path.insert(0, sys.argv[1])\n" + "\n".join(

@@ -26,7 +26,7 @@ UNIX, STREAM, DATAGRAM, INTERNET, CLOEXEC = 1, 1, 2, 2, 0o2000000
 
 
 def verdict(number: int, *arguments: int, arch: int = AUDIT_ARCH, may_exec: bool = False) -> int:
-    """Interprets the filter, and returns its verdict for a call."""
+    """Interpret the filter, and return its verdict for a call."""
     padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("=IIQ6Q", number, arch, 0, *padded)
     program = list(struct.iter_unpack("=HBBI", build_filter(may_exec=may_exec)))

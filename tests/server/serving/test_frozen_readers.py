@@ -69,7 +69,7 @@ def open_stream(server: Live) -> socket.socket:
 
 
 def wait_until_still(count: Callable[[], int]) -> None:
-    """Returns once `count` has begun and does not grow for a fifth of a second."""
+    """Return once `count` has begun and does not grow for a fifth of a second."""
     eventually(count)
     before, since = count(), time.monotonic()
     while time.monotonic() - since < 0.2:
@@ -97,7 +97,7 @@ def test_a_frozen_reader_that_leaves_ends_the_decode_at_once(line_bytes):
 
 @contextlib.contextmanager
 def run_upstream(script: Script) -> Iterator[FakeUpstream]:
-    """Runs an upstream in a thread of its own."""
+    """Run an upstream in a thread of its own."""
     upstream, loop = FakeUpstream(script), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -130,7 +130,7 @@ def test_a_frozen_reader_that_leaves_ends_the_upstreams_request_at_once():
 
 @pytest.mark.parametrize("line_bytes", [1, 300, LOGPROBS_BYTES])
 def test_a_frozen_reader_costs_little_memory(line_bytes):
-    """Counts what the jobs hold: neither events that were sent, nor many large ones that were not."""
+    """Count what the jobs hold: neither events that were sent, nor many large ones that were not."""
     with live(ScriptedEngine([]), backend=lambda engine: EndlessBackend(engine, line_bytes=line_bytes)) as server:
         backend = server.service.backend
         with contextlib.ExitStack() as stack:

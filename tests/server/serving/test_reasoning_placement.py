@@ -55,7 +55,7 @@ def ask_stream(server, **fields):
 
 
 def ask_response(server, **fields):
-    """Returns text and reasoning of a Responses stream, checking its events against its final response."""
+    """Return text and reasoning of a Responses stream, checking its events against its final response."""
     read = events(ask(server, cache="no-store", stream=True, **fields))
     deltas = {"response.output_text.delta": "", "response.reasoning_text.delta": ""}
     for event in read:

@@ -26,13 +26,13 @@ def open_test_cache(redis: RedisServer, faults: list[str]) -> Cache:
 
 
 def count_stored(server: Live) -> float:
-    """Returns the answers counted as stored; 0 before the series exists."""
+    """Return the answers counted as stored; 0 before the series exists."""
     lines = server.http.get(f"{server.url}/metrics").text.splitlines()
     return sum(float(line.split()[1]) for line in lines if line.startswith('cogitate_cache_total{result="stored"}'))
 
 
 def find_answer_key(store: redis_client.Redis) -> bytes:
-    """Returns the one key with the time to live of answers that is no key of samples; the other keys are of traces."""
+    """Return the one key with the time to live of answers that is no key of samples; the other keys are of traces."""
     (key,) = (key for key in store.scan_iter() if store.ttl(key) <= 60 and b":samples:" not in key)
     return key
 
