@@ -46,8 +46,6 @@ def create_app(
     Its lifespan starts the engine in the background, so that liveness is served while the model loads. `on_ready` is
     called once requests are accepted, `on_death` with the reason when the engine has failed.
     """
-    settings = service.settings
-    keys = open_keys(settings.api_keys_file, service.metrics) if settings.api_keys_file else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,19 +69,25 @@ def create_app(
     app.state.service = service
     describe(app)
     attach_routes(app)
+    add_middleware(app, service)
+    service.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
+    return app
+
+
+def add_middleware(app: FastAPI, service: Service) -> None:
+    """Add the middleware, the innermost first, and the handler of errors that no route raises."""
+    settings = service.settings
+    keys = open_keys(settings.api_keys_file, service.metrics) if settings.api_keys_file else None
+    root_path = str(settings.engine_args.get("root_path") or "").rstrip("/")
     if isinstance(service.backend, HasApplication):
         app.add_middleware(EngineApplication, service=service, backend=service.backend)
     app.add_exception_handler(HTTPException, render_http_exception)
-    # Each middleware wraps the ones added before it: the last one is the outermost.
     app.add_middleware(HeadAsGet)
-    root_path = str(settings.engine_args.get("root_path") or "").rstrip("/")
     app.add_middleware(Authentication, keys=keys, quotas=service.quotas, prefix=root_path)
     app.add_middleware(TrustedHost, names=build_allowed_hosts(settings.host, settings.allowed_host))
     app.add_middleware(Instrumentation, metrics=service.metrics, endpoints=list_paths())
     if service.telemetry:
         app.add_middleware(ServerSpans, find_tracing=lambda: service.tracing)
-    service.metrics.create_request_series([*list_paths(), OTHER_ENDPOINT])
-    return app
 
 
 def open_keys(path: Path, metrics: Metrics) -> Keys:

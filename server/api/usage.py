@@ -15,11 +15,16 @@ async def read_usage(request: Request) -> KeyUsage:
     service: Service = request.app.state.service
     asking = caller(request)
     counts, limits = await service.quotas.read(asking.key), asking.limits
+    bounds = {
+        "requests_per_minute": limits.requests_per_minute,
+        "tokens_per_minute": limits.tokens_per_minute,
+        "tokens_per_day": limits.tokens_per_day,
+    }
     windows = {
         name: LimitUsage(
-            used=max(0, count.value), limit=getattr(limits, name), reset_seconds=round(count.seconds_left, 1)
+            used=max(0, counts[name].value), limit=bound, reset_seconds=round(counts[name].seconds_left, 1)
         )
-        for name, count in counts.items()
+        for name, bound in bounds.items()
     }
     in_flight = service.quotas.generations.get(asking.key, 0)
     return KeyUsage(

@@ -91,6 +91,14 @@ class Service:
         self._cache, self._prover = cache, prover
         self._counters = counters or LocalCounters()
         self.quotas = Quotas(self._counters)
+        self._build_parts()
+        self._connect_metrics()
+        self.verifiers: Mapping[str, Verifier] = {}
+        """All verifiers by name, once the engine is loaded."""
+
+    def _build_parts(self) -> None:
+        """Build what answers requests, from the outermost part inwards."""
+        backend, cache, settings, metrics = self.backend, self._cache, self.settings, self.metrics
         background = self.jobs.run_in_background
         flights = SingleFlight(cache, background, metrics.count_cache)
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
@@ -102,17 +110,17 @@ class Service:
         relay_salts = salts if settings.api_keys_file else None
         relay = PlainRelay(backend, self.jobs, self.slots, relay_salts, flights, self.traces, metrics)
         samples = build_sample_store(settings, cache, background)
-        self.runner = StrategyRunner(backend, prover, self.jobs, self.slots, salts, flights, self.traces, samples)
+        self.runner = StrategyRunner(backend, self._prover, self.jobs, self.slots, salts, flights, self.traces, samples)
         decisions = DecisionRunner(backend, self.jobs, self.slots, salts, flights, metrics)
         self.dispatcher = Dispatcher(
             cache, metrics, self.slots, self.traces, self.runner, relay, decisions, self.quotas
         )
-        metrics.state.read = self.read_state
-        metrics.set_build(settings.engine)
-        if settings.api_keys_file is None:
-            metrics.create_tenant_series([DEFAULT_TENANT])
-        self.verifiers: Mapping[str, Verifier] = {}
-        """All verifiers by name, once the engine is loaded."""
+
+    def _connect_metrics(self) -> None:
+        self.metrics.state.read = self.read_state
+        self.metrics.set_build(self.settings.engine)
+        if self.settings.api_keys_file is None:
+            self.metrics.create_tenant_series([DEFAULT_TENANT])
 
     async def open(self, before_ready: Callable[[], None] = lambda: None) -> None:
         """Test the sandbox and load the engine. Raises CannotStart, or an error of the engine's.
