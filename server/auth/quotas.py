@@ -86,8 +86,13 @@ class Quotas:
             raise
         return Admission(key, tuple(taken), 0 if limits.generations is None else width)
 
+    def release(self, admission: Admission) -> None:
+        """Let the generations of an ended request no longer count in this process; `settle` tells the others."""
+        if admission.width:
+            self._count_generations(admission.key, -admission.width)
+
     async def settle(self, admission: Admission, used: int | None) -> None:
-        """Count the tokens that a request has decoded, and give back what else it took.
+        """Count the tokens that a request has decoded, and give back what else it took. `release` comes before.
 
         None: nobody knows; what it could cost counts.
         """
@@ -102,7 +107,7 @@ class Quotas:
             if window not in limited and used:
                 await self.counters.add(name_tokens(admission.key, window), used, window.seconds)
         if admission.width:
-            await self._give_back_generations(admission.key, admission.width)
+            await self.counters.share(name_generations(admission.key), -admission.width, SHARE_SECONDS)
 
     async def renew(self) -> None:
         """Tell the other processes, until cancelled, that this one's generations still run."""

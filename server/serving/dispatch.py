@@ -106,6 +106,7 @@ class Dispatcher:
         return job
 
     def _settle(self, admission: Admission, used: int | None) -> None:
+        self.quotas.release(admission)  # at once: the client's next request may be on its way
         self.traces.run_in_background(self.quotas.settle(admission, used))
 
     def _forget(self, key: str, job: Job[Body]) -> None:

@@ -101,6 +101,7 @@ async def test_generations_are_limited_together_and_given_back():
     assert refused.value.reason == "key_generations" and each.generations == {"0123abcd": 6}
     await each.admit(asking, 1, 2)
     for admission in admitted:
+        each.release(admission)
         await each.settle(admission, 0)
     assert each.generations == {"0123abcd": 2}
 
