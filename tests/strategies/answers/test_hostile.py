@@ -24,7 +24,7 @@ UNITS += (
 )
 UNITS += ("Option A and B, ", "So A is wrong. ", "<|channel|>final<|message|>", "(if ", "\\boxed{} or ")
 UNITS += ("1,", "1/", "1 ", "1.", "1e5 ", "x_1\n", "<think>", r"\text{a}", "so the answer is: \\boxed{")
-MAX_SECONDS = 0.02
+MAX_SECONDS = 0.04
 """Thread CPU time, with room for a busy machine; quadratic rules take far longer."""
 
 
