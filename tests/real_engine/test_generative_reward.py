@@ -17,7 +17,7 @@ from cogitate.strategies.verifiers.judge import ask_for_verdict, build_judge_pro
 if TYPE_CHECKING:
     from cogitate.server.engine.reward.generative import GenerativeRewardModel
 
-pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.engine, pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
 
 QUESTION = Prompt((Message("user", "How many pink flamingos are left?"),))
 ANSWERS = ["We subtract: 18 - 6 = 12.", "We add: 18 + 6 = 24.", "It is 12."]

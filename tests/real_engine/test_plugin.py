@@ -70,6 +70,7 @@ def test_the_cause_of_a_missing_plugin_is_a_folder_of_its_name_or_a_failed_impor
         assert find_cause().startswith(f"the folder {tmp_path / 'cogitate'} hides the installed package; start")
 
 
+@pytest.mark.faults
 def test_vllm_plugins_without_ours_stops_the_server_with_one_line() -> None:
     command = ["env", "VLLM_PLUGINS=other", sys.executable, "-m", "cogitate.server", "serve", "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -53,7 +53,7 @@ def write_secret(folder: Path) -> Path:
 def answer_keys(redis: RedisServer) -> list[bytes]:
     """Return the keys of answers: all except locks, samples, counters, and what belongs to traces."""
     names = [name for name in redis.do("KEYS", "*") if not name.endswith(LOCK)]
-    return [name for name in names if not re.search(rb":(trace|origin|samples|count|share):", name)]
+    return [name for name in names if not re.search(rb":(trace|origin|summary|searches|samples|count|share):", name)]
 
 
 def locks(redis: RedisServer) -> list[bytes]:

@@ -111,6 +111,7 @@ def run_upstream(script: Script) -> Iterator[FakeUpstream]:
         loop.close()
 
 
+@pytest.mark.faults
 def test_a_frozen_reader_that_leaves_ends_the_upstreams_request_at_once():
     with run_upstream(Script(texts=["word " * 50_000], pace=0.0001)) as upstream:
 
