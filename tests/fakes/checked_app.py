@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from cogitate.server.page.files import PREFIX
@@ -62,6 +63,18 @@ def is_data(line: bytes) -> bool:
     return line.startswith(b"data: ") and line != b"data: [DONE]"
 
 
+SCHEMAS: dict[frozenset[str], ApiSchema] = {}
+"""By the routes of the application: it takes half a second to build one, which no server should be stopped for."""
+
+
+def build_schema(app: FastAPI) -> ApiSchema:
+    """Return the schemas of an application, which are those of every application with the same routes."""
+    routes = frozenset(f"{route.methods} {route.path}" for route in app.routes if isinstance(route, APIRoute))
+    if routes not in SCHEMAS:
+        SCHEMAS[routes] = ApiSchema(app.openapi())
+    return SCHEMAS[routes]
+
+
 @dataclass(slots=True)
 class CheckedApp:
     """Passes everything on unchanged and collects what is wrong with the responses."""
@@ -70,6 +83,10 @@ class CheckedApp:
     problems: list[str] = field(default_factory=list)
     checked: int = 0
     """Number of responses that were checked."""
+    schema: ApiSchema = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schema = build_schema(self.app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "HEAD":
@@ -96,7 +113,7 @@ class CheckedApp:
         if not body or not media_type or scope["path"] in self.outside or scope["path"].startswith(PREFIX):
             return
         self.checked += 1
-        schema = ApiSchema(self.app.openapi())
+        schema = self.schema
         path = getattr(scope.get("route"), "path_format", None)
         if path is None and scope["path"] in schema.document["paths"]:
             path = scope["path"]  # a middleware has answered
