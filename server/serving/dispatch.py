@@ -141,14 +141,15 @@ def count_decoded(job: Job[Body]) -> int | None:
 
     A stream of the engine's own that reports no usage counts its events, each of which has a token at least.
     """
+    if job.tokens is not None:
+        return job.tokens
     if isinstance(job.record, Trace):
         return usage(job.record).completion
     if isinstance(job.record, RelayLog):
         return job.record.count
     if job.failure and not isinstance(job.failure, RequestCancelled):
         return 0
-    used = (job.outcome or {}).get("usage") or {}
-    tokens = used.get("completion_tokens", used.get("output_tokens"))
+    tokens = ((job.outcome or {}).get("usage") or {}).get("output_tokens")  # a decision's
     return tokens if isinstance(tokens, int) else None
 
 
