@@ -10,8 +10,9 @@ import re
 import time
 from contextlib import suppress
 from contextvars import ContextVar
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Literal
+from weakref import finalize
 
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
@@ -70,35 +71,44 @@ class JsonFormatter(OrjsonFormatter):
 
 
 class BackgroundHandler(logging.Handler):
-    """Writes lines to a file descriptor in a thread, in order."""
+    """Writes lines to a file descriptor in a thread, in order.
+
+    `logging.config.dictConfig`, which vLLM calls on import, closes the handlers of all loggers without removing them: a
+    line that follows starts the thread again.
+    """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = os.dup(descriptor)  # a file object's lock may be the thread's when the process ends
+        finalize(self, os.close, self._descriptor).atexit = False
         self._lines = list[str]()
         self._dropped = 0
+        self._lines_lock = Lock()  # not the handler's, which `logging.shutdown` has while it closes the handler
         self._news, self._end = Event(), Event()
-        self._thread = Thread(target=self._write_lines, name="log", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 no log line may fail a request
             line = f"a line of {record.name} cannot be formatted: {type(error).__name__}"
-        if len(self._lines) < MAX_WAITING_LINES:
-            self._lines.append(line)
-        else:
-            self._dropped += 1
+        with self._lines_lock:
+            if len(self._lines) < MAX_WAITING_LINES:
+                self._lines.append(line)
+            else:
+                self._dropped += 1
+        self._end.clear()
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = Thread(target=self._write_lines, name="log", daemon=True)
+            self._thread.start()
         self._news.set()
 
     def close(self) -> None:
         """Write what waits, if that takes no longer than CLOSE_SECONDS, and end the thread."""
         self._end.set()
         self._news.set()
-        self._thread.join(CLOSE_SECONDS)
-        if not self._thread.is_alive():
-            os.close(self._descriptor)
+        if self._thread:
+            self._thread.join(CLOSE_SECONDS)
         super().close()
 
     def _write_lines(self) -> None:
@@ -116,12 +126,9 @@ class BackgroundHandler(logging.Handler):
 
     def _take_lines(self) -> tuple[list[str], int]:
         """Return the lines that wait, and the number of those that were dropped meanwhile."""
-        self.acquire()  # as `handle` does around `emit`
-        try:
+        with self._lines_lock:
             lines, dropped = self._lines, self._dropped
             self._lines, self._dropped = [], 0
-        finally:
-            self.release()
         return lines, dropped
 
 

@@ -65,7 +65,7 @@ def wait_until_ready(process: "subprocess.Popen[str]", engine_log: Path | None =
         line = process.stdout.readline()
         output += line
         assert line and time.monotonic() < end, output
-    return ServerProcess(process, re.search(r"http://[^/\s]+", output).group(), output, engine_log)
+    return ServerProcess(process, re.search(r"ready: \S+ on (http://[^/\s]+)", output)[1], output, engine_log)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,12 @@ def test_sigterm_finishes_running_requests_rejects_new_ones_and_exits_with_0(ser
     asking.join()
     assert answers[0].status_code == 200 and answers[0].json()["usage"]["completion_tokens"] >= 140
     assert server.process.wait(60) == 0
-    assert "Traceback" not in (server.process.stdout.read() if server.process.stdout else "")
+    log = server.process.stdout.read()
+    assert "Traceback" not in log
+    (line,) = re.findall(rf".*id={answers[0].headers['x-request-id']}.*", log)
+    assert "INFO cogitate.requests: POST /v1/chat/completions 200" in line and "strategy=chain_of_thought" in line
+    tokens = answers[0].json()["usage"]["completion_tokens"]
+    assert f"tokens={tokens} " in line
 
 
 def test_a_killed_engine_process_ends_the_server_with_exit_code_1(servers):
@@ -257,7 +262,8 @@ def test_a_killed_engine_process_ends_the_server_with_exit_code_1(servers):
     began = time.monotonic()
     asking.join(8)
     assert server.process.wait(8) == 1 and time.monotonic() - began < 8
-    assert answers and answers[0].status_code == 503 and answers[0].json()["error"]["code"] == "engine_dead"
+    assert answers and answers[0].status_code == 503
+    assert answers[0].json()["error"]["code"] == "engine_dead"
     last = server.process.stdout.read().strip().splitlines()[-1]
     assert last.startswith("cogitate: the engine's process died")
 

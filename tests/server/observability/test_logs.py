@@ -3,8 +3,11 @@
 import contextlib
 import json
 import logging
+import logging.config
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -104,6 +107,26 @@ def read_until(reader: int, end: str) -> str:
         except BlockingIOError:
             continue
     return text
+
+
+def test_lines_are_written_after_a_library_has_configured_logging(pipe):
+    reader, writer = pipe
+    with open_log(writer):
+        logging.getLogger("cogitate.test").info("before")
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})  # as vLLM does on import
+        logging.getLogger("cogitate.test").info("after")
+    lines = os.read(reader, 4096).decode().splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["before", "after"]
+
+
+def test_the_last_lines_are_written_when_the_process_ends():
+    program = (
+        "import logging; from cogitate.server.observability.logs import configure_log\n"
+        "configure_log(2, 'info')\n"
+        "for number in range(1000): logging.getLogger('cogitate.test').info('line %d', number)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert [line.rpartition(" ")[2] for line in ended.stderr.splitlines()] == [str(number) for number in range(1000)]
 
 
 def test_a_line_that_cannot_be_formatted_is_told_and_its_text_is_not(pipe):
