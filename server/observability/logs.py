@@ -73,7 +73,7 @@ class JsonFormatter(OrjsonFormatter):
 class BackgroundHandler(logging.Handler):
     """Writes lines to a file descriptor in a thread, in order.
 
-    `logging.config.dictConfig`, which vLLM calls on import, closes the handlers of all loggers without removing them: a
+    `logging.config.dictConfig`, which vLLM calls when it builds an engine, closes the handlers of all loggers without removing them: a
     line that follows starts the thread again.
     """
 

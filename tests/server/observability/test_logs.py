@@ -113,7 +113,7 @@ def test_lines_are_written_after_a_library_has_configured_logging(pipe):
     reader, writer = pipe
     with open_log(writer):
         logging.getLogger("cogitate.test").info("before")
-        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})  # as vLLM does on import
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})  # as vLLM does for an engine
         logging.getLogger("cogitate.test").info("after")
     lines = os.read(reader, 4096).decode().splitlines()
     assert [line.rpartition(" ")[2] for line in lines] == ["before", "after"]
