@@ -73,8 +73,8 @@ class JsonFormatter(OrjsonFormatter):
 class BackgroundHandler(logging.Handler):
     """Writes lines to a file descriptor in a thread, in order.
 
-    `logging.config.dictConfig`, which vLLM calls when it builds an engine, closes the handlers of all loggers without removing them: a
-    line that follows starts the thread again.
+    `logging.config.dictConfig`, which vLLM calls when it builds an engine, closes the handlers of all loggers without
+    removing them: a line that follows starts the thread again.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -27,6 +27,9 @@ MAX_NAME_CHARACTERS = 200
 """Of a model: a plain request may name any."""
 MAX_PARSED_BYTES = 1 << 20
 """Of a body that is parsed for its model alone."""
+COUNTS = (semconv.INPUT_TOKENS, semconv.OUTPUT_TOKENS)
+TOTALS = (semconv.TOTAL_INPUT_TOKENS, semconv.TOTAL_OUTPUT_TOKENS)
+"""Of the spans below."""
 FAILURE_STATUS = 500
 """From here on an HTTP status is a failure of the server's, by the conventions."""
 
@@ -110,10 +113,13 @@ class RequestSpan:
         if failure.status >= FAILURE_STATUS:
             self.error = failure.message
 
-    def record_answer(self, plan: Plan, body: Mapping[str, Any] | None) -> None:
-        """Record the usage of a plain answer, in any API's words. `body`: None where there is none."""
+    def record_answer(self, plan: Plan, body: Mapping[str, Any] | None, *, has_parts: bool = False) -> None:
+        """Record the usage of an answer without a trace, in any API's words. `body`: None where there is none.
+
+        `has_parts`: the spans below have its usage, which would be counted twice under the same names.
+        """
         self.attributes[semconv.PROVIDER] = self.provider
-        self.attributes |= read_usage((body or {}).get("usage"))
+        self.attributes |= read_usage((body or {}).get("usage"), TOTALS if has_parts else COUNTS)
         if self.captures_content and self.context.is_sampled:
             self.attributes |= describe_plain(plan, body)
 
@@ -163,13 +169,10 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def read_usage(usage: object) -> dict[str, Value]:
+def read_usage(usage: object, names: tuple[str, str]) -> dict[str, Value]:
     """Read the token counts of a response's usage: OpenAI's names, or those of the Responses API and Anthropic's."""
     if not isinstance(usage, Mapping):
         return {}
-    pairs = (
-        (semconv.INPUT_TOKENS, ("prompt_tokens", "input_tokens")),
-        (semconv.OUTPUT_TOKENS, ("completion_tokens", "output_tokens")),
-    )
-    counts = {key: next((usage[name] for name in names if name in usage), None) for key, names in pairs}
+    pairs = zip(names, (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")), strict=True)
+    counts = {key: next((usage[name] for name in fields if name in usage), None) for key, fields in pairs}
     return {key: count for key, count in counts.items() if isinstance(count, int)}

@@ -10,6 +10,8 @@ from typing import Final
 GEN_AI_VERSION: Final = "0.1.0"
 
 OPERATION: Final = "gen_ai.operation.name"
+CHAT: Final = "chat"
+"""An operation."""
 PROVIDER: Final = "gen_ai.provider.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
 REQUEST_SEED: Final = "gen_ai.request.seed"
@@ -73,9 +75,9 @@ EVALUATION_TOKENS: Final = "cogitate.evaluation.tokens"
 
 CANCELLED_CODE: Final = "request_cancelled"
 OPERATIONS: Final = {
-    "/v1/chat/completions": "chat",
+    "/v1/chat/completions": CHAT,
     "/v1/completions": "text_completion",
-    "/v1/responses": "chat",
-    "/v1/messages": "chat",
+    "/v1/responses": CHAT,
+    "/v1/messages": CHAT,
 }
 """The operation of each path that asks a model."""

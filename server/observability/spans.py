@@ -97,7 +97,7 @@ class SearchSpans:
     def _build_span(self, start: Started, content: ContentWriter | None) -> SpanRecord:
         end = self._ends.get(start.index) or self.trace.entries[-1]
         model = start.model or self.plan.served_model
-        operation = str(self.request.attributes.get(semconv.OPERATION, "chat"))
+        operation = str(self.request.attributes.get(semconv.OPERATION, semconv.CHAT))
         attributes: dict[str, Value] = {
             semconv.OPERATION: operation,
             semconv.PROVIDER: self.request.provider,
@@ -109,7 +109,8 @@ class SearchSpans:
             error = end.event.reason[:MAX_REASON_CHARACTERS]
             attributes[semconv.ERROR_TYPE] = "sample_failed"
         elif isinstance(end.event, Sampled | Aborted) and end.event.completion.index == start.index:
-            attributes |= describe_end(end.event)
+            made, is_aborted = end.event.completion, isinstance(end.event, Aborted)
+            attributes |= describe_completion(made, is_aborted=is_aborted) | {semconv.DEPTH: end.event.depth}
             attributes |= content.describe(end.event.completion) if content else {}
         else:  # it was cancelled before the engine had decoded anything
             attributes |= {semconv.ABORTED: True, semconv.FINISH_REASONS: ("abort",)}
@@ -182,16 +183,13 @@ def describe_search(trace: Trace, *, with_answer: bool) -> dict[str, Value]:
     return attributes
 
 
-def describe_end(event: Sampled | Aborted) -> dict[str, Value]:
+def describe_completion(made: Completion, *, is_aborted: bool) -> dict[str, Value]:
     """Return the attributes of a decode that are known when it has ended."""
-    made = event.completion
-    is_aborted = isinstance(event, Aborted)
     attributes: dict[str, Value] = {
         semconv.INPUT_TOKENS: made.prompt_tokens,
         semconv.OUTPUT_TOKENS: made.completion_tokens,
         semconv.FINISH_REASONS: (to_finish_reason(made),),
         semconv.ABORTED: is_aborted,
-        semconv.DEPTH: event.depth,
     }
     if made.cached_tokens is not None:
         attributes[semconv.CACHED_TOKENS] = made.cached_tokens

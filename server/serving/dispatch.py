@@ -166,5 +166,5 @@ def record_end(span: RequestSpan, plan: Plan, job: Job[Body]) -> None:
     if isinstance(job.record, Trace) and span.context.is_sampled:
         span.writer.submit(SearchSpans(span, plan, job.record).write)
     else:
-        span.record_answer(plan, job.outcome)
+        span.record_answer(plan, job.outcome, has_parts=isinstance(plan.request, DecisionRequest))
         span.end_work()

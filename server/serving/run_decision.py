@@ -18,6 +18,7 @@ from cogitate.server.serving.fair_queue import QueuedEngine, Slots
 from cogitate.server.serving.job import Job
 from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.single_flight import SingleFlight
+from cogitate.server.serving.traced_engine import open_reads
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.decisions.decide import Bill, decide
 from cogitate.strategies.decisions.estimate import Estimate
@@ -61,16 +62,21 @@ class DecisionRunner:
         first = build_prompt(evidence, questions[0], questions[0].base_order)
         salt = self.salts(tenant) or request.cache_salt or ""
         conversation = await self.backend.converse(to_chat(request), first, salt)
-        engine = QueuedEngine(conversation, self.slots, tenant, plan.id, job.begin)
-        return await decide(
-            evidence,
-            questions,
-            engine,
-            bill,
-            orders=request.orders,
-            repeats=request.repeats,
-            concurrency=plan.width,
-        )
+        reads, spans = open_reads(conversation, plan.served_model or plan.model)
+        engine = QueuedEngine(reads, self.slots, tenant, plan.id, job.begin)
+        try:
+            return await decide(
+                evidence,
+                questions,
+                engine,
+                bill,
+                orders=request.orders,
+                repeats=request.repeats,
+                concurrency=plan.width,
+            )
+        finally:
+            if spans:
+                spans.request.writer.submit(spans.write)
 
 
 def to_chat(request: DecisionRequest) -> ChatRequest:

@@ -34,7 +34,7 @@ QUESTIONS: dict[str, dict[str, object]] = {
     "completions": {"prompt": "6*7"},
     "responses": {"input": "6 times 7", "max_tokens": None},
     "messages": {"messages": HELLO["messages"], "system": "Say."},
-    "decisions": {"input": "x", "questions": [{"type": "predicate", "question": "Is it?"}]},
+    "decisions": {"input": "x", "questions": [{"type": "predicate", "instructions": "Is it?"}]},
     "nothing": {},
 }
 SERIES = re.compile(r"^(cogitate_[^ ]+) ", re.MULTILINE)
@@ -114,14 +114,15 @@ def test_tokens_are_counted_by_tenant_and_a_new_tenant_has_series_once_the_file_
             [(name, kind) for name in ("acme", "beta") for kind in ("prompt", "generated")], 0
         )
         usages = [server.ask(headers=authorize("acme"), **more).json()["usage"] for more in ({}, {"strategy": VOTE})]
-        decision = {"model": "scripted", "input": "x", "questions": [{"type": "predicate", "question": "Is it?"}]}
-        httpx.post(f"{server.url}/v1/decisions", json=decision, headers=authorize("acme"))
+        decision = {"model": "scripted", "input": "x", "questions": [{"type": "predicate", "instructions": "Is it?"}]}
+        decided = httpx.post(f"{server.url}/v1/decisions", json=decision, headers=authorize("acme"))
         with keys.open("a") as file:
             file.write(write_line("gamma"))
         text = scrape(server, authorize("gamma"))
         seen = read_tenants(text)
     assert seen["gamma", "prompt"] == seen["beta", "generated"] == 0
-    assert seen["acme", "generated"] == server.engine.decoded > sum(each["completion_tokens"] for each in usages) - 1
+    assert decided.status_code == 200, decided.text
+    assert seen["acme", "generated"] == server.engine.decoded > sum(each["completion_tokens"] for each in usages)
     ours = re.findall(r"^cogitate_(prompt|generated)_tokens_total{.*} (\S+)$", text, re.MULTILINE)
     for kind in ("prompt", "generated"):
         assert seen["acme", kind] == sum(float(count) for each, count in ours if each == kind)

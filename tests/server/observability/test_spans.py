@@ -15,6 +15,7 @@ from tests.fakes.traced import CLIENT_SPAN, TRACE_ID, TRACEPARENT, Traced, trace
 from tests.fakes.upstream import Script
 from tests.server.engine.remote.fakes import eventually, remote_backend
 from tests.server.http.test_server_spans import find_parents
+from tests.strategies.decisions.letters import build_engine
 from tests.strategies.test_program_aided import program
 
 ANSWERS = ["so it is \\boxed{42}", "so it is \\boxed{42}", "perhaps \\boxed{41}"]
@@ -62,6 +63,38 @@ async def test_server_span_has_the_bill_and_the_end_of_the_search_and_no_usage_o
     assert attributes["cogitate.usage.input_tokens"] == usage["prompt_tokens"]
     assert attributes["cogitate.agreement"] == pytest.approx(2 / 3) and attributes["cogitate.candidates"] == 3
     assert not [name for name in attributes if name.startswith("gen_ai.usage")], "a backend would count tokens twice"
+
+
+async def test_each_read_of_a_decision_is_a_child_of_the_server_span_which_has_their_total():
+    question = {"type": "predicate", "instructions": "Is it?"}
+    async with traced(ScriptedBackend(build_engine(lambda name: 1.0))) as server:
+        body = {"model": "scripted", "input": "x", "questions": [question, question]}
+        response = await server.client.post("/v1/decisions", json=body, headers={"traceparent": TRACEPARENT})
+    answer, parent, spans = response.json(), server.server_span, server.decodes
+    usage = answer["usage"]
+    assert len(spans) == answer["cogitate"]["reads"] == 4
+    assert [span.attributes["cogitate.index"] for span in spans] == [0, 1, 2, 3]
+    for span in spans:
+        assert span.parent.span_id == parent.context.span_id and f"{span.context.trace_id:032x}" == TRACE_ID
+        assert span.name == "chat scripted" and span.attributes["cogitate.role"] == "read"
+        assert parent.start_time <= span.start_time <= span.end_time <= parent.end_time
+    assert sum(span.attributes["gen_ai.usage.input_tokens"] for span in spans) == usage["input_tokens"]
+    assert sum(span.attributes["gen_ai.usage.output_tokens"] for span in spans) == usage["output_tokens"]
+    assert parent.attributes["cogitate.usage.input_tokens"] == usage["input_tokens"]
+    assert not [name for name in parent.attributes if name.startswith("gen_ai.usage")], "would be counted twice"
+
+
+async def test_reads_of_a_decision_that_the_engine_loses_are_errors():
+    engine, replies = build_engine(lambda name: 1.0), iter([SampleFailed("lost"), "A"])
+    engine.replies = lambda prompt, sampling: next(replies)
+    async with traced(ScriptedBackend(engine)) as server:
+        question = {"type": "predicate", "instructions": "Is it?"}
+        body = {"model": "scripted", "input": "x", "questions": [question]}
+        response = await server.client.post("/v1/decisions", json=body)
+    assert response.status_code == 200, response.text
+    lost = [span for span in server.decodes if span.status.status_code is StatusCode.ERROR]
+    assert [span.attributes["error.type"] for span in lost] == ["sample_failed"]
+    assert [span.status.description for span in lost] == ["lost"]
 
 
 async def test_votes_are_events_with_their_class_and_the_chosen_one_is_marked():
