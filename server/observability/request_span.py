@@ -14,6 +14,7 @@ from cogitate.server.observability import semconv
 from cogitate.server.observability.span_content import describe_plain
 from cogitate.server.observability.span_record import (
     Attributes,
+    SpanLink,
     SpanRecord,
     SpanWriter,
     TraceContext,
@@ -52,6 +53,8 @@ class RequestSpan:
     """Unix time in nanoseconds."""
     attributes: dict[str, Value]
     id: int = field(default_factory=new_span_id)
+    link: SpanLink | None = None
+    """The span of the request whose work answers this one too; None: it has work of its own."""
     error: str | None = None
     _began: float = field(default_factory=time.monotonic)
     _end: int = 0
@@ -151,6 +154,7 @@ class RequestSpan:
             start=self.start,
             end=self._end,
             attributes=self.attributes,
+            links=(self.link,) if self.link else (),
             error=self.error,
         )
         self.writer.write(self.context, record)

@@ -11,6 +11,7 @@ from cogitate.server.engine import Body
 from cogitate.server.errors import ApiError, RequestCancelled
 from cogitate.server.observability.metrics import DECISIONS, NONE, Metrics
 from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
+from cogitate.server.observability.span_record import SpanLink
 from cogitate.server.observability.spans import SearchSpans
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.decisions import DecisionRequest
@@ -91,7 +92,7 @@ class Dispatcher:
         """`is_repeatable`: a request with the same Idempotency-Key may read the job's stream from the start."""
         if running := self._find_running(plan):
             self.metrics.count_cache("joined")
-            describe_span(plan, "joined")
+            describe_span(plan, "joined", running[1].span)
             self.traces.link(plan, running[0].number)
             if admission:
                 self._settle(admission, 0)
@@ -132,6 +133,7 @@ class Dispatcher:
         job.add_end_callback(lambda: self.slots.leave(width))
         if span := CURRENT_SPAN.get():
             span.begin_work()
+            job.span = span
             job.add_end_callback(lambda: record_end(span, plan, job))
         return job
 
@@ -153,10 +155,12 @@ def count_decoded(job: Job[Body]) -> int | None:
     return tokens if isinstance(tokens, int) else None
 
 
-def describe_span(plan: Plan, cache: str) -> None:
-    """Tell the request's span, where it is traced, what was asked for, and whether an earlier answer is given."""
+def describe_span(plan: Plan, cache: str, other: RequestSpan | None = None) -> None:
+    """Tell the request's span, where it is traced, what was asked for, and which other request decodes the answer."""
     if span := CURRENT_SPAN.get():
         span.describe(plan, cache)
+        if other:
+            span.link = SpanLink(other.context, other.id)
 
 
 def record_end(span: RequestSpan, plan: Plan, job: Job[Body]) -> None:

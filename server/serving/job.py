@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import ApiError, RequestCancelled
+from cogitate.server.observability.request_span import RequestSpan
 from cogitate.server.protocol.json import unix_time
 from cogitate.strategies.core.event_log import Cursor, EventLog
 from cogitate.strategies.core.interrupt import Interrupt
@@ -51,6 +52,8 @@ class Job(Generic[T]):
     """Whether it has had its turn at the engine."""
     on_begin: Callable[[float], None] | None = None
     """Called at its first turn with the seconds since its admission."""
+    span: RequestSpan | None = None
+    """That of the request which began it; None where that is not traced."""
     tokens: int | None = None
     """Tokens that it has decoded, once that is known."""
     admitted: float = field(default_factory=time.monotonic)

@@ -160,3 +160,15 @@ async def test_span_is_named_after_the_model_without_its_strategy():
     async with traced(ScriptedBackend(ScriptedEngine(["\\boxed{42}"]))) as server:
         await server.ask(model="scripted@chain_of_thought")
     assert {span.name for span in server.spans} == {"chat scripted"}
+
+
+async def test_request_that_joins_another_ones_work_links_to_its_span():
+    backend = ScriptedBackend(ScriptedEngine(["forty-two"], pace=0.02))
+    async with traced(backend) as server, asyncio.TaskGroup() as group:
+        for name in ("first", "second"):
+            group.create_task(server.ask(strategy="self_consistency", headers={"x-request-id": name}))
+    spans = {span.attributes["cogitate.request_id"]: span for span in server.spans if span.kind is SpanKind.SERVER}
+    assert [spans[name].attributes["cogitate.cache"] for name in ("first", "second")] == ["miss", "joined"]
+    assert spans["first"].links == () and len(server.decodes) == len(backend.engine.calls)
+    (link,) = spans["second"].links
+    assert link.context.span_id == spans["first"].context.span_id
