@@ -8,6 +8,7 @@
 ##   make eval-demo accuracy and cost of votes on the demo model: a table and plots in results/, in under 10 minutes
 ##   make check     format, lint, types, import contracts, declared dependencies
 ##   make package   build the wheel and the sdist into dist/, and check both
+##   make docs      the documentation site, in build/site
 ##   make clean     remove .venv and the tools' caches (the demo model stays in your cache)
 ##
 ##   make serve MODEL=/models/qwen       a model folder or a Hugging Face id
@@ -23,7 +24,7 @@ export ARGS ENGINE MODEL PORT PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test faults bench bench-remote eval-demo check package clean
+.PHONY: help serve test faults bench bench-remote eval-demo check package docs clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -67,6 +68,11 @@ check:
 package:
 	@deploy/dev/setup.sh check
 	@deploy/dev/package.sh
+
+docs:
+	@deploy/dev/setup.sh check
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --config-file deploy/docs/mkdocs.yml
+	@echo 'build/site/index.html; a server for it: .venv/bin/python -m http.server --directory build/site'
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage htmlcov
