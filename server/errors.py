@@ -25,8 +25,6 @@ ApiError                          base class
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from traceback import extract_tb
 from typing import ClassVar, Literal, get_args
 
 Limit = Literal[
@@ -52,8 +50,6 @@ REASONS = (
 MAX_MESSAGE_BYTES = 800
 MAX_PARAM_BYTES = 120
 """Limits of the envelope's fields. Clients choose the names of fields, and an error response stays below 2 kB."""
-MAX_FRAMES = 6
-"""Frames of a traceback in the log."""
 
 
 def truncate(text: str, max_bytes: int) -> str:
@@ -239,14 +235,3 @@ class DeadlineExceeded(ApiError):
     type = "timeout_error"
     code = "deadline_exceeded"
     headers = {"x-should-retry": "false"}
-
-
-def format_traceback(error: BaseException) -> str:
-    """Format the innermost frames and the causes for the log: `KeyError at ballot.py:31 in rank < run.py:90 in each`.
-
-    Exception messages and source lines are left out: they may contain secrets.
-    """
-    frames = reversed(extract_tb(error.__traceback__)[-MAX_FRAMES:])
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames)
-    line = f"{type(error).__name__} at {places or 'no frame'}"
-    return f"{line}, from {format_traceback(error.__cause__)}" if error.__cause__ else line

@@ -17,7 +17,7 @@ from weakref import finalize
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from cogitate.server.errors import format_traceback
+from cogitate.server.observability.safe_traceback import format_traceback
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that a task works for; a job that several requests wait for has the first one's."""

@@ -33,8 +33,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import Scope
 
 from cogitate.server.config.telemetry import SERVICE_NAME
-from cogitate.server.errors import format_traceback
 from cogitate.server.observability.request_span import RequestSpan
+from cogitate.server.observability.safe_traceback import format_traceback
 from cogitate.server.observability.span_queue import BoundedProcessor, Count
 from cogitate.server.observability.span_record import (
     Attributes,

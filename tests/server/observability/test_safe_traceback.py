@@ -1,6 +1,6 @@
 """Tracebacks in the log: where an exception was raised, never its message."""
 
-from cogitate.server.errors import format_traceback
+from cogitate.server.observability.safe_traceback import format_traceback
 
 
 def fail(word: str) -> None:
