@@ -1,12 +1,9 @@
 """The Backend port over OpenAI-compatible replicas."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import orjson
 
 from cogitate.server.engine import Body, CannotStart, Conversation, Events, Load, ModelCard, UpstreamState
 from cogitate.server.engine.error_message import write_context_message
@@ -17,12 +14,12 @@ from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, Ups
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
 from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT_TOKENS, UpstreamModel, select_model
 from cogitate.server.engine.remote.passthrough import forward
+from cogitate.server.engine.remote.prefix_chain import build_prefix_chain, chain_parts
 from cogitate.server.engine.remote.request import RemoteConversation
 from cogitate.server.engine.remote.request_body import Dialect, RequestBuilder
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 from cogitate.server.errors import ApiError, ContextTooLong, NotReady
-from cogitate.server.protocol.chat import ChatRequest
-from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
+from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Ability, Verifier
 from cogitate.strategies.core.types import Prompt
@@ -32,8 +29,6 @@ RETRY_SECONDS = 1.0
 """Delay between two attempts to list the models, until a replica responds."""
 TEMPLATE_TOKENS_PER_MESSAGE = 64
 """More than a chat template adds to a message."""
-AFFINITY_MESSAGES = 2
-"""The first messages of a chat, such as system and question, identify its conversation."""
 
 
 @dataclass(slots=True)
@@ -103,7 +98,7 @@ class RemoteBackend:
         return {}
 
     def load(self) -> Load:
-        return Load(self.balancer.in_flight, 0)
+        return Load(self.balancer.sequences, 0)
 
     def list_upstreams(self) -> Sequence[UpstreamState]:
         return [
@@ -116,7 +111,7 @@ class RemoteBackend:
         return None
 
     async def converse(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> Conversation:
-        affinity = self.balancer.assign(affinity_key(request))
+        affinity = self.balancer.assign(build_prefix_chain(request, salt))
         builder = RequestBuilder(request, self.dialect, salt)
         continuation = self._build_continuation(builder, affinity)
         conversation = RemoteConversation(request, self.balancer, affinity, builder, continuation)
@@ -127,7 +122,7 @@ class RemoteBackend:
     async def count_tokens(self, request: AnyRequest, prompt: Prompt, salt: str = "") -> int | None:
         if not self.dialect.continues:
             return None
-        affinity = self.balancer.assign(affinity_key(request))
+        affinity = self.balancer.assign(build_prefix_chain(request, salt))
         continuation = self._build_continuation(RequestBuilder(request, self.dialect, salt), affinity)
         return len(await continuation.encode(prompt))
 
@@ -138,7 +133,7 @@ class RemoteBackend:
         return Continuation(builder, tokenize)
 
     async def answer(self, request: AnyRequest | ResponsesRequest, salt: str = "") -> Body | Events:
-        affinity = self.balancer.assign(affinity_key(request))
+        affinity = self.balancer.assign(build_prefix_chain(request, salt))
         return await forward(request, self.balancer, affinity, self.dialect, self.card.name, salt)
 
     async def _count_prompt_tokens(self, continuation: Continuation, prompt: Prompt) -> int:
@@ -162,7 +157,7 @@ class RemoteBackend:
                 raise CannotStart(reason) from error
 
     async def _fetch(self, endpoint: Endpoint, body: bytes) -> object:
-        return await self._fetch_from(self.balancer.assign(endpoint.encode()), endpoint, body)
+        return await self._fetch_from(self.balancer.assign(chain_parts([endpoint.encode()])), endpoint, body)
 
     async def _fetch_from(self, affinity: Affinity, endpoint: Endpoint, body: bytes) -> object:
         request = UpstreamRequest(endpoint, body, self.balancer.deadline(), required=PROBED_FIELDS)
@@ -172,16 +167,6 @@ class RemoteBackend:
 def build_model_card(model: UpstreamModel, name: str | None, abilities: frozenset[Ability]) -> ModelCard:
     context = model.max_model_len or DEFAULT_CONTEXT_TOKENS
     return ModelCard(name or model.name, model.revision, context, model.created, abilities)
-
-
-def affinity_key(request: AnyRequest | ResponsesRequest) -> bytes:
-    """Digest of what the requests of one conversation have in common: its first messages."""
-    if isinstance(request, CompletionRequest):
-        start: object = request.prompt
-    else:
-        chat = request if isinstance(request, ChatRequest) else request.to_chat()
-        start = [(message.role, message.content) for message in chat.prompt.messages[:AFFINITY_MESSAGES]]
-    return hashlib.blake2b(orjson.dumps(start), digest_size=16).digest()
 
 
 def may_exceed_context(prompt: Prompt, max_tokens: int) -> bool:

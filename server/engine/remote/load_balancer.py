@@ -1,28 +1,26 @@
 """Selects the replica for a call, retries failed calls, and ejects failing replicas.
 
-Calls with the same affinity key go to the replica whose prefix cache has their prompt. It is selected by rendezvous
-hashing, so that a replica that comes or goes moves only its own conversations, and is skipped when it has clearly more
-calls in flight than the least loaded one. A call is retried only while none of its response has been passed on, on
-another replica, and within a retry budget of a tenth of all calls, so that a failing upstream is not flooded with
-retries. A replica that returns to use gets one call at a time until one succeeds.
+The calls of one request go to the replica that has its prompt's prefix (`replica_selection`); those that begin while it
+is full go to others. A call is retried only while none of its response has been passed on, on another replica, and
+within a retry budget of a tenth of all calls, so that a failing upstream is not flooded with retries. A replica that
+returns to use gets one call at a time until one succeeds.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from cogitate.server.engine.remote.config import Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed, UpstreamInterrupted
+from cogitate.server.engine.remote.prefix_chain import PrefixChain
 from cogitate.server.engine.remote.replica import Replica
+from cogitate.server.engine.remote.replica_selection import select_replica
 from cogitate.server.engine.remote.upstream_response import UpstreamRequest, UpstreamResponse
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 3
 MAX_INTERRUPTIONS = 2
-MAX_EXTRA_CALLS = 8
-"""Calls that the replica with the affinity may have in flight above twice those of the least loaded one."""
 
 
 @dataclass(slots=True)
@@ -48,9 +46,9 @@ class RetryBudget:
 
 @dataclass(slots=True)
 class Affinity:
-    """The replica that a conversation's calls go to."""
+    """The replica that a request's calls go to, unless it is full."""
 
-    key: bytes
+    chain: PrefixChain
     replica: Replica
 
 
@@ -67,15 +65,20 @@ class LoadBalancer:
     def in_flight(self) -> int:
         return sum(replica.in_flight for replica in self.replicas)
 
+    @property
+    def sequences(self) -> int:
+        """Sequences that the calls in flight decode."""
+        return sum(replica.sequences for replica in self.replicas)
+
     async def close(self) -> None:
         for probe in self._probes.values():
             probe.cancel()
         for replica in self.replicas:
             await replica.transport.aclose()
 
-    def assign(self, key: bytes) -> Affinity:
-        """Assign a replica to the calls with this key. Raises UpstreamDown where none is available."""
-        return Affinity(key, self._select(key))
+    def assign(self, chain: PrefixChain) -> Affinity:
+        """Assign a replica to the calls with this prompt. Raises UpstreamDown where none is available."""
+        return Affinity(chain, self._select(chain))
 
     async def open(self, request: UpstreamRequest, affinity: Affinity) -> UpstreamResponse:
         """Send a request; returns its response with status 200, to be read and closed.
@@ -106,10 +109,8 @@ class LoadBalancer:
         return asyncio.get_running_loop().time() + self.timeouts.total
 
     async def _retry(self, affinity: Affinity, attempt: Callable[[Replica], Awaitable[T]]) -> T:
-        if affinity.replica not in self._available():
-            affinity.replica = self._select(affinity.key)
         self.retry_budget.earn()
-        tried = [affinity.replica]
+        tried = [self._select_for(affinity)]
         while True:
             try:
                 return await attempt_despite_interruptions(tried[-1], attempt)
@@ -118,6 +119,7 @@ class LoadBalancer:
                 if other is None or len(tried) == MAX_ATTEMPTS or not self.retry_budget.spend():
                     raise self._final_error(error) from error
                 tried[-1].retries += 1
+                other.prefixes.add(affinity.chain)
                 tried.append(other)
 
     def _final_error(self, error: UpstreamFailed | UpstreamBusy) -> UpstreamFailed | UpstreamBusy | UpstreamDown:
@@ -130,20 +132,30 @@ class LoadBalancer:
         now = asyncio.get_running_loop().time()
         return [replica for replica in used if replica.is_accepting(now)] or used
 
-    def _select(self, key: bytes) -> Replica:
+    def _select_for(self, affinity: Affinity) -> Replica:
+        """The replica for one more call: another one, for this call alone, where the request's own one is full."""
+        if affinity.replica not in self._available():
+            affinity.replica = self._select(affinity.chain)
+            return affinity.replica
+        return self._select(affinity.chain, affinity.replica)
+
+    def _select(self, chain: PrefixChain, current: Replica | None = None) -> Replica:
         available = self._available()
         if not available:
             raise UpstreamDown
-        if len(available) == 1:
-            return available[0]
-        limit = 2 * min(replica.in_flight for replica in available) + MAX_EXTRA_CALLS
-        ranked = sorted(available, key=lambda replica: rendezvous_weight(key, replica), reverse=True)
-        return next(replica for replica in ranked if replica.in_flight <= limit)
+        replica = self.select(chain, available, current)
+        if replica is not current:
+            replica.prefixes.add(chain)
+        return replica
+
+    def select(self, chain: PrefixChain, available: Sequence[Replica], current: Replica | None) -> Replica:
+        """Select one of the available replicas. `current`: the one that the request's earlier calls went to."""
+        return select_replica(chain, available, current)
 
     def _select_other(self, tried: Sequence[Replica]) -> Replica | None:
         """The least loaded replica that was not tried yet."""
         untried = [replica for replica in self._available() if replica not in tried]
-        return min(untried, key=lambda replica: replica.in_flight, default=None)
+        return min(untried, key=lambda replica: replica.sequences, default=None)
 
     def _handle_unhealthy(self, replica: Replica, no_response: bool) -> None:
         """Eject a replica that keeps failing.
@@ -172,8 +184,3 @@ async def attempt_despite_interruptions(replica: Replica, attempt: Callable[[Rep
         except UpstreamInterrupted:
             continue
     return await attempt(replica)
-
-
-def rendezvous_weight(key: bytes, replica: Replica) -> bytes:
-    """The weight of a replica for a key: the replica with the highest one gets the key's calls."""
-    return hashlib.blake2b(key + replica.config.url.encode(), digest_size=8).digest()

@@ -38,7 +38,10 @@ async def forward(
     body = orjson.dumps({**fields, **dialect.base_fields(salt)})
     limit = max_forwarded_bytes(request, dialect.context)
     required = frozenset() if isinstance(request, ResponsesRequest) else list_required_fields(request, fields)
-    call = UpstreamRequest(endpoint_of(request), body, balancer.deadline(), bool(request.stream), limit, required)
+    sequences = (request.n or 1) * request.width
+    call = UpstreamRequest(
+        endpoint_of(request), body, balancer.deadline(), bool(request.stream), limit, required, sequences
+    )
 
     async def read(response: UpstreamResponse) -> Body:
         return build_validator(request, model_name).validate_body(await response.read_json())

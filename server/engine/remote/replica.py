@@ -10,6 +10,7 @@ from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamCon
 from cogitate.server.engine.remote.dialects.refusals import RefusedFields
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamFailed, error_from_status
 from cogitate.server.engine.remote.health import Health
+from cogitate.server.engine.remote.prefix_memory import PrefixMemory
 from cogitate.server.engine.remote.serial_calls import SerialCalls
 from cogitate.server.engine.remote.transport import (
     CallTimeouts,
@@ -40,6 +41,9 @@ class Replica:
     health: Health = field(default_factory=Health)
     transport: Transport = field(default_factory=Transport)
     in_flight: int = 0
+    sequences: int = 0
+    """What the calls in flight decode: one call may be for many."""
+    prefixes: PrefixMemory = field(default_factory=PrefixMemory)
     retries: int = 0
     """Failed calls that were sent again, to another one."""
     refused: RefusedFields = field(default_factory=RefusedFields)
@@ -78,7 +82,7 @@ class Replica:
 
     async def _open(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send a request; returns its response, of any status, of which the head has been read."""
-        self.in_flight += 1
+        self.begin_call(request)
         call, response = 0, None
         try:
             call = await self.turns.take(request.deadline)
@@ -91,7 +95,7 @@ class Replica:
             raise UpstreamFailed("had no time left for this call") from None
         finally:
             if response is None:
-                self.in_flight -= 1
+                self.end_call(request)
                 if call:
                     self.turns.leave()
         return response
@@ -121,6 +125,14 @@ class Replica:
         status = stream.status
         stream.abort()
         return not 300 <= status < 400 and status < 500
+
+    def begin_call(self, request: UpstreamRequest) -> None:
+        self.in_flight += 1
+        self.sequences += request.sequences
+
+    def end_call(self, request: UpstreamRequest) -> None:
+        self.in_flight -= 1
+        self.sequences -= request.sequences
 
     def record_success(self) -> None:
         self.health.record_success()

@@ -36,7 +36,7 @@ SEED_BITS = 31
 
 @dataclass(slots=True)
 class RemoteConversation:
-    """See `Conversation`. All calls go to one replica while it is available, so that its prefix cache is used."""
+    """See `Conversation`. Calls go to one replica, whose prefix cache has the prompt, until it is full."""
 
     request: AnyRequest
     balancer: LoadBalancer
@@ -140,7 +140,7 @@ class RemoteConversation:
     ) -> UpstreamRequest:
         limit = max_sample_bytes(sampling, n, self.builder.dialect.context)
         required = self.builder.list_required_fields(sampling)
-        return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit, required)
+        return UpstreamRequest(endpoint, body, self.balancer.deadline(), stream, limit, required, n)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,8 @@ class UpstreamRequest:
     """Limit of the response's body."""
     required: frozenset[str] = frozenset()
     """Fields that the client itself sent: where the upstream refuses one, so is the request."""
+    sequences: int = 1
+    """How many the upstream decodes for it."""
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class UpstreamResponse:
 
     def _release(self) -> None:
         self._is_open = False
-        self.replica.in_flight -= 1
+        self.replica.end_call(self.request)
         self.replica.turns.leave()
 
     async def read_chunk(self) -> bytes:

@@ -1,0 +1,1 @@
+"""Measures which replicas the load balancer selects, over simulated replicas in virtual time."""
