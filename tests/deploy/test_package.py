@@ -50,7 +50,7 @@ def test_wheel_has_every_file_of_both_trees(wheel: Path) -> None:
 def test_sdist_has_every_tracked_file(packages: Path) -> None:
     (path,) = packages.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        packed = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
+        packed = {member.name.split("/", 1)[1] for member in archive if member.isfile() or member.issym()}
     assert packed - {"PKG-INFO"} == list_tracked_files() - LINKS
 
 
