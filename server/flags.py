@@ -94,7 +94,9 @@ class UpstreamSettings(BaseModel):
     upstream: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Base URL of an upstream, ending in /v1. Repeatable: one for each replica. NAME=URL names its "
-        "model; several names are several models, also beside the one of --engine vllm",
+        "model; several names are several models, also beside the one of --engine vllm. Every address of a DNS name, "
+        "such as a headless Service of Kubernetes, is a replica; the name is read every 5 seconds. With https the name "
+        "is one replica",
     )
     upstream_api_key: SecretStr | None = Field(
         default=None,

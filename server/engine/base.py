@@ -101,7 +101,7 @@ class UpstreamState:
     """One of the upstreams that the operator has configured."""
 
     name: str
-    """Its URL as it is configured; NAME=URL where there are several models."""
+    """Its URL as it is configured, with its address in place of a DNS name; NAME=URL where there are several models."""
     in_flight: int = 0
     is_ejected: bool = False
     ejections: int = 0

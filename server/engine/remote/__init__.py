@@ -3,8 +3,9 @@
 From the socket up:
 
     connection, transport       one HTTP/1.1 client connection; the connection pool behind httpx's transport interface
-    replica, health, serial_calls     one upstream with its key and timeouts; when it is ejected; calls one at a time
+    replica, health, serial_calls   one upstream with its key and timeouts; when it is ejected; calls one at a time
     upstream_response           one call and its response, within limits (decompress, redact)
+    discovery                   the addresses of upstreams with a DNS name, each of which is a replica
     load_balancer, config       ejection and retries; the operator's settings of an upstream
     replica_selection           which replica gets a call: by the prefixes of its prompt (prefix_chain, prefix_memory)
     request_body                the JSON bodies of upstream calls

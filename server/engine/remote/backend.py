@@ -10,6 +10,7 @@ from cogitate.server.engine.error_message import write_context_message
 from cogitate.server.engine.remote.capabilities import PROBED_FIELDS, probe_abilities
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation
+from cogitate.server.engine.remote.discovery import Discovery, Resolve, resolve_name
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
 from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT_TOKENS, UpstreamModel, select_model
@@ -41,6 +42,7 @@ class RemoteBackend:
         name: This server's name of it; None: the same.
         timeouts: Of every upstream call.
         abilities: What the upstreams support; None: it is probed by `open`.
+        resolve: Reads the DNS names of upstreams, each of whose addresses is a replica.
     """
 
     upstreams: Sequence[UpstreamConfig]
@@ -48,17 +50,21 @@ class RemoteBackend:
     name: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     abilities: frozenset[Ability] | None = None
+    resolve: Resolve = resolve_name
     balancer: LoadBalancer = field(init=False)
+    discovery: Discovery = field(init=False)
     _card: ModelCard | None = None
     _dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
         self.balancer = LoadBalancer(self.upstreams, self.timeouts)
+        self.discovery = Discovery(self.upstreams, self.balancer.update, self.resolve)
 
     async def open(self) -> None:
         """Wait for a replica that responds. Raises CannotStart for what waiting cannot solve."""
         for upstream in self.upstreams:
             upstream.validate()
+        await self.discovery.start()
         model = select_model(await self._fetch_model_list(), self.model, alias=self.name)
         abilities = self.abilities if self.abilities is not None else await probe_abilities(model.name, self._fetch)
         continues = "continue" in abilities
@@ -74,6 +80,7 @@ class RemoteBackend:
         log.info("upstream model %s can: %s", model.name, ", ".join(sorted(abilities)) or "answer")
 
     async def close(self) -> None:
+        await self.discovery.close()
         await self.balancer.close()
 
     async def wait_for_failure(self) -> str:
@@ -102,7 +109,7 @@ class RemoteBackend:
 
     def list_upstreams(self) -> Sequence[UpstreamState]:
         return [
-            UpstreamState(each.config.url, each.in_flight, each.health.ejected, each.health.ejections, each.retries)
+            UpstreamState(each.name, each.in_flight, each.health.ejected, each.health.ejections, each.retries)
             for each in self.balancer.replicas
         ]
 

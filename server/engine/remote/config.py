@@ -1,9 +1,11 @@
 """The operator's settings of an upstream: its URL, its key and its timeouts."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from cogitate.server.engine import CannotStart
@@ -17,6 +19,23 @@ class UpstreamConfig:
 
     url: str
     key: SecretStr | None = None
+    address: str | None = None
+    """The address that is connected to, one of those that the URL's DNS name has; None: the URL's host."""
+
+    @property
+    def name(self) -> str:
+        """The URL, with the address in place of the DNS name."""
+        return self.url if self.address is None else str(httpx.URL(self.url).copy_with(host=self.address))
+
+    @property
+    def dns_name(self) -> str | None:
+        """The name whose addresses are replicas; None where the URL is one replica.
+
+        An https URL is one: hosted services spread calls by themselves, over addresses that change all the time.
+        """
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        return host if parts.scheme == "http" and not is_address(host) and not is_loopback_name(host) else None
 
     def validate(self) -> None:
         """Raises CannotStart where `url` cannot be a base URL."""
@@ -33,6 +52,20 @@ class UpstreamConfig:
         """The URL of an endpoint. vLLM serves /tokenize next to /v1, not below it."""
         base = self.url.rstrip("/")
         return f"{base.removesuffix('/v1') if endpoint == 'tokenize' else base}/{endpoint}"
+
+
+def is_address(host: str) -> bool:
+    """Whether the host of a URL is an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a host is this machine by its name, whatever DNS says (RFC 6761)."""
+    return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,23 +57,49 @@ class LoadBalancer:
 
     def __init__(self, upstreams: Sequence[UpstreamConfig], timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self.replicas = [Replica(upstream, timeouts, self._handle_unhealthy) for upstream in upstreams]
+        self.replicas: Sequence[Replica] = ()
         self.retry_budget = RetryBudget()
         self._probes: dict[Replica, asyncio.Future[None]] = {}
+        self._retired: list[Replica] = []
+        """Replicas that get no further calls, and have some in flight."""
+        self.update(upstreams)
 
     @property
     def in_flight(self) -> int:
-        return sum(replica.in_flight for replica in self.replicas)
+        return sum(replica.in_flight for replica in (*self.replicas, *self._retired))
 
     @property
     def sequences(self) -> int:
         """Sequences that the calls in flight decode."""
-        return sum(replica.sequences for replica in self.replicas)
+        return sum(replica.sequences for replica in (*self.replicas, *self._retired))
+
+    def update(self, upstreams: Sequence[UpstreamConfig]) -> None:
+        """Use these upstreams from now on.
+
+        The replica of an upstream that was there before stays, with its health and its connections. One whose upstream
+        is gone gets no further calls, and ends those in flight.
+        """
+        former: dict[UpstreamConfig, list[Replica]] = {}
+        for replica in self.replicas:
+            former.setdefault(replica.config, []).append(replica)
+        self.replicas = [
+            former[upstream].pop() if former.get(upstream) else Replica(upstream, self.timeouts, self._handle_unhealthy)
+            for upstream in upstreams
+        ]
+        self._retired = [replica for replica in self._retired if replica.in_flight]
+        for replica in (each for replicas in former.values() for each in replicas):
+            self._retire(replica)
+
+    def _retire(self, replica: Replica) -> None:
+        if probe := self._probes.pop(replica, None):
+            probe.cancel()
+        replica.transport.retire()
+        self._retired.append(replica)
 
     async def close(self) -> None:
         for probe in self._probes.values():
             probe.cancel()
-        for replica in self.replicas:
+        for replica in (*self.replicas, *self._retired):
             await replica.transport.aclose()
 
     def assign(self, chain: PrefixChain) -> Affinity:
@@ -163,7 +189,8 @@ class LoadBalancer:
         The last available one is ejected only where it does not respond at all: or one client's requests, to which it
         responds with errors, would end the service for everyone.
         """
-        if not replica.health.ejected and (no_response or len(self._available()) > 1):
+        is_used = replica in self.replicas and not replica.health.ejected
+        if is_used and (no_response or len(self._available()) > 1):
             replica.health.eject()
             self._probes[replica] = asyncio.ensure_future(self._probe_until_alive(replica))
 

@@ -50,6 +50,12 @@ class Replica:
     turns: SerialCalls = field(default_factory=SerialCalls)
     _heads: dict[tuple[Endpoint, bool], tuple[Origin, bytes]] = field(default_factory=dict)
     """The origin and the encoded request head of each endpoint: the same for every call."""
+    name: str = field(init=False)
+    """Its URL, with its own address in place of a DNS name."""
+
+    def __post_init__(self) -> None:
+        self.name = self.config.name
+        self.transport.address = self.config.address
 
     def is_accepting(self, now: float) -> bool:
         """Whether it may get a call now: it is not busy, and on trial it gets one call at a time."""

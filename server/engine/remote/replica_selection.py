@@ -48,4 +48,4 @@ def rank(key: bytes, replicas: Sequence[Replica]) -> list[Replica]:
 
 
 def rendezvous_weight(key: bytes, replica: Replica) -> bytes:
-    return hashlib.blake2b(key + replica.config.url.encode(), digest_size=8).digest()
+    return hashlib.blake2b(key + replica.name.encode(), digest_size=8).digest()

@@ -43,9 +43,12 @@ class Transport(httpx.AsyncBaseTransport):
     loop by which the response must be complete.
     """
 
+    address: str | None = None
+    """Connect to this one in place of the URL's host."""
     _idle: dict[Origin, list[Connection]] = field(default_factory=dict)
     _open: set[Connection] = field(default_factory=set)
     _tls: ssl.SSLContext | None = None
+    _is_retired: bool = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises httpx.TransportError."""
@@ -79,6 +82,12 @@ class Transport(httpx.AsyncBaseTransport):
                 raise
             return ResponseStream(connection, timeouts, connection.status, connection.headers)
 
+    def retire(self) -> None:
+        """Close idle connections now, and the others when their responses are complete."""
+        self._is_retired = True
+        for connection in [each for idle in self._idle.values() for each in idle]:
+            connection.close()
+
     async def aclose(self) -> None:
         for connection in list(self._open):
             connection.close()
@@ -106,6 +115,9 @@ class Transport(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
 
         def add_idle(connection: Connection) -> None:
+            if self._is_retired:
+                connection.close()
+                return
             connection.idle_since = loop.time()
             self._idle.setdefault(origin, []).append(connection)
 
@@ -117,7 +129,9 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(timeouts.for_connect()):
                 tls = self._tls_context() if scheme == "https" else None
-                _, connection = await loop.create_connection(lambda: Connection(add_idle, forget), host, port, ssl=tls)
+                _, connection = await loop.create_connection(
+                    lambda: Connection(add_idle, forget), self.address or host, port, ssl=tls
+                )
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time") from None
         except OSError as error:

@@ -41,6 +41,7 @@ class FakeUpstream:
     max_recorded: int = 1000
     on_request: Callable[[str, Body], object] = lambda path, body: None
     """Called with the path and the body of each request."""
+    host: str = "127.0.0.1"
     port: int = 0
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     _server: asyncio.Server | None = None
@@ -50,7 +51,7 @@ class FakeUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -62,7 +63,7 @@ class FakeUpstream:
     async def start(self) -> None:
         """Listen on a free port; after `stop`, on the same port again."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, "127.0.0.1", self.port, backlog=2048)
+        self._server = await loop.create_server(self._connection, self.host, self.port, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
