@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -39,18 +39,23 @@ log = logging.getLogger("cogitate")
 
 
 def create_app(
-    service: Service, *, on_ready: Callable[[], None] | None = None, on_death: Callable[[str], None] | None = None
+    service: Service,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    on_death: Callable[[str], None] | None = None,
+    join: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """Build the application over a service.
 
     Its lifespan starts the engine in the background, so that liveness is served while the model loads. `on_ready` is
-    called once requests are accepted, `on_death` with the reason when the engine has failed.
+    called once requests are accepted, `on_death` with the reason when the engine has failed. `join` is awaited before
+    requests are accepted.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        attach = partial(attach_to_engine, service)
-        engine = asyncio.ensure_future(run_engine(service, attach, on_ready, on_death))
+        opening = partial(service.open, partial(attach_to_engine, service), join)
+        engine = asyncio.ensure_future(run_engine(service, opening, on_ready, on_death))
         peers = asyncio.ensure_future(service.peers.serve())
         renewal = asyncio.ensure_future(service.quotas.renew())
         yield
@@ -151,14 +156,14 @@ def create_probe_app(service: Service) -> FastAPI:
 
 async def run_engine(
     service: Service,
-    attach: Callable[[], None],
+    opening: Callable[[], Awaitable[None]],
     on_ready: Callable[[], None] | None,
     on_death: Callable[[str], None] | None,
 ) -> None:
     """Load the engine, wait until it fails or stalls for good, and report the reason."""
     status = 1
     try:
-        await service.open(attach)
+        await opening()
         if on_ready:
             on_ready()
         reason = await wait_for_first(service.backend.wait_for_failure(), service.watchdog.wait_for_failure())

@@ -147,9 +147,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_serve(given: argparse.Namespace) -> None:
     from cogitate.server.launcher import CannotServe, serve
+    from cogitate.server.workers.supervisor import supervise
 
+    settings = build_settings(given)
     try:
-        uvloop.run(serve(build_settings(given)))
+        if settings.workers > 1:
+            supervise(settings)
+        else:
+            uvloop.run(serve(settings))
     except CannotServe as error:
         exit_with_error(str(error), error.exit_status)
 

@@ -124,6 +124,13 @@ class HttpSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free port")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=128,
+        description="Processes that share the port, with --engine openai. More than one need --redis-url. "
+        "--max-generations is divided among them; the other limits of the server, and --cache-bytes, are each one's",
+    )
     allowed_host: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Further Host name to accept on a loopback --host, such as that of a proxy. Repeatable",

@@ -62,7 +62,7 @@ class ProgressReporter:
         self.output.flush()
 
 
-BackendFactory = Callable[[Settings, "ProgressReporter"], Backend]
+BackendFactory = Callable[[Settings, Callable[[str], None]], Backend]
 """Builds the backend that the settings ask for. Raises CannotStart."""
 
 
@@ -135,15 +135,18 @@ def bind_listener(settings: Settings) -> socket.socket:
     return listener
 
 
-def bind_socket(host: str, port: int, flag: str = "--port") -> socket.socket:
+def bind_socket(host: str, port: int, flag: str = "--port", *, is_shared: bool = False) -> socket.socket:
     """Bind the listening socket, before anything slow is started. Raises CannotServe.
 
+    `is_shared`: with other sockets of this user's that are bound so; each new connection goes to one of them.
     The protocol is explicitly TCP: otherwise asyncio does not disable Nagle's algorithm (40 ms a response).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -191,12 +194,14 @@ def describe_failure(failure: str, settings: Settings) -> str:
     return f"{reason} (the engine's log: {path})"
 
 
-def open_service(settings: Settings, report: ProgressReporter, factory: BackendFactory) -> Service:
+def open_service(
+    settings: Settings, report: Callable[[str], None], factory: BackendFactory, metrics: Metrics | None = None
+) -> Service:
     """Build the service over the engine. Raises CannotServe for settings that cannot work."""
     try:
         if settings.api_keys_file:
             Keys(settings.api_keys_file).find_holder("")  # raises InvalidKeysFile
-        return build_service(settings, factory(settings, report), Metrics(), Telemetry())
+        return build_service(settings, factory(settings, report), metrics or Metrics(), Telemetry())
     except (ValueError, OSError, InvalidKeysFile, CannotStart) as error:
         raise CannotServe(str(error)) from None
 

@@ -21,6 +21,7 @@ from cogitate.server.config.sources import MergedSource
 from cogitate.server.config.upstreams import assign_keys, check_names
 from cogitate.server.config.vllm_flags import with_underscores
 from cogitate.server.config.vote_priors import check_vote_priors
+from cogitate.server.config.workers import check_workers
 from cogitate.server.flags import ENVIRONMENT_ONLY as ENVIRONMENT_ONLY
 from cogitate.server.flags import OLD_NAMES as OLD_NAMES
 from cogitate.server.flags import to_flag
@@ -146,6 +147,7 @@ class Settings(
             raise ValueError("flags of vLLM (--engine-args, or `engine:` in a file) need --engine vllm")
         if self.engine == "openai" and self.reward_model:
             raise ValueError("--reward-model needs --engine vllm")
+        check_workers(self.workers, self.engine, self.redis_url is not None, self.max_generations)
         if self.reward_format and not self.reward_model:
             raise ValueError("--reward-format needs --reward-model")
         self.upstream_keys  # noqa: B018  raises where the number of keys is wrong
@@ -238,6 +240,11 @@ def prepare_engine_environment(defaults: Mapping[str, str]) -> None:
     """Set environment variables that vLLM reads, unless the operator has set them. Call it before importing vLLM."""
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def share_metrics(folder: Path) -> None:
+    """Name the folder in which prometheus_client shares this process's metrics with others."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def preload(*names: str) -> None:

@@ -43,4 +43,4 @@ async def health(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
-    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await service.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -4,16 +4,18 @@ import hmac
 import os
 from dataclasses import dataclass, field
 
+RANDOM_SECRET = os.urandom(32)
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSalts:
     """Maps a tenant to a salt that nobody without the secret can compute.
 
-    A salt changes only with the secret. Without a configured secret a random one is drawn, so salts last as long as the
-    process.
+    A salt changes only with the secret. Without a configured secret there is a random one, so salts last as long as the
+    server: the worker processes of one have the same.
     """
 
-    secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    secret: bytes = field(default=RANDOM_SECRET, repr=False)
 
     def __call__(self, tenant: str) -> str:
         """Return HMAC-SHA256 of the tenant's name as 64 hex digits."""

@@ -81,10 +81,24 @@ class DrainingServer(uvicorn.Server):
             self.servers.append(await loop.create_unix_server(create, sock=listener, ssl=self.config.ssl))
         for config, listener in self._others:
             config.load()
-            create = partial(self._create_protocol, config)
-            self.servers.append(await loop.create_server(create, sock=listener, backlog=config.backlog))
+            await self._listen(config, listener)
         if self._tls and self._tls.enable_ssl_refresh and self.config.ssl:
             self._refresh = asyncio.create_task(self._tls.refresh(self.config.ssl))
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Accept connections of one more socket, once the server has started."""
+        await self._listen(self.config, listener)
+
+    async def listen_also(self, app: ASGIApp, listener: socket.socket) -> None:
+        """Serve another application, without a lifespan, once the server has started."""
+        config = build_config(app, "off")
+        config.load()
+        await self._listen(config, listener)
+
+    async def _listen(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        create = partial(self._create_protocol, config)
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(create, sock=listener, backlog=config.backlog))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._refresh:
@@ -103,11 +117,20 @@ class DrainingServer(uvicorn.Server):
             return
         if self._draining is not None:
             log.warning("a second signal: requests in flight are aborted")
-            self._abort()
-            self._kill()
-            self.stop()
+            self.abort()
         else:
+            self.begin_drain(sig)
+
+    def begin_drain(self, sig: int) -> None:
+        """Drain and stop, as on this signal, unless that has begun."""
+        if self._draining is None:
             self._draining = asyncio.ensure_future(self._drain_and_stop(sig))
+
+    def abort(self) -> None:
+        """End the requests in flight, and stop."""
+        self._abort()
+        self._kill()
+        self.stop()
 
     async def _drain_and_stop(self, sig: int) -> None:
         if sig == signal.SIGTERM and self._linger:

@@ -8,8 +8,10 @@ import logging
 import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from select import PIPE_BUF
 from threading import Event, Lock, Thread
 from typing import Any, Literal
 from weakref import finalize
@@ -43,8 +45,9 @@ class TextFormatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
     default_msec_format = "%s.%03dZ"
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    def __init__(self, *, shows_pid: bool = False) -> None:
+        source = "%(name)s[%(process)d]" if shows_pid else "%(name)s"
+        super().__init__(f"%(asctime)s %(levelname)s {source}: %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return self.default_msec_format % (super().formatTime(record, datefmt), record.msecs)
@@ -57,9 +60,10 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(OrjsonFormatter):
     """One JSON object a record. A record whose message is a mapping has its fields."""
 
-    def __init__(self) -> None:
-        names = {"levelname": "level", "name": "logger"}
-        super().__init__(["levelname", "name", "message"], rename_fields=names, timestamp="time")
+    def __init__(self, *, shows_pid: bool = False) -> None:
+        names = {"levelname": "level", "name": "logger", "process": "pid"}
+        fields = ["levelname", "name", *(["process"] if shows_pid else []), "message"]
+        super().__init__(fields, rename_fields=names, timestamp="time")
 
     def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
@@ -121,7 +125,8 @@ class BackgroundHandler(logging.Handler):
                 record.msg = f"{dropped} lines of this log were not read in time, and are lost"
                 lines.append(self.format(record))
             with suppress(OSError):  # nobody reads the log any more
-                write(self._descriptor, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+                for piece in join_lines(lines):
+                    write(self._descriptor, piece)
             self._end.wait(WRITE_SECONDS)
 
     def _take_lines(self) -> tuple[list[str], int]:
@@ -132,23 +137,39 @@ class BackgroundHandler(logging.Handler):
         return lines, dropped
 
 
+def join_lines(lines: list[str]) -> Iterator[bytes]:
+    """Join lines to pieces that a pipe takes whole: other processes' lines come between them, not into one."""
+    piece = bytearray()
+    for line in lines:
+        content = f"{line}\n".encode(errors="replace")
+        if piece and len(piece) + len(content) > PIPE_BUF:
+            yield bytes(piece)
+            piece.clear()
+        piece += content
+    if piece:
+        yield bytes(piece)
+
+
 def write(descriptor: int, content: bytes) -> None:
     """Write all of the content. Raises OSError."""
     while content:
         content = content[os.write(descriptor, content) :]
 
 
-def build_formatter(style: Literal["text", "json"]) -> logging.Formatter:
-    return JsonFormatter() if style == "json" else TextFormatter()
+def build_formatter(style: Literal["text", "json"], *, shows_pid: bool = False) -> logging.Formatter:
+    return JsonFormatter(shows_pid=shows_pid) if style == "json" else TextFormatter(shows_pid=shows_pid)
 
 
-def configure_log(descriptor: int, level: str, style: Literal["text", "json"] = "text") -> BackgroundHandler:
+def configure_log(
+    descriptor: int, level: str, style: Literal["text", "json"] = "text", *, shows_pid: bool = False
+) -> BackgroundHandler:
     """Send the server's and uvicorn's log to a file descriptor. vLLM's stays with its output.
 
+    `shows_pid`: lines have the process's id, where several processes write to one descriptor.
     Until the process ends, when `logging` closes the handler: uvicorn logs after its server has ended, too.
     """
     handler = BackgroundHandler(descriptor)
-    handler.setFormatter(build_formatter(style))
+    handler.setFormatter(build_formatter(style, shows_pid=shows_pid))
     handler.addFilter(is_failure)
     for logger in map(logging.getLogger, NAMES):
         logger.addHandler(handler)

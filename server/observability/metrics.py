@@ -1,5 +1,6 @@
 """Prometheus metrics. Labels have a closed set of values, so that no client can create series."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from importlib.metadata import distributions
 from typing import Any, get_args
@@ -9,6 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from cogitate.server.errors import REASONS
 from cogitate.server.observability.families import Families, OwnRegistry
 from cogitate.server.observability.server_state import StateCollector
+from cogitate.server.observability.shared_metrics import SharedMetrics
 from cogitate.server.observability.token_counts import TokenCounts, count_decision, count_search
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies import STRATEGIES
@@ -49,12 +51,15 @@ class Metrics:
     Series exist from the start, with the value 0: the first event of a kind is an increase and not a new series.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, shared: SharedMetrics | None = None) -> None:
+        """`shared`: with those of other processes; None: there are none."""
+        self.shared = shared
         self.registry = registry or OwnRegistry()
         self.families = Families(self.registry)
         self.state = StateCollector()
         """Its `read` is set by whoever has the state."""
-        self.registry.register(self.state)
+        if shared is None:
+            self.registry.register(self.state)
         self._create_series()
 
     def _create_series(self) -> None:
@@ -178,6 +183,18 @@ class Metrics:
                 families.generated_tokens.labels(name, fate).inc(count)
         families.tenant_tokens.labels(tenant, "prompt").inc(sum(read))
         families.tenant_tokens.labels(tenant, "generated").inc(sum(decoded))
+
+    async def render(self) -> bytes:
+        """Return the metrics of this server: of all of its processes, where there are several."""
+        if self.shared is None:
+            return self.exposition()
+        self.publish_state()
+        return await asyncio.to_thread(self.shared.exposition)
+
+    def publish_state(self) -> None:
+        """Show the other processes this one's state."""
+        if self.shared:
+            self.shared.publish(self.state.read())
 
     def exposition(self) -> bytes:
         """Return these metrics and those that the engine reports in this process, in Prometheus's text format."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,6 +22,72 @@ class ServerState:
     upstreams: Sequence[UpstreamState] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StateGauge:
+    """A gauge of the state."""
+
+    name: str
+    text: str
+    mode: Literal["livesum", "livemax"]
+    """How the values of several processes become one."""
+    read: Callable[[ServerState], float]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFamily:
+    """A family with a series for each upstream. `mode`: as a gauge has; None: it is a counter."""
+
+    name: str
+    text: str
+    mode: Literal["livesum", "livemax"] | None
+    read: Callable[[Sequence[UpstreamState]], float]
+    """Reads it from the upstreams of one name: an operator may list one twice."""
+
+
+GAUGES = (
+    StateGauge("requests_in_flight", "Requests being answered", "livesum", lambda state: state.in_flight),
+    StateGauge(
+        "engine_running",
+        "Sequences in the engine that do not wait: prefill and decode",
+        "livesum",
+        lambda state: state.running,
+    ),
+    StateGauge(
+        "engine_waiting",
+        "Sequences waiting for a slot, or in the engine's queue",
+        "livesum",
+        lambda state: state.waiting,
+    ),
+    StateGauge(
+        "engine_stalled", "1 while a busy engine generates no tokens", "livemax", lambda state: state.is_stalled
+    ),
+    StateGauge("ready", "1 while requests are accepted", "livemax", lambda state: state.is_ready),
+)
+UPSTREAM_FAMILIES = (
+    UpstreamFamily(
+        "upstream_in_flight",
+        "Calls of an upstream in flight",
+        "livesum",
+        lambda same: sum(each.in_flight for each in same),
+    ),
+    UpstreamFamily(
+        "upstream_ejected",
+        "1 while an upstream gets no calls",
+        "livemax",
+        lambda same: any(each.is_ejected for each in same),
+    ),
+    UpstreamFamily(
+        "upstream_ejections", "Times an upstream was ejected", None, lambda same: sum(each.ejections for each in same)
+    ),
+    UpstreamFamily(
+        "upstream_retries",
+        "Failed calls of an upstream that were sent to another one",
+        None,
+        lambda same: sum(each.retries for each in same),
+    ),
+)
+
+
 @dataclass(eq=False)
 class StateCollector(Collector):
     """`read`: returns the state."""
@@ -29,29 +96,17 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         state = self.read()
-        for name, text, value in (
-            ("requests_in_flight", "Requests being answered", state.in_flight),
-            ("engine_running", "Sequences in the engine that do not wait: prefill and decode", state.running),
-            ("engine_waiting", "Sequences waiting for a slot, or in the engine's queue", state.waiting),
-            ("engine_stalled", "1 while a busy engine generates no tokens", state.is_stalled),
-            ("ready", "1 while requests are accepted", state.is_ready),
-        ):
-            yield GaugeMetricFamily(f"cogitate_{name}", text, value)
-        yield from collect_upstreams(state.upstreams)
+        for gauge in GAUGES:
+            yield GaugeMetricFamily(f"cogitate_{gauge.name}", gauge.text, gauge.read(state))
+        groups = group_by_name(state.upstreams)
+        for family in UPSTREAM_FAMILIES:
+            kind = GaugeMetricFamily if family.mode else CounterMetricFamily
+            metric = kind(f"cogitate_{family.name}", family.text, labels=["upstream"])
+            for name, same in groups.items():
+                metric.add_metric([name], family.read(same))
+            yield metric
 
 
-def collect_upstreams(upstreams: Sequence[UpstreamState]) -> Iterable[Metric]:
-    labels = ["upstream"]
-    in_flight = GaugeMetricFamily("cogitate_upstream_in_flight", "Calls of an upstream in flight", labels=labels)
-    ejected = GaugeMetricFamily("cogitate_upstream_ejected", "1 while an upstream gets no calls", labels=labels)
-    ejections = CounterMetricFamily("cogitate_upstream_ejections", "Times an upstream was ejected", labels=labels)
-    retries = CounterMetricFamily(
-        "cogitate_upstream_retries", "Failed calls of an upstream that were sent to another one", labels=labels
-    )
-    for name in dict.fromkeys(each.name for each in upstreams):
-        same = [each for each in upstreams if each.name == name]  # an operator may list one twice
-        in_flight.add_metric([name], sum(each.in_flight for each in same))
-        ejected.add_metric([name], any(each.is_ejected for each in same))
-        ejections.add_metric([name], sum(each.ejections for each in same))
-        retries.add_metric([name], sum(each.retries for each in same))
-    return in_flight, ejected, ejections, retries
+def group_by_name(upstreams: Sequence[UpstreamState]) -> dict[str, list[UpstreamState]]:
+    names = dict.fromkeys(each.name for each in upstreams)
+    return {name: [each for each in upstreams if each.name == name] for name in names}

@@ -1,7 +1,7 @@
 """Builds the parts of the server that the routes use, from settings, engine and cache."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from cogitate.server.auth.cache_salt import CacheSalts, NoSalts
@@ -30,7 +30,7 @@ from cogitate.server.serving.run_strategy import StrategyRunner
 from cogitate.server.serving.sample_store import build_sample_store
 from cogitate.server.serving.shared_responses import SharedResponses
 from cogitate.server.serving.single_flight import SingleFlight
-from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.server.serving.trace_registry import WATCH, TraceRegistry
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.ports import Prover, Verifier
 
@@ -102,7 +102,8 @@ class Service:
         background = self.jobs.run_in_background
         flights = SingleFlight(cache, background, metrics.count_cache)
         store = TraceStore(cache if cache.shared else None, settings.cache_bytes, settings.cache_secret)
-        self.traces = TraceRegistry(metrics, store, background)
+        self.traces = TraceRegistry(metrics, store, background, self.peers.call)
+        self.peers.handlers[WATCH] = self.traces.show
         self.idempotency = Idempotency(flights, self.jobs, self.traces)
         shared = SharedResponses(cache, settings.cache_secret) if cache.shared else None
         self.responses = BackgroundResponses(self.peers, shared, settings.cache_bytes)
@@ -122,10 +123,13 @@ class Service:
         if self.settings.api_keys_file is None:
             self.metrics.create_tenant_series([DEFAULT_TENANT])
 
-    async def open(self, before_ready: Callable[[], None] = lambda: None) -> None:
+    async def open(
+        self, before_ready: Callable[[], None] = lambda: None, join: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Test the sandbox and load the engine. Raises CannotStart, or an error of the engine's.
 
-        `before_ready` is called once the engine is loaded, before any request is accepted.
+        `before_ready` is called once the engine is loaded, before any request is accepted; then `join` waits for other
+        processes.
         """
         self.runner.programs = await open_sandbox(self.settings)
         await self.backend.open()
@@ -136,6 +140,8 @@ class Service:
         card = self.backend.card
         self.metrics.create_model_series([*card.names, *card.others])
         before_ready()
+        if join:
+            await join()
         self.ready = True
 
     def find_card(self, model: str) -> ModelCard:

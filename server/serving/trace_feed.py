@@ -1,7 +1,7 @@
 """The events of one search for whoever watches it: those so far, then each as it happens.
 
-A search of this process is followed by its event log. One of another process is looked at again until its trace is
-stored, and then replayed.
+A search of this process is followed by its event log. Of one of another process, that process stores the events so far
+each time that it is asked, and in the end all of them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import NotFound
 from cogitate.server.observability.event_json import to_trace_event
 from cogitate.server.observability.trace_origin import Origin
-from cogitate.server.observability.trace_store import StoredTrace
+from cogitate.server.observability.trace_store import Name, StoredTrace
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.trace import TraceEvent
 from cogitate.server.serving.trace_registry import TraceRegistry
@@ -55,11 +55,12 @@ class TraceFeed:
             if running:
                 events = self._follow_running(*running, start, keep_alive_seconds)
             elif stored and stored.is_running:
-                events = self._wait()
+                events = self._look(name, stored, start)
             else:
                 events = self._replay(stored, origin, start)
             try:
                 async for numbered in events:
+                    start = start if numbered is None else numbered[0] + 1
                     yield numbered
             finally:
                 await events.aclose()
@@ -71,8 +72,11 @@ class TraceFeed:
         """Return whether a search that has ended decoded nothing, since another one has answered its request."""
         return not trace.count and self.traces.find_number(plan) != plan.number
 
-    async def _wait(self) -> AsyncGenerator[Numbered | None]:
-        """Yield nothing new from a search of another process, whose trace has no events until it ends."""
+    async def _look(self, name: Name, stored: StoredTrace, start: int) -> AsyncGenerator[Numbered | None]:
+        """Yield what another process has stored of its search, and wait until it may have stored more."""
+        for numbered in list(enumerate(stored.list_events(text=self.text)))[start:]:
+            yield numbered
+        await self.traces.watch(name)
         await asyncio.sleep(POLL_SECONDS)
         yield None
 

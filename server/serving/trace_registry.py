@@ -1,6 +1,7 @@
 """The traces of running searches, and where each request's trace is found."""
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from cogitate.server.auth.caller import Caller
@@ -17,6 +18,8 @@ from cogitate.strategies.core.trace import Trace, Usage, usage
 MAX_LINKS = 3
 """Origins that are followed: a request joined a job, whose answer came from another process or from the cache."""
 
+WATCH = "watch"
+"""The message that asks for the events so far of a search."""
 ANSWER_ID_PREFIXES = ("chatcmpl-", "cmpl-")
 
 
@@ -27,8 +30,12 @@ class TraceRegistry:
     metrics: Metrics
     store: TraceStore
     run_in_background: Callable[[Coroutine[object, object, None]], None]
+    call_peers: Callable[[str, Name], Awaitable[bool]] | None = None
+    """Sends a message about a search to the other processes; None: there are none."""
     running: dict[Name, tuple[Plan, Trace]] = field(default_factory=dict)
     """The searches of this process, by tenant and number."""
+    watched: dict[Name, asyncio.Event] = field(default_factory=dict)
+    """Of these, set while another process wants to see one's events."""
     recent: RecentSearches = field(init=False)
     """The searches of all processes."""
 
@@ -60,6 +67,18 @@ class TraceRegistry:
         """Return the number of the answer that this request found or was given."""
         origin = self.store.find_origin((plan.caller.tenant, plan.number))
         return origin.number if origin else plan.number
+
+    async def watch(self, name: Name) -> None:
+        """Ask the process that runs a search to store its events so far. Call it again for later ones."""
+        if self.call_peers:
+            await self.call_peers(WATCH, name)
+
+    def show(self, tenant: str, number: str) -> bool:
+        """Store the events so far of a search that another process watches. Returns whether it runs here."""
+        watched = self.watched.get((tenant, number))
+        if watched:
+            watched.set()
+        return watched is not None
 
     async def fetch(self, caller: Caller, *, text: bool = True) -> bytes | None:
         """Return the trace, as JSON, of the tenant's request or answer whose id is `caller.request_id`."""
@@ -123,13 +142,22 @@ class TraceRegistry:
         """
         await self.store.share_trace(name, build_stored_trace(plan, Trace(), "running"))
         await self._share_summary(name, dump_summary(plan, Trace(), Usage(), "running"))
-        await job.wait()
+        await self._share_events(name, job)
         trace = await self.store.fetch_trace(name)
         if trace is not None and not await self.store.share_trace(name, trace):
             status = job.failure.code or "failed" if job.failure else "completed"
             await self.store.share_trace(name, build_stored_trace(plan, Trace(), status))
         if summary := await self.store.fetch_summary(name):
             await self._share_summary(name, summary)
+
+    async def _share_events(self, name: Name, job: Job[Body]) -> None:
+        """Store the events so far each time that another process watches, until the search ends."""
+        watched = self.watched[name] = asyncio.Event()
+        job.add_end_callback(watched.set)
+        while await watched.wait() and name in self.running:
+            watched.clear()
+            await self.store.share_trace(name, build_stored_trace(*self.running[name], "running"))
+        del self.watched[name]
 
     async def _share_summary(self, name: Name, summary: bytes) -> None:
         await self.store.share("summary", name, summary)

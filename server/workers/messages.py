@@ -1,0 +1,53 @@
+"""What a parent process and its workers tell each other, over a pipe for each worker."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A worker's line for the terminal. All workers report the same ones."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A worker could accept requests, and waits for `Go`. `name`: the model's."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A worker accepts requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A worker cannot start, or its engine has failed; it ends."""
+
+    reason: str
+    exit_status: int
+
+
+Report = Progress | Loaded | Serving | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Accept requests: every worker is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Drain and end, as on this signal. A second one changes nothing."""
+
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """End now."""
+
+
+Order = Go | Stop | Abort
