@@ -87,11 +87,12 @@ class FaultyEngine(ScriptedEngine):
         self.salts[salt] += 1
 
     def next_reply(self, call: int, prompt: Prompt, sampling: Sampling) -> Reply:
-        prefix = self.salt, prompt.messages[-1].text
+        text = prompt.messages[-1].text if prompt.messages else prompt.question
+        prefix = self.salt, text
         self.prefix_hit = prefix in self.prefixes
         if self.knobs.prefix_cache:
             self.prefixes.add(prefix)
         if self.knobs.echo:
-            return prompt.messages[-1].text
+            return text
         self.replies_made += 1
         return self.knobs.texts[self.replies_made % len(self.knobs.texts)] * self.knobs.repeat
