@@ -44,6 +44,7 @@ def test_values_of_a_gateway_are_its_settings(tmp_path: Path) -> None:
     assert settings.upstream == ("http://a/v1", "http://b:8000/v1")
     assert settings.presets["careful"].model_dump()["n"] == 32
     assert settings.served_model_name == ("qwen",)
+    assert settings.workers == 2
     assert settings.cache_url == "redis://:value@redis:6379/0"
     assert settings.cache_secret == b"s" * 32
     assert settings.api_keys_file == tmp_path / "keys"

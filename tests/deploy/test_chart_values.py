@@ -52,6 +52,8 @@ def test_schema_refuses_a_wrong_value_and_names_it(path: str) -> None:
         ("gateway", {"upstreams": []}, "upstreams: shape gateway needs"),
         ("gateway", {"engineArgs": {"seed": 1}}, "they need shape engine"),
         ("gateway", {"multiNode.size": 2}, "multiNode needs shape engine"),
+        ("gateway", {"redis.url": ""}, "workers: several processes need"),
+        ("engine-gpu", {"workers": 2}, "workers: several processes need"),
         ("engine-multinode", {"model": ""}, "must be named"),
         ("engine-gpu", {"autoscaling.minReplicas": 9}, "is above autoscaling.maxReplicas"),
     ],

@@ -31,6 +31,9 @@
 {{- if .presets }}
 - {{ printf "--presets=%s" (toJson .presets) | quote }}
 {{- end }}
+{{- if gt (int .workers) 1 }}
+- --workers={{ int .workers }}
+{{- end }}
 - --host=0.0.0.0
 - --port={{ .port }}
 - --metrics-port={{ .metrics.port }}

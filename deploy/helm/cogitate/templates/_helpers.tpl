@@ -59,6 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and (eq .shape "gateway") (gt (int .multiNode.size) 1) }}
 {{- fail "multiNode needs shape engine" }}
 {{- end }}
+{{- if and (gt (int .workers) 1) (or (eq .shape "engine") (not .redis.url)) }}
+{{- fail "workers: several processes need shape gateway and redis.url" }}
+{{- end }}
 {{- if and (gt (int .multiNode.size) 1) (not .model) }}
 {{- fail "model: a model over several machines must be named" }}
 {{- end }}
