@@ -69,7 +69,7 @@ def check_faults(bar, names: list[str], size: Size) -> tuple[Span, list[Span]]:
     what = f"... p99, beside {p99:.0f} ms when all is well and nothing is kept yet (p50 {well.search:.0f} ms)"
     bar(what, f"{worst:.0f} ms at worst", "500 ms more", worst <= p99 + 500)
     log = max(span.log for span in spans)
-    bar("... log a request", f"{log:.0f} B at most", "1 kB", log <= 1000)
+    bar("... log a request, beside its line", f"{log:.0f} B at most", "1 kB", log <= 1000)
     figure = f"{changes[0]} and {changes[1]} lines for {unavailable} gets and puts not served"
     most = 2 * sum(len(span.acts) for span in spans)
     bar("... changes of state told", figure, f"one a change of reads or of writes: {most}", max(changes) <= most)
