@@ -104,7 +104,7 @@ class LoadBalancer:
 
     def assign(self, chain: PrefixChain) -> Affinity:
         """Assign a replica to the calls with this prompt. Raises UpstreamDown where none is available."""
-        return Affinity(chain, self._select(chain))
+        return Affinity(chain, self._select(chain, self._available()))
 
     async def open(self, request: UpstreamRequest, affinity: Affinity) -> UpstreamResponse:
         """Send a request; returns its response with status 200, to be read and closed.
@@ -160,16 +160,16 @@ class LoadBalancer:
 
     def _select_for(self, affinity: Affinity) -> Replica:
         """The replica for one more call: another one, for this call alone, where the request's own one is full."""
-        if affinity.replica not in self._available():
-            affinity.replica = self._select(affinity.chain)
-            return affinity.replica
-        return self._select(affinity.chain, affinity.replica)
-
-    def _select(self, chain: PrefixChain, current: Replica | None = None) -> Replica:
         available = self._available()
+        replica = self._select(affinity.chain, available, affinity.replica)
+        if affinity.replica not in available:
+            affinity.replica = replica
+        return replica
+
+    def _select(self, chain: PrefixChain, available: Sequence[Replica], current: Replica | None = None) -> Replica:
         if not available:
             raise UpstreamDown
-        replica = self.select(chain, available, current)
+        replica = self.select(chain, available, current if current in available else None)
         if replica is not current:
             replica.prefixes.add(chain)
         return replica

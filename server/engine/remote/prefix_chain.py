@@ -31,6 +31,9 @@ class PrefixChain:
     """Bytes of each prefix."""
     opening: bytes
     """Digest of how the conversation begins, which stays the same in its later turns."""
+    anchor: bytes
+    """Digest of the shortest prefix with half of the opening: a long system prompt or document, a short one with the
+    question after it. It stays the same in later turns, too."""
 
     @property
     def size(self) -> int:
@@ -50,22 +53,23 @@ def build_prefix_chain(request: AnyRequest | ResponsesRequest, salt: str = "") -
 
 def chain_parts(parts: list[bytes], salt: str = "") -> PrefixChain:
     """Build the chain of a prompt that consists of these parts, at least one."""
-    digest = hashlib.blake2b(salt.encode(), digest_size=16)
+    hasher = hashlib.blake2b(salt.encode(), digest_size=16)
     digests: list[bytes] = []
     sizes: list[int] = []
-    size, opening = 0, b""
+    size, opening, opening_size = 0, b"", 0
     for number, part in enumerate(parts):
         for block in split_blocks(part):
-            digest.update(block)
+            hasher.update(block)
             size += len(block)
             if len(digests) < MAX_PREFIXES:
-                digests.append(digest.digest())
+                digests.append(hasher.digest())
                 sizes.append(size)
         if number < OPENING_MESSAGES:
-            opening = digest.digest()
+            opening, opening_size = hasher.digest(), size
         elif len(digests) == MAX_PREFIXES:
             break
-    return PrefixChain(tuple(digests), tuple(sizes), opening)
+    anchor = next((digest for digest, each in zip(digests, sizes, strict=True) if 2 * each >= opening_size), opening)
+    return PrefixChain(tuple(digests), tuple(sizes), opening, anchor)
 
 
 def split_blocks(part: bytes) -> Iterator[bytes]:

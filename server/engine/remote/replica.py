@@ -1,6 +1,7 @@
 """One upstream in use: its connection pool, its key, its calls in flight, its health, and what it refuses."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -52,9 +53,12 @@ class Replica:
     """The origin and the encoded request head of each endpoint: the same for every call."""
     name: str = field(init=False)
     """Its URL, with its own address in place of a DNS name."""
+    hash: int = field(init=False)
+    """Of its name, the same in every process."""
 
     def __post_init__(self) -> None:
         self.name = self.config.name
+        self.hash = int.from_bytes(hashlib.blake2b(self.name.encode(), digest_size=8).digest())
         self.transport.address = self.config.address
 
     def is_accepting(self, now: float) -> bool:

@@ -1,6 +1,7 @@
 """Runs a workload over the load balancer and simulated replicas, in virtual time."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -18,24 +19,30 @@ WARM_UP = 0.25
 
 @dataclass(slots=True)
 class Simulation:
-    """One run. The balancer's replicas get simulated transports."""
+    """One run. The replicas of all balancers, which share nothing else, are the same simulated ones."""
 
-    balancer: LoadBalancer
+    balancers: Sequence[LoadBalancer]
+    random: Random
+    """Writes the requests, and decides when they come."""
+    gateways: Random
+    """Decides to which balancer a request comes. Another one, so that requests are the same for all policies."""
     works: dict[bytes, Work] = field(default_factory=dict)
     requests: list[tuple[Work, ...]] = field(default_factory=list)
     """The calls of each request that has ended, in the order of their ends."""
 
     def __post_init__(self) -> None:
-        for replica in self.balancer.replicas:
-            replica.transport = SimulatedTransport(works=self.works)
+        for same in zip(*(balancer.replicas for balancer in self.balancers), strict=True):
+            transport = SimulatedTransport(works=self.works)
+            for replica in same:
+                replica.transport = transport
 
-    async def run(self, workload: Workload, random: Random) -> None:
-        """Run all chats to their ends."""
-        loop, count = asyncio.get_running_loop(), len(self.balancer.replicas)
-        chats = workload.write(random, count)
+    async def run(self, workload: Workload, number: int) -> None:
+        """Run so many chats to their ends."""
+        loop, count = asyncio.get_running_loop(), len(self.balancers[0].replicas)
+        chats = workload.write(self.random, count)
         async with asyncio.TaskGroup() as group:
-            for _ in range(workload.chats * count):
-                await asyncio.sleep(next_pause(random, loop.time(), workload.rate * count))
+            for _ in range(number):
+                await asyncio.sleep(next_pause(self.random, loop.time(), workload.rate * count))
                 group.create_task(self._chat(next(chats)))
 
     async def _chat(self, chat: Chat) -> None:
@@ -43,17 +50,18 @@ class Simulation:
         for turn in chat:
             await asyncio.sleep(turn.pause)
             prompt += turn.added
-            affinity = self.balancer.assign(chain_parts([part.text for part in prompt]))
+            balancer = self.gateways.choice(self.balancers)
+            affinity = balancer.assign(chain_parts([part.text for part in prompt]))
             async with asyncio.TaskGroup() as group:
-                calls = [group.create_task(self._call(affinity, prompt, answer)) for answer in turn.answers]
+                calls = [group.create_task(self._call(balancer, affinity, prompt, answer)) for answer in turn.answers]
             self.requests.append(tuple(call.result() for call in calls))
             prompt += turn.answers[:1]
 
-    async def _call(self, affinity: Affinity, prompt: tuple[Part, ...], answer: Part) -> Work:
+    async def _call(self, balancer: LoadBalancer, affinity: Affinity, prompt: tuple[Part, ...], answer: Part) -> Work:
         key, work = b"%d" % len(self.works), Work(prompt, answer, asyncio.get_running_loop().time())
         self.works[key] = work
-        request = UpstreamRequest("chat/completions", key, self.balancer.deadline())
-        await self.balancer.fetch(request, affinity, UpstreamResponse.read_body)
+        request = UpstreamRequest("chat/completions", key, balancer.deadline())
+        await balancer.fetch(request, affinity, UpstreamResponse.read_body)
         return work
 
 
@@ -69,13 +77,15 @@ class Figures:
     """Seconds until the first token of a call."""
 
 
-def simulate(policy: type[LoadBalancer], workload: Workload, upstreams: int, seed: int) -> Figures:
-    """Run a workload once."""
+def simulate(
+    policy: type[LoadBalancer], workload: Workload, upstreams: int, seed: int, *, gateways: int = 1, chats: int = 0
+) -> Figures:
+    """Run a workload once. `chats`: how many; 0: as many as the workload has."""
 
     async def run() -> list[tuple[Work, ...]]:
         configs = [UpstreamConfig(f"http://10.0.{at // 250}.{at % 250 + 1}:8000/v1") for at in range(upstreams)]
-        simulation = Simulation(policy(configs, Timeouts()))
-        await simulation.run(workload, Random(seed))
+        simulation = Simulation([policy(configs, Timeouts()) for _ in range(gateways)], Random(seed), Random(seed))
+        await simulation.run(workload, chats or workload.count_chats(upstreams))
         return simulation.requests
 
     requests = virtual_time.run(run())

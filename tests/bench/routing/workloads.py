@@ -10,6 +10,7 @@ from tests.bench.routing.simulated_replica import Part
 BYTES_PER_TOKEN = 4
 BURST_SECONDS, BURST_FACTOR = 5.0, 3.0
 """Every tenth such interval, requests arrive so many times as fast."""
+FEW_UPSTREAMS = 8
 POPULARITY = 0.9
 """Exponent of Zipf's law for documents and applications."""
 
@@ -83,7 +84,11 @@ class Workload:
     write: Callable[[Random, int], Iterator[Chat]]
     rate: float
     chats: int
-    """For each upstream."""
+    """For each upstream, where they are few."""
+
+    def count_chats(self, upstreams: int) -> int:
+        """Return how many chats to run: for many upstreams half as many for each, which takes long enough."""
+        return self.chats * upstreams // (2 if upstreams > FEW_UPSTREAMS else 1)
 
 
 WORKLOADS: Mapping[str, Workload] = {

@@ -14,7 +14,7 @@ from cogitate.server.engine.remote.prefix_chain import (
 )
 from cogitate.server.engine.remote.prefix_memory import PrefixMemory
 from cogitate.server.engine.remote.replica import Replica
-from cogitate.server.engine.remote.replica_selection import MAX_EXTRA_SEQUENCES, MAX_RATIO
+from cogitate.server.engine.remote.replica_selection import HEAD_START, MAX_EXTRA_SEQUENCES, MAX_RATIO
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.upstream import Script
@@ -81,7 +81,7 @@ async def test_load_outweighs_a_short_prefix_but_not_a_long_one():
 
 async def test_processes_that_share_nothing_select_the_same_replica_for_later_turns():
     turns = [chain_parts([b"Be brief.", b"Question %d?" % at, text(3000, "a"), b"And?"]) for at in range(20)]
-    openings = [PrefixChain(turn.digests[:2], turn.sizes[:2], turn.opening) for turn in turns]
+    openings = [PrefixChain(turn.digests[:2], turn.sizes[:2], turn.opening, turn.anchor) for turn in turns]
     one, other = build_balancer(), build_balancer()
     urls = [
         [each.assign(chain).replica.config.url for chain in chains]
@@ -90,11 +90,24 @@ async def test_processes_that_share_nothing_select_the_same_replica_for_later_tu
     assert urls[0] == urls[1] and len(set(urls[0])) == 4
 
 
-async def test_cold_prompt_goes_to_the_less_loaded_of_two_replicas():
-    balancer = build_balancer(2)
-    for replica, load in zip(balancer.replicas, (0, 3), strict=True):
-        replica.sequences = load
-    assert {balancer.assign(chain_parts([b"Question %d?" % at])).replica for at in range(20)} == {balancer.replicas[0]}
+async def test_later_turn_at_a_process_that_saw_only_its_system_prompt_goes_where_the_first_turn_went():
+    one, other, same = build_balancer(), build_balancer(), 0
+    for balancer in (one, other):
+        for replica in balancer.replicas:
+            replica.prefixes.add(chain_parts([SYSTEM]))
+    for at in range(20):
+        turn = [SYSTEM, b"Question %d?" % at]
+        first, later = one.assign(chain_parts(turn)), other.assign(chain_parts([*turn, b"Answer.", b"And?"]))
+        same += first.replica.name == later.replica.name
+    assert same == 20
+
+
+async def test_cold_prompt_goes_to_the_first_by_rank_unless_that_has_clearly_more_to_do():
+    prompts = [chain_parts([b"Question %d?" % at]) for at in range(20)]
+    for load, used in ((HEAD_START, 2), (HEAD_START + 1, 1)):
+        balancer = build_balancer(2)
+        balancer.replicas[1].sequences = load
+        assert len({balancer.assign(prompt).replica for prompt in prompts}) == used
 
 
 async def test_samples_of_a_request_stay_together_until_their_replica_is_full():
