@@ -38,6 +38,7 @@ class SharedMetrics:
         create = partial(Gauge, registry=CollectorRegistry())
         self._gauges = [create(f"cogitate_{each.name}", each.text, multiprocess_mode=each.mode) for each in GAUGES]
         self._upstreams = _create_upstream_families()
+        self._upstream_names = set[str]()
         self._counted: dict[tuple[str, str], float] = {}
         """What was added to the counters of upstreams, by family and upstream."""
 
@@ -45,14 +46,22 @@ class SharedMetrics:
         """Write the gauges of this worker."""
         for gauge, written in zip(GAUGES, self._gauges, strict=True):
             written.set(gauge.read(state))
-        for name, same in group_by_name(state.upstreams).items():
+        groups = group_by_name(state.upstreams)
+        for name in self._upstream_names - groups.keys():
+            groups[name] = []  # its address is gone
+        self._upstream_names = set(groups)
+        for name, same in groups.items():
             for family, series in zip(UPSTREAM_FAMILIES, self._upstreams, strict=True):
                 value = family.read(same)
                 if isinstance(series, Gauge):
                     series.labels(name).set(value)
                 else:
-                    series.labels(name).inc(value - self._counted.get((family.name, name), 0))
-                    self._counted[family.name, name] = value
+                    self._count_up_to(value, series, family.name, name)
+
+    def _count_up_to(self, value: float, series: Counter, family: str, name: str) -> None:
+        counted = self._counted.get((family, name), 0)
+        series.labels(name).inc(value - counted if value >= counted else value)  # it may begin again
+        self._counted[family, name] = value
 
     def exposition(self) -> bytes:
         """Return the metrics of all workers in Prometheus's text format. Takes tens of milliseconds."""

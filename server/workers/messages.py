@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+HEARTBEAT_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -23,6 +25,11 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """A worker's event loop runs. Sent every HEARTBEAT_SECONDS."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A worker cannot start, or its engine has failed; it ends."""
 
@@ -30,7 +37,7 @@ class Failed:
     exit_status: int
 
 
-Report = Progress | Loaded | Serving | Failed
+Report = Progress | Loaded | Serving | Alive | Failed
 
 
 @dataclass(frozen=True, slots=True)

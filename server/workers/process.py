@@ -19,6 +19,8 @@ STEADY_SECONDS = 60.0
 MAX_DELAY_SECONDS = 30.0
 MAX_FAILED_STARTS = 5
 """Starts in a row that may fail."""
+MAX_SILENCE_SECONDS = 60.0
+"""Time without a heartbeat, after which a worker is taken for one that hangs."""
 FORK = get_context("fork")
 """The parent has no threads. Workers share the memory of what it has imported, and start in milliseconds."""
 
@@ -43,6 +45,7 @@ class WorkerProcess:
     restart_at: float | None = None
     """Time, by `time.monotonic`, at which another takes its place."""
     started: float = 0.0
+    last_heard: float = 0.0
     early_ends: int = 0
     """Workers in a row that have ended within STEADY_SECONDS."""
     failed_starts: int = 0
@@ -54,7 +57,7 @@ class WorkerProcess:
         self.connection, theirs = FORK.Pipe()
         to_close = [*inherited, self.connection]
         self.process = FORK.Process(target=run_forked, args=(target, theirs, to_close), name=f"worker {self.number}")
-        self.started = time.monotonic()
+        self.started = self.last_heard = time.monotonic()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # a handler of the parent's must not run in the worker
         try:
             self.process.start()
@@ -76,6 +79,7 @@ class WorkerProcess:
             while self.connection and self.connection.poll():
                 reports.append(self.connection.recv())
         for report in reports:
+            self.last_heard = time.monotonic()
             match report:
                 case Loaded():
                     self.name = report.name
@@ -87,6 +91,17 @@ class WorkerProcess:
 
     def has_ended(self) -> bool:
         return self.process is not None and not self.process.is_alive()
+
+    def kill(self) -> None:
+        """Kill the process, if it still runs."""
+        if self.process:
+            self.process.kill()
+
+    def kill_if_silent(self, since: float) -> None:
+        """Kill a process that hangs: the kernel goes on giving it connections. `since`: from when on silence counts."""
+        if self.process and time.monotonic() - max(since, self.last_heard) > MAX_SILENCE_SECONDS:
+            self.failure = Failed(f"worker {self.number} hung for {MAX_SILENCE_SECONDS:g} s, and was killed", 1)
+            self.kill()
 
     def collect(self) -> int:
         """Release a process that has ended; returns its exit status, which is negative for a signal."""

@@ -31,18 +31,17 @@ from cogitate.server.launcher import (
 )
 from cogitate.server.observability.shared_metrics import forget_worker
 from cogitate.server.settings import Settings
-from cogitate.server.workers.messages import Abort, Failed, Go, Loaded, Progress, Report, Stop
+from cogitate.server.workers.messages import HEARTBEAT_SECONDS, Abort, Failed, Go, Loaded, Progress, Report, Stop
 from cogitate.server.workers.process import STOP_SIGNALS, WorkerProcess
 from cogitate.server.workers.worker import Assignment, run_worker
 
 CLOSE_SECONDS = 20.0
 """Time that a worker has after its drain, or after an abort, before it is killed. Its own limits add up to 12 s."""
-LONGEST_WAIT_SECONDS = 3600.0
 
 
 def supervise(settings: Settings, factory: BackendFactory = build_backend) -> None:
     """Run the workers until they are stopped. Raises CannotServe."""
-    folder = Path(mkdtemp(prefix="cogitate-metrics-"))
+    folder = create_folder()
     try:
         with ExitStack() as stack:
             reserved = [stack.enter_context(reserve_port(settings.host, settings.port))]
@@ -55,6 +54,14 @@ def supervise(settings: Settings, factory: BackendFactory = build_backend) -> No
             Supervisor(settings, factory, folder, reserved, signals).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def create_folder() -> Path:
+    """Create the folder of the workers' metrics. Raises CannotServe."""
+    try:
+        return Path(mkdtemp(prefix="cogitate-metrics-"))
+    except OSError as error:
+        raise CannotServe(f"--workers needs a writable folder for temporary files; set TMPDIR ({error})") from None
 
 
 @contextmanager
@@ -106,6 +113,8 @@ class Supervisor:
         """Whether all workers have served."""
         self._is_stopping = False
         self._kill_at: float | None = None
+        self._last_turn = self._last_pause = time.monotonic()
+        """When this process last looked at its workers, and when it was last suspended, perhaps together with them."""
         self._failure: CannotServe | None = None
 
     def run(self) -> None:
@@ -148,8 +157,8 @@ class Supervisor:
         times = [worker.restart_at for worker in self._workers] + [self._kill_at]
         times += [] if self._is_ready else [self._next_progress]
         now = time.monotonic()
-        left = min((each - now for each in times if each is not None), default=LONGEST_WAIT_SECONDS)
-        wait(objects, max(0.0, left))
+        left = min((each - now for each in times if each is not None), default=HEARTBEAT_SECONDS)
+        wait(objects, min(HEARTBEAT_SECONDS, max(0.0, left)))
 
     def _take_signals(self) -> None:
         try:
@@ -218,6 +227,9 @@ class Supervisor:
     def _keep_time(self) -> None:
         """Do what is due: progress lines, replacements, and the end of those that do not end by themselves."""
         now = time.monotonic()
+        if now - self._last_turn > 2 * HEARTBEAT_SECONDS:
+            self._last_pause = now
+        self._last_turn = now
         if not self._is_ready and not self._is_stopping and now >= self._next_progress:
             self._report("still loading")
         if now >= self._next_progress:
@@ -225,8 +237,10 @@ class Supervisor:
         for worker in self._workers:
             if worker.restart_at is not None and now >= worker.restart_at:
                 self._start(worker)
-            if self._kill_at is not None and now >= self._kill_at and worker.process:
-                worker.process.kill()
+            if self._kill_at is None:
+                worker.kill_if_silent(since=self._last_pause)
+            elif now >= self._kill_at:
+                worker.kill()
 
 
 def _run(assignment: Assignment, factory: BackendFactory, connection: Connection) -> None:

@@ -25,7 +25,19 @@ from cogitate.server.observability.metrics import Metrics
 from cogitate.server.observability.shared_metrics import PUBLISH_SECONDS, SharedMetrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
-from cogitate.server.workers.messages import Abort, Failed, Go, Loaded, Order, Progress, Report, Serving, Stop
+from cogitate.server.workers.messages import (
+    HEARTBEAT_SECONDS,
+    Abort,
+    Alive,
+    Failed,
+    Go,
+    Loaded,
+    Order,
+    Progress,
+    Report,
+    Serving,
+    Stop,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,7 @@ class Worker:
         """Serve until an order to stop, a signal, the parent's end or the engine's failure."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._connection.fileno(), self._take_order)
-        publishing = asyncio.create_task(self._publish_state())
+        tasks = [asyncio.create_task(self._publish_state()), asyncio.create_task(self._beat())]
         listens = not self._assignment.is_replacement
         if listens:
             for listener in self._listeners[1:]:
@@ -117,7 +129,8 @@ class Worker:
         try:
             await self._server.serve(sockets=self._listeners[:1] if listens else [])
         finally:
-            publishing.cancel()
+            for task in tasks:
+                task.cancel()
             loop.remove_reader(self._connection.fileno())
             if self._is_orphan:
                 shutil.rmtree(self._assignment.folder, ignore_errors=True)
@@ -140,6 +153,11 @@ class Worker:
         while True:
             self._service.metrics.publish_state()
             await asyncio.sleep(PUBLISH_SECONDS)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self._tell(Alive())
 
     def _tell(self, report: Report) -> None:
         with suppress(OSError):  # the parent has ended: its orders end too, and `_take_order` notices it
