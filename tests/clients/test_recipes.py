@@ -16,7 +16,7 @@ from tests.clients.recipes.recorded import read_recorded, run_recipe
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import live
 
-pytestmark = [pytest.mark.live, pytest.mark.faults]
+pytestmark = [pytest.mark.live, pytest.mark.faults, pytest.mark.timeout(900)]  # the packages are installed once
 ANSWER = "so it is \\boxed{42}"
 PRINTED = {
     "inspect": ["accuracy  1.000"],
