@@ -64,6 +64,13 @@ class EarlyDecode:
         return self.task.done() and self.made is None
 
 
+OnDrop = Callable[[EarlyDecode, Completion], object]
+
+
+def ignore(early: EarlyDecode, made: Completion) -> None:
+    """Drop an early decode without a record."""
+
+
 @dataclass(slots=True)
 class EarlyDecodes:
     """The early decodes of one search: a decode that asks for exactly the same takes one over.
@@ -71,7 +78,7 @@ class EarlyDecodes:
     `on_drop` gets what an early decode has made that nobody took, when it has ended.
     """
 
-    on_drop: Callable[[EarlyDecode, Completion], object]
+    on_drop: OnDrop = ignore
     _is_open: bool = False
     _spare: int | None = None
     """Tokens that may still be spent on them; None: no limit. One that is taken costs none of them."""
@@ -97,9 +104,9 @@ class EarlyDecodes:
     def __contains__(self, branch: object) -> bool:
         return branch in self._open
 
-    def open(self, spare: int | None) -> None:
+    def open(self, spare: int | None, on_drop: OnDrop) -> None:
         """Let decodes start, and spend `spare` tokens on those that nobody takes; None: no limit."""
-        self._is_open, self._spare = True, spare
+        self._is_open, self._spare, self.on_drop = True, spare, on_drop
 
     def start(self, early: EarlyDecode, engine: Engine, on_end: Callable[[], object]) -> None:
         """Start one, unless its limit is more than the tokens to spare. `on_end` is called when it ends."""
@@ -162,6 +169,7 @@ class EarlyDecodes:
         while self._ending:
             await asyncio.wait(self._ending)
             await asyncio.sleep(0)
+        self.on_drop = ignore  # no cycle: what records it refers to this
         return self._spare or 0
 
     def _end(self, early: EarlyDecode, on_end: Callable[[], object], _: object) -> None:

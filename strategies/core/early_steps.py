@@ -30,7 +30,7 @@ class EarlySteps:
         The rest of the search has the same tokens with and without them. Those that nobody takes are aborted.
         """
         budget = self._session.budget
-        self._decodes.open(budget.take_beyond(cost))
+        self._decodes.open(budget.take_beyond(cost), self._session.record_dropped)
         try:
             yield
         finally:

@@ -9,6 +9,11 @@ Reason = Literal["deadline", "asked", "draining"]
 """Why a search was ended. `asked`: somebody wants the answer now. `draining`: the server shuts down."""
 
 
+def always() -> bool:
+    """Whether an answer could be given: it can."""
+    return True
+
+
 class Interrupted(Exception):
     """The search was ended; its best result so far is the outcome."""
 
@@ -21,7 +26,7 @@ class Interrupt:
         """None while nothing has ended the search or requested its end."""
         self._is_pending = False
         self._timeout: asyncio.Timeout | None = None
-        self._can_answer: Callable[[], bool] = lambda: True
+        self._can_answer: Callable[[], bool] = always
 
     def request(self, reason: Literal["asked", "draining"]) -> None:
         """End the search with its best so far; `asked` waits until there is something to answer with.
@@ -41,7 +46,7 @@ class Interrupt:
             self._timeout.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
-    async def watch(self, deadline: float | None, can_answer: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
+    async def watch(self, deadline: float | None, can_answer: Callable[[], bool] = always) -> AsyncIterator[None]:
         """Run the block until the deadline, on the event loop's clock, or a request. Raises Interrupted.
 
         `can_answer`: whether an answer could be given now to somebody who asks; `check` calls it again.
@@ -59,4 +64,4 @@ class Interrupt:
                 self.reason, self._is_pending = "deadline", False
             raise Interrupted from None
         finally:
-            self._timeout = None
+            self._timeout, self._can_answer = None, always  # no cycle: it refers to the search

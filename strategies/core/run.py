@@ -47,7 +47,7 @@ class Run:
         self._session = session
         self.request = session.request
         self.budget = session.budget
-        self.early = EarlySteps(session, partial(self._sampling, "step", greedy=False))
+        self.early = EarlySteps(session, partial(derive_sampling, session.request.sampling, "step", greedy=False))
 
     async def generate(
         self,
@@ -64,7 +64,7 @@ class Run:
         Raises SampleFailed where the decode fails, BudgetExhausted where no tokens are left.
         """
         index = self._session.take_indices(1)
-        sampling = self._sampling(role, max_tokens, greedy=greedy)
+        sampling = derive_sampling(self.request.sampling, role, max_tokens, greedy=greedy)
         sampling = replace(sampling, needs_token_ids=role in CANDIDATE_ROLES, until=until)
         return await self._session.decode(index, prompt, sampling, role, visible=visible)
 
@@ -92,7 +92,8 @@ class Run:
             samplings = [sampling] * len(prompts)
         else:
             limits = max_tokens if isinstance(max_tokens, Sequence) else [max_tokens] * len(prompts)
-            samplings = [self._sampling(role, limit, greedy=greedy, stop=stop) for limit in limits]
+            client = self.request.sampling
+            samplings = [derive_sampling(client, role, limit, greedy=greedy, stop=stop) for limit in limits]
         first = self._session.take_indices(len(prompts))
 
         async def decode(at: int) -> Completion | Exception:
@@ -203,14 +204,16 @@ class Run:
         asked = [prompt.to_model(self.request.verifier_model) for prompt in prompts]
         return await self.generate_each(asked, role="verifier", labels=labels, max_tokens=max_tokens, greedy=greedy)
 
-    def _sampling(self, role: Role, max_tokens: int | None, *, greedy: bool, stop: str | None = None) -> Sampling:
-        """Return the sampling of a decode: the client's; for an auxiliary question, without the client's fields."""
-        client = self.request.sampling
-        return replace(
-            client,
-            max_tokens=smallest_limit(client.max_tokens, max_tokens),
-            temperature=0.0 if greedy else client.temperature,
-            stop=client.stop if stop is None else (stop,),
-            auxiliary=role not in CANDIDATE_ROLES,
-            needs_token_ids=role == "step",
-        )
+
+def derive_sampling(
+    client: Sampling, role: Role, max_tokens: int | None, *, greedy: bool, stop: str | None = None
+) -> Sampling:
+    """Return the sampling of a decode: the client's; for an auxiliary question, without the client's fields."""
+    return replace(
+        client,
+        max_tokens=smallest_limit(client.max_tokens, max_tokens),
+        temperature=0.0 if greedy else client.temperature,
+        stop=client.stop if stop is None else (stop,),
+        auxiliary=role not in CANDIDATE_ROLES,
+        needs_token_ids=role == "step",
+    )

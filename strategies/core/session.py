@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.answer_reader import AnswerReader
@@ -67,9 +68,9 @@ class Session:
     _classes: AnswerClasses = field(default_factory=AnswerClasses)
 
     def __post_init__(self) -> None:
-        self.early = EarlyDecodes(self._record_dropped)
+        self.early = EarlyDecodes()
         self._record = Recorder(self.trace)
-        self.budget.on_shed = lambda confidence: self.trace.emit(Shed(confidence))
+        self.budget.on_shed = partial(record_shed, self.trace)
 
     def take_indices(self, n: int) -> int:
         """Return the first of `n` new decode numbers. Seeds derive from them, so they follow program order."""
@@ -178,9 +179,14 @@ class Session:
     def _show(self, delta: TextDelta) -> None:
         self.trace.emit(TextEmitted(delta))
 
-    def _record_dropped(self, early: EarlyDecode, made: Completion) -> None:
+    def record_dropped(self, early: EarlyDecode, made: Completion) -> None:
         index, prompt = self.take_indices(1), early.prompt
         parent = self.early.number_of(prompt.parent)
         start = self._record.start(index, "step", prompt, parent=parent, seed=early.sampling.seed, early=early)
         self._record.drop(start, made)
         self.early.assign(early, index)
+
+
+def record_shed(trace: Trace, confidence: float) -> None:
+    """Record that the search ends early for the sake of others."""
+    trace.emit(Shed(confidence))
