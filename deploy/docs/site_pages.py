@@ -19,6 +19,8 @@ EXCLUDED = ("build", "deploy/package", "dist")
 CATALOGUE = "strategies/README.md"
 EXAMPLES = "examples/README.md"
 HOME = "README.md"
+FIRST = ("CONTRIBUTING.md", EXAMPLES, "server/README.md")
+"""The first pages of their tabs."""
 TABS = {
     "deploy/results/": "Measurements",
     "examples/": "Clients",
@@ -121,11 +123,10 @@ def build_sources(paths: list[Path]) -> str:
 def build_navigation(pages: list[str], strategies: list[str]) -> list[Any]:
     """Build the navigation: every page is in it once."""
     tabs: dict[str, list[str]] = {name: [] for name in ("Strategies", "Clients", "Server", "Measurements", "Project")}
-    for path in pages:
+    for path in sorted(pages, key=lambda path: path not in FIRST):
         if path != HOME:
             tabs[choose_tab(path)].append(path)
     tabs["Strategies"] += [f"strategies/{name}.md" for name in strategies]
-    tabs["Clients"].sort(key=lambda path: path != EXAMPLES)
     return [{"Home": HOME}, *({title: paths} for title, paths in tabs.items() if paths)]
 
 

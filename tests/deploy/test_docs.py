@@ -84,6 +84,16 @@ def test_every_document_of_the_repository_is_a_page(site: Path) -> None:
     assert len(expected) > 20
 
 
+def test_every_page_is_in_the_navigation_of_the_home_page(site: Path, pages: dict[Path, Page]) -> None:
+    linked = {(site / unquote(urlsplit(address).path)).resolve() for address in pages[site / "index.html"].links}
+    linked |= {path / "index.html" for path in linked}
+    reached = {path for path in pages if path.resolve() in linked}
+    for path in reached.copy():  # a tab's pages are listed on each of them
+        found = [path.parent.joinpath(unquote(urlsplit(address).path), "index.html") for address in pages[path].links]
+        reached |= {target.resolve() for target in found}
+    assert {path.resolve() for path in pages} - reached == set()
+
+
 def test_every_strategy_has_a_page_with_its_options_and_its_source(site: Path) -> None:
     for name in STRATEGIES:
         text = (site / "strategies" / name / "index.html").read_text()
