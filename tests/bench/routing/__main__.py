@@ -35,6 +35,9 @@ Hit rate: tokens of prompts that were in the replica's cache, those of further s
 seconds: of requests until their last sample has ended, and of calls until their first token. Where round robin takes
 minutes, it is overloaded: without its cache a replica cannot prefill as fast as requests come. Several gateways share
 nothing, and each turn of a chat comes to any of them; for round robin they make no difference.
+
+What the chain loses: samples of a vote spill from a full replica, where the hash kept them together and waiting; and
+several gateways know of each other's chats only by rank, as with the hash, but first follow what they saw themselves.
 """
 HEAD = """
 | upstreams | gateways | workload | routing | hit rate, % | p95 of requests, s | p95 of first tokens, s |
