@@ -1,6 +1,7 @@
 """Two workers of one server act as one: whichever process a request reaches, and over Redis for all others."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,6 +60,11 @@ def begin_search(
 def test_lines_of_the_start_are_printed_once(workers):
     lines = re.findall(r"^\[ *\d+\.\d s\] (\w+)", workers.server.output, re.MULTILINE)
     assert lines == ["waiting", "metrics", "ready"] and workers.server.output.count("Try it") == 1
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_parent_alone(workers):
+    groups = {os.getpgid(pid) for pid in workers.pids}
+    assert len(groups) == 2 and os.getpgid(workers.server.pid) not in groups
 
 
 def test_cancel_reaches_a_search_of_the_other_worker(pair):
