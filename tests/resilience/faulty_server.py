@@ -68,12 +68,14 @@ class FaultyBackend(ScriptedBackend):
 
         async def serve_control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while line := await reader.readline():
-                for name, value in json.loads(line).items():
+                knobs = json.loads(line)
+                for name, value in knobs.items():
                     death.set() if name == "death" else setattr(engine.knobs, name, value)
                 state = counters(engine) | {"lag": lag.pop()}
-                engine.learn()
-                await asyncio.sleep(2 * TICK_SECONDS)
-                lag.pop()  # drops the lag of tokenizing the texts, which only a scripted engine does
+                if knobs:
+                    engine.learn()
+                    await asyncio.sleep(2 * TICK_SECONDS)
+                    lag.pop()  # drops the lag of tokenizing the texts, which only a scripted engine does
                 writer.write(json.dumps(state).encode() + b"\n")
             writer.close()
 
