@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from cogitate.strategies import STRATEGIES
 from tests.deploy import DEPLOY, ROOT
+from tests.fakes.live_server import eventually
 from tests.page.tools import open_browser
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "object": "data"}
@@ -123,13 +125,21 @@ def test_nothing_is_loaded_from_another_origin(site: Path, pages: dict[Path, Pag
 
 
 @pytest.mark.slow
+def find(page: Any, text: str) -> bool:  # noqa: ANN401 Playwright's page
+    """Type a text into the search, which takes no notice of it before its index is loaded, and look for its result."""
+    box = page.get_by_role("textbox", name="Search")
+    box.fill("")
+    box.press_sequentially(text)
+    page.wait_for_timeout(500)
+    return page.locator(".md-search-result__link", has_text=text).first.is_visible()
+
+
 def test_search_finds_a_strategy_and_asks_no_other_origin(site: Path) -> None:
     with serve(site) as url, open_browser() as browser:
         page, requests = browser.new_page(), []
         page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{url}/")
-        page.get_by_role("textbox", name="Search").fill("particle_filter")
-        page.locator(".md-search-result__link", has_text="particle_filter").first.wait_for()
+        eventually(lambda: find(page, "particle_filter"), 60)
     assert len(requests) > 5 and [each for each in requests if not each.startswith(url)] == []
 
 

@@ -62,6 +62,8 @@ REMOTE = {
     "upstream_idle_timeout": 16.0,
     "upstream_connect_timeout": 17.0,
     "upstream_abilities": ["logprobs", "seed"],
+    "workers": 2,
+    "redis_url": "redis://cache:6379/1",
     "host": "localhost",
     "allowed_host": ["c", "d"],
     "insecure_no_auth": True,
