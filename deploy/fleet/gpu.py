@@ -22,8 +22,8 @@ class Call:
     step: float = 0.0
     """Seconds; 0 until it runs."""
 
-    def decoded(self, now: float) -> int:
-        """Return the tokens that were decoded by now."""
+    def count_decoded(self, now: float) -> int:
+        """Return the tokens that it has decoded by now."""
         if not self.step or now < self.decode_began:
             return 0
         steps = int((now - self.decode_began) / self.step)

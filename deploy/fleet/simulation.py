@@ -150,7 +150,7 @@ class Simulation:
             self._dispatch(request)
             return
         for call in list(request.calls):
-            self.wasted_tokens += call.decoded(self.now)
+            self.wasted_tokens += call.count_decoded(self.now)
             self._stop(call)
         seconds = self.now - arrival.at
         self.finished.append(Finished(self.now, len(arrival.tokens), seconds, request.useful_tokens))
@@ -163,7 +163,7 @@ class Simulation:
         lost = [*gpu.running, *(call for call in gpu.queue if not call.is_done)]
         gpu.queue.clear()
         for call in lost:
-            self.wasted_tokens += call.decoded(self.now)
+            self.wasted_tokens += call.count_decoded(self.now)
             request = self._stop(call)
             if request.current is not None and self.gpu_of[request.current] is gpu:
                 request.current = None

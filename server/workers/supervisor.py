@@ -1,8 +1,7 @@
 """The parent of the workers: starts them on one port, replaces those that die, and stops them together.
 
-Each worker binds the port with SO_REUSEPORT, and the kernel gives every new connection to one of them by its hash: of
-64 connections each of two workers got 27 to 37. With one inherited socket, which all of them accept from, one got up to
-64: whoever wakes first takes all that wait.
+Each worker binds the port with SO_REUSEPORT, and the kernel gives every new connection to one of them by its hash. With
+one inherited socket, which all of them accept from, whoever wakes first would take all connections that wait.
 """
 
 import gc
