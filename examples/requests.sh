@@ -19,7 +19,7 @@ ask "$url/v1/chat/completions" -H 'Content-Type: application/json' -H 'X-Request
   "strategy": {"name": "best_of_n", "n": 4, "verifier": "judge"}, "budget": {"seconds": 30}}'
 
 echo && echo "== its trace, without texts"
-ask "$url/v1/traces/example-1?text=false" | head -c 300
+ask "$url/v1/traces/example-1?text=false" | cut -c 1-300
 
 echo && echo "== an error names the field"
 curl --silent "$url/v1/chat/completions" -H 'Content-Type: application/json' -d '{
