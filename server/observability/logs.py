@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from select import PIPE_BUF
-from threading import Event, Lock, Thread
 from typing import Any, Literal
 from weakref import finalize
 
 from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from cogitate.server.observability.batch_thread import BatchThread
 from cogitate.server.observability.safe_traceback import format_traceback
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -26,8 +26,6 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 NAMES = ("cogitate", "uvicorn")
 MAX_WAITING_LINES = 10_000
 """Lines that wait to be written; more are dropped, and counted."""
-WRITE_SECONDS = 0.05
-"""Time between two writes. Under load a write is a batch of lines: waking the thread for each would delay requests."""
 CLOSE_SECONDS = 1.0
 """Time for the last lines to be written when the server ends."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -85,56 +83,28 @@ class BackgroundHandler(logging.Handler):
         super().__init__()
         self._descriptor = os.dup(descriptor)  # a file object's lock may be the thread's when the process ends
         finalize(self, os.close, self._descriptor).atexit = False
-        self._lines = list[str]()
-        self._dropped = 0
-        self._lines_lock = Lock()  # not the handler's, which `logging.shutdown` has while it closes the handler
-        self._news, self._end = Event(), Event()
-        self._thread: Thread | None = None
+        self._lines = BatchThread("log", self._write_lines, MAX_WAITING_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 no log line may fail a request
             line = f"a line of {record.name} cannot be formatted: {type(error).__name__}"
-        with self._lines_lock:
-            if len(self._lines) < MAX_WAITING_LINES:
-                self._lines.append(line)
-            else:
-                self._dropped += 1
-        self._end.clear()
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = Thread(target=self._write_lines, name="log", daemon=True)
-            self._thread.start()
-        self._news.set()
+        self._lines.put(line)
 
     def close(self) -> None:
-        """Write what waits, if that takes no longer than CLOSE_SECONDS, and end the thread."""
-        self._end.set()
-        self._news.set()
-        if self._thread:
-            self._thread.join(CLOSE_SECONDS)
+        """Write what waits, if that takes no longer than CLOSE_SECONDS."""
+        self._lines.close(CLOSE_SECONDS)  # without the handler's lock, which `logging.shutdown` has
         super().close()
 
-    def _write_lines(self) -> None:
-        while self._lines or not self._end.is_set():
-            self._news.wait()
-            self._news.clear()
-            lines, dropped = self._take_lines()
-            if dropped:
-                record = logging.makeLogRecord({"name": "cogitate", "levelname": "WARNING"})
-                record.msg = f"{dropped} lines of this log were not read in time, and are lost"
-                lines.append(self.format(record))
-            with suppress(OSError):  # nobody reads the log any more
-                for piece in join_lines(lines):
-                    write(self._descriptor, piece)
-            self._end.wait(WRITE_SECONDS)
-
-    def _take_lines(self) -> tuple[list[str], int]:
-        """Return the lines that wait, and the number of those that were dropped meanwhile."""
-        with self._lines_lock:
-            lines, dropped = self._lines, self._dropped
-            self._lines, self._dropped = [], 0
-        return lines, dropped
+    def _write_lines(self, lines: list[str], dropped: int) -> None:
+        if dropped:
+            record = logging.makeLogRecord({"name": "cogitate", "levelname": "WARNING"})
+            record.msg = f"{dropped} lines of this log were not read in time, and are lost"
+            lines.append(self.format(record))
+        with suppress(OSError):  # nobody reads the log any more
+            for piece in join_lines(lines):
+                write(self._descriptor, piece)
 
 
 def join_lines(lines: list[str]) -> Iterator[bytes]:

@@ -9,11 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -33,6 +33,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import Scope
 
 from cogitate.server.config.telemetry import SERVICE_NAME
+from cogitate.server.observability.batch_thread import BatchThread
 from cogitate.server.observability.request_span import RequestSpan
 from cogitate.server.observability.safe_traceback import format_traceback
 from cogitate.server.observability.span_queue import BoundedProcessor, Count
@@ -50,11 +51,12 @@ CLOSE_SECONDS = 3.0
 """How long spans are delivered at shutdown; what then remains is lost."""
 DEFAULT_LIMITS = 128
 """Attributes of a span."""
-MAX_PENDING = 512
-"""Searches whose spans wait to be computed."""
+MAX_PENDING = 2048
+"""Requests that have ended and whose spans wait to be built."""
 RANDOM_FLAG = 2
 """W3C's flag of a random trace id."""
 KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
+EMPTY = Context()
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -77,12 +79,12 @@ class Tracing:
         self._queues = [BoundedProcessor(exporter, count) for exporter in exporters]
         for queue in self._queues:
             self._provider.add_span_processor(queue)
-        self._thread = ThreadPoolExecutor(1, "cogitate-spans")
-        self._room = threading.BoundedSemaphore(MAX_PENDING)
+        self._works = BatchThread("cogitate-spans", self._run, MAX_PENDING)
 
     def begin(self, scope: Scope, name: str, attributes: Attributes) -> RequestSpan:
         """Begin the server span of a request, whose parent is that of its headers."""
-        context = PROPAGATOR.extract(read_trace_headers(scope))
+        headers = read_trace_headers(scope)
+        context = PROPAGATOR.extract(headers) if headers else EMPTY
         parent = get_current_span(context).get_span_context()
         trace_id = parent.trace_id if parent.is_valid else new_trace_id()
         result = self._sampler.should_sample(context, trace_id, name, SpanKind.SERVER, attributes)
@@ -122,18 +124,16 @@ class Tracing:
 
     def submit(self, work: Callable[[], None]) -> None:
         """See `SpanWriter.submit`. While too much waits, the work is dropped: one is counted, whatever its spans."""
-        if self._room.acquire(blocking=False):
-            self._thread.submit(self._run, work)
-        else:
-            self._count("dropped", 1)
+        self._works.put(work)
 
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as failure:  # noqa: BLE001 a trace that cannot be written costs nothing else
-            log.error("the spans of a request could not be written: %s", format_traceback(failure))
-        finally:
-            self._room.release()
+    def _run(self, works: list[Callable[[], None]], dropped: int) -> None:
+        if dropped:
+            self._count("dropped", dropped)
+        for work in works:
+            try:
+                work()
+            except Exception as failure:  # noqa: BLE001 a trace that cannot be written costs nothing else
+                log.error("the spans of a request could not be written: %s", format_traceback(failure))
 
     async def close(self) -> None:
         """Deliver what has ended, vLLM's spans in this process too, for at most CLOSE_SECONDS.
@@ -149,7 +149,7 @@ class Tracing:
                 queue.abandon()
 
     def _shut_down(self) -> None:
-        self._thread.shutdown()
+        self._works.close(CLOSE_SECONDS)
         self._provider.shutdown()
 
     def _bound(self, attributes: Attributes) -> Attributes:

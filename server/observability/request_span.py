@@ -1,10 +1,9 @@
 """The server span of one request, from its first byte to its last."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import orjson
@@ -60,9 +59,8 @@ class RequestSpan:
     _end: int = 0
     """When the response ended."""
     _parts: int = 1
-    """What must have ended before it is written: the response, and the work for it, which adds to its attributes."""
-    _ended: Iterator[int] = field(default_factory=lambda: count(1))
-    """Counts these ends, of which one comes from another thread."""
+    """What must still end before it is written: the response, and the work for it."""
+    _describe_work: Callable[[], None] | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -100,8 +98,9 @@ class RequestSpan:
         """Record that a job was begun for it. The span is written when both the job and the response have ended."""
         self._parts = 2
 
-    def end_work(self) -> None:
-        """Record that the job has ended."""
+    def end_work(self, describe: Callable[[], None]) -> None:
+        """Record that the job has ended. `describe`: records how, once the response has ended too."""
+        self._describe_work = describe
         self._end_part()
 
     def _name_model(self, model: str) -> None:
@@ -143,8 +142,14 @@ class RequestSpan:
         self._end_part()
 
     def _end_part(self) -> None:
-        if next(self._ended) < self._parts:
-            return
+        self._parts -= 1
+        if not self._parts:
+            self.writer.submit(self._write)
+
+    def _write(self) -> None:
+        """Build and write the span, in the writer's thread."""
+        if self._describe_work:
+            self._describe_work()
         record = SpanRecord(
             name=self.name,
             kind="server",

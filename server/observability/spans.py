@@ -59,7 +59,6 @@ class SearchSpans:
         self.request.attributes |= describe_search(self.trace, with_answer=self.request.captures_content)
         for record in self.build():
             self.request.writer.write(self.request.context, record)
-        self.request.end_work()
 
     def build(self) -> list[SpanRecord]:
         for entry in self.trace.entries:

@@ -167,8 +167,8 @@ def record_end(span: RequestSpan, plan: Plan, job: Job[Body]) -> None:
     """Record on the request's span how the work that it began has ended, and have the spans below it written."""
     if job.failure:
         span.record_failure(job.failure)
-    if isinstance(job.record, Trace) and span.context.is_sampled:
-        span.writer.submit(SearchSpans(span, plan, job.record).write)
+    if isinstance(job.record, Trace):
+        span.end_work(SearchSpans(span, plan, job.record).write)
     else:
-        span.record_answer(plan, job.outcome, has_parts=isinstance(plan.request, DecisionRequest))
-        span.end_work()
+        has_parts = isinstance(plan.request, DecisionRequest)
+        span.end_work(partial(span.record_answer, plan, job.outcome, has_parts=has_parts))

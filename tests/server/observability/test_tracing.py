@@ -98,11 +98,10 @@ def test_spans_are_delivered_again_after_an_outage(caplog):
             tracing = server.service.tracing
             assert tracing is not None
             server.ask()
-            tracing._provider.force_flush()
+            eventually(lambda: tracing._provider.force_flush() and count_spans(server.service.metrics)["failed"] == 1)
             collector.status = 200
             server.ask()
-            tracing._provider.force_flush()
-            eventually(lambda: len(collector.spans) == 1)
+            eventually(lambda: tracing._provider.force_flush() and len(collector.spans) == 1)
             assert count_spans(server.service.metrics) == {"exported": 1, "failed": 1, "dropped": 0}
     assert find_warnings(caplog) == ["spans cannot be delivered", "spans are delivered again"]
 
