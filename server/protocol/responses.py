@@ -34,6 +34,7 @@ from cogitate.server.protocol.validation import to_bad_request
 
 JSON = Any
 LOGPROBS = "message.output_text.logprobs"
+Include = Literal["message.output_text.logprobs", "reasoning.encrypted_content"]
 NO_CONVERSATIONS = "this server stores no conversations: send the complete one as input, or previous_response_id"
 InputItems = Annotated[
     list[Item], Field(min_length=1, max_length=4096), AfterValidator(responses_to_chat.check_reasoning)
@@ -47,7 +48,9 @@ class ResponsesRequest(RequestModel):
     max_output_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    include: Annotated[list[Literal["message.output_text.logprobs"]], Field(max_length=16)] | None = None
+    include: Annotated[list[Include], Field(max_length=16)] | None = None
+    """Clients that keep no state ask for encrypted reasoning: reasoning items have their text here, which they may send
+    back as it is."""
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[list[FunctionTool], Field(max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
@@ -113,7 +116,7 @@ class ResponsesRequest(RequestModel):
     @field_validator("top_logprobs")
     @classmethod
     def _check_top_logprobs(cls, top: int | None, info: ValidationInfo) -> int | None:
-        if top and not info.data.get("include"):
+        if top and LOGPROBS not in (info.data.get("include") or ()):
             raise ValueError(f"it needs include to contain {LOGPROBS}")
         return top
 
@@ -192,7 +195,7 @@ class ResponsesRequest(RequestModel):
             options["response_format"] = self.text.format.to_chat()
         if self.reasoning and self.reasoning.effort:
             options["reasoning_effort"] = self.reasoning.effort
-        if self.include:
+        if LOGPROBS in (self.include or ()):
             options |= {"logprobs": True, "top_logprobs": self.top_logprobs or 0}
         return options
 

@@ -26,10 +26,14 @@ Resolve = Callable[[str], Awaitable[Collection[str]]]
 
 
 async def resolve_name(name: str) -> Collection[str]:
-    """Return all IPv4 and IPv6 addresses of a name, the latter only on machines that have one."""
+    """Return the addresses of a name: those of the family that the system prefers, where it has IPv4 and IPv6 addresses.
+
+    Each pod of a dual-stack cluster has an address of both families, and is one replica.
+    """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return {str(address[0]) for *_, address in found}
+    preferred = found[0][0] if found else None
+    return {str(address[0]) for family, *_, address in found if family == preferred}
 
 
 @dataclass(slots=True)

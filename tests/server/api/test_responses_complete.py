@@ -42,6 +42,10 @@ def test_every_field_has_the_type_of_the_official_client(fields):
     assert Response.model_validate(body, strict=True).output_text == "so it is \\boxed{42}"
 
 
+SEPARATE = {"name": "self_consistency", "reasoning": "separate"}
+MORE = {"role": "user", "content": "And twice that?"}
+
+
 def test_plain_request_returns_the_engines_own_response():
     with live(answers(42)) as server:
         body = ask(server).json()
@@ -64,6 +68,16 @@ def test_response_echoes_the_request_options():
     with live(answers(42)) as server:
         body = ask(server, strategy="self_consistency", **options).json()
     assert {name: body[name] for name in options} == options
+
+
+def test_client_that_keeps_no_state_gets_the_reasoning_as_text_and_may_send_it_back():
+    stateless = {"store": False, "include": ["reasoning.encrypted_content"], "strategy": SEPARATE}
+    with live(answers(42)) as server:
+        first = ask(server, **stateless).json()["output"]
+        again = ask(server, input=[{"role": "user", "content": QUESTION}, *first, MORE], **stateless)
+    assert [item["type"] for item in first] == ["reasoning", "message"]
+    assert first[0]["content"] and not first[0].get("encrypted_content")
+    assert first[1]["content"][0]["logprobs"] == [] and again.status_code == 200
 
 
 def test_instructions_precede_the_complete_conversation():
