@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 
 from cogitate.server.cache import open_cache
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine.vllm.env import DEMO_MODEL_NAME
 from cogitate.strategies import STRATEGIES
+from tests.bench.processes import run_otlp_receiver
 from tests.bench.report import Table, say, spread
 from tests.fakes.real_engine import real_engine
 from tests.fakes.redis_server import RedisServer
@@ -29,6 +31,7 @@ TIMEOUT_SECONDS = 300
 WARM_UP_ROUNDS = 20
 DISCONNECT_SECONDS = 1.5
 """Time from a request to its disconnect."""
+MAX_TRACING_MILLISECONDS = 0.2
 CACHE_WRITE_SECONDS = 0.2
 """Time that a response takes to reach the cache."""
 Call = Callable[[], Awaitable[httpx.Response]]
@@ -64,6 +67,23 @@ async def measure_plain_request(pair: Pair, client: httpx.AsyncClient, rounds: i
     overhead = (statistics.median(ours) - statistics.median(vllms)) * 1000
     figure = f"{overhead:+.2f} ms: {spread(to_milliseconds(ours))} ms against {spread(to_milliseconds(vllms))} ms"
     table.add("plain request, p50 over vLLM's own server", figure, "+2 ms", overhead <= 2)
+
+
+async def measure_tracing(plain: Pair, traced: Pair, client: httpx.AsyncClient, rounds: int, table: Table) -> None:
+    """Compare a plain request whose span is sent to a collector with one that is not traced."""
+    assert traced.service.tracing and not plain.service.tracing
+    body = {"model": DEMO_MODEL_NAME, "messages": SHORT, "max_tokens": 1, "temperature": 0.7}
+    with_spans, without = await time_alternately(
+        rounds, lambda: client.post(traced.ours + CHAT, json=body), lambda: client.post(plain.ours + CHAT, json=body)
+    )
+    added = to_milliseconds([a - b for a, b in zip(with_spans, without, strict=True)])
+    figure = (
+        f"{spread(added, 3)} ms: {spread(to_milliseconds(with_spans))} ms against {spread(to_milliseconds(without))} ms"
+    )
+    bar = f"+{MAX_TRACING_MILLISECONDS} ms"
+    table.add(
+        "plain request, traced, over one that is not", figure, bar, statistics.median(added) <= MAX_TRACING_MILLISECONDS
+    )
 
 
 async def measure_vote(pair: Pair, client: httpx.AsyncClient, rounds: int, table: Table) -> None:
@@ -154,6 +174,11 @@ async def main(rounds: int) -> None:
         async with serve_pair(engine) as pair:
             await measure_plain_request(pair, client, WARM_UP_ROUNDS, Table())
             await measure_plain_request(pair, client, 20 * rounds, table)
+            with run_otlp_receiver() as receiver:
+                telemetry = Telemetry(exporter_otlp_endpoint=receiver.url)
+                async with serve_pair(engine, telemetry=telemetry) as traced:
+                    await measure_tracing(pair, traced, client, WARM_UP_ROUNDS, Table())
+                    await measure_tracing(pair, traced, client, 60 * rounds, table)
             await measure_vote(pair, client, rounds, table)
             await measure_early_stop(pair, client, rounds, table)
             await measure_disconnect(pair, rounds, table)

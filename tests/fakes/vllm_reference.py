@@ -15,6 +15,7 @@ import uvicorn
 
 from cogitate.server.app import create_app
 from cogitate.server.cache import Cache, MemoryCache
+from cogitate.server.config.telemetry import Telemetry
 from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
 from cogitate.server.equivalence.pool import EquivalencePool
 from cogitate.server.launcher import bind_socket
@@ -59,10 +60,13 @@ async def listen(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def serve_pair(engine: BorrowedBackend, cache: Cache | None = None) -> AsyncIterator[Pair]:
+async def serve_pair(
+    engine: BorrowedBackend, cache: Cache | None = None, telemetry: Telemetry | None = None
+) -> AsyncIterator[Pair]:
     """Serve an engine with both servers. Ours is given an application of its own: others may serve the engine too."""
     engine = await with_arguments(engine)
-    service = Service(engine, cache or MemoryCache(ttl=60), EquivalencePool(), Settings(), Metrics())
+    cache = cache or MemoryCache(ttl=60)
+    service = Service(engine, cache, EquivalencePool(), Settings(), Metrics(), telemetry=telemetry)
     ready = asyncio.Event()
     async with (
         listen(create_app(service, on_ready=ready.set)) as ours,

@@ -225,6 +225,24 @@ def test_the_engine_log_has_requests_and_statistics_as_under_vllm_serve(server):
     assert f"Received request {number}" in text and "Avg generation throughput" in text
 
 
+def find_engines(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The engines' own processes: that of the model, and that of a reward model."""
+    children = psutil.Process(process.pid).children()
+    return [each for each in children if "EngineCore" in each.name() + str(each.cmdline())]
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_the_engine(server):
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.ask, strategy="chain_of_thought", max_tokens=60, min_tokens=50)
+        time.sleep(0.5)
+        engines = find_engines(server.process)
+        for process in (*engines, *(child for engine in engines for child in engine.children(recursive=True))):
+            process.send_signal(signal.SIGINT)
+        assert answer.result().status_code == 200
+    assert len(engines) == 2 and engines == find_engines(server.process)
+    assert server.ask(max_tokens=2).status_code == 200
+
+
 def test_sigterm_finishes_running_requests_rejects_new_ones_and_exits_with_0(server):
     """Must be the last test of this server, which it ends."""
     answers: list[httpx.Response] = []
@@ -255,9 +273,7 @@ def test_a_killed_engine_process_ends_the_server_with_exit_code_1(servers):
     asking = threading.Thread(target=lambda: answers.append(server.ask(**long)))
     asking.start()
     time.sleep(2)
-    (engine,) = [
-        p for p in psutil.Process(server.process.pid).children() if "EngineCore" in p.name() + str(p.cmdline())
-    ]
+    (engine,) = find_engines(server.process)
     engine.kill()
     began = time.monotonic()
     asking.join(8)

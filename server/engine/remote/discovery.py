@@ -26,7 +26,7 @@ Resolve = Callable[[str], Awaitable[Collection[str]]]
 
 
 async def resolve_name(name: str) -> Collection[str]:
-    """Return the addresses of a name: those of the family that the system prefers, where it has IPv4 and IPv6 addresses.
+    """Return the addresses of a name; of a name with IPv4 and IPv6 addresses, those that the system prefers.
 
     Each pod of a dual-stack cluster has an address of both families, and is one replica.
     """

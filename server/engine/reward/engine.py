@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 from vllm.tokenizers import TokenizerLike, cached_tokenizer_from_config
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from cogitate.server.engine.children import start_without_interrupts
 from cogitate.server.engine.reward.formats import FORMATS, RewardFormat, find_format
 from cogitate.server.engine.reward.tokenize import RewardTokenizer
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
@@ -69,7 +71,7 @@ def _start_generative(model: str, engine_args: Mapping[str, object]) -> tuple[As
     tokenizer = cached_tokenizer_from_config(config.model_config)
     if not getattr(tokenizer, "chat_template", None):
         raise ValueError("a generative reward model needs a chat template, and this one has none")
-    return AsyncLLM.from_vllm_config(config, disable_log_stats=True), tokenizer
+    return launch(config), tokenizer
 
 
 def _start(
@@ -79,8 +81,13 @@ def _start(
     config = build_arguments(model, engine_args, decodes=decodes).create_engine_config(UsageContext.ENGINE_CONTEXT)
     form = form or find_format(config.model_config.architectures)
     tokenizer = build_tokenizer(form, cached_tokenizer_from_config(config.model_config))
-    # Without statistics: a second engine with them removes those of the first from Prometheus's registry.
-    return AsyncLLM.from_vllm_config(config, disable_log_stats=True), tokenizer
+    return launch(config), tokenizer
+
+
+def launch(config: VllmConfig) -> AsyncLLM:
+    """Start an engine, without statistics: with them it would remove the first engine's from Prometheus's registry."""
+    with start_without_interrupts():
+        return AsyncLLM.from_vllm_config(config, disable_log_stats=True)
 
 
 def build_arguments(model: str, engine_args: Mapping[str, object], *, decodes: bool) -> AsyncEngineArgs:

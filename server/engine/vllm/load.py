@@ -18,6 +18,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from cogitate.server.config.environment import MIN_CLOSE_RATIO
 from cogitate.server.engine import CannotStart, WrongFlag
+from cogitate.server.engine.children import start_without_interrupts
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
 from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
 from cogitate.server.engine.vllm.vllm_imports import make_arg_parser, validate_parsed_serve_args
@@ -136,13 +137,15 @@ def build_config(args: argparse.Namespace) -> VllmConfig:
 
 def launch(args: argparse.Namespace) -> AsyncLLM:
     """Start the engine. Blocks until the weights are loaded. Raises CannotStart for a model that vLLM cannot serve."""
-    return AsyncLLM.from_vllm_config(
-        build_config(args),
-        usage_context=UsageContext.OPENAI_API_SERVER,
-        enable_log_requests=args.enable_log_requests,
-        aggregate_engine_logging=args.aggregate_engine_logging,
-        disable_log_stats=args.disable_log_stats,
-    )
+    config = build_config(args)
+    with start_without_interrupts():
+        return AsyncLLM.from_vllm_config(
+            config,
+            usage_context=UsageContext.OPENAI_API_SERVER,
+            enable_log_requests=args.enable_log_requests,
+            aggregate_engine_logging=args.aggregate_engine_logging,
+            disable_log_stats=args.disable_log_stats,
+        )
 
 
 def error_reason(error: Exception) -> str:
