@@ -7,6 +7,7 @@ a reasoning parser remove them before; others, and models without a parser, do n
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 _NAME = (
     r"(?:seed:|mm:|ant)?think(?:ing)?|thoughts?|reason(?:ing)?(?:_process)?|rationale|scratchpad|reflection|analysis"
@@ -31,6 +32,8 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 _MAX_MARKS = 2_000
+_MAX_CANDIDATES = 10_000
+"""Brackets that may begin a tag; what follows so many, or so many tags, is read as it is."""
 _MAY_STAND_ALONE = frozenset(("think", "reasoning", "bracket", "token"))
 """Families whose closing tag also ends a thought that the prompt opened."""
 _CHANNEL = re.compile(r"<\|channel\|>\s?(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>")
@@ -49,7 +52,7 @@ def strip_reasoning(text: str) -> str:
     text = _select_channel(text)
     parts: list[str] = []
     start, opened = 0, ""
-    for count, mark in enumerate(_find_tags(text)):
+    for mark in islice(_find_tags(text), _MAX_MARKS):
         family, closes = _identify(mark)
         if closes and opened in ("", family):
             if not opened and family not in _MAY_STAND_ALONE:
@@ -57,7 +60,7 @@ def strip_reasoning(text: str) -> str:
             if not opened:
                 parts.clear()
             start, opened = mark.end(), ""
-        elif not closes and not opened and count < _MAX_MARKS:
+        elif not closes and not opened:
             parts.append(text[start : mark.start()])
             start, opened = mark.end(), family
     rest = text[start:]
@@ -69,7 +72,7 @@ def strip_reasoning(text: str) -> str:
 
 def _find_tags(text: str) -> Iterator[re.Match[str]]:
     """Yield the tags; one in backquotes is a word about a tag."""
-    for candidate in _CANDIDATE.finditer(text):
+    for candidate in islice(_CANDIDATE.finditer(text), _MAX_CANDIDATES):
         mark = _MARK.match(text, candidate.start())
         if mark and text[mark.start() - 1 : mark.start()] != "`":
             yield mark

@@ -147,10 +147,16 @@ class Run:
         are in one class, by which their votes are counted. Raises ProgramsOff where a program may not run.
         """
         session, reader = self._session, self.request.reader
+
+        def read() -> Answer | None:
+            answer = reader.read(candidate)
+            _ = answer or candidate.has_reply  # abstentions are ranked by it, and it takes as long to find out
+            return answer
+
         if as_program:
             answer = await self._run_program(candidate)
         else:
-            answer = await offload(lambda: reader.read(candidate), len(candidate.text))
+            answer = await offload(read, len(candidate.text))
         answer = await session.merge_equal(answer)
         session.record_vote(candidate, answer, weight)
         return answer

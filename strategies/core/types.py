@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cogitate.strategies.answers import Answer
+from cogitate.strategies.answers.reasoning_tags import strip_reasoning
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.logprobs import TokenLogprob, pack
 
@@ -204,6 +205,7 @@ class Completion:
     """The engine's own record of it, from which that engine builds a response."""
     mean_logprob: float | None = field(init=False, repr=False, compare=False)
     """Length-normalised log-probability; None without logprobs. Computed once, since votes are ranked by it."""
+    _has_reply: bool | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         logprobs = pack(self.logprobs)
@@ -215,6 +217,14 @@ class Completion:
         """The prompt that continues this completion: where a step-wise search goes next."""
         segments = (*self.prompt.segments, Segment(self.text, self.token_ids or None))
         return replace(self.prompt, segments=segments, parent=self.index)
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether it has text outside of its thoughts, or calls. Found out once: a long text takes milliseconds."""
+        if self._has_reply is None:
+            text = self.text if self.content is None else self.content
+            object.__setattr__(self, "_has_reply", bool(self.tool_calls or strip_reasoning(text).strip()))
+        return bool(self._has_reply)
 
     @property
     def is_complete(self) -> bool:

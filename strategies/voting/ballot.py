@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.answers import Classes
 from cogitate.strategies.core.election import Election
-from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.types import Outcome
 
 Weight = Callable[[Outcome], float]
@@ -36,9 +35,9 @@ def merit(outcome: Outcome) -> tuple[bool, bool, float, int, float, int]:
     lower sample index. A text that was cut off before its answer is not chosen for its score over one that ended,
     unless the verifier gave that one 0.
     """
-    sure = outcome.completion.finish != "unsure"
-    finished = completeness(outcome) >= FINISHED and outcome.score != 0
-    return sure, finished, score_of(outcome), completeness(outcome), likelihood(outcome), -outcome.completion.index
+    sure, complete = outcome.completion.finish != "unsure", completeness(outcome)
+    finished = complete >= FINISHED and outcome.score != 0
+    return sure, finished, score_of(outcome), complete, likelihood(outcome), -outcome.completion.index
 
 
 FINISHED = 2
@@ -52,7 +51,7 @@ def completeness(outcome: Outcome) -> int:
     """
     if outcome.answer:
         return 3
-    return 1 + (outcome.completion.finish == "stop") if final_text(outcome.completion) else 0
+    return 1 + (outcome.completion.finish == "stop") if outcome.completion.has_reply else 0
 
 
 def mean_available(scores: Iterable[float | None]) -> float | None:

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from cogitate.strategies.answers import AnswerFormat, extract
+from cogitate.strategies.answers.reasoning_tags import strip_reasoning
 
 QUESTION = "How many? (A) one (B) two (C) three"
 UNITS = ("(", r"\boxed{", r"\boxed{1}", r"\frac{1}{", "{}", "}", '{"a":1}', "{'a':", '["a",', "[", '"', "\\")
@@ -23,7 +24,19 @@ UNITS += (
     "\n\n42\n\n",
 )
 UNITS += ("Option A and B, ", "So A is wrong. ", "<|channel|>final<|message|>", "(if ", "\\boxed{} or ")
-UNITS += ("1,", "1/", "1 ", "1.", "1e5 ", "x_1\n", "<think>", r"\text{a}", "so the answer is: \\boxed{")
+UNITS += (
+    "1,",
+    "1/",
+    "1 ",
+    "1.",
+    "1e5 ",
+    "x_1\n",
+    "<think>",
+    "</think>",
+    "<a",
+    r"\text{a}",
+    "so the answer is: \\boxed{",
+)
 MAX_SECONDS = 0.04
 """Thread CPU time, with room for a busy machine; quadratic rules take far longer."""
 
@@ -39,6 +52,19 @@ def measure_seconds(text: str, format: AnswerFormat) -> float:
     start = time.thread_time()
     extract(text, format, QUESTION)
     return time.thread_time() - start
+
+
+@pytest.mark.parametrize("unit", ["<think>", "</think>", "<think></think>", "`<think>`", "<a", "[T", "<|a"])
+def test_thoughts_of_a_text_of_any_length_are_found_within_milliseconds(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit))
+    start = time.thread_time()
+    strip_reasoning(text)
+    assert time.thread_time() - start <= 2 * MAX_SECONDS
+
+
+def test_what_follows_too_many_tags_is_read_as_it_is() -> None:
+    assert strip_reasoning("<think>a</think>b" * 1_000) == "b" * 1_000
+    assert strip_reasoning("<think>a</think>b" * 1_001) == "b" * 1_000 + "<think>a</think>b"
 
 
 def test_text_with_too_many_braces_is_not_read() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from dataclasses import replace
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.scripted import ScriptedProver
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome, Prompt, ToolCall
 from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
 
 
@@ -92,3 +93,22 @@ def test_votes_counted_one_by_one_are_in_the_same_blocs_as_counted_at_once(votes
             assert ballot.blocs == Ballot.of(ballot.votes).blocs
 
     asyncio.run(cast_each())
+
+
+def test_candidates_without_an_answer_are_searched_for_a_reply_once():
+    """Again for each vote, 64 long thoughts would take minutes of the event loop's time."""
+    candidates = [outcome(index, None, text="<think>" * 10_000) for index in range(64)]
+    ballot, start = Ballot(), time.thread_time()
+    for candidate in candidates:
+        ballot.cast(candidate)
+        assert ballot.winner().completion.index == 0
+    assert len(ballot.ranking().alternatives) == 63
+    assert time.thread_time() - start < 3
+
+
+def test_reply_is_text_outside_of_thoughts_or_a_call():
+    def has_reply(text, **fields):
+        return Completion(prompt=Prompt(()), text=text, finish="stop", **fields).has_reply
+
+    assert has_reply("42") and has_reply("<think>so</think> 42") and has_reply("", tool_calls=(ToolCall("f", ""),))
+    assert not has_reply(" \n") and not has_reply("<think>so") and not has_reply("so it is", content=" ")
