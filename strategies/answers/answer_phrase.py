@@ -51,7 +51,7 @@ def find_hash_answers(text: str) -> Iterator[str]:
     On the last line any text is an answer; elsewhere only an amount is, because other text is a heading.
     """
     end = len(text.rstrip())
-    for mark in reversed([*_HASH.finditer(text)][-_MAX_LABELS:]):
+    for mark in reversed(_find_hashes(text)):
         line = text[mark.end() :].partition("\n")[0]
         if len(line) > 2 * MAX_ANSWER_CHARACTERS:
             continue
@@ -85,7 +85,12 @@ def find_announced_answers(text: str, initial_a: bool = True) -> Iterator[str]:
 def find_announcements(text: str, initial_a: bool = True) -> list[int]:
     """The offsets after the labels and `####` marks of a text."""
     marks = [end for _, end in _find_labels(text, initial_a)]
-    return sorted(marks + [mark.end() for mark in [*_HASH.finditer(text)][-_MAX_LABELS:]])
+    return sorted(marks + [mark.end() for mark in _find_hashes(text)])
+
+
+def _find_hashes(text: str) -> list[re.Match[str]]:
+    """The last `####` marks, in order."""
+    return [*_HASH.finditer(text)][-_MAX_LABELS:] if "####" in text else []
 
 
 def strip_value(line: str) -> str:

@@ -43,6 +43,8 @@ def open_answer_tags(reply: str) -> tuple[str, bool]:
 
 
 def _find_last_tag(reply: str) -> tuple[str, str, bool] | None:
+    if "<" not in reply and "[" not in reply:
+        return None
     for opening in reversed([*_OPENING.finditer(reply)][-_MAX_TAGS:]):
         kind = str(opening.lastgroup)
         pattern = _CLOSING[kind].format(re.escape(opening[kind]))

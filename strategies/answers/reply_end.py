@@ -36,6 +36,8 @@ _ECHO_CHARACTERS = 30
 
 def cut_control_tokens(reply: str) -> str:
     """The text before the first token that ends or begins a turn; one at the very start is dropped."""
+    if "<" not in reply and "[" not in reply:
+        return reply.strip()
     start = 0
     for token in _CONTROL.finditer(reply):
         if token[0] == "</s>" and "<s>" in reply[: token.start()]:
