@@ -31,7 +31,18 @@ _RETRACTION = re.compile(
     re.IGNORECASE,
 )
 _NEGATION_WORDS = ("not", "rather", "instead", "neither", "nor", "never", "n't", "n’t")
-_RETRACTION_WORDS = ("wrong", "correct", "mista", "error", "right", "scratch", "strike", "ignore", "disregard", "my bad")
+_RETRACTION_WORDS = (
+    "wrong",
+    "correct",
+    "mista",
+    "error",
+    "right",
+    "scratch",
+    "strike",
+    "ignore",
+    "disregard",
+    "my bad",
+)
 """Each match of the expression has one of these: looking for them first takes a tenth of the time."""
 _SENTENCE = re.compile(r"[.!?。！？](?=\s|$)|\n")
 _MAX_ANNOUNCEMENTS = 8

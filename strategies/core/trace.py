@@ -148,6 +148,11 @@ class Trace(EventLog[Event]):
     anything reads it.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted = 0, Usage()
+        """The number of events whose tokens were counted last, and what they were."""
+
     @property
     def has_news(self) -> bool:
         return not all(isinstance(event, Started) for event in self)
@@ -202,7 +207,14 @@ class Usage:
 
 
 def usage(trace: Trace) -> Usage:
-    """Return the token counts, of all models.
+    """Return the token counts, of all models. Those of a trace that has not grown are not counted again."""
+    if trace.counted[0] != trace.count:
+        trace.counted = trace.count, _count_tokens(trace)
+    return trace.counted[1]
+
+
+def _count_tokens(trace: Trace) -> Usage:
+    """Count all tokens.
 
     A prompt that samples of one model share counts once, a continued prefix where it was decoded.
     """
