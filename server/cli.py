@@ -23,7 +23,7 @@ from cogitate.server.config.parser import (
 from cogitate.server.config.vllm_flags import Flag, InvalidVllmFlag, add_flags, to_engine_args
 from cogitate.server.engine.vllm.cpu_build import hide_broken_packages
 from cogitate.server.evaluation import flags as eval_flags
-from cogitate.server.flags import to_flag
+from cogitate.server.flags.names import to_flag
 from cogitate.server.observability.audit import cli as audit
 from cogitate.server.settings import Settings, explain, keys_file, list_unknown_variables
 

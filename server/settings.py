@@ -5,7 +5,6 @@ Read once, frozen, passed on. The only module that reads or writes the environme
 
 import json
 import os
-import re
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +14,23 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cogitate.server import flags
 from cogitate.server.config.environment import PREFIX, UnknownVariable, find_unknown_variables, is_injected
+from cogitate.server.config.presets import check_preset_names
 from cogitate.server.config.sources import MergedSource
-from cogitate.server.config.upstreams import assign_keys, check_names
+from cogitate.server.config.upstreams import assign_keys, check_names, fill_api_key
 from cogitate.server.config.vllm_flags import with_underscores
 from cogitate.server.config.vote_priors import check_vote_priors
 from cogitate.server.config.workers import check_workers
-from cogitate.server.flags import ENVIRONMENT_ONLY as ENVIRONMENT_ONLY
-from cogitate.server.flags import OLD_NAMES as OLD_NAMES
-from cogitate.server.flags import to_flag
-from cogitate.strategies import STRATEGIES, AnyStrategy
+from cogitate.server.flags.engine import ModelSettings, UpstreamSettings
+from cogitate.server.flags.http import AuthenticationSettings, HttpSettings
+from cogitate.server.flags.names import OLD_NAMES, to_flag
+from cogitate.server.flags.operation import (
+    CacheSettings,
+    ConfigurationSettings,
+    LimitSettings,
+    ObservabilitySettings,
+    SandboxSettings,
+)
 
 MIN_SECRET_CHARACTERS = 32
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -33,15 +38,15 @@ LISTS = ("upstream", "upstream_abilities", "allowed_host", "allow_field", "serve
 
 
 class Settings(
-    flags.ModelSettings,
-    flags.ConfigurationSettings,
-    flags.UpstreamSettings,
-    flags.HttpSettings,
-    flags.AuthenticationSettings,
-    flags.LimitSettings,
-    flags.CacheSettings,
-    flags.SandboxSettings,
-    flags.ObservabilitySettings,
+    ModelSettings,
+    ConfigurationSettings,
+    UpstreamSettings,
+    HttpSettings,
+    AuthenticationSettings,
+    LimitSettings,
+    CacheSettings,
+    SandboxSettings,
+    ObservabilitySettings,
     BaseSettings,
 ):
     """Every field is a flag of `cogitate serve` and an environment variable COGITATE_<FIELD>."""
@@ -62,16 +67,7 @@ class Settings(
     @model_validator(mode="before")
     @classmethod
     def _read_upstream_api_key(cls, values: dict[str, Any]) -> dict[str, Any]:
-        path = values.get("upstream_api_key_file")
-        if not path:
-            return values
-        if values.get("upstream_api_key"):
-            raise ValueError(f"{PREFIX}UPSTREAM_API_KEY and --upstream-api-key-file are both given; keep one")
-        try:
-            return values | {"upstream_api_key": Path(path).expanduser().read_text().strip()}
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise ValueError(f"--upstream-api-key-file {path}: {reason}") from None
+        return fill_api_key(values)
 
     @field_validator("engine_args", "reward_engine_args", "presets", mode="before")
     @classmethod
@@ -104,16 +100,7 @@ class Settings(
         return value
 
     _check_vote_priors = field_validator("vote_priors")(check_vote_priors)
-
-    @field_validator("presets")
-    @classmethod
-    def _check_preset_names(cls, presets: dict[str, AnyStrategy]) -> dict[str, AnyStrategy]:
-        for name in presets:
-            if name in STRATEGIES:
-                raise ValueError(f"the preset name {name!r} is the name of a strategy")
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
-                raise ValueError(f"the preset name {name[:64]!r} is not 1 to 64 characters of A-Z, a-z, 0-9, . _ -")
-        return presets
+    _check_preset_names = field_validator("presets")(check_preset_names)
 
     @model_validator(mode="after")
     def _check_authentication(self) -> "Settings":

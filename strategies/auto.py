@@ -25,8 +25,9 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.search.population import (
     complete_candidates,
     largest_share,

@@ -16,8 +16,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import BranchingOptions, Path, elect_answer, select_best
 

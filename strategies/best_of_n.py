@@ -11,8 +11,9 @@ from pydantic import Field
 
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.models import ModelsOptions
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.ballot import Ballot, impute_mean, merit, ranking, score_of
 

@@ -15,9 +15,10 @@ from pydantic import Field
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import Ability, SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT, WAIT
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.thinking.early_exit import (
     DEER_THRESHOLD,
     MAX_PROBE_TOKENS,

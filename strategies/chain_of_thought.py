@@ -10,9 +10,10 @@ from typing import ClassVar, Literal
 
 from cogitate.strategies.core.joining import join_steps
 from cogitate.strategies.core.options import Options
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import THEREFORE, asks_for_prose
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 
 MAX_ANSWER_TOKENS = 32
 """The paper's limit of the second call."""

@@ -18,8 +18,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.search.resampling import draw_multinomial, draw_systematic, effective_sample_size
 from cogitate.strategies.search.step_ahead import step_ahead
 from cogitate.strategies.search.steps import Path, StepwiseOptions, elect_answer, select_best

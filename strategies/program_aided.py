@@ -13,9 +13,10 @@ from pydantic import Field
 
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.program_value import merge_close_values
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import PROGRAM, VALUE
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.voting.ballot import Ballot
 from cogitate.strategies.voting.launch_policy import (
     CONCURRENCY_DESCRIPTION,

@@ -19,11 +19,12 @@ from cogitate.strategies.core.judge_verdict import parse_pick
 from cogitate.strategies.core.models import ModelName, ModelsOptions
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import COMPARE, GRADER
 from cogitate.strategies.core.quoting import final_text, quote_candidates
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.similarity import jaccard
-from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.search.population import (
     complete_candidates,
     identity_key,

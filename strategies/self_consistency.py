@@ -25,8 +25,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import ConfidenceThreshold, Outcome, Prompt
+from cogitate.strategies.core.types import ConfidenceThreshold, Outcome
 from cogitate.strategies.voting.options import VotingOptions
 from cogitate.strategies.voting.tally import Tally
 from cogitate.strategies.voting.weights import VoteWeights

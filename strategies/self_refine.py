@@ -15,10 +15,11 @@ from pydantic import Field
 
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import ASK_ALONE, CRITICISE, GRADER, IMPROVE, QUESTIONS
 from cogitate.strategies.core.quoting import MAX_QUOTED_CHARACTERS, final_text, quote_candidates, sanitise
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.search.ab_mcts import search
 from cogitate.strategies.verifiers.options import UNIT_TESTS, VerifierOptions
 from cogitate.strategies.voting.ballot import score_of
@@ -117,7 +118,7 @@ class SelfRefine(VerifierOptions):
         if not questions:
             return []
         questions = [question[:MAX_QUESTION_CHARACTERS] for question in questions]
-        prompts = [build_question_prompt(question).with_parent(note) for question in questions]
+        prompts = [build_question_prompt(question).with_parent(note.index) for question in questions]
         answers = await run.generate_each(prompts, role="verifier", max_tokens=MAX_NOTE_TOKENS)
         return [
             replace(answer, text=f"{question}\n{final_text(answer)}", content=None)
@@ -128,7 +129,7 @@ class SelfRefine(VerifierOptions):
 
 def build_note_prompt(template: str, prompt: Prompt, best: Outcome) -> Prompt:
     text = template.format(question=prompt.question.strip(), candidates=quote_candidates([best]))
-    return Prompt((Message("system", GRADER), Message("user", text))).with_parent(best.completion)
+    return Prompt((Message("system", GRADER), Message("user", text))).with_parent(best.completion.index)
 
 
 def build_question_prompt(question: str) -> Prompt:
@@ -140,7 +141,7 @@ def build_revision_prompt(prompt: Prompt, best: Outcome, notes: list[Completion]
     """Return the client's prompt, followed by the answer and the notes on it."""
     text = IMPROVE.format(candidates=quote_candidates([best, *map(Outcome, notes)]))
     revising = prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
-    return revising.with_parent(best.completion)
+    return revising.with_parent(best.completion.index)
 
 
 def is_approving(critique: Completion) -> bool:

@@ -19,8 +19,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cogitate.strategies.core.models import ModelName, ModelsOptions
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.search.distil import build_notes_prompt
 from cogitate.strategies.search.fusion import build_fusion_prompt
 from cogitate.strategies.search.population import (

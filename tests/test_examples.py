@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.deploy import PATH, ROOT
 from tests.fakes.live_server import live
 from tests.server.sandbox.backends import unavailable_reason

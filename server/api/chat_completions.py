@@ -6,7 +6,7 @@ from cogitate.server.api import sse
 from cogitate.server.api.openapi import ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
 from cogitate.server.api.respond import Encoding, respond
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.chat_response import ChatCompletion
 from cogitate.server.protocol.completion import CompletionRequest

@@ -10,7 +10,8 @@ from cogitate.server.api.openapi import ANTHROPIC_ERRORS
 from cogitate.server.api.request_body import caller, parse_body, read_body
 from cogitate.server.api.respond import Encoding, respond
 from cogitate.server.errors import NotFound
-from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.anthropic import (
     BetaCountTokensRequest,
     BetaMessagesRequest,

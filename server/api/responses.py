@@ -13,7 +13,8 @@ from cogitate.server.api.responses_choose_encoding import ResponsesEncoding
 from cogitate.server.api.responses_previous import continue_response
 from cogitate.server.api.stored_responses import store_response
 from cogitate.server.planning.cache_key import compute_cache_key
-from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.response_object import ResponseObject
 from cogitate.server.protocol.responses import ResponsesRequest

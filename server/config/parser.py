@@ -19,7 +19,9 @@ from pydantic.fields import FieldInfo
 
 from cogitate.server.config.environment import MIN_CLOSE_RATIO
 from cogitate.server.config.vllm_flags import Flag
-from cogitate.server.flags import ENVIRONMENT_ONLY, GROUPS, OLD_NAMES, ModelSettings, to_flag
+from cogitate.server.flags.engine import ModelSettings
+from cogitate.server.flags.groups import GROUPS
+from cogitate.server.flags.names import ENVIRONMENT_ONLY, OLD_NAMES, to_flag
 
 METAVARS: dict[object, str] = {int: "N", float: "SECONDS", Path: "FILE", dict: "JSON"}
 NAMED_METAVARS = {

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from cogitate.server.config.environment import is_injected
 from cogitate.server.config.file import read_config_file
 from cogitate.server.config.vllm_flags import parse_object, with_underscores
-from cogitate.server.flags import OLD_NAMES
+from cogitate.server.flags.names import OLD_NAMES
 
 SECRETS_DIR = Path("/run/secrets")
 """Where Docker mounts secrets."""

@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
+
+from cogitate.server.config.environment import PREFIX
 
 NAME = re.compile(r"[^\s@,=]{1,256}")
 KEYS_ERROR = "COGITATE_UPSTREAM_API_KEY must have one key, or one for each --upstream, or NAME=KEY for each name"
@@ -41,6 +45,23 @@ def check_names(upstreams: Sequence[str], *, beside_own: bool, model: str | None
         raise ValueError("MODEL and --served-model-name name one model, and --upstream several: leave them out")
     if not beside_own and names and "" not in groups and names[0] not in groups:
         raise ValueError("--served-model-name differs from the NAME of --upstream: leave one of them out")
+
+
+def fill_api_key(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings, with the content of `upstream_api_key_file` as `upstream_api_key`.
+
+    Raises ValueError where both are given, or the file cannot be read.
+    """
+    path = values.get("upstream_api_key_file")
+    if not path:
+        return values
+    if values.get("upstream_api_key"):
+        raise ValueError(f"{PREFIX}UPSTREAM_API_KEY and --upstream-api-key-file are both given; keep one")
+    try:
+        return values | {"upstream_api_key": Path(path).expanduser().read_text().strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"--upstream-api-key-file {path}: {reason}") from None
 
 
 def assign_keys(listed: str, upstreams: Sequence[str]) -> tuple[SecretStr | None, ...]:

@@ -10,7 +10,8 @@ from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Verifier
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 
 Body: TypeAlias = dict[str, Any]
 """A JSON response body as the engine wrote it, with fields of its own: a `chat.completion` for a ChatRequest, a

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cogitate.server.errors import ContextTooLong
 from cogitate.strategies.core.ports import Engine, OnAbort, OnText, SampleFailed
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 class SamplePromptTooLong(SampleFailed, ContextTooLong):

@@ -10,7 +10,7 @@ from cogitate.server.evaluation.results import Result
 from cogitate.server.evaluation.sample import Sample
 from cogitate.server.evaluation.sample_bank import Bank
 from cogitate.strategies.core.answer_reader import AnswerReader
-from cogitate.strategies.core.types import Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
 
 GREEDY_ARM = "greedy"
 """The model's most probable answer, without a strategy."""

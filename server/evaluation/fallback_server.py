@@ -22,7 +22,8 @@ from cogitate.server.evaluation.errors import CannotEvaluate
 from cogitate.server.evaluation.sample import Recipe
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.strategies.core.budget import smallest_limit
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 REQUEST_TIMEOUT_SECONDS = 3600.0
 """Generous, since no user waits for a replay, and a small server may have a long prompt to read."""

@@ -20,7 +20,7 @@ from cogitate.server.evaluation.replay_engine import to_completion
 from cogitate.server.evaluation.sample import Recipe
 from cogitate.server.evaluation.sample_bank import Bank
 from cogitate.strategies.core.answer_reader import AnswerReader
-from cogitate.strategies.core.types import Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.vote_prior import VotePrior
 
 MIN_QUESTIONS = 10

@@ -34,9 +34,10 @@ from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.models import EnginesByModel
 from cogitate.strategies.core.ports import Engine, Verifier
 from cogitate.strategies.core.programs import NoPrograms
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Finished, count_candidates, usage
-from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.core.vote_prior import VotePrior
 from cogitate.strategies.verifiers import BUILT_IN
 

@@ -10,7 +10,8 @@ from cogitate.server.evaluation.sample import Sample
 from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.ports import OnAbort, OnText
-from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Finish, Sampling
 
 
 class NotInBank(CannotEvaluate):

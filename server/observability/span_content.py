@@ -9,7 +9,8 @@ from cogitate.server.observability.span_record import Value
 from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion
 
 MAX_TEXT_CHARACTERS = 8192
 MAX_MESSAGES = 32

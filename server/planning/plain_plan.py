@@ -6,13 +6,14 @@ from typing import get_args
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import UnsupportedParameter
-from cogitate.server.flags import SharedField
+from cogitate.server.flags.http import SharedField
 from cogitate.server.planning.cache_key import compute_plain_key
 from cogitate.server.planning.compatibility import check_plain_width
 from cogitate.server.planning.copies import separate_body_copies
 from cogitate.server.planning.cost import DEFAULT_RAW_MAX_TOKENS, build_cost_error
 from cogitate.server.planning.media import check_media
-from cogitate.server.planning.plan import NO_SEED, Plan, bound_plain_answer, new_answer_id
+from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.request_plan import NO_SEED, bound_plain_answer, new_answer_id
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.settings import Settings
 

@@ -1,6 +1,8 @@
 """The settings of the plugin: COGITATE_* variables, without those that only `cogitate serve` can honour."""
 
-from cogitate.server.flags import AuthenticationSettings, HttpSettings, ObservabilitySettings, UpstreamSettings
+from cogitate.server.flags.engine import UpstreamSettings
+from cogitate.server.flags.http import AuthenticationSettings, HttpSettings
+from cogitate.server.flags.operation import ObservabilitySettings
 from cogitate.server.settings import Settings
 
 HONOURED = frozenset({"max_body_bytes", "receive_seconds", "send_seconds", "drain_seconds"})

@@ -22,7 +22,7 @@ from cogitate.server.protocol.response_format import ResponseFormat
 from cogitate.server.protocol.template_kwargs import TemplateKwargs
 from cogitate.server.protocol.tools import TOOL_FIELDS, Tool, ToolChoice, drop_empty_tools
 from cogitate.server.protocol.validation import contradiction
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 JSON = Any
 Stop = Annotated[str, Field(min_length=1, max_length=256)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 from pydantic import Field
 
 from cogitate.server.protocol.chat import ChatRequest, SampledRequest, TokenId
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 
 class CompletionRequest(SampledRequest):

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 
 from cogitate.strategies import parse
-from cogitate.strategies.core.types import Message
+from cogitate.strategies.core.prompt import Message
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from cogitate.server.errors import Overloaded
 from cogitate.strategies.core.ports import Engine, OnAbort, OnText
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 Queue = deque["asyncio.Future[None]"]
 

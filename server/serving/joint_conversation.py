@@ -11,7 +11,8 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.strategies.core.ports import OnAbort, OnText, SampleFailed
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 class ModelFailed(SampleFailed):

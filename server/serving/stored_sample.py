@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, 
 
 from cogitate.server.protocol.json import dumps
 from cogitate.strategies.core.logprobs import NO_LOGPROBS, Logprobs
-from cogitate.strategies.core.types import Completion, Prompt, ToolCall
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, ToolCall
 
 MAX_SAMPLES = 256
 """Samples of one question: the largest n of a strategy."""

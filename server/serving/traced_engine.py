@@ -8,7 +8,8 @@ from cogitate.server.observability.read_spans import ReadSpans
 from cogitate.server.observability.request_span import CURRENT_SPAN, RequestSpan
 from cogitate.server.observability.span_record import new_span_id
 from cogitate.strategies.core.ports import Engine, OnAbort, OnText, SampleFailed
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 def trace_decodes(engine: Engine) -> Engine:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from cogitate.strategies.core.election import Election
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Sampled, TextEmitted
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 
 
 async def find_best(session: Session) -> Outcome | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from cogitate.strategies.core.ports import Engine, OnAbort
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 @dataclass(slots=True, eq=False)

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from cogitate.strategies.core.aggregation import reduce_steps
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling
+from cogitate.strategies.core.types import Aggregation, Completion, Sampling
 
 
 class StepSampling(Protocol):

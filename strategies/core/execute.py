@@ -17,10 +17,11 @@ from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.interrupt import Interrupted
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import Finished, Stopped
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 
 CloseThought = Callable[[Run, Prompt, Completion | None], Awaitable[Outcome | None]]
 """Answers a prompt in a few tokens, from an unfinished decode where there is one; None where it cannot."""

@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import Engine, OnAbort, OnText
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 MAX_MODELS = 8
 ModelName = Annotated[str, Field(min_length=1, max_length=512)]

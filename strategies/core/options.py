@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from cogitate.strategies.answers import AnswerFormat
 from cogitate.strategies.core.ports import Ability, Verifier
 from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import INSTRUCTIONS
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Outcome, Prompt
+from cogitate.strategies.core.types import Outcome
 
 
 class Options(BaseModel):

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from cogitate.strategies.core.types import Aggregation, Completion, Prompt, Sampling, TextDelta
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Aggregation, Completion, Sampling, TextDelta
 
 OnText = Callable[[TextDelta], None]
 """Called with each new part of the text while it is decoded."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.concurrency import Width, WidthLimiter, iterate_results, task_group
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Prompt
+from cogitate.strategies.core.types import Completion, ConfidenceThreshold
 
 Samples = AbstractAsyncContextManager[AsyncIterator[Completion]]
 """Samples as they finish. Leaving the block aborts those still decoding."""

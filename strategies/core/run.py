@@ -14,19 +14,12 @@ from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.program_source import extract_program
 from cogitate.strategies.core.program_value import append_value_printer, parse_value
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.race import Race
 from cogitate.strategies.core.session import Session
 from cogitate.strategies.core.trace import CANDIDATE_ROLES, Executed, Proposed, Role, Scored, TextEmitted
-from cogitate.strategies.core.types import (
-    Aggregation,
-    Completion,
-    ConfidenceThreshold,
-    Outcome,
-    Prompt,
-    Sampling,
-    TextDelta,
-)
+from cogitate.strategies.core.types import Aggregation, Completion, ConfidenceThreshold, Outcome, Sampling, TextDelta
 
 Limits = int | None | Sequence[int | None]
 """One limit for all prompts, or one for each; None: no limit."""
@@ -88,12 +81,11 @@ class Run:
         BudgetExhausted) where all were lost.
         """
         if labels:
-            sampling = Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)
-            samplings = [sampling] * len(prompts)
+            samplings = [Sampling(max_tokens=1, temperature=0.0, labels=labels, auxiliary=True)] * len(prompts)
         else:
             limits = max_tokens if isinstance(max_tokens, Sequence) else [max_tokens] * len(prompts)
-            client = self.request.sampling
-            samplings = [derive_sampling(client, role, limit, greedy=greedy, stop=stop) for limit in limits]
+            derive = partial(derive_sampling, self.request.sampling, role, greedy=greedy, stop=stop)
+            samplings = [derive(limit) for limit in limits]
         first = self._session.take_indices(len(prompts))
 
         async def decode(at: int) -> Completion | Exception:
@@ -105,11 +97,7 @@ class Run:
                 await on_end(at, made if isinstance(made, Completion) else None)
             return made
 
-        results = await run_all([decode(at) for at in range(len(prompts))])
-        failures = [result for result in results if isinstance(result, Exception)]
-        if len(failures) == len(results):
-            raise failures[0]
-        return [result if isinstance(result, Completion) else None for result in results]
+        return drop_failures(await run_all([decode(at) for at in range(len(prompts))]))
 
     @asynccontextmanager
     async def race(
@@ -209,6 +197,14 @@ class Run:
         """Ask for verdicts of one token, or for texts: the `Ask` port of verifiers."""
         asked = [prompt.to_model(self.request.verifier_model) for prompt in prompts]
         return await self.generate_each(asked, role="verifier", labels=labels, max_tokens=max_tokens, greedy=greedy)
+
+
+def drop_failures(results: Sequence[Completion | Exception]) -> list[Completion | None]:
+    """Return the results with None for each failure. Raises the first failure where there is nothing else."""
+    failures = [result for result in results if isinstance(result, Exception)]
+    if failures and len(failures) == len(results):
+        raise failures[0]
+    return [result if isinstance(result, Completion) else None for result in results]
 
 
 def derive_sampling(

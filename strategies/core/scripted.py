@@ -19,8 +19,9 @@ from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
 from cogitate.strategies.core.label_probs import MAX_LABELS
 from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob
 from cogitate.strategies.core.ports import Ability, Ask, OnAbort, OnText, Verdict
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted_vocabulary import CLOSE_TAG, END_OF_TURN, OPEN_TAG, ScriptedVocabulary
-from cogitate.strategies.core.types import Aggregation, Completion, Finish, Prompt, Sampling, TextDelta, ToolCall
+from cogitate.strategies.core.types import Aggregation, Completion, Finish, Sampling, TextDelta, ToolCall
 
 Reply = str | ToolCall | Exception
 """A text, a tool call, or an exception to raise."""

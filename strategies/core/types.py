@@ -1,4 +1,4 @@
-"""Value types of prompts, samples and outcomes. Frozen; no behaviour beyond copying."""
+"""Value types of samples and outcomes. Frozen; no behaviour beyond copying."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from cogitate.strategies.answers import Answer
 from cogitate.strategies.answers.reasoning_tags import strip_reasoning
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.logprobs import TokenLogprob, pack
+from cogitate.strategies.core.prompt import Prompt, Segment
 
 Aggregation = Literal["last", "min", "prod", "mean"]
 """How the scores of a solution's steps become one score."""
@@ -15,92 +16,6 @@ Finish = Literal["stop", "length", "abort", "unsure"]
 """Why a decode ended. `unsure`: its confidence fell below its threshold."""
 MAX_DELTA_CHARACTERS = 2048
 """Adjacent deltas are merged up to this length."""
-Content = str | tuple[Mapping[str, object], ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation.
-
-    `extra` holds fields that go to the chat template unread: name, tool_calls, tool_call_id.
-    """
-
-    role: str
-    content: Content
-    extra: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The content's text parts."""
-        if isinstance(self.content, tuple):
-            return "".join(str(part["text"]) for part in self.content if part.get("type") == "text")
-        return self.content or ""
-
-    def with_text(self, text: str) -> "Message":
-        """Return this message with `text` appended."""
-        if isinstance(self.content, tuple):
-            return replace(self, content=(*self.content, {"type": "text", "text": text}))
-        return replace(self, content=(self.content or "") + text)
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of the assistant's turn. With `ids` it is continued by exactly these tokens, without tokenising again."""
-
-    text: str
-    ids: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A conversation, and the beginning of the assistant's turn where that is given."""
-
-    messages: tuple[Message, ...]
-    segments: tuple[Segment, ...] = ()
-    original_question: str | None = None
-    """The question without the instructions that a strategy added; None: the last user message."""
-    raw: str | tuple[int, ...] | None = None
-    """Text, or its token ids, to be continued verbatim in place of messages."""
-    model: str = ""
-    """The name of the model that answers it, and whatever continues the answer; empty: the request's own."""
-    parent: int | None = field(default=None, compare=False)
-    """The index of the decode whose text its answer continues, revises or judges; of several, the first."""
-
-    @property
-    def question(self) -> str:
-        """The question as verifiers and answer extraction see it: the text of the last user message."""
-        if self.original_question is not None:
-            return self.original_question
-        if self.raw is not None:
-            return self.raw if isinstance(self.raw, str) else ""
-        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
-
-    @property
-    def prefix(self) -> str:
-        """The text of the assistant's turn so far."""
-        return "".join(segment.text for segment in self.segments)
-
-    def instruct(self, text: str) -> "Prompt":
-        """Return this prompt with `text` appended to its last user message; `question` stays the same."""
-        if isinstance(self.raw, str):
-            return replace(self, raw=self.raw + text, original_question=self.question)
-        at = max((at for at, message in enumerate(self.messages) if message.role == "user"), default=None)
-        if not text or at is None:
-            return self
-        instructed = (*self.messages[:at], self.messages[at].with_text(text), *self.messages[at + 1 :])
-        return replace(self, messages=instructed, original_question=self.question)
-
-    def to_model(self, name: str) -> "Prompt":
-        """Return this prompt for another model, where `name` is not empty."""
-        return replace(self, model=name) if name else self
-
-    def with_parent(self, completion: "Completion") -> "Prompt":
-        """Return this prompt for a text that revises or judges `completion`."""
-        return replace(self, parent=completion.index)
-
-    def prefill(self, text: str) -> "Prompt":
-        """Return this prompt with `text` appended to the assistant's turn."""
-        return replace(self, segments=(*self.segments, Segment(text)))
 
 
 @dataclass(frozen=True, slots=True)

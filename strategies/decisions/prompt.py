@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from cogitate.strategies.core.offload import offload
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.quoting import break_control_tokens
-from cogitate.strategies.core.types import Message, Prompt
 from cogitate.strategies.decisions.question import Order, Part, Question
 from cogitate.strategies.verifiers.judge import build_fence
 

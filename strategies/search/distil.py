@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import DISTIL, FROM_NOTES
 from cogitate.strategies.core.quoting import MAX_QUOTED_CHARACTERS, final_text, quote_notes, quote_texts
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.search.population import append_material, describe_agreement
 
 INSTRUCTION_TOKENS = 256

@@ -9,10 +9,11 @@ the reading is lost or empty the answer is written from the candidates alone.
 from collections.abc import Sequence
 
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import FUSE, FUSE_AT_ONCE, READ_AGAINST_EACH_OTHER
 from cogitate.strategies.core.quoting import final_text, quote_candidates, quote_notes
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.search.population import append_material, build_aggregation_prompt, describe_agreement
 
 

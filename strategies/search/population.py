@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from cogitate.strategies.core.election import Election, Rule
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import AGGREGATE, REFINE
 from cogitate.strategies.core.quoting import final_text, quote_candidates
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.voting.ballot import Ballot, completeness
 
 CONSENSUS_SHARE = 0.95
@@ -68,7 +69,7 @@ def append_material(prompt: Prompt, text: str, source: Completion) -> Prompt:
     `source`: what they were decoded as, the first of several.
     """
     extended = prompt.prefill(text) if isinstance(prompt.raw, tuple) else prompt.instruct(text)
-    return extended.with_parent(source)
+    return extended.with_parent(source.index)
 
 
 def describe_agreement(candidates: Sequence[Outcome]) -> str:

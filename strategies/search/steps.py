@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from cogitate.strategies.core.joining import join_steps
 from cogitate.strategies.core.ports import Ability, SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import OnEnd, Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.search.branches import is_branch_of, name_branches
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR

@@ -1,9 +1,10 @@
 """Closing a thought before its end, for somebody who asks for the answer now."""
 
 from cogitate.strategies.core.budget import smallest_limit
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT, asks_for_prose
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.thinking.tags import OPEN_TAG
 from cogitate.strategies.thinking.thought import Thought
 

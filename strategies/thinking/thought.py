@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from cogitate.strategies.core.best_so_far import join_prefix
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.joining import join_steps
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.thinking.tags import CLOSE_TAG
 
 

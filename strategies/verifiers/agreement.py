@@ -20,9 +20,10 @@ from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.ports import Ask, SampleFailed, Verdict
 from cogitate.strategies.core.program_source import extract_program
 from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import WRITE_TESTS
 from cogitate.strategies.core.quoting import final_text
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 from cogitate.strategies.verifiers.unit_tests import NOT_RUN
 from cogitate.strategies.verifiers.written_tests import find_functions, parse_tests, select_tests

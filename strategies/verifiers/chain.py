@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.ports import Ability, Ask, SampleFailed, Verdict, Verifier
-from cogitate.strategies.core.types import Aggregation, Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Aggregation, Completion
 
 CHAIN_OPERATOR = "+"
 """Joins verifier names."""

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from cogitate.strategies.core.label_probs import label_probabilities
 from cogitate.strategies.core.ports import Ask, SampleFailed, Verdict
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import BEST, GRADER, NUMBERS
 from cogitate.strategies.core.quoting import break_control_tokens, final_text, quote_texts
 from cogitate.strategies.core.similarity import typicality
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 from cogitate.strategies.verifiers.standings import Game, Standings
 from cogitate.strategies.verifiers.tournament import MAX_OPPONENTS, Pairing, play_tournament, takes_all_pairs

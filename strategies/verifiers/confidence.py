@@ -18,7 +18,8 @@ from cogitate.strategies.core.confidence_monitor import MIN_LOGPROB, TOP_ALTERNA
 from cogitate.strategies.core.logprobs import pack
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 

@@ -17,7 +17,8 @@ from typing import Self
 
 from cogitate.strategies.answers import extract
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.arithmetic import NotAnExpression, equation_chains, evaluate, tokenize_expression
 from cogitate.strategies.verifiers.countdown_solver import is_reachable
 from cogitate.strategies.verifiers.defaults import VerifierDefaults

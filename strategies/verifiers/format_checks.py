@@ -13,8 +13,9 @@ from cogitate.strategies.checks import JsonSchema, Pattern, parse_json_reply
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.quoting import final_text
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 

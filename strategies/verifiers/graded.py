@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from cogitate.strategies.core.label_probs import MAX_LABELS, label_masses, spell_letters
 from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import CRITERION, CRITERION_OF_CORRECTNESS, GRADE, SCALE
 from cogitate.strategies.core.quoting import break_control_tokens
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 from cogitate.strategies.verifiers.judge import build_fence
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from cogitate.strategies.core.label_probs import label_probabilities
 from cogitate.strategies.core.ports import Ask, Verdict
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import GRADER, IS_CORRECT, NO, RATIONALE, VERDICT, YES
 from cogitate.strategies.core.quoting import break_control_tokens
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 DASHES = re.compile(r"-{10,}")

@@ -10,8 +10,9 @@ from cogitate.strategies.core.models import ModelName
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import Generative, Verifier
 from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import CODE
-from cogitate.strategies.core.types import Aggregation, Prompt
+from cogitate.strategies.core.types import Aggregation
 from cogitate.strategies.verifiers.agreement import MAX_TEST_TOKENS, Agreement
 from cogitate.strategies.verifiers.chain import CHAIN_OPERATOR, build_chains
 from cogitate.strategies.verifiers.comparative import Pairwise, count_group_verdicts

@@ -13,7 +13,8 @@ from itertools import islice
 
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import Ask, Verdict
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.arithmetic import check_equations
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 

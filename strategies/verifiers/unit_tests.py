@@ -11,8 +11,9 @@ from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.ports import Ask, Verdict
 from cogitate.strategies.core.program_source import extract_program
 from cogitate.strategies.core.programs import Programs
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.quoting import final_text
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.defaults import VerifierDefaults
 
 NOT_RUN = "the sandbox refused to run a candidate's program; the candidate was not scored"

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
 from cogitate.strategies.core.models import ModelsOptions
 from cogitate.strategies.core.ports import Ability
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.verifiers.options import VerifierOptions
 from cogitate.strategies.voting.confidence import WARMUP_SHARE
 from cogitate.strategies.voting.launch_policy import (

@@ -27,7 +27,8 @@ from cogitate.server.evaluation.statistics import bootstrap_difference, mean, wi
 from cogitate.server.sandbox import Limits, open_programs
 from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.programs import ProgramResult, Programs, UnitTestResult
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.agreement import Agreement
 from tests.bench.report import say
 

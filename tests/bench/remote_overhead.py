@@ -19,7 +19,8 @@ import orjson
 
 from cogitate.strategies import STRATEGIES
 from cogitate.strategies.core.answer_reader import AnswerReader
-from cogitate.strategies.core.types import Completion, Message, Outcome, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.voting.ballot import Ballot
 from cogitate.strategies.voting.stop_rules import is_decided
 from tests.bench.bare_client import BareClient

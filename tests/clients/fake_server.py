@@ -3,8 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import Reply, ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling, ToolCall
+from cogitate.strategies.core.types import Sampling, ToolCall
 from tests.fakes.live_server import Live, live
 
 JSON = '{"city": "Rome", "days": 3}'

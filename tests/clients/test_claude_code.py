@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import Reply, ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling, ToolCall
+from cogitate.strategies.core.types import Sampling, ToolCall
 from tests.clients.claude_code import HEADERS, TITLE_REQUEST, TOOLS, build_request, build_result
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.live_server import Live, live

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.server.flags import LimitSettings, ObservabilitySettings
+from cogitate.server.flags.operation import LimitSettings, ObservabilitySettings
 from tests.deploy import ROOT, load_yaml
 from tests.deploy.chart import CHART, template, to_set
 

@@ -11,8 +11,9 @@ from cogitate.server.errors import ContextTooLong, NotReady
 from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import OnAbort, OnText
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier
-from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
+from cogitate.strategies.core.types import Completion, Sampling
 from tests.fakes.chat_bodies import build_chat_completion, build_text_completion, stream_chat_lines
 from tests.fakes.responses_api import response, response_lines
 

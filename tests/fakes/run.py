@@ -9,10 +9,11 @@ from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.models import EnginesByModel
 from cogitate.strategies.core.options import Options
 from cogitate.strategies.core.ports import ABILITIES, Ability
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.trace import Event, Finished
-from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.audited import audit_session
 

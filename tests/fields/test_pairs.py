@@ -8,8 +8,9 @@ import pytest
 
 from cogitate.server.errors import truncate
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import Reply, ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import Live, live
 from tests.fields.engines import PROGRAMS
 from tests.fields.problems import find_problem

@@ -12,8 +12,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import Live, live
 from tests.page.tools import open_browser
 from tests.page.visitor import WIDE, Visitor, visit

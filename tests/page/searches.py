@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import Live
 from tests.page.visitor import KEY
 

@@ -10,8 +10,9 @@ import pytest_asyncio
 from cogitate.server.engine.vllm import env
 from cogitate.server.engine.vllm.cpu_build import hide_in_model_inspection
 from cogitate.strategies.core.ports import Verdict
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import RATIONALE
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.judge import ask_for_verdict, build_judge_prompt
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import pytest
 from cogitate.server.engine.demo_model import prepare_demo_model
 from cogitate.server.engine.vllm import env
 from cogitate.server.settings import user_cache
-from cogitate.strategies.core.types import Completion, Prompt, TextDelta, ToolCall
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, TextDelta, ToolCall
 from tests.fakes.real_engine import report
 
 pytestmark = pytest.mark.engine

@@ -14,7 +14,8 @@ import pytest_asyncio
 from cogitate.server.engine.vllm import env
 from cogitate.server.engine.vllm.cpu_build import hide_in_model_inspection
 from cogitate.strategies.core.ports import Verdict
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion
 
 if TYPE_CHECKING:
     from cogitate.server.engine.reward.model import RewardModel

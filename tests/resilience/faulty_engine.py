@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from cogitate.strategies.core.ports import OnAbort, OnText, SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import Reply, ScriptedEngine
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 @dataclass(slots=True)

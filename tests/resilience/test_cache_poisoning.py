@@ -12,7 +12,7 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.cache.redis import PREFIX
 from cogitate.server.cache.signing import MARK, seal
 from cogitate.server.engine import ModelCard
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies.verifiers import BUILT_IN

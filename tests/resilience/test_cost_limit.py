@@ -8,7 +8,7 @@ import pytest
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.errors import BadRequest
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier

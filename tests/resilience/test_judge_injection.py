@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.quoting import CONTROL_TOKEN
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.judge import build_judge_prompt
 from tests.resilience.server_process import Server
 from tests.server.sandbox.backends import unavailable_reason

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from cogitate.server.cli import build_parser, build_settings
-from cogitate.server.flags import GROUPS
-from cogitate.server.settings import ENVIRONMENT_ONLY, Settings
+from cogitate.server.flags.groups import GROUPS
+from cogitate.server.flags.names import ENVIRONMENT_ONLY
+from cogitate.server.settings import Settings
 
 PORT = ("--port", "0")
 HIDDEN = {"model", *ENVIRONMENT_ONLY}

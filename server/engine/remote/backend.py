@@ -23,7 +23,7 @@ from cogitate.server.errors import ApiError, ContextTooLong, NotReady
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Ability, Verifier
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 log = logging.getLogger("cogitate.remote")
 RETRY_SECONDS = 1.0

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
 from cogitate.server.errors import ApiError
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 MAX_SAMPLES_PER_CALL = 64
 """What hosted APIs accept; and few enough that the loss of one call is bearable."""

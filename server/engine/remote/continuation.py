@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from cogitate.server.engine.remote.errors import UpstreamFailed
 from cogitate.server.engine.remote.request_body import RequestBuilder
 from cogitate.server.engine.remote.validate import are_counts, as_dict
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 Tokenize = Callable[[bytes], Awaitable[object]]
 """Posts a body to the upstream's /tokenize; returns the response's JSON."""

@@ -6,7 +6,8 @@ from cogitate.server.engine.remote.logprobs import parse_logprobs
 from cogitate.server.engine.remote.parse import parse_partial
 from cogitate.server.engine.remote.stream_parser import StreamParser
 from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ from cogitate.server.engine.remote.errors import UpstreamFailed
 from cogitate.server.engine.remote.logprobs import parse_logprobs
 from cogitate.server.engine.remote.request_body import LABEL_ALTERNATIVES
 from cogitate.server.engine.remote.validate import are_counts, as_dict, as_list, as_text
-from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling, ToolCall
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Finish, Sampling, ToolCall
 
 ONLY_REASONING = "The upstream sent an empty answer, so the answer was read from its reasoning."
 """A warning to the client."""

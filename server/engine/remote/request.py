@@ -27,7 +27,8 @@ from cogitate.server.engine.remote.validate import as_dict
 from cogitate.server.errors import ApiError, UnsupportedParameter
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.strategies.core.ports import OnAbort, OnText
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
 
 SEED_BITS = 31

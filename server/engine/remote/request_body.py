@@ -11,7 +11,8 @@ from cogitate.server.engine.remote.dialects.refusals import CLIENT_FIELDS
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Sampling
 
 LABEL_ALTERNATIVES = 20
 """The maximum of OpenAI's API: a label that is not among so many alternatives is not likely."""

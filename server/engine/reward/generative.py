@@ -18,7 +18,8 @@ from cogitate.server.engine.reward.run import RewardEngine
 from cogitate.server.errors import NotReady
 from cogitate.strategies.core.concurrency import run_all
 from cogitate.strategies.core.ports import Ability, Ask, SampleFailed, Verdict
-from cogitate.strategies.core.types import Aggregation, Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Aggregation, Completion
 from cogitate.strategies.verifiers.judge import Judge
 
 

@@ -20,7 +20,8 @@ from cogitate.server.engine.reward.run import Output, RewardEngine
 from cogitate.server.engine.reward.tokenize import RewardTokenizer, TokenizedSolution
 from cogitate.server.errors import NotReady
 from cogitate.strategies.core.ports import Ability, Ask, Verdict
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 
 
 async def open_reward_model(

@@ -13,7 +13,7 @@ from cogitate.server.protocol.completion import AnyRequest
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.strategies.core.ports import Verifier
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 if TYPE_CHECKING:
     from cogitate.server.engine.reward.generative import GenerativeRewardModel

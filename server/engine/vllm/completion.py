@@ -6,7 +6,8 @@ from dataclasses import replace
 from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.decode import DecodedSequence, to_logprobs
 from cogitate.server.engine.vllm.sampling_params import encode_single
-from cogitate.strategies.core.types import Completion, Finish, Prompt, Sampling
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Finish, Sampling
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG, is_thinking
 
 FINISHES: dict[str | None, Finish] = {

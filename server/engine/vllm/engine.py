@@ -31,7 +31,7 @@ from cogitate.server.protocol.completion import AnyRequest, CompletionRequest
 from cogitate.server.protocol.json import unix_time
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.responses import ResponsesRequest
-from cogitate.strategies.core.types import Prompt
+from cogitate.strategies.core.prompt import Prompt
 
 SHUTDOWN_SECONDS = 15.0
 """A clean exit takes the engine's process about 5 s; if it is killed, it may leave a worker process running."""

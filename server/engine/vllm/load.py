@@ -22,7 +22,7 @@ from cogitate.server.engine.children import start_without_interrupts
 from cogitate.server.engine.vllm.cpu_build import cpu_precision
 from cogitate.server.engine.vllm.frontend_args import check_frontend_args, load_parser_plugins
 from cogitate.server.engine.vllm.vllm_imports import make_arg_parser, validate_parsed_serve_args
-from cogitate.server.flags import to_flag
+from cogitate.server.flags.names import to_flag
 from cogitate.server.settings import Settings
 
 CPU_DEFAULTS: Mapping[str, object] = {

@@ -12,7 +12,7 @@ from vllm.inputs import EngineInput
 from cogitate.server.engine.vllm.application import LoadedEngine
 from cogitate.server.engine.vllm.errors import parse_error_response, to_api_error
 from cogitate.server.engine.vllm.special_tokens import escape_special_tokens, special_token_texts
-from cogitate.strategies.core.types import Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
 
 VllmRequest: TypeAlias = ChatCompletionRequest | CompletionRequest
 

@@ -24,7 +24,8 @@ from cogitate.server.engine.vllm.response import build_response
 from cogitate.server.engine.vllm.sampling_params import build_sampling_params
 from cogitate.strategies.core.confidence_monitor import ConfidenceMonitor
 from cogitate.strategies.core.ports import OnAbort, OnText, SampleFailed
-from cogitate.strategies.core.types import Completion, Prompt, Sampling, TextDelta
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Sampling, TextDelta
 
 PER_SAMPLE_FIELDS = {"messages", "prompt", "stream", "stream_options", "n"}
 """Fields of the client's request that each sample sets anew."""

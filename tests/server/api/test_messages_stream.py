@@ -11,7 +11,7 @@ from cogitate.server.api.messages_stream import PING, EventEncoder, relay
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import UpstreamError
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.jobs import JobReader, Jobs
 from cogitate.server.serving.relay_log import RelayLog

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.completion import CompletionRequest
 from cogitate.server.settings import Settings

@@ -8,7 +8,8 @@ import pytest
 from cogitate.server.api.responses_body import build_response
 from cogitate.server.api.responses_stream import EventEncoder
 from cogitate.server.auth.caller import Caller
-from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.types import TextDelta

@@ -8,7 +8,8 @@ from cogitate.server.api import sse
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import BadRequest, UpstreamError
-from cogitate.server.planning.plan import Plan, build_plan
+from cogitate.server.planning.plan import Plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.serving.job import Job, JobReader
 from cogitate.server.settings import Settings

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.server.flags import ENVIRONMENT_ONLY, GROUPS, to_flag
+from cogitate.server.flags.groups import GROUPS
+from cogitate.server.flags.names import ENVIRONMENT_ONLY, to_flag
 from cogitate.server.settings import Settings
 
 SHOW = """

@@ -10,8 +10,9 @@ import pytest
 
 from cogitate.server.cli import main
 from cogitate.server.evaluation.sample_bank import Bank
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import live
 
 ROWS = [{"question": f"What is {n} + 1?", "answer": f"It is one more.\n#### {n + 1}"} for n in range(3)]

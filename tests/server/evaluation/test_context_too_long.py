@@ -12,8 +12,9 @@ from cogitate.server.evaluation.arms import parse_arm
 from cogitate.server.evaluation.replay import replay
 from cogitate.server.evaluation.sample_bank import Bank
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import Reply, ScriptedEngine
-from cogitate.strategies.core.types import Completion, Prompt, Sampling
+from cogitate.strategies.core.types import Completion, Sampling
 from tests.fakes.banks import bank_of, question
 from tests.fakes.live_server import live
 

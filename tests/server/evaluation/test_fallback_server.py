@@ -9,8 +9,9 @@ from cogitate.server.evaluation import virtual_time
 from cogitate.server.evaluation.arms import parse_arm
 from cogitate.server.evaluation.fallback_server import FallbackFailed, FallbackServer
 from cogitate.server.evaluation.replay import replay
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Message, Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.banks import RECIPE, bank_of, question
 from tests.fakes.live_server import Live, live
 

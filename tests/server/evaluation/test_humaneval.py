@@ -11,8 +11,9 @@ from cogitate.server.cli import main
 from cogitate.server.evaluation.humaneval import dataset_path
 from cogitate.server.evaluation.question import BadTask, Question
 from cogitate.server.evaluation.tasks import load_task
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import live
 from tests.server.sandbox.backends import unavailable_reason
 

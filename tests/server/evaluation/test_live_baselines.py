@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cogitate.server.cli import main
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import live
 
 ROW = {"question": "What is 6*7?", "answer": "42"}

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cogitate.server.auth.caller import Caller
 from cogitate.server.engine import ModelCard
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.protocol.responses import ResponsesRequest
 from cogitate.server.protocol.validation import to_bad_request

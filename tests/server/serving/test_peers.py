@@ -22,9 +22,10 @@ from cogitate.server.serving.jobs import Jobs
 from cogitate.server.serving.peers import Peers
 from cogitate.strategies.core.event_log import EventLog
 from cogitate.strategies.core.ports import SampleFailed
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.prompts import FINAL_ANSWER
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt, Sampling
+from cogitate.strategies.core.types import Sampling
 from tests.fakes.live_server import Live, eventually, live
 from tests.fakes.redis_cache import PATIENT_SECONDS
 

@@ -6,7 +6,7 @@ from cogitate.server.auth.caller import Caller
 from cogitate.server.auth.key_limits import KeyLimits
 from cogitate.server.engine import ModelCard
 from cogitate.server.errors import ApiError
-from cogitate.server.planning.plan import build_plan
+from cogitate.server.planning.request_plan import build_plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedEngine

@@ -12,8 +12,9 @@ from cogitate.server.cache.encryption import Encryption
 from cogitate.server.serving.sample_store import SampleStore
 from cogitate.server.serving.stored_sample import MAX_ENTRY_BYTES, MAX_SAMPLES, join_samples
 from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.stock import SampleStock
-from cogitate.strategies.core.types import Completion, Message, Prompt, ToolCall
+from cogitate.strategies.core.types import Completion, ToolCall
 
 PROMPT = Prompt((Message("user", "What is 6*7?"),))
 KEY = "samples:1"

@@ -10,9 +10,9 @@ from cogitate.server.planning.plan import DEFAULT_SAMPLING, Plan
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.serving.trace_feed import TraceFeed, TraceLost
 from cogitate.server.serving.trace_registry import TraceRegistry
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.recorder import Recorder
 from cogitate.strategies.core.trace import Trace
-from cogitate.strategies.core.types import Message, Prompt
 from cogitate.strategies.self_consistency import SelfConsistency
 
 CALLER = Caller("tenant", "key", "r1")

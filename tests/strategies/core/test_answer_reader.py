@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from cogitate.strategies.answers import answer_from_calls
 from cogitate.strategies.core.answer_reader import NO_CALL, AnswerReader, answers_in_reasoning
-from cogitate.strategies.core.types import Completion, Message, Prompt, ToolCall
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion, ToolCall
 
 QUESTION = Prompt((Message("user", "What is the weather?"),))
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.logprobs import Logprobs, TokenLogprob, concatenate, pack
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Completion
 
 logprobs = st.floats(max_value=0, allow_nan=False)
 plain = st.builds(TokenLogprob, st.integers(0, 2**31), st.text(max_size=3), logprobs)

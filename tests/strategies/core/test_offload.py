@@ -8,9 +8,10 @@ import pytest
 from cogitate.strategies.core.logprobs import TokenLogprob
 from cogitate.strategies.core.offload import MAX_INLINE_SIZE, offload
 from cogitate.strategies.core.ports import Verifier
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.run import build_session
 

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from cogitate.strategies import STRATEGIES, parse
 from cogitate.strategies.best_of_n import BestOfN
-from cogitate.strategies.core.types import Message, Prompt
+from cogitate.strategies.core.prompt import Message, Prompt
 
 ASK = Prompt((Message("user", "Q"),))
 

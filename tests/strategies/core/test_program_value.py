@@ -4,7 +4,8 @@ import pytest
 
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.program_value import append_value_printer, merge_close_values, parse_value
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 
 
 def outcome(key):

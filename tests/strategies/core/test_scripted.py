@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from cogitate.strategies.core.execute import execute
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
+from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 
 PROMPT = Prompt((Message("user", "What is 6*7?"),))

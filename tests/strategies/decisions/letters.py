@@ -4,8 +4,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Prompt
 
 LINE = re.compile(r"^([A-Z]): (.*?)(?: - .*)?$", re.MULTILINE)
 PLACE_BIAS = (3.0, 1.0, 0.5, 2.0, 0.25, 1.5)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cogitate.strategies.answers import Answer, canonical, extract
-from cogitate.strategies.core.types import Completion, Outcome, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion, Outcome
 from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
 
 Sample = tuple[Outcome, bool]

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from cogitate.strategies.beam_search import BeamSearch
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.types import Completion, Message, Prompt, Sampling
+from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.particle_filter import ParticleFilter
 from cogitate.strategies.verifiers.countdown import UNKNOWN_SCORE, Countdown, parse_game
 from tests.fakes.run import build_session, solve

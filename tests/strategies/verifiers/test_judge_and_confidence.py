@@ -4,10 +4,11 @@ import pytest
 
 from cogitate.strategies.best_of_n import BestOfN
 from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import NO, YES
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.trace import usage
-from cogitate.strategies.core.types import Completion, Message, Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.confidence import Confidence, confidence, self_certainty
 from cogitate.strategies.verifiers.judge import Judge, build_judge_prompt, probability_correct
 from tests.fakes.run import build_session, solve

@@ -1,6 +1,7 @@
 import pytest
 
-from cogitate.strategies.core.types import Completion, Prompt
+from cogitate.strategies.core.prompt import Prompt
+from cogitate.strategies.core.types import Completion
 from cogitate.strategies.verifiers.programmatic import Programmatic, score_steps, split_steps
 
 

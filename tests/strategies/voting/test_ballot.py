@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.equivalence import AnswerClasses
 from cogitate.strategies.core.logprobs import TokenLogprob
+from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.scripted import ScriptedProver
-from cogitate.strategies.core.types import Completion, Outcome, Prompt, ToolCall
+from cogitate.strategies.core.types import Completion, Outcome, ToolCall
 from cogitate.strategies.voting.ballot import Ballot, ranking, score_of
 
 

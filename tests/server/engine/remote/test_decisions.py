@@ -13,8 +13,8 @@ from cogitate.server.cache import MemoryCache
 from cogitate.server.observability.metrics import Metrics
 from cogitate.server.serving.service import Service
 from cogitate.server.settings import Settings
+from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedProver
-from cogitate.strategies.core.types import Message, Prompt
 from tests.fakes.upstream import FakeUpstream, Script
 from tests.fakes.vllm_reference import listen
 from tests.server.engine.remote.fakes import open_backend

@@ -1,7 +1,8 @@
 """One sample: the upstream request, and the completion built from its response."""
 
 from cogitate.server.protocol.completion import CompletionRequest
-from cogitate.strategies.core.types import Message, Prompt, Sampling, ToolCall
+from cogitate.strategies.core.prompt import Message, Prompt
+from cogitate.strategies.core.types import Sampling, ToolCall
 from tests.fakes.upstream import Script
 from tests.fakes.upstream.script import STORY
 from tests.server.engine.remote.fakes import remote_backend, request, sample
