@@ -117,7 +117,8 @@ def explore(bar, count: int, mode: str, folder: Path) -> None:
     with Server() as server:
         operations = list_operations(server.get("/openapi.json").json())
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json", "--mode", mode]
-        command += ["--checks", "not_a_server_error", "--max-examples", str(count), "--seed", "10", "--workers", "2"]
+        examples = count if mode == "positive" else count * 3 // 2  # some mutations fit the schema and are not sent
+        command += ["--checks", "not_a_server_error", "--max-examples", str(examples), "--seed", "10", "--workers", "2"]
         command += ["--phases", "examples,coverage,fuzzing", "--suppress-health-check", "all", "--no-color"]
         environment = {
             **os.environ,  # noqa: TID251 schemathesis needs the environment
