@@ -14,6 +14,8 @@ from tests.deploy import DEPLOY, TIMEOUT_SECONDS, find_program
 CHART = DEPLOY / "helm/cogitate"
 SHAPES = tuple(sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml")))
 RELEASE, NAMESPACE = "think", "models"
+SECRETS = "/run/secrets/cogitate"
+"""Where pods have their secrets."""
 POD_TEMPLATES = ("template", "leaderTemplate", "workerTemplate")
 Manifest = dict[str, Any]
 

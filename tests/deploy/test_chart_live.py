@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.bench.processes import run_fake_upstream
-from tests.deploy.chart import list_pods, to_set
+from tests.deploy.chart import SECRETS, list_pods, to_set
 from tests.fakes.redis_server import PROGRAM, RedisServer
 
 KEY = "a-key-of-a-tenant"
@@ -54,7 +54,7 @@ def run_pod(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, A
         }
         (pod,) = list_pods("gateway", *(to_set(path, value) for path, value in values.items()))
         write_secrets(folder)
-        words = [word.replace("/run/secrets/cogitate", str(folder)) for word in pod["spec"]["containers"][0]["args"]]
+        words = [word.replace(SECRETS, str(folder)) for word in pod["spec"]["containers"][0]["args"]]
         process = subprocess.Popen([sys.executable, "-m", "cogitate.server", *words])
         stack.callback(process.wait, 60)
         stack.callback(process.terminate)

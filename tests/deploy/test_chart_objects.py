@@ -76,6 +76,14 @@ def test_services_select_the_pods_that_serve_and_no_others(shape: str) -> None:
             assert (service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()) is serves
 
 
+@pytest.mark.parametrize("shape", ["engine-gpu", "engine-multinode"])
+def test_update_without_spare_gpus_stops_a_pod_first(shape: str) -> None:
+    manifests = render(shape, to_set("rollout", {"maxSurge": 0, "maxUnavailable": 1}))
+    (workload,) = (each for each in manifests if each["kind"] in ("Deployment", "LeaderWorkerSet"))
+    text = json.dumps(workload)
+    assert '{"maxSurge": 0, "maxUnavailable": 1}' in text or '{"maxUnavailable": 1, "maxSurge": 0}' in text
+
+
 @each_shape
 def test_update_starts_a_pod_before_it_stops_one(shape: str) -> None:
     if shape == "engine-multinode":

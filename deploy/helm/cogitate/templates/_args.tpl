@@ -2,7 +2,7 @@
 {{- define "cogitate.args" -}}
 - serve
 {{- with .Values }}
-{{- if and .model (eq .shape "engine") }}
+{{- if .model }}
 - {{ .model | quote }}
 {{- end }}
 {{- if eq .shape "gateway" }}

@@ -1,5 +1,8 @@
+{{/* At most 50 characters without dots, so that the longest name of an object is a DNS label. */}}
 {{- define "cogitate.name" -}}
-{{- if contains "cogitate" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-cogitate" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- $release := .Release.Name | replace "." "-" }}
+{{- $name := .Values.fullnameOverride | default (contains "cogitate" $release | ternary $release (printf "%s-cogitate" $release)) }}
+{{- $name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "cogitate.selector" -}}
@@ -10,9 +13,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "cogitate.labels" -}}
 {{ include "cogitate.selector" . }}
 app.kubernetes.io/component: {{ .Values.shape }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "cogitate.isEngine" -}}
@@ -29,12 +32,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "cogitate.image" -}}
 {{- with .Values.image -}}
-{{- if .digest }}{{ printf "%s@%s" .repository .digest }}{{ else }}{{ printf "%s:%s" .repository (.tag | default (printf "%s-%s" $.Chart.AppVersion (include "cogitate.target" $))) }}{{ end }}
+{{- if .digest }}{{ printf "%s@%s" .repository .digest }}{{ else }}{{ printf "%s:%s" .repository (.tag | default (printf "%s-%s" ($.Chart.AppVersion | replace "+" "_") (include "cogitate.target" $))) }}{{ end }}
 {{- end }}
 {{- end }}
 
 {{- define "cogitate.graceSeconds" -}}
 {{- with .Values.shutdown }}{{ add .preStopSeconds .lingerSeconds .drainSeconds .exitSeconds }}{{ end }}
+{{- end }}
+
+{{- define "cogitate.serviceAccount" -}}
+{{- with .Values.serviceAccount }}{{ .name | default (.create | ternary (include "cogitate.name" $) "default") }}{{ end }}
 {{- end }}
 
 {{- define "cogitate.cacheClaim" -}}
@@ -72,6 +79,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- if gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas) }}
 {{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" }}
+{{- end }}
+{{- if eq (int .port) (int .metrics.port) }}
+{{- fail "port and metrics.port are the same; choose two" }}
+{{- end }}
+{{- if and .upstreamKey.secret (not .upstreams) }}
+{{- fail "upstreamKey.secret needs upstreams" }}
+{{- end }}
+{{- if and (or .redis.passwordSecret .redis.signingSecret) (not .redis.url) }}
+{{- fail "redis.passwordSecret and redis.signingSecret need redis.url" }}
+{{- end }}
+{{- range $name := list "api_key" "hf_token" }}
+{{- if hasKey $.Values.engineArgs $name }}
+{{- fail (printf "engineArgs.%s: anybody who may read a pod's manifest could read it; use auth.keysSecret or huggingFace.secret" $name) }}
+{{- end }}
+{{- end }}
+{{- $gpus := mul .gpu.count .multiNode.size }}
+{{- $needed := mul (.engineArgs.tensor_parallel_size | default 1) (.engineArgs.pipeline_parallel_size | default 1) }}
+{{- if and (eq .shape "engine") (gt $gpus 0) (gt $needed $gpus) }}
+{{- fail (printf "engineArgs: tensor_parallel_size times pipeline_parallel_size is %d, and gpu.count times multiNode.size is %d" $needed $gpus) }}
+{{- end }}
+{{- $surge := .rollout.maxSurge | toString | trimSuffix "%" | int }}
+{{- if not (or $surge (.rollout.maxUnavailable | toString | trimSuffix "%" | int)) }}
+{{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0: no update could begin; set one of them to 1" }}
+{{- end }}
+{{- if and .cache.enabled (has "ReadWriteOncePod" .cache.accessModes) (or $surge (gt (int .replicas) 1) (ne .autoscaling.kind "none")) }}
+{{- fail "cache.accessModes: ReadWriteOncePod is for one pod at a time: set replicas and rollout.maxUnavailable to 1, rollout.maxSurge to 0, autoscaling.kind to none" }}
+{{- end }}
+{{- if and .ingress.enabled (not .ingress.hosts) }}
+{{- fail "ingress.hosts: name the hosts of the Ingress" }}
+{{- end }}
+{{- if and .route.enabled (not .route.parentRefs) }}
+{{- fail "route.parentRefs: name the Gateway of the HTTPRoute" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -13,18 +13,12 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "cogitate.name" $root }}
+  serviceAccountName: {{ include "cogitate.serviceAccount" $root }}
   automountServiceAccountToken: false
   # Kubernetes would inject COGITATE_PORT=tcp://... for a Service of this name.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "cogitate.graceSeconds" $root }}
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 10001
-    runAsGroup: 10001
-    fsGroup: 10001
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile: {type: RuntimeDefault}
+  securityContext: {{- toYaml .podSecurityContext | nindent 4 }}
   containers:
     - name: cogitate
       image: {{ include "cogitate.image" $root | quote }}
@@ -64,10 +58,7 @@ spec:
         preStop:
           sleep: {seconds: {{ . }}}
       {{- end }}
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities: {drop: [ALL]}
+      securityContext: {{- toYaml .securityContext | nindent 8 }}
       {{- with include "cogitate.resources" $root }}
       resources: {{- . | nindent 8 }}
       {{- end }}
@@ -86,7 +77,14 @@ spec:
   affinity: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .topologySpreadConstraints }}
-  topologySpreadConstraints: {{- toYaml . | nindent 4 }}
+  topologySpreadConstraints:
+    {{- range . }}
+    - {{- toYaml . | nindent 6 }}
+      {{- if not .labelSelector }}
+      labelSelector:
+        matchLabels: {{- include "cogitate.selector" $root | nindent 10 }}
+      {{- end }}
+    {{- end }}
   {{- end }}
   {{- with .priorityClassName }}
   priorityClassName: {{ . }}

@@ -8,6 +8,9 @@
 {{- if include "cogitate.secretSources" . }}
 - {name: secrets, mountPath: /run/secrets/cogitate, readOnly: true}
 {{- end }}
+{{- with .root.Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "cogitate.volumes" -}}
@@ -30,6 +33,9 @@
   projected:
     defaultMode: 0440
     sources: {{- . | trim | nindent 6 }}
+{{- end }}
+{{- with .root.Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
