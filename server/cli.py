@@ -1,6 +1,7 @@
 """The command `cogitate`: serve, eval, keys, audit, completion."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -157,6 +158,8 @@ def run_serve(given: argparse.Namespace) -> None:
             uvloop.run(serve(settings))
     except CannotServe as error:
         exit_with_error(str(error), error.exit_status)
+    finally:
+        gc.freeze()  # the interpreter's end would traverse all objects of PyTorch and vLLM, which takes 3 seconds
 
 
 def run_eval(given: argparse.Namespace) -> None:

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import psutil
 
-LEFTOVER_SECONDS = 2.0
-"""How long the processes of a stopped engine may take to end by themselves."""
+LEFTOVER_SECONDS = 0.5
+"""Time for the processes of an engine that has ended to end by themselves. After its clean end there are none."""
 POLL_SECONDS = 0.05
 
 
