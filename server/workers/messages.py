@@ -1,6 +1,9 @@
-"""What a parent process and its workers tell each other, over a pipe for each worker."""
+"""The messages between a parent process and its workers, over a pipe for each worker."""
 
+import select
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -58,3 +61,16 @@ class Abort:
 
 
 Order = Go | Stop | Abort
+
+
+def send_report(connection: Connection, report: Report) -> None:
+    """Send a report, unless the parent has ended: the worker notices that where it takes its orders."""
+    with suppress(OSError):
+        connection.send(report)
+
+
+def can_send(connection: Connection) -> bool:
+    """Whether a report would not have to wait: a parent that is suspended reads none, and the pipe becomes full."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLOUT)
+    return bool(poll.poll(0))

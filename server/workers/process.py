@@ -104,8 +104,12 @@ class WorkerProcess:
             self.kill()
 
     def collect(self) -> int:
-        """Release a process that has ended; returns its exit status, which is negative for a signal."""
+        """Release a process that has ended, and return its exit status, which is negative for a signal.
+
+        What it reported last is read first, since that says why it has ended.
+        """
         assert self.process is not None and self.connection is not None
+        self.receive()
         status = self.process.exitcode
         assert status is not None
         self.process.close()

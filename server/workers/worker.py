@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -34,9 +33,10 @@ from cogitate.server.workers.messages import (
     Loaded,
     Order,
     Progress,
-    Report,
     Serving,
     Stop,
+    can_send,
+    send_report,
 )
 
 
@@ -61,8 +61,7 @@ def run_worker(assignment: Assignment, connection: Connection, factory: BackendF
     try:
         uvloop.run(serve(assignment, connection, factory))
     except CannotServe as error:
-        with suppress(OSError):
-            connection.send(Failed(str(error), error.exit_status))
+        send_report(connection, Failed(str(error), error.exit_status))
         status = error.exit_status
     finally:
         logging.shutdown()
@@ -79,7 +78,7 @@ async def serve(assignment: Assignment, connection: Connection, factory: Backend
     metrics = Metrics(shared=SharedMetrics(assignment.folder, assignment.number, os.getpid()))
 
     def report(line: str) -> None:
-        connection.send(Progress(line))
+        send_report(connection, Progress(line))
 
     service = open_service(settings, report, factory, metrics)
     await Worker(service, listeners, connection, assignment).run()
@@ -137,7 +136,7 @@ class Worker:
 
     async def _join(self) -> None:
         """Wait until all workers are loaded, so that whichever gets a request can answer it."""
-        self._tell(Loaded(self._service.backend.card.name))
+        send_report(self._connection, Loaded(self._service.backend.card.name))
         await self._go.wait()
         if self._assignment.is_replacement:
             await self._server.listen(self._listeners[0])
@@ -147,7 +146,7 @@ class Worker:
     def _announce(self) -> None:
         self._service.metrics.publish_state()
         tune_runtime()
-        self._tell(Serving())
+        send_report(self._connection, Serving())
 
     async def _publish_state(self) -> None:
         while True:
@@ -157,11 +156,8 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            self._tell(Alive())
-
-    def _tell(self, report: Report) -> None:
-        with suppress(OSError):  # the parent has ended: its orders end too, and `_take_order` notices it
-            self._connection.send(report)
+            if can_send(self._connection):
+                send_report(self._connection, Alive())
 
     def _take_order(self) -> None:
         try:
