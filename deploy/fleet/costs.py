@@ -1,6 +1,5 @@
 """What a request costs: of a gateway as measured in deploy/results, of an engine as assumed."""
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +54,3 @@ def read_figure(row: str) -> float:
         if len(cells) > 2 and cells[1].strip() == row and (number := re.search(r"[\d.]+", cells[2])):
             return float(number[0])
     raise ValueError(f"deploy/results/{RESULT_FILE} has no row {row!r}")
-
-
-UNLIMITED = math.inf

@@ -20,7 +20,7 @@ class Call:
     """It has ended, or was aborted, or its GPU has failed."""
     decode_began: float = 0.0
     step: float = 0.0
-    """Seconds; 0 until it runs."""
+    """Seconds of a decode step, by the sequences that run when it is admitted; 0 until then."""
 
     def count_decoded(self, now: float) -> int:
         """Return the tokens that it has decoded by now."""
@@ -32,12 +32,13 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Gpu:
-    """`schedule`: calls a function with a call at a time."""
+    """A GPU. It runs calls in the order in which they come, as many as it has slots for."""
 
     costs: EngineCosts
     schedule: Callable[[float, Callable[[Call], None], Call], None]
+    """Calls a function with a call, at a time of the simulation."""
     on_end: Callable[[Call], None]
-    is_alive: bool = True
+    """Called with each call when its longest sequence ends, also with one that is done before."""
     running: dict[Call, None] = field(default_factory=dict)
     queue: deque[Call] = field(default_factory=deque)
     prompt_tokens: int = 0
@@ -47,6 +48,7 @@ class Gpu:
     _cache: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
     def add(self, call: Call, now: float) -> None:
+        """Queue a call, and run it as soon as there is room."""
         self.queue.append(call)
         self._admit(now)
 

@@ -18,9 +18,9 @@ TARGET_UTILISATION = 0.5
 """Of a gateway, outside of bursts, in which three times as much comes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Of one run. Seconds, and parts of one."""
+    """The figures of one run: seconds, and shares between 0 and 1."""
 
     goodput: float
     """Tokens a second and GPU, of answers."""
@@ -30,6 +30,7 @@ class Figures:
     wasted: float
     """Of all tokens: those of aborted and of lost samples."""
     hits: float
+    """Of all prompt tokens: those in a prefix cache."""
     utilisation: float
     """Of the gateways."""
 
@@ -48,14 +49,14 @@ def summarise(simulation: Simulation, seconds: float) -> Figures:
     """Summarise what ended after the warm-up, and before the last request came."""
     counted = [each for each in simulation.finished if WARM_UP * seconds <= each.at <= seconds]
     tokens = sum(each.tokens for each in simulation.finished)
-    prompts = sum(gpu.prompt_tokens for gpu in simulation.gpus)
+    prompt_tokens = sum(gpu.prompt_tokens for gpu in simulation.gpus)
     return Figures(
-        sum(each.tokens for each in counted) / ((1 - WARM_UP) * seconds * len(simulation.gpus)),
-        percentile([each.seconds for each in counted]),
-        percentile([each.seconds for each in counted if each.samples == 1]),
-        simulation.wasted_tokens / (tokens + simulation.wasted_tokens),
-        sum(gpu.cached_tokens for gpu in simulation.gpus) / prompts,
-        sum(each.busy for each in simulation.gateways) / (simulation.now * len(simulation.gateways)),
+        goodput=sum(each.tokens for each in counted) / ((1 - WARM_UP) * seconds * len(simulation.gpus)),
+        p95=percentile([each.seconds for each in counted]),
+        p95_of_one=percentile([each.seconds for each in counted if each.samples == 1]),
+        wasted=simulation.wasted_tokens / (tokens + simulation.wasted_tokens),
+        hits=sum(gpu.cached_tokens for gpu in simulation.gpus) / prompt_tokens,
+        utilisation=sum(each.busy for each in simulation.gateways) / (simulation.now * len(simulation.gateways)),
     )
 
 
@@ -79,9 +80,11 @@ def measure_selection(gpus: int) -> float:
 
 
 def percentile(values: Sequence[float], part: float = 0.95) -> float:
+    """Return the value below which that part of the values is; NaN where there are none."""
     ordered = sorted(values)
     return ordered[min(int(part * len(ordered)), len(ordered) - 1)] if ordered else math.nan
 
 
 def read_costs(gpus: int) -> GatewayCosts:
+    """Return the measured costs of a gateway, with that of a selection among so many replicas."""
     return read_gateway_costs(measure_selection(gpus))

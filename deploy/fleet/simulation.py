@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -29,7 +29,7 @@ class Gateway:
     busy: float = 0.0
 
     def work(self, now: float, seconds: float) -> float:
-        """Take a turn; returns when it ends."""
+        """Take a turn, and return the time at which it ends."""
         self.free_at = max(now, self.free_at) + seconds
         self.busy += seconds
         return self.free_at
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`samples`: n. `seconds`: until the answer."""
+    """A request that was answered. `at`: when; `samples`: n; `seconds`: from its arrival; `tokens`: of its answers."""
 
     at: float
     samples: int
@@ -65,10 +65,12 @@ class Simulation:
     def __init__(self, gpus: int, gateways: int, gateway_costs: GatewayCosts, engine: EngineCosts, random: Random):
         self.now, self.costs, self.random = 0.0, gateway_costs, random
         self.gpus = [Gpu(engine, self.schedule, self._end_call) for _ in range(gpus)]
-        urls = [
+        upstreams = [
             UpstreamConfig(f"http://10.{at // 62500}.{at // 250 % 250}.{at % 250 + 1}:8000/v1") for at in range(gpus)
         ]
-        self.gateways = [Gateway([Replica(url, TIMEOUTS, lambda *_: None) for url in urls]) for _ in range(gateways)]
+        self.gateways = [
+            Gateway([Replica(each, TIMEOUTS, lambda *_: None) for each in upstreams]) for _ in range(gateways)
+        ]
         for gateway in self.gateways:
             gateway.available = list(gateway.replicas)
         self.gpu_of = {each: gpu for one in self.gateways for each, gpu in zip(one.replicas, self.gpus, strict=True)}
@@ -78,6 +80,7 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[Any], None], Any]] = []
 
     def schedule(self, at: float, action: Callable[[Any], None], argument: object) -> None:
+        """Call `action` with `argument` at a time; of one time, in the order in which they were scheduled."""
         heapq.heappush(self._events, (at, next(self._numbers), action, argument))
 
     def run(self, arrivals: Iterable[Arrival], failures: Iterable[tuple[float, int]] = ()) -> None:
@@ -92,8 +95,8 @@ class Simulation:
             if action == self._arrive:
                 self._schedule_next(pending)
 
-    def _schedule_next(self, pending: Iterable[Arrival]) -> None:
-        if arrival := next(iter(pending), None):
+    def _schedule_next(self, pending: Iterator[Arrival]) -> None:
+        if arrival := next(pending, None):
             self.schedule(arrival.at, self._arrive, arrival)
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -157,7 +160,6 @@ class Simulation:
 
     def _fail(self, gpu: Gpu) -> None:
         """Lose a GPU: every gateway ejects it, and repeats its calls elsewhere."""
-        gpu.is_alive = False
         for gateway in self.gateways:
             gateway.available = [each for each in gateway.available if self.gpu_of[each] is not gpu]
         lost = [*gpu.running, *(call for call in gpu.queue if not call.is_done)]

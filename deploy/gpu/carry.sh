@@ -16,6 +16,7 @@ pack() {
     [[ -z $(ls -A "$parts") ]] || die "$parts is not empty"
     for file in "$folder"/*; do
         [[ -f $file ]] || die "$folder has no files, or a folder: $file"
+        [[ -s $file ]] || die "$file is empty, and would have no part: download it again"
         split --bytes="${mebibytes}M" --numeric-suffixes --suffix-length=4 "$file" "$parts/${file##*/}.part"
     done
     (cd "$parts" && sha256sum -- *.part* >SHA256SUMS)

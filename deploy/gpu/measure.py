@@ -164,8 +164,11 @@ async def time_abort(rig: Rig, server: str, fields: dict[str, Any]) -> float:
     """Return the milliseconds until the engine is idle again. Fails where it is not after ABORT_SECONDS."""
     asked = asyncio.create_task(rig.ask(server, **fields, max_tokens=6000, min_tokens=6000))
     await asyncio.sleep(rig.settle_seconds)
-    if asked.done() or not await rig.read_metric(*RUNNING):
-        raise RuntimeError("the request that was to be dropped does not run")
+    if asked.done():
+        asked.result()  # raises why it failed
+        raise RuntimeError(f"the request to be dropped ended within {rig.settle_seconds:g} s, of its 6,000 tokens")
+    if not await rig.read_metric(*RUNNING):
+        raise RuntimeError("the engine's metrics show no request that runs, though one was sent")
     began = time.perf_counter()
     asked.cancel()
     while await rig.read_metric(*RUNNING):
@@ -188,9 +191,7 @@ def describe_machine() -> str:
 def build_report(rig: Rig, version: str, arguments: list[str]) -> str:
     """Render the table, with the command and the machine."""
     command = f"python deploy/gpu/measure.py {' '.join(arguments)}"
-    head = (
-        f"# On a GPU\n\n`{command}`\n\n{describe_machine()}; engine: {version}; model: `{rig.model}`, random weights.\n"
-    )
+    head = f"# On a GPU\n\n`{command}`\n\n{describe_machine()}; engine: {version}; model: `{rig.model}`.\n"
     rows = "\n".join(f"| {what} | {figure} |" for what, figure in rig.rows)
     spreads = f"Medians of {rig.rounds} rounds, with quartiles; answers of {rig.tokens} tokens."
     return f"{head}{spreads}\n\n| what | measured |\n|---|---|\n{rows}\n"

@@ -75,10 +75,15 @@ fail() {
     exit 1
 }
 
+# Ends what was started; what has not ended after 30 s is killed, so that an engine that hangs does not keep the GPU.
 stop() {
-    local pid
+    local pid end=$((SECONDS + 30))
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    for pid in "${started[@]}"; do
+        while kill -0 "$pid" 2>/dev/null && ((SECONDS < end)); do sleep 0.1; done
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
 }
 
 main "$@"

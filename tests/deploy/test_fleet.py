@@ -1,17 +1,16 @@
 """The simulation of fleets."""
 
+import math
 from random import Random
 
 import pytest
 
-from deploy.fleet.costs import UNLIMITED, EngineCosts, GatewayCosts, read_figure, read_gateway_costs
+from deploy.fleet.costs import EngineCosts, GatewayCosts, read_figure, read_gateway_costs
 from deploy.fleet.report import count_gateways, simulate
 from deploy.fleet.simulation import Simulation
 from deploy.fleet.workload import Arrival, generate
 
-INSTANT = EngineCosts(
-    slots=UNLIMITED, prefill_tokens_per_second=UNLIMITED, step=0.01, step_per_sequence=0.0, latency=0.2
-)
+INSTANT = EngineCosts(slots=math.inf, prefill_tokens_per_second=math.inf, step=0.01, step_per_sequence=0.0, latency=0.2)
 FREE = GatewayCosts(0.0, 0.0)
 
 

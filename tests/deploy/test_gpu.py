@@ -44,6 +44,9 @@ def test_parts_are_joined_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     assert len(list(parts.glob("vllm*"))) == 3 and max(path.stat().st_size for path in parts.iterdir()) <= 2**20
     run(carry, "join", parts, tmp_path / "joined")
     assert {path.name: path.read_bytes() for path in (tmp_path / "joined").iterdir()} == contents
+    (wheels / "empty.whl").touch()
+    done = subprocess.run([carry, "pack", wheels, tmp_path / "new"], capture_output=True, text=True)
+    assert done.returncode == 1 and "empty.whl is empty" in done.stderr
     (parts / "vllm-0.32.0.whl.part0001").write_bytes(b"damaged")
     done = subprocess.run([carry, "join", parts, tmp_path / "again"], capture_output=True, text=True)
     assert done.returncode == 1 and "missing or damaged" in done.stderr and not (tmp_path / "again").exists()
