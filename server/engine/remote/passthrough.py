@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -34,7 +35,7 @@ async def forward(
 
     `model_name` is this server's name for the model. Raises ApiError, also from the stream.
     """
-    fields = list_fields(request, unknown_fields=True)
+    fields = ask_for_usage(request, list_fields(request, unknown_fields=True))
     body = orjson.dumps({**fields, **dialect.base_fields(salt)})
     limit = max_forwarded_bytes(request, dialect.context)
     required = frozenset() if isinstance(request, ResponsesRequest) else list_required_fields(request, fields)
@@ -56,6 +57,13 @@ async def forward(
             message = "The upstream has no Responses API: name a strategy, or use /v1/chat/completions."
             raise UnsupportedParameter(message) from None
         raise
+
+
+def ask_for_usage(request: AnyRequest | ResponsesRequest, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add to a stream's fields that it is to end with its usage: for the bill. ChatValidator hides it again."""
+    if isinstance(request, ResponsesRequest) or not request.stream:
+        return fields
+    return {**fields, "stream_options": {**fields.get("stream_options", {}), "include_usage": True}}
 
 
 def build_validator(request: AnyRequest | ResponsesRequest, model_name: str, redact: Redact = str) -> ResponseValidator:

@@ -61,6 +61,12 @@ class ChatValidator:
         return (self.request.n or 1) * self.request.width
 
     @property
+    def hides_usage(self) -> bool:
+        """Whether the client did not ask for the chunk with the stream's usage."""
+        options = self.request.stream_options
+        return not (options and options.include_usage)
+
+    @property
     def is_cut_off(self) -> bool:
         return self.is_complete and len(self._finished) < self.choice_count
 
@@ -82,8 +88,8 @@ class ChatValidator:
         if parsed is None:
             return None
         chunk = self._validate_chunk(parsed)
-        if "choices" not in chunk:
-            return None  # A sign of life, such as Anthropic's ping.
+        if "choices" not in chunk or (self.hides_usage and not chunk["choices"] and chunk.get("usage")):
+            return None  # A sign of life, such as Anthropic's ping; or the usage, for which only this server asked.
         if chunk is parsed and chunk.get("model") == self.model_name and is_one_line(payload):
             return f"data: {payload.decode()}\n\n"
         return f"data: {orjson.dumps(chunk | {'model': self.model_name}).decode()}\n\n"

@@ -48,6 +48,15 @@ async def test_stream_is_forwarded_event_by_event():
     assert chunks[-1]["usage"]["completion_tokens"] == fake.counters.tokens
 
 
+@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": False}}])
+async def test_stream_has_its_usage_for_the_bill_where_the_client_did_not_ask_for_it(options):
+    async with remote_backend() as (fake, backend):
+        stream = await backend.answer(request(stream=True, **options))
+        lines = [line async for line in stream]
+    assert stream.usage["completion_tokens"] == fake.counters.tokens > 0
+    assert lines[-1] == "data: [DONE]\n\n" and all(json.loads(line[6:])["choices"] for line in lines[:-1])
+
+
 async def test_raw_completion_goes_through():
     completion = CompletionRequest.model_validate({"model": "fake", "prompt": "Say:", "max_tokens": 3})
     async with remote_backend() as (fake, backend):
