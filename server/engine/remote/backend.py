@@ -11,7 +11,7 @@ from cogitate.server.engine.remote.capabilities import PROBED_FIELDS, probe_abil
 from cogitate.server.engine.remote.config import Endpoint, Timeouts, UpstreamConfig
 from cogitate.server.engine.remote.continuation import Continuation
 from cogitate.server.engine.remote.discovery import Discovery, Resolve, resolve_name
-from cogitate.server.engine.remote.errors import UpstreamBusy, UpstreamDown, UpstreamFailed
+from cogitate.server.engine.remote.errors import UPSTREAM_NOT_FOUND, UpstreamBusy, UpstreamDown, UpstreamFailed
 from cogitate.server.engine.remote.load_balancer import Affinity, LoadBalancer
 from cogitate.server.engine.remote.model_card import DEFAULT_CONTEXT_TOKENS, UpstreamModel, select_model
 from cogitate.server.engine.remote.passthrough import forward
@@ -152,16 +152,23 @@ class RemoteBackend:
         return count
 
     async def _fetch_model_list(self) -> object:
+        """Raises CannotStart where a replica refuses to list its models, and no model is named."""
+        reason = ""
         while True:
             try:
                 return await self._fetch("models", b"")
-            except (UpstreamFailed, UpstreamDown, UpstreamBusy):
+            except (UpstreamFailed, UpstreamDown, UpstreamBusy) as error:
+                cause = error.__cause__ if isinstance(error, UpstreamDown) else error  # of the last one's ejection
+                if isinstance(cause, ApiError) and cause.message != reason:
+                    reason = cause.message
+                    log.warning("waiting for %s: %s", ", ".join(each.name for each in self.balancer.replicas), reason)
                 await asyncio.sleep(RETRY_SECONDS)
             except ApiError as error:
                 if self.model is not None:
                     return {}
-                reason = "the upstream refuses to list its models: is COGITATE_UPSTREAM_API_KEY right?"
-                raise CannotStart(reason) from error
+                is_missing = error.code == UPSTREAM_NOT_FOUND
+                remedy = "does its URL end in /v1?" if is_missing else "is COGITATE_UPSTREAM_API_KEY right?"
+                raise CannotStart(f"the upstream refuses to list its models: {remedy}") from error
 
     async def _fetch(self, endpoint: Endpoint, body: bytes) -> object:
         return await self._fetch_from(self.balancer.assign(chain_parts([endpoint.encode()])), endpoint, body)

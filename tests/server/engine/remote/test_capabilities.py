@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from cogitate.server.engine import CannotStart
 from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
+from cogitate.server.engine.remote.backend import RETRY_SECONDS
 from cogitate.server.engine.remote.model_card import select_model
 from cogitate.server.errors import NotReady
 from tests.fakes.upstream import FakeUpstream, Script
@@ -101,6 +102,26 @@ async def test_wrong_api_key_fails_at_start_without_leaking_the_upstreams_messag
         with pytest.raises(CannotStart, match="COGITATE_UPSTREAM_API_KEY") as refused:
             await open_and_close(fake)
         assert "canary" not in str(refused.value)
+
+
+async def test_base_url_without_its_path_fails_at_start_with_the_remedy():
+    async with start_upstreams(Script()) as (fake,):
+        with pytest.raises(CannotStart, match="end in /v1"):
+            await RemoteBackend([UpstreamConfig(fake.url.removesuffix("/v1"))], timeouts=SHORT_TIMEOUTS).open()
+
+
+async def test_start_tells_once_why_it_waits_for_an_upstream(caplog):
+    async with start_upstreams(Script()) as (fake,):
+        await fake.stop()
+        backend = RemoteBackend([UpstreamConfig(fake.url)], abilities=frozenset(), timeouts=SHORT_TIMEOUTS)
+        opening = asyncio.create_task(backend.open())
+        await eventually(lambda: caplog.messages)
+        await asyncio.sleep(RETRY_SECONDS + 0.1)
+        await fake.start()
+        await asyncio.wait_for(opening, 5)
+        await backend.close()
+    waits = [each for each in caplog.messages if each.startswith("waiting")]
+    assert waits == [f"waiting for {fake.url}: The upstream cannot be reached."]
 
 
 async def test_every_upstream_gets_only_its_own_key():
