@@ -61,9 +61,12 @@ def parse_body(
 ) -> Model:
     """Decode, translate other servers' fields, and validate. `list_names`: returns the names of the served models.
 
+    A field that is null counts as absent, also one that is not known here: some clients send all that they have.
     Raises BadRequest for the first field that is wrong.
     """
     content = parse_json(body)
+    if isinstance(content, dict) and None in content.values():
+        content = {name: value for name, value in content.items() if value is not None}
     try:
         if not compat.HEADERS.isdisjoint(headers) or (
             isinstance(content, dict) and not compat.FIELDS.isdisjoint(content)

@@ -26,12 +26,15 @@ OPENAI_CODES = {
 def to_bad_request(error: ValidationError, prefix: str = "", hide: Collection[str] = ()) -> BadRequest:
     """Convert the first error, with its parameter and code in OpenAI's terms.
 
-    Of the errors of a union the one with the longest path is reported: it concerns the alternative that was meant.
+    Of the errors of a union the one with the longest path is reported, and rather one that is not about the type: it
+    concerns the alternative that was meant.
     `hide`: union tags that are not part of the parameter's path. `prefix`: path of the model in the body.
     """
     errors = error.errors(include_url=False, include_input=False)
-    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=lambda e: len(e["loc"]))
-    steps = [_part(step) for step in first["loc"] if step not in hide] or [first.get("ctx", {}).get("param", "")]
+    same_field = (each for each in errors if each["loc"][:1] == errors[0]["loc"][:1])
+    first = max(same_field, key=lambda each: (len(each["loc"]), not each["type"].endswith("_type")))
+    steps = [_part(step) for step in _without_tags(first["loc"]) if step not in hide]
+    steps = steps or [first.get("ctx", {}).get("param", "")]
     path = truncate(".".join(step for step in (prefix, *steps) if step), MAX_PARAM_BYTES)
     code = OPENAI_CODES.get(first["type"], "invalid_type" if first["type"].endswith("_type") else "invalid_value")
     return BadRequest(_message(code, path or "body", _reason(first)), param=path or None, code=code)
@@ -55,9 +58,20 @@ def _message(code: str, path: str, reason: str) -> str:
 
 def _reason(detail: ErrorDetails) -> str:
     """pydantic's message, without quotations from the input."""
+    if detail["type"] == "model_type":
+        return "Input should be an object"
     if detail["type"] == "union_tag_invalid":
         return f"Input should be one of {detail['ctx']['expected_tags']}"
     return detail["msg"].removeprefix("Value error, ")
+
+
+def _without_tags(path: tuple[int | str, ...]) -> list[int | str]:
+    """pydantic's path without the tag of an item in a list, where the item's field has the tag's name."""
+    return [
+        step
+        for at, step in enumerate(path)
+        if not (at and isinstance(path[at - 1], int) and path[at + 1 : at + 2] == (step,))
+    ]
 
 
 def _part(part: int | str) -> str:

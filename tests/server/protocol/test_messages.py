@@ -122,7 +122,7 @@ def test_message_with_reasoning_alone_is_valid():
         ({"content": "y", "function_call": {"name": "f", "arguments": "{}"}}, "function_call", "send tool_calls"),
         ({"content": "y", "audio": {"id": "a"}}, "audio", "audio is not supported"),
         ({"content": "y", "annotations": [{"type": "url_citation"}]}, "annotations", "citations are not supported"),
-        ({"content": [{"type": "refusal"}]}, "content.0.refusal.refusal", "Missing"),
+        ({"content": [{"type": "refusal"}]}, "content.0.refusal", "Missing"),
         (
             {"content": [{"type": "smell", "smell": "x"}]},
             "content.0",
@@ -130,7 +130,7 @@ def test_message_with_reasoning_alone_is_valid():
         ),
         (
             {"content": [{"type": "input_audio", "input_audio": {"data": "<|x|>", "format": "wav"}}]},
-            "content.0.input_audio.input_audio.data",
+            "content.0.input_audio.data",
             "pattern",
         ),
         ({"tool_calls": 0}, "tool_calls", "valid list"),

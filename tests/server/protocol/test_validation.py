@@ -97,6 +97,38 @@ def test_field_that_contradicts_another_is_named(server, fields, param, words):
     assert (error["param"], error["code"]) == (param, "invalid_value") and words in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("part", "param", "words"),
+    [
+        ({"type": "image_url", "image_url": "x"}, "messages.0.content.0.image_url", "should be an object"),
+        ({"type": "image_url", "image_url": {"url": 5}}, "messages.0.content.0.image_url.url", "valid string"),
+        ({"type": "text"}, "messages.0.content.0.text", "Missing"),
+        ("x", "messages.0.content.0", "should be"),
+    ],
+)
+def test_content_part_is_named_as_the_client_wrote_it(server, part, param, words):
+    error = post_invalid(server, messages=[{"role": "user", "content": [part]}])
+    assert error["param"] == param and words in error["message"]
+
+
+def test_list_without_content_parts_is_not_said_to_need_a_string(server):
+    error = post_invalid(server, messages=[{"role": "user", "content": []}])
+    assert error["param"] == "messages.0.content" and "at least 1 item" in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"])
+def test_null_counts_as_absent_also_in_a_field_that_is_not_known(server, path):
+    question = {"prompt": "6*7?"} if path == "/v1/completions" else {"input": "6*7?"}
+    body = {"model": "scripted@self_consistency", "max_tokens": 50, **(question if "messages" not in path else {})}
+    if path in ("/v1/chat/completions", "/v1/messages"):
+        body = {"model": "scripted@self_consistency", "max_tokens": 50, "messages": HELLO["messages"]}
+    if path == "/v1/responses":
+        body["max_output_tokens"] = body.pop("max_tokens")
+    nulls = dict.fromkeys(["cache", "functions", "verbosity", "web_search_options", "optillm_approach", "tts_strategy"])
+    response = httpx.post(f"{server.url}{path}", json=body | nulls, timeout=20)
+    assert response.status_code == 200, response.text[:300]
+
+
 def test_body_that_is_no_object_is_named_body():
     with live(ScriptedEngine(["x"])) as server:
         response = httpx.post(f"{server.url}/v1/chat/completions", json=[])
