@@ -96,7 +96,7 @@ class Metrics:
     def create_request_series(self, endpoints: Iterable[str]) -> None:
         """Create the series of requests to these paths, under every strategy where they may name one."""
         for endpoint in endpoints:
-            for strategy in (NONE, *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else (NONE,):
+            for strategy in (NONE, *STRATEGIES) if endpoint in STRATEGY_ENDPOINTS else (self._name(endpoint, NONE),):
                 for status in STATUS_CLASSES:
                     self.families.requests.labels(endpoint, strategy, status)
 
@@ -122,11 +122,17 @@ class Metrics:
 
         `reason`: why it was refused or has failed; None where it was not.
         """
-        self.families.requests.labels(endpoint, strategy, f"{status // 100}xx").inc()
-        if (name := TIMED_ENDPOINTS.get(endpoint)) is not None:
-            self.families.seconds.labels(name if strategy == NONE else strategy).observe(seconds)
+        name = self._name(endpoint, strategy)
+        self.families.requests.labels(endpoint, name, f"{status // 100}xx").inc()
+        if endpoint in TIMED_ENDPOINTS:
+            self.families.seconds.labels(name).observe(seconds)
         if reason or status >= 400:
             self.families.refused.labels(reason or "other").inc()
+
+    @staticmethod
+    def _name(endpoint: str, strategy: str) -> str:
+        """Return the label of a request's strategy, under which its tokens are counted too."""
+        return TIMED_ENDPOINTS.get(endpoint, NONE) if strategy == NONE else strategy
 
     def count_cache(self, result: str) -> None:
         self.families.cache.labels(result).inc()

@@ -69,6 +69,8 @@ def test_usage_counts_every_prompt_and_token():
         read = [f'cogitate_prompt_tokens_total{{cache="{cache}",strategy="decisions"}}' for cache in ("hit", "miss")]
         assert sum(read_metric(metrics, name) for name in read) == sum(prompts)
         assert read_metric(metrics, 'cogitate_generated_tokens_total{fate="kept",strategy="decisions"}') == 10
+        counted = 'cogitate_requests_total{endpoint="/v1/decisions",status="2xx",strategy="decisions"}'
+        assert read_metric(metrics, counted) == 1
 
 
 def test_answer_does_not_depend_on_the_order_of_the_choices():
