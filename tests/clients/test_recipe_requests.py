@@ -14,6 +14,8 @@ from tests.fakes.live_server import Live
 
 pytestmark = pytest.mark.live
 RECORDED = [(name, request) for name, requests in read_recorded().items() for request in requests]
+FEWEST = 3
+"""Equal votes of eight that settle a vote by default; more are counted where they end at the same time."""
 QUESTIONS = {
     name: json.loads(text) for name, text in read_recipe("open-webui", "", "scripted").files.items() if name != "start"
 }
@@ -46,7 +48,7 @@ def test_recorded_request_decodes_several_candidates_without_a_warning(server, n
         summary = next(chunk["cogitate"] for chunk in read_chunks(response) if "cogitate" in chunk)
     else:
         summary = response.json()["cogitate"]
-    assert summary["candidates"] >= 4 and summary["answer"] == "42" and "warnings" not in summary
+    assert summary["candidates"] >= FEWEST and summary["answer"] == "42" and "warnings" not in summary
 
 
 def test_every_client_with_a_recipe_was_recorded_or_is_described_by_its_requests():
@@ -54,12 +56,12 @@ def test_every_client_with_a_recipe_was_recorded_or_is_described_by_its_requests
     assert pages == {*read_recorded(), "open-webui", "claude-code"}
 
 
-@pytest.mark.parametrize("name", ["lm-eval", "llamaindex"])
-def test_default_temperature_of_the_client_would_spoil_the_vote(server, name):
+@pytest.mark.parametrize(("name", "temperature", "is_vote"), [("lm-eval", 0, False), ("llamaindex", 0.1, True)])
+def test_default_temperature_of_the_client_would_spoil_the_vote(server, name, temperature, is_vote):
     body = next(request["body"] for request in read_recorded()[name] if "self_consistency" in request["body"]["model"])
-    defaults = {"lm-eval": 0, "llamaindex": 0.1}
-    summary = send(server, body | {"temperature": defaults[name], "stream": False}).json()["cogitate"]
-    assert (summary["candidates"], "warnings" in summary) == {0: (1, True), 0.1: (4, False)}[defaults[name]]
+    summary = send(server, body | {"temperature": temperature, "stream": False}).json()["cogitate"]
+    assert ("warnings" in summary) is not is_vote
+    assert summary["candidates"] >= FEWEST if is_vote else summary["candidates"] == 1
 
 
 def test_open_webui_gets_an_answer_in_chunks_with_usage(server):
@@ -67,7 +69,7 @@ def test_open_webui_gets_an_answer_in_chunks_with_usage(server):
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks if chunk["choices"]) == (
         "so it is \\boxed{42}"
     )
-    assert chunks[-1]["usage"]["completion_tokens"] >= 20
+    assert chunks[-1]["usage"]["completion_tokens"] >= 5 * FEWEST
 
 
 def test_custom_parameter_of_open_webui_selects_the_strategy(server):
