@@ -68,6 +68,7 @@ def test_schema_refuses_a_wrong_value_and_names_it(path: str) -> None:
         ("engine-multinode", {"engineArgs.pipeline_parallel_size": 4}, "multiNode.size is 16"),
         ("gateway", {"rollout.maxSurge": 0}, "no update could begin"),
         ("engine-gpu", {"cache.accessModes": ["ReadWriteOncePod"]}, "is for one pod at a time"),
+        ("gateway", {"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels: Services find their pods"),
         ("gateway", {"ingress.hosts": []}, "ingress.hosts: name the hosts"),
         ("gateway", {"route.enabled": True}, "route.parentRefs: name the Gateway"),
     ],

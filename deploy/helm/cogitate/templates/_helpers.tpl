@@ -94,6 +94,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail (printf "engineArgs.%s: anybody who may read a pod's manifest could read it; use auth.keysSecret or huggingFace.secret" $name) }}
 {{- end }}
 {{- end }}
+{{- range $name, $_ := .podLabels }}
+{{- if or (has $name (list "app.kubernetes.io/name" "app.kubernetes.io/instance")) (hasPrefix "cogitate/" $name) }}
+{{- fail (printf "podLabels: Services find their pods by %s; choose another name" $name) }}
+{{- end }}
+{{- end }}
 {{- $gpus := mul .gpu.count .multiNode.size }}
 {{- $needed := mul (.engineArgs.tensor_parallel_size | default 1) (.engineArgs.pipeline_parallel_size | default 1) }}
 {{- if and (eq .shape "engine") (gt $gpus 0) (gt $needed $gpus) }}
