@@ -31,7 +31,6 @@ def is_blocked() -> bool:
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-
 def start(context, connection) -> None:
     process = context.Process(target=send, args=(connection,))
     process.start()
