@@ -149,7 +149,9 @@ def to_api_error(failure: Exception) -> ApiError:
     match failure:
         case ApiError():
             return failure
-        case NoOutcome() | TimeoutError():
+        case NoOutcome():
+            return DeadlineExceeded("The search was ended before there was any answer.")
+        case TimeoutError():
             return DeadlineExceeded("The deadline passed before there was any answer.")
         case BudgetExhausted():
             return DeadlineExceeded("The token budget ended before there was any answer.", code="budget_exhausted")

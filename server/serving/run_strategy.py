@@ -32,7 +32,7 @@ from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.stock import SampleStock
 from cogitate.strategies.core.trace import Stopped, Trace, degrades_answer
-from cogitate.strategies.thinking.closing import close_thought
+from cogitate.strategies.thinking.closing import MAX_CLOSING_TOKENS, close_thought
 from cogitate.strategies.verifiers import BUILT_IN
 
 
@@ -59,7 +59,8 @@ class StrategyRunner:
     def start(self, plan: Plan) -> Job[Body]:
         """Start a job, whose record is the trace. Raises ApiError."""
         trace = Trace()
-        budget = Budget(plan.cost, compute_deadline(plan), under_load=lambda: self.slots.has_waiters)
+        deadline, closing = compute_deadline(plan), compute_closing_tokens(plan)
+        budget = Budget(plan.cost, deadline, under_load=lambda: self.slots.has_waiters, closing=closing)
         job = self.jobs.start(trace, lambda job: self._run(plan, trace, budget, job))
         job.interrupt, job.key = budget.interrupt, plan.key
         self.traces.start(plan, trace, job)
@@ -133,6 +134,12 @@ class StrategyRunner:
             trace=trace,
             stock=stock,
         )
+
+
+def compute_closing_tokens(plan: Plan) -> int:
+    """Return how many tokens beyond the plan's cost may close a thought; none where the client set a number."""
+    budget = plan.request.budget if isinstance(plan.request, ChatRequest | CompletionRequest) else None
+    return 0 if budget and budget.tokens else MAX_CLOSING_TOKENS
 
 
 def compute_deadline(plan: Plan) -> float | None:

@@ -56,12 +56,18 @@ class Budget:
         tokens: Completion tokens in all; None: no limit.
         deadline: Seconds on the event loop's clock; None: no limit.
         under_load: Tells whether other requests wait for the engine.
+        closing: Tokens beyond `tokens` for closing a thought, where aborted decodes of unknown length count in full.
     """
 
     def __init__(
-        self, tokens: int | None = None, deadline: float | None = None, under_load: Callable[[], bool] = lambda: False
+        self,
+        tokens: int | None = None,
+        deadline: float | None = None,
+        under_load: Callable[[], bool] = lambda: False,
+        closing: int = 0,
     ) -> None:
         self.tokens_left, self.deadline, self.under_load = tokens, deadline, under_load
+        self.closing = closing
         self.interrupt = Interrupt()
         """Ends the search before its deadline."""
         self.is_short = False

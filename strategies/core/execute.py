@@ -95,6 +95,8 @@ async def end_early(prompt: Prompt, session: Session, close_thought: CloseThough
         alternatives = (best, *best.alternatives)
         best = Outcome(shown, await run.read(shown), alternatives=alternatives, election=Election("shown"))
     if close_thought and not (best and is_settled(best)):
+        if session.budget.tokens_left is not None and session.budget.tokens_left < session.budget.closing:
+            session.budget.tokens_left = session.budget.closing
         with suppress(BudgetExhausted, SampleFailed, Interrupted):
             async with session.budget.interrupt.watch(session.budget.deadline):
                 if closed := await close_thought(run, prompt, thought):

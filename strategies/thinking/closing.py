@@ -10,6 +10,8 @@ from cogitate.strategies.thinking.thought import Thought
 
 MAX_SHORT_TOKENS, MAX_PROSE_TOKENS = 64, 256
 """Limits of what is decoded after the thought: an answer that is a value, and any other."""
+MAX_CLOSING_TOKENS = 1 + MAX_PROSE_TOKENS
+"""Of all that closing decodes: the first is the probe for tags."""
 
 
 async def close_thought(run: Run, prompt: Prompt, unfinished: Completion | None) -> Outcome | None:

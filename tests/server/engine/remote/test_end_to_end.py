@@ -96,6 +96,22 @@ async def test_aborted_samples_without_usage_are_billed_by_their_chunks_and_coun
         assert fake.counters.tokens - late <= body["usage"]["completion_tokens"] <= fake.counters.tokens
 
 
+@pytest.mark.parametrize(("budget", "status"), [({}, 200), ({"tokens": 16_384}, 504)])
+async def test_answer_now_has_tokens_left_although_the_upstream_tells_no_usage_of_what_was_aborted(budget, status):
+    """A token budget of the client's is kept: what was aborted may have spent all of it."""
+    async with serving(Script(pace=0.01, texts=["so " * 200 + "\\boxed{72}", " 72"])) as (client, (fake,), _):
+        headers, fields = {"X-Request-Id": "mine"}, {"strategy": VOTE, "budget": budget, "max_tokens": 2048}
+        waiting = asyncio.create_task(client.post("/v1/chat/completions", json=HELLO | fields, headers=headers))
+        await eventually(lambda: fake.counters.in_flight)
+        assert (await client.post("/v1/requests/mine/answer")).status_code == 200
+        answer = await waiting
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        assert answer.json()["cogitate"]["stopped"] == "asked" and answer.json()["cogitate"]["uncounted"] == 8
+    else:
+        assert "ended before there was any answer" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
