@@ -9,7 +9,7 @@ from cogitate.server.api.responses_encoder import ResponseEncoder
 from cogitate.server.engine import Body
 from cogitate.server.observability.event_json import to_progress
 from cogitate.server.serving.job import Job
-from cogitate.strategies.core.trace import Event, TextEmitted
+from cogitate.strategies.core.events import Event, TextEmitted
 from cogitate.strategies.core.types import TextDelta
 
 PART_EVENTS = {

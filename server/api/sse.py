@@ -15,7 +15,7 @@ from cogitate.server.protocol.cogitate import Progress
 from cogitate.server.protocol.json import dumps
 from cogitate.server.serving.chat_response import relabel
 from cogitate.server.serving.job import Job, JobReader
-from cogitate.strategies.core.trace import TextEmitted
+from cogitate.strategies.core.events import TextEmitted
 from cogitate.strategies.core.types import TextDelta
 
 KEEP_ALIVE_SECONDS = 15.0

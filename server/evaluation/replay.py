@@ -30,13 +30,14 @@ from cogitate.server.planning.verifier_checks import (
 )
 from cogitate.strategies import AnyStrategy
 from cogitate.strategies.core.answer_reader import AnswerReader
+from cogitate.strategies.core.events import Finished
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.models import EnginesByModel
 from cogitate.strategies.core.ports import Engine, Verifier
 from cogitate.strategies.core.programs import NoPrograms
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.session import RequestContext, Session
-from cogitate.strategies.core.trace import Finished, count_candidates, usage
+from cogitate.strategies.core.trace import count_candidates, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.core.vote_prior import VotePrior
 from cogitate.strategies.verifiers import BUILT_IN

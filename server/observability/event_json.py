@@ -7,8 +7,7 @@ from cogitate.server.protocol.trace import TraceEvent
 from cogitate.server.protocol.trace_events import DecodeFields
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.event_log import Entry
-from cogitate.strategies.core.prompt_tokens import count_prefix_tokens
-from cogitate.strategies.core.trace import (
+from cogitate.strategies.core.events import (
     Aborted,
     Cast,
     Event,
@@ -22,6 +21,7 @@ from cogitate.strategies.core.trace import (
     Started,
     TextEmitted,
 )
+from cogitate.strategies.core.prompt_tokens import count_prefix_tokens
 from cogitate.strategies.core.types import Outcome
 from cogitate.strategies.voting.ballot import completeness
 

@@ -14,18 +14,10 @@ from cogitate.server.observability.shared_metrics import SharedMetrics
 from cogitate.server.observability.token_counts import TokenCounts, count_decision, count_search
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies import STRATEGIES
+from cogitate.strategies.core.events import CANDIDATE_ROLES, Aborted, Finished, Sampled, Stopped, TextEmitted
 from cogitate.strategies.core.model_usage import usage_by_model
 from cogitate.strategies.core.stock import count_reused
-from cogitate.strategies.core.trace import (
-    CANDIDATE_ROLES,
-    Aborted,
-    Finished,
-    Sampled,
-    Stopped,
-    TextEmitted,
-    Trace,
-    Usage,
-)
+from cogitate.strategies.core.trace import Trace, Usage
 from cogitate.strategies.decisions.decide import Bill
 
 CACHE_RESULTS = ("hit", "miss", "joined", "stored", "corrupt", "unavailable")

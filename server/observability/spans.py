@@ -11,8 +11,7 @@ from cogitate.server.observability.span_content import ContentWriter
 from cogitate.server.observability.span_record import SpanEvent, SpanLink, SpanRecord, Value, new_span_id
 from cogitate.server.planning.plan import Plan
 from cogitate.strategies.core.event_log import Entry
-from cogitate.strategies.core.stock import count_reused
-from cogitate.strategies.core.trace import (
+from cogitate.strategies.core.events import (
     CANDIDATE_ROLES,
     Aborted,
     Cast,
@@ -23,10 +22,9 @@ from cogitate.strategies.core.trace import (
     Sampled,
     Scored,
     Started,
-    Trace,
-    count_candidates,
-    usage,
 )
+from cogitate.strategies.core.stock import count_reused
+from cogitate.strategies.core.trace import Trace, count_candidates, usage
 from cogitate.strategies.core.types import Completion
 
 MAX_REASON_CHARACTERS = 200

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cogitate.strategies.core.trace import Aborted, Sampled, Trace, Usage
+from cogitate.strategies.core.events import Aborted, Sampled
+from cogitate.strategies.core.trace import Trace, Usage
 from cogitate.strategies.decisions.decide import Bill
 
 

@@ -7,7 +7,8 @@ from cogitate.server.planning.plan import Plan
 from cogitate.server.protocol.json import dumps
 from cogitate.server.protocol.plain_body import PlainBody
 from cogitate.server.protocol.trace import TRACE_VERSION, TraceSummary, TraceUsage
-from cogitate.strategies.core.trace import Finished, Trace, Usage
+from cogitate.strategies.core.events import Finished
+from cogitate.strategies.core.trace import Trace, Usage
 
 
 def dump_request(plan: Plan) -> bytes:

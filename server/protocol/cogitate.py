@@ -18,7 +18,7 @@ from cogitate.server.protocol.trace_events import (
     VerdictFields,
     VoteFields,
 )
-from cogitate.strategies.core.trace import Stopped
+from cogitate.strategies.core.events import Stopped
 
 
 class Sample(BaseModel):

@@ -7,8 +7,8 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from cogitate.strategies.core.events import Role, Stopped
 from cogitate.strategies.core.programs import Reason
-from cogitate.strategies.core.trace import Role, Stopped
 
 
 class StartFields(TypedDict):

@@ -9,22 +9,10 @@ from cogitate.server.protocol.chat_response import PromptTokensDetails
 from cogitate.server.protocol.chat_response import Usage as UsageBody
 from cogitate.server.protocol.cogitate import Cogitate, ModelReport, Sample
 from cogitate.strategies.core.answer_reader import answers_in_reasoning
+from cogitate.strategies.core.events import CANDIDATE_ROLES, Aborted, Cast, Failed, Finished, Sampled, Scored, Shed
 from cogitate.strategies.core.model_usage import ModelUsage, usage_by_model
 from cogitate.strategies.core.stock import count_reused
-from cogitate.strategies.core.trace import (
-    CANDIDATE_ROLES,
-    Aborted,
-    Cast,
-    Failed,
-    Finished,
-    Sampled,
-    Scored,
-    Shed,
-    Trace,
-    Usage,
-    count_candidates,
-    usage,
-)
+from cogitate.strategies.core.trace import Trace, Usage, count_candidates, usage
 from cogitate.strategies.core.types import Completion, Outcome
 
 ONLY_REASONING = "A candidate had no text after its reasoning, so its answer was read from the reasoning."

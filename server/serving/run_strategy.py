@@ -26,12 +26,13 @@ from cogitate.server.serving.single_flight import SingleFlight
 from cogitate.server.serving.trace_registry import TraceRegistry
 from cogitate.server.serving.traced_engine import trace_decodes
 from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.events import Stopped
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import Prover, Verifier
 from cogitate.strategies.core.programs import Programs
 from cogitate.strategies.core.session import RequestContext, Session
 from cogitate.strategies.core.stock import SampleStock
-from cogitate.strategies.core.trace import Stopped, Trace, degrades_answer
+from cogitate.strategies.core.trace import Trace, degrades_answer
 from cogitate.strategies.thinking.closing import MAX_CLOSING_TOKENS, close_thought
 from cogitate.strategies.verifiers import BUILT_IN
 

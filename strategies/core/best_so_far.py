@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from cogitate.strategies.core.election import Election
+from cogitate.strategies.core.events import CANDIDATE_ROLES, Aborted, Sampled, TextEmitted
 from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Sampled, TextEmitted
 from cogitate.strategies.core.types import Completion, Outcome
 
 

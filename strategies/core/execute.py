@@ -15,12 +15,12 @@ from cogitate.strategies.core.best_so_far import (
 )
 from cogitate.strategies.core.budget import BudgetExhausted
 from cogitate.strategies.core.election import Election
+from cogitate.strategies.core.events import Finished, Stopped
 from cogitate.strategies.core.interrupt import Interrupted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import Finished, Stopped
 from cogitate.strategies.core.types import Completion, Outcome
 
 CloseThought = Callable[[Run, Prompt, Completion | None], Awaitable[Outcome | None]]

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Aborted, Failed, Sampled, Trace
+from cogitate.strategies.core.events import CANDIDATE_ROLES, Aborted, Failed, Sampled
+from cogitate.strategies.core.trace import Trace
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.core.early_decodes import EarlyDecode
+from cogitate.strategies.core.events import Aborted, Role, Sampled, Started
 from cogitate.strategies.core.prompt import Prompt
-from cogitate.strategies.core.trace import Aborted, Role, Sampled, Started, Trace
+from cogitate.strategies.core.trace import Trace
 from cogitate.strategies.core.types import Completion
 
 

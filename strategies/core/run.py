@@ -10,6 +10,7 @@ from cogitate.strategies.core.aggregation import reduce_steps
 from cogitate.strategies.core.budget import smallest_limit
 from cogitate.strategies.core.concurrency import Width, run_all
 from cogitate.strategies.core.early_steps import EarlySteps
+from cogitate.strategies.core.events import CANDIDATE_ROLES, Executed, Proposed, Role, Scored, TextEmitted
 from cogitate.strategies.core.offload import offload
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.program_source import extract_program
@@ -18,7 +19,6 @@ from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.quoting import final_text
 from cogitate.strategies.core.race import Race
 from cogitate.strategies.core.session import Session
-from cogitate.strategies.core.trace import CANDIDATE_ROLES, Executed, Proposed, Role, Scored, TextEmitted
 from cogitate.strategies.core.types import Aggregation, Completion, ConfidenceThreshold, Outcome, Sampling, TextDelta
 
 Limits = int | None | Sequence[int | None]

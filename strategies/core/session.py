@@ -10,13 +10,14 @@ from cogitate.strategies.core.budget import Budget, BudgetExhausted, apply_grant
 from cogitate.strategies.core.early_decodes import EarlyDecode, EarlyDecodes
 from cogitate.strategies.core.election import Election
 from cogitate.strategies.core.equivalence import AnswerClasses
+from cogitate.strategies.core.events import Failed, Role, Shed, TextEmitted
 from cogitate.strategies.core.ports import ABILITIES, Ability, Engine, Prover, SampleFailed, Verifier
 from cogitate.strategies.core.programs import NoPrograms, Programs
 from cogitate.strategies.core.prompt import Prompt
 from cogitate.strategies.core.recorder import Recorder
 from cogitate.strategies.core.seeds import derive_seed
 from cogitate.strategies.core.stock import SampleStock
-from cogitate.strategies.core.trace import Failed, Role, Shed, TextEmitted, Trace
+from cogitate.strategies.core.trace import Trace
 from cogitate.strategies.core.types import Completion, Outcome, Sampling, TextDelta
 from cogitate.strategies.core.vote_log import VoteLog
 from cogitate.strategies.core.vote_prior import VotePrior

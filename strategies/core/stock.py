@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.prompt import Prompt
-from cogitate.strategies.core.trace import Sampled, Trace
+from cogitate.strategies.core.trace import Trace
 from cogitate.strategies.core.types import Completion
 
 

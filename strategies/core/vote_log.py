@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from cogitate.strategies.answers import Answer
 from cogitate.strategies.core.election import Election
-from cogitate.strategies.core.trace import Cast
+from cogitate.strategies.core.events import Cast
 from cogitate.strategies.core.types import Completion, Outcome
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from cogitate.strategies.core.answer_reader import AnswerReader
 from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.events import Event, Finished
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.models import EnginesByModel
 from cogitate.strategies.core.options import Options
@@ -12,7 +13,6 @@ from cogitate.strategies.core.ports import ABILITIES, Ability
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedProver, ScriptedVerifier
 from cogitate.strategies.core.session import RequestContext, Session
-from cogitate.strategies.core.trace import Event, Finished
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.verifiers import BUILT_IN
 from tests.fakes.audited import audit_session

@@ -7,12 +7,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from cogitate.strategies import NAMES, AnyStrategy
+from cogitate.strategies.core.events import Aborted, Sampled, TextEmitted
 from cogitate.strategies.core.execute import NoOutcome, execute
 from cogitate.strategies.core.ports import ABILITIES, SampleFailed
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Aborted, Sampled, TextEmitted, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling, ToolCall
 from cogitate.strategies.thinking.closing import MAX_SHORT_TOKENS, close_thought
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG

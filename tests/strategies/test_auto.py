@@ -3,8 +3,9 @@
 import pytest
 
 from cogitate.strategies.auto import DECISIONS, WAVE, Auto
+from cogitate.strategies.core.events import Cast, Shed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Cast, Shed, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
 from tests.strategies.test_synthesis import box_answers, writing

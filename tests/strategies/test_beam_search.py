@@ -2,9 +2,10 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies.beam_search import BeamSearch
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR as SEP
 from tests.fakes.run import build_session, events, solve

@@ -3,9 +3,10 @@ import math
 import pytest
 
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.events import Scored
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Scored, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
 

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogitate.strategies.budget_forcing import BudgetForcing
+from cogitate.strategies.core.events import Sampled, TextEmitted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompts import FINAL_ANSWER, NO_THOUGHT
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Sampled, TextEmitted, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling, TextDelta
 from cogitate.strategies.thinking.early_exit import MAX_PROBE_TOKENS, PROBE
 from cogitate.strategies.thinking.tags import CLOSE_TAG, OPEN_TAG

@@ -2,8 +2,8 @@
 
 import pytest
 
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.ports import SampleFailed
-from cogitate.strategies.core.trace import Sampled
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.thinking.early_exit import MAX_PROBE_TOKENS, PROBE
 from tests.fakes.run import events

@@ -1,10 +1,11 @@
 import pytest
 
 from cogitate.strategies.chain_of_thought import MAX_ANSWER_TOKENS, ChainOfThought
+from cogitate.strategies.core.events import TextEmitted
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.prompts import THEREFORE
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import TextEmitted, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.run import build_session, events, solve
 

@@ -3,9 +3,10 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.dvts import Dvts
 from cogitate.strategies.verifiers.programmatic import STEP_SEPARATOR as SEP
 from tests.fakes.run import build_session, events, solve

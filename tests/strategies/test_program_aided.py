@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.events import Cast, Executed
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.programs import NoPrograms, ProgramsOff
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Cast, Executed, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.program_aided import ProgramAided
 from tests.fakes.programs import InProcessPrograms

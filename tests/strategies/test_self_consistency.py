@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogitate.strategies.core.events import Aborted, Failed, Proposed, Shed
 from cogitate.strategies.core.execute import NoOutcome
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Aborted, Failed, Proposed, Shed, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve

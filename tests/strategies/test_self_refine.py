@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion, Sampling
 from cogitate.strategies.self_refine import MAX_NOTE_TOKENS, SelfRefine, is_approving
 from tests.fakes.run import QUESTION, build_session, events, solve

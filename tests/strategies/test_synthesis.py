@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from cogitate.strategies.core.events import Failed, TextEmitted
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Failed, TextEmitted
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.synthesis import Synthesis
 from tests.fakes.run import build_session, events, solve

@@ -10,10 +10,10 @@ from typing import Any
 from cogitate.server.equivalence.pool import EquivalencePool
 from cogitate.server.evaluation.datasets import build_question
 from cogitate.strategies.answers import canonical, extract
+from cogitate.strategies.core.events import Finished
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Finished
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.bench.reports.line import Line
 from tests.fakes.run import build_session

@@ -7,11 +7,12 @@ import pytest
 from cogitate.strategies.best_of_n import BestOfN
 from cogitate.strategies.budget_forcing import BudgetForcing
 from cogitate.strategies.chain_of_thought import ChainOfThought
+from cogitate.strategies.core.events import Aborted, Cast, Sampled, Scored, Started
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.recorder import Recorder
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.seeds import derive_seed
-from cogitate.strategies.core.trace import Aborted, Cast, Sampled, Scored, Started, Trace
+from cogitate.strategies.core.trace import Trace
 from cogitate.strategies.self_consistency import SelfConsistency
 from cogitate.strategies.self_refine import SelfRefine
 from cogitate.strategies.synthesis import Synthesis

@@ -4,10 +4,11 @@ import pytest
 
 from cogitate.strategies.auto import Auto
 from cogitate.strategies.chain_of_thought import ChainOfThought
+from cogitate.strategies.core.events import Aborted, Sampled
 from cogitate.strategies.core.execute import Strategy
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Aborted, Sampled, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.programs import InProcessPrograms

@@ -2,12 +2,13 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies import parse
+from cogitate.strategies.core.events import Failed, Started
 from cogitate.strategies.core.model_usage import usage_by_model
 from cogitate.strategies.core.models import EnginesByModel, interleave
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Message, Prompt
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Failed, Started, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import QUESTION, build_session, events, solve
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 
 from cogitate.strategies.core.budget import BudgetExhausted, smallest_limit
+from cogitate.strategies.core.events import Scored, Shed
 from cogitate.strategies.core.execute import NoOutcome, execute
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Segment
 from cogitate.strategies.core.run import Run
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier
 from cogitate.strategies.core.seeds import derive_seed
-from cogitate.strategies.core.trace import Scored, Shed
 from cogitate.strategies.core.types import Outcome, Sampling
 from cogitate.strategies.verifiers.chain import build_chains
 from tests.fakes.run import QUESTION, build_session, events

@@ -6,11 +6,12 @@ import pytest
 
 from cogitate.strategies.auto import Auto
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.events import Failed, Sampled
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.prompt import Message, Prompt, Segment
 from cogitate.strategies.core.scripted import ScriptedEngine
 from cogitate.strategies.core.stock import SampleStock, count_reused, identify
-from cogitate.strategies.core.trace import Failed, Sampled, count_candidates, usage
+from cogitate.strategies.core.trace import count_candidates, usage
 from cogitate.strategies.program_aided import ProgramAided
 from cogitate.strategies.selection import Selection
 from cogitate.strategies.self_consistency import SelfConsistency

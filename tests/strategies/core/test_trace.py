@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.core.event_log import Cursor
+from cogitate.strategies.core.events import Aborted, Proposed, Sampled, Scored, TextEmitted
 from cogitate.strategies.core.joining import join_steps
 from cogitate.strategies.core.prompt import Message, Prompt, Segment
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Aborted, Proposed, Sampled, Scored, TextEmitted, Trace, usage
+from cogitate.strategies.core.trace import Trace, usage
 from cogitate.strategies.core.types import MAX_DELTA_CHARACTERS, Completion, Outcome, TextDelta
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogitate.strategies.core.events import Scored
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Scored, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion, Outcome, Sampling
 from cogitate.strategies.search.ab_mcts import BetaPosterior, Node, add_child, select_path
 from cogitate.strategies.self_refine import SelfRefine

@@ -9,10 +9,11 @@ import pytest
 from cogitate.server.evaluation import virtual_time
 from cogitate.strategies.beam_search import BeamSearch
 from cogitate.strategies.core.budget import Budget
+from cogitate.strategies.core.events import Aborted, Sampled
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine, ScriptedVerifier
-from cogitate.strategies.core.trace import Aborted, Sampled, Usage, usage
+from cogitate.strategies.core.trace import Usage, usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.dvts import Dvts
 from cogitate.strategies.particle_filter import ParticleFilter

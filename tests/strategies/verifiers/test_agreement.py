@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.events import Scored
 from cogitate.strategies.core.ports import SampleFailed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Scored, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.verifiers.agreement import MAX_TEST_TOKENS, NO_TESTS, score_agreement
 from cogitate.strategies.verifiers.written_tests import (
     MAX_TESTS_PER_REPLY,

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogitate.strategies.best_of_n import BestOfN
+from cogitate.strategies.core.events import Scored
 from cogitate.strategies.core.label_probs import MAX_LABELS, spell_letters
 from cogitate.strategies.core.prompts import CRITERION_OF_CORRECTNESS
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Scored, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion
 from cogitate.strategies.self_refine import SelfRefine
 from cogitate.strategies.verifiers import BUILT_IN

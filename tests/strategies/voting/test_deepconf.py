@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.strategies.core.confidence_monitor import TOP_ALTERNATIVES
+from cogitate.strategies.core.events import Aborted, Proposed
 from cogitate.strategies.core.scripted import ScriptedEngine
-from cogitate.strategies.core.trace import Aborted, Proposed, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.run import build_session, events, solve

@@ -6,11 +6,12 @@ import pytest
 
 from cogitate.server.engine.remote.batching import MAX_SAMPLES_PER_CALL, MAX_TOKENS_PER_CALL, max_batch_size
 from cogitate.server.errors import ApiError
+from cogitate.strategies.core.events import Sampled
 from cogitate.strategies.core.execute import execute
 from cogitate.strategies.core.prompts import BOXED
 from cogitate.strategies.core.scripted import ScriptedProver
 from cogitate.strategies.core.session import RequestContext, Session
-from cogitate.strategies.core.trace import Sampled, usage
+from cogitate.strategies.core.trace import usage
 from cogitate.strategies.core.types import Completion, ConfidenceThreshold, Sampling
 from cogitate.strategies.self_consistency import SelfConsistency
 from tests.fakes.upstream import Script
