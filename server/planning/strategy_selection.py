@@ -83,7 +83,9 @@ def preset_name(name: str, model: str, strategy: AnyStrategy) -> str:
 
 
 def unknown_model(name: str) -> ModelNotFound:
-    return ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+    """Build the error for a model's name that is not served, in OpenAI's words."""
+    hint = " After @ stands a strategy or a preset; GET /v1/models lists the names." if "@" in name else ""
+    return ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.{hint}", param="model")
 
 
 def adapt_to_request(strategy: AnyStrategy, request: AnyRequest) -> AnyStrategy:

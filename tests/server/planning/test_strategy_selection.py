@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogitate.server.errors import BadRequest
+from cogitate.server.errors import BadRequest, ModelNotFound
 from cogitate.server.planning.strategy_selection import select_strategy
 from cogitate.server.protocol.chat import ChatRequest
 from cogitate.server.settings import Settings
@@ -85,3 +85,10 @@ def test_preset_and_sample_budget_header_are_merged_over_http():
         refused = ask("careful", {"X-ITS-Budget": "3"})
         assert refused.status_code == 400 and "n differs" in refused.json()["error"]["message"]
         assert ask("open", {"X-ITS-Budget": "3"}).json()["cogitate"]["candidates"] == 2, "of 3, two that agree decide"
+
+
+@pytest.mark.parametrize(("model", "has_hint"), [("tiny@self-consistency", True), ("other", False)])
+def test_model_name_with_a_wrong_strategy_says_where_the_names_are(model, has_hint):
+    with pytest.raises(ModelNotFound) as refused:
+        select(None, model=model)
+    assert refused.value.param == "model" and ("GET /v1/models" in refused.value.message) == has_hint
