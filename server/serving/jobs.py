@@ -149,12 +149,12 @@ def to_api_error(failure: Exception) -> ApiError:
     match failure:
         case ApiError():
             return failure
-        case NoOutcome():
-            return DeadlineExceeded("The search was ended before there was any answer.")
-        case TimeoutError():
-            return DeadlineExceeded("The deadline passed before there was any answer.")
-        case BudgetExhausted():
+        case NoOutcome(reason="budget") | BudgetExhausted():
             return DeadlineExceeded("The token budget ended before there was any answer.", code="budget_exhausted")
+        case NoOutcome(reason="asked" | "draining"):
+            return DeadlineExceeded("The search was ended before there was any answer.")
+        case NoOutcome() | TimeoutError():
+            return DeadlineExceeded("The deadline passed before there was any answer.")
         case SampleFailed():
             return UpstreamError("The engine lost every sample of this request.")
     log_failure(log, failure)

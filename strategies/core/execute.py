@@ -43,7 +43,11 @@ class Strategy(Protocol):
 
 
 class NoOutcome(Exception):
-    """The search was ended before any answer was decoded."""
+    """The search was ended before any answer was decoded. `reason`: by what."""
+
+    def __init__(self, reason: Stopped = "deadline") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 async def execute(
@@ -62,11 +66,12 @@ async def execute(
         async with interrupt.watch(session.budget.deadline, lambda: may_close or has_candidate(session)):
             outcome = await strategy.solve(prompt, Run(session))
     except BudgetExhausted:
-        outcome, stopped = await end_early(prompt, session, None), "budget"
+        stopped = "budget"
+        outcome = await end_early(prompt, session, None, stopped)
     except Interrupted:
         is_asked = may_close and interrupt.reason == "asked"
-        outcome = await end_early(prompt, session, close_thought if is_asked else None)
         stopped = interrupt.reason or "deadline"
+        outcome = await end_early(prompt, session, close_thought if is_asked else None, stopped)
     except SampleFailed:
         if session.incumbent is None or not agrees_with_stream(session.incumbent.completion, session):
             raise
@@ -86,7 +91,7 @@ def may_append_text(session: Session) -> bool:
     return is_free and "continue" in request.abilities
 
 
-async def end_early(prompt: Prompt, session: Session, close_thought: CloseThought | None) -> Outcome:
+async def end_early(prompt: Prompt, session: Session, close_thought: CloseThought | None, stopped: Stopped) -> Outcome:
     """Return the best outcome so far, or one of `close_thought` where that is no answer. Raises NoOutcome."""
     run, best = Run(session), await find_best(session)
     thought = find_thought(session, prompt)
@@ -103,7 +108,7 @@ async def end_early(prompt: Prompt, session: Session, close_thought: CloseThough
                     alternatives = list_alternatives(best, thought)
                     best = replace(closed, alternatives=alternatives, election=Election("closed"))
     if best is None:
-        raise NoOutcome
+        raise NoOutcome(stopped)
     return best
 
 

@@ -172,6 +172,19 @@ async def test_draining_waits_for_background_work():
 
 
 @pytest.mark.parametrize(
+    ("reason", "message", "code"),
+    [
+        ("deadline", "The deadline passed", "deadline_exceeded"),
+        ("budget", "The token budget ended", "budget_exhausted"),
+        ("asked", "The search was ended", "deadline_exceeded"),
+    ],
+)
+def test_search_without_an_answer_says_what_ended_it(reason, message, code):
+    error = to_api_error(NoOutcome(reason))
+    assert (error.status, error.code) == (504, code) and error.message.startswith(message)
+
+
+@pytest.mark.parametrize(
     ("failure", "kind"),
     [
         (NoOutcome(), DeadlineExceeded),
