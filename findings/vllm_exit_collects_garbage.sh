@@ -6,7 +6,8 @@
 # Expected: a program that does nothing but import ends at once: nothing is open, no thread runs, no model is loaded.
 # Seen:     the interpreter takes 2 to 3 seconds to end. It collects garbage while it tears the modules down, among all objects
 #           of torch, transformers and vLLM. `gc.freeze()` as the last statement, which exempts the objects from
-#           collections, leaves a tenth of that. `gc.disable()` alone does not: the last collections run nevertheless.
+#           collections, leaves a tenth of that (and has nanobind report triton's objects as leaked). `gc.disable()` alone
+#           does not: the last collections run nevertheless.
 #
 # Output seen:
 #   expected: the end takes less than 1 s

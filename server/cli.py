@@ -1,7 +1,6 @@
 """The command `cogitate`: serve, eval, keys, audit, completion."""
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -158,8 +157,6 @@ def run_serve(given: argparse.Namespace) -> None:
             uvloop.run(serve(settings))
     except CannotServe as error:
         exit_with_error(str(error), error.exit_status)
-    finally:
-        gc.freeze()  # the interpreter's end would traverse all objects of PyTorch and vLLM, which takes 3 seconds
 
 
 def run_eval(given: argparse.Namespace) -> None:

@@ -6,19 +6,22 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 PAUSE_SECONDS = 0.05
-"""Time between the first item of a batch and its handling. A thread that woke for each item would delay requests: it
-takes the interpreter's lock when the event loop has most to do."""
+"""Time between two batches. Under load a thread that woke for each item would delay requests: it takes the
+interpreter's lock when the event loop has most to do."""
 
 
 class BatchThread(Generic[Item]):
     """Hands items to a function in order, in a daemon thread that is started again by what comes after its end."""
 
-    def __init__(self, name: str, handle: Callable[[list[Item], int], None], max_waiting: int) -> None:
+    def __init__(
+        self, name: str, handle: Callable[[list[Item], int], None], max_waiting: int, *, delay: float = 0.0
+    ) -> None:
         """`handle`: given a batch, and the number of items that were dropped since the batch before; never raises.
 
-        `max_waiting`: items that wait to be handled; more are dropped.
+        `max_waiting`: items that wait to be handled; more are dropped. `delay`: seconds that the first item of a batch
+        waits for others.
         """
-        self._name, self._handle, self._max_waiting = name, handle, max_waiting
+        self._name, self._handle, self._max_waiting, self._delay = name, handle, max_waiting, delay
         self._items = list[Item]()
         self._dropped = 0
         self._lock = Lock()
@@ -50,9 +53,10 @@ class BatchThread(Generic[Item]):
     def _run(self) -> None:
         while self._items or not self._end.is_set():
             self._news.wait()
-            self._end.wait(PAUSE_SECONDS)
+            self._end.wait(self._delay)
             self._news.clear()
             self._handle(*self._take())
+            self._end.wait(PAUSE_SECONDS - self._delay)
 
     def _take(self) -> tuple[list[Item], int]:
         with self._lock:

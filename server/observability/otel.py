@@ -33,7 +33,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import Scope
 
 from cogitate.server.config.telemetry import SERVICE_NAME
-from cogitate.server.observability.batch_thread import BatchThread
+from cogitate.server.observability.batch_thread import PAUSE_SECONDS, BatchThread
 from cogitate.server.observability.request_span import RequestSpan
 from cogitate.server.observability.safe_traceback import format_traceback
 from cogitate.server.observability.span_queue import BoundedProcessor, Count
@@ -79,7 +79,7 @@ class Tracing:
         self._queues = [BoundedProcessor(exporter, count) for exporter in exporters]
         for queue in self._queues:
             self._provider.add_span_processor(queue)
-        self._works = BatchThread("cogitate-spans", self._run, MAX_PENDING)
+        self._works = BatchThread("cogitate-spans", self._run, MAX_PENDING, delay=PAUSE_SECONDS)
 
     def begin(self, scope: Scope, name: str, attributes: Attributes) -> RequestSpan:
         """Begin the server span of a request, whose parent is that of its headers."""
