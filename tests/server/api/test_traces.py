@@ -209,6 +209,7 @@ def test_a_failed_search_ends_its_events():
 def test_a_cached_answer_whose_trace_has_gone_has_no_events():
     with live(answers(1)) as server:
         server.ask(strategy=VOTE, headers={"X-Request-Id": "found"})
+        eventually(lambda: not server.service.traces.running)  # the trace is stored after the response
         server.service.traces.store.clear()
         server.ask(strategy=VOTE, headers={"X-Request-Id": "hit"})
         assert get(server, "/hit").json()["status"] == "cached"

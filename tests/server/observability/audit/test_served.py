@@ -64,6 +64,7 @@ def test_a_stream_that_is_ended_adds_up():
 def test_a_cached_answer_whose_trace_has_gone_adds_up():
     with live(ScriptedEngine([RIGHT])) as server:
         server.ask(strategy=VOTE)
+        eventually(lambda: not server.service.traces.running)  # the trace is stored after the response
         server.service.traces.store.clear()
         server.ask(strategy=VOTE, headers={"X-Request-Id": "hit"})
         assert audit(fetch(server, "hit")).differences == []
