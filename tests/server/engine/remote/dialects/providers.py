@@ -22,7 +22,6 @@ from cogitate.server.settings import Settings
 from cogitate.strategies.core.scripted import ScriptedProver
 from tests.fakes.upstream.recorded import RecordedUpstream, Shape
 from tests.fakes.vllm_reference import listen
-from tests.server.engine.remote.fakes import SHORT_TIMEOUTS
 
 PROVIDERS: list[Shape] = json.loads(Path(__file__).with_name("providers.json").read_text())
 TEXT = "The answer is \\boxed{42}."
@@ -54,7 +53,7 @@ async def serve_provider(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, RecordedUpstream]]:
     """The complete server over a provider's shapes; its abilities are probed."""
     async with kind(shape) as upstream:
-        backend = RemoteBackend([UpstreamConfig(upstream.url)], shape.get("model"), "m", timeouts=SHORT_TIMEOUTS)
+        backend = RemoteBackend([UpstreamConfig(upstream.url)], shape.get("model"), "m")
         await backend.open()
         service = Service(backend, MemoryCache(ttl=60), ScriptedProver(), Settings(), Metrics())
         ready = asyncio.Event()
