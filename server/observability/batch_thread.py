@@ -42,13 +42,12 @@ class BatchThread(Generic[Item]):
         if not self._news.is_set():
             self._news.set()
 
-    def close(self, seconds: float) -> bool:
-        """End the thread once it has handled what waits. Returns whether it has within these seconds."""
+    def close(self, seconds: float) -> None:
+        """End the thread once it has handled what waits, if that takes no longer than these seconds."""
         self._end.set()
         self._news.set()
         if self._thread:
             self._thread.join(seconds)
-        return self._thread is None or not self._thread.is_alive()
 
     def _run(self) -> None:
         while self._items or not self._end.is_set():

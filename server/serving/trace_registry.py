@@ -128,7 +128,7 @@ class TraceRegistry:
     def _finish_after_response(self, name: Name, job: Job[Body]) -> None:
         """Store the trace in the turn of the event loop after that in which the response is written.
 
-        Encoding it takes a tenth of a vote's processor time. No later request can come before it.
+        The client does not wait for its encoding, and no later request can come before it.
         """
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, self._finish, name, job)

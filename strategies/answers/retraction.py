@@ -43,7 +43,7 @@ _RETRACTION_WORDS = (
     "disregard",
     "my bad",
 )
-"""Each match of the expression has one of these: looking for them first takes a tenth of the time."""
+"""Each match of the expression has one of these: looking for them first is far faster."""
 _SENTENCE = re.compile(r"[.!?。！？](?=\s|$)|\n")
 _MAX_ANNOUNCEMENTS = 8
 _NEAR_CHARACTERS = 240

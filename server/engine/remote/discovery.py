@@ -32,8 +32,12 @@ async def resolve_name(name: str) -> Collection[str]:
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    preferred = found[0][0] if found else None
-    return {str(address[0]) for family, *_, address in found if family == preferred}
+    return select_addresses([(family, str(address[0])) for family, *_, address in found])
+
+
+def select_addresses(found: Sequence[tuple[int, str]]) -> set[str]:
+    """Return the addresses of the family that comes first."""
+    return {address for family, address in found if family == found[0][0]}
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from cogitate.server.engine.remote import RemoteBackend, UpstreamConfig
-from cogitate.server.engine.remote.discovery import resolve_name
+from cogitate.server.engine.remote.discovery import resolve_name, select_addresses
 from cogitate.strategies.core.ports import ABILITIES
 from cogitate.strategies.core.types import Sampling
 from tests.fakes.upstream import FakeUpstream, Script
@@ -192,6 +192,17 @@ def test_name_of_a_replica_has_its_address():
     assert UpstreamConfig("http://a:8000/v1", address="10.0.0.1").name == "http://10.0.0.1:8000/v1"
     assert UpstreamConfig("http://a:8000/v1", address="fd00::1").name == "http://[fd00::1]:8000/v1"
     assert UpstreamConfig("http://a:8000/v1").name == "http://a:8000/v1"
+
+
+def test_pod_with_an_address_of_both_families_is_one_replica():
+    both = [
+        (socket.AF_INET6, "fd00::1"),
+        (socket.AF_INET, "10.0.0.1"),
+        (socket.AF_INET6, "fd00::2"),
+        (socket.AF_INET, "10.0.0.2"),
+    ]
+    assert select_addresses(both) == {"fd00::1", "fd00::2"} and select_addresses(both[1:2]) == {"10.0.0.1"}
+    assert select_addresses([]) == set()
 
 
 async def test_system_resolver_reads_names_and_fails_for_unknown_ones():
